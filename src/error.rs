@@ -1,0 +1,260 @@
+//! What can go wrong, a small enum for each operation.
+
+use std::io;
+use thiserror::Error;
+
+/// A weak reader was overrun: writers wrote over bytes that it had not read yet.
+///
+/// Nothing is wrong with the reader. It stands at the oldest slice that was still intact and goes
+/// on from there with the next read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error(
+    "overrun by the writers: {skipped} ring bytes were missed; read on from the oldest slice still \
+     intact, or use a larger ring or a strong reader if none may be missed"
+)]
+#[non_exhaustive]
+pub struct Lagged {
+    /// The ring bytes that were missed, padding among them: the difference of two positions.
+    pub skipped: u64,
+}
+
+/// Why [`Builder::build`](crate::Builder::build) made no channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No size was asked for, or 0.
+    #[error("a channel needs a size of at least one byte: give one with `size`")]
+    ZeroSize,
+    /// The size is past what a ring can have.
+    #[error("a ring of {size} bytes is larger than the largest, {max}: ask for less")]
+    TooLarge {
+        /// What was asked for.
+        size: usize,
+        /// The largest capacity there is.
+        max: usize,
+    },
+    /// There is not enough memory.
+    #[error("there is no memory for a ring of {capacity} bytes and its descriptors: ask for less")]
+    OutOfMemory {
+        /// The capacity that did not fit.
+        capacity: usize,
+    },
+}
+
+/// Why [`Channel::drain`](crate::Channel::drain) did nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The channel was terminated before; there is nothing left to drain.
+    #[error("the channel was terminated: there is nothing left to drain")]
+    Terminated,
+}
+
+/// Why a write that does not wait wrote nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum TryWriteError {
+    /// There is no room now, or others wait for room and come first.
+    #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
+    Full,
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
+/// Why a write failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
+/// Why a reservation that does not wait was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum TryReserveError {
+    /// There is no room now, or others wait for room and come first.
+    #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
+    Full,
+    /// No slice can be that long.
+    #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
+    TooLong {
+        /// What was asked for, in payload bytes.
+        len: usize,
+        /// The longest slice of this channel, in payload bytes.
+        max: usize,
+    },
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
+/// Why a reservation failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// There is no room, and the channel was made with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), so that nobody waits for it.
+    #[error("the ring is full, and this channel was made not to wait: `Backpressure::Drop`")]
+    Full,
+    /// No slice can be that long.
+    #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
+    TooLong {
+        /// What was asked for, in payload bytes.
+        len: usize,
+        /// The longest slice of this channel, in payload bytes.
+        max: usize,
+    },
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
+/// Why a read that does not wait read nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum TryReadError {
+    /// There is nothing to read yet.
+    #[error("nothing to read yet: try again later, or wait with `read`")]
+    Empty,
+    /// A weak reader missed something.
+    #[error(transparent)]
+    Lagged(#[from] Lagged),
+    /// The channel, or this reader, was terminated; what was unread is gone.
+    #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
+    Terminated,
+}
+
+/// Why a read failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A weak reader missed something.
+    #[error(transparent)]
+    Lagged(#[from] Lagged),
+    /// The channel, or this reader, was terminated; what was unread is gone.
+    #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
+    Terminated,
+}
+
+/// A weak reader that could not become a strong one, because slices that it had not read yet have
+/// been given back to the writers. It is in here, as it was.
+#[derive(Debug, Error)]
+#[error(
+    "too far behind to become strong: slices before it are gone; read on until it has caught up"
+)]
+#[non_exhaustive]
+pub struct IntoStrongError<R> {
+    /// The reader, still weak.
+    pub reader: R,
+}
+
+impl From<ReadError> for TryReadError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Lagged(lagged) => Self::Lagged(lagged),
+            ReadError::Terminated => Self::Terminated,
+        }
+    }
+}
+
+impl From<TryWriteError> for io::Error {
+    /// `Full` is `WouldBlock`, `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
+    fn from(error: TryWriteError) -> Self {
+        let kind = match error {
+            TryWriteError::Full => io::ErrorKind::WouldBlock,
+            TryWriteError::Closed => io::ErrorKind::BrokenPipe,
+            TryWriteError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<WriteError> for io::Error {
+    /// `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
+    fn from(error: WriteError) -> Self {
+        let kind = match error {
+            WriteError::Closed => io::ErrorKind::BrokenPipe,
+            WriteError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<TryReserveError> for io::Error {
+    /// `Full` is `WouldBlock`, `TooLong` is `InvalidInput`, `Closed` is `BrokenPipe`, `Terminated`
+    /// is `ConnectionAborted`.
+    fn from(error: TryReserveError) -> Self {
+        let kind = match error {
+            TryReserveError::Full => io::ErrorKind::WouldBlock,
+            TryReserveError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            TryReserveError::Closed => io::ErrorKind::BrokenPipe,
+            TryReserveError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<ReserveError> for io::Error {
+    /// As for [`TryReserveError`].
+    fn from(error: ReserveError) -> Self {
+        let kind = match error {
+            ReserveError::Full => io::ErrorKind::WouldBlock,
+            ReserveError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            ReserveError::Closed => io::ErrorKind::BrokenPipe,
+            ReserveError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<Lagged> for io::Error {
+    /// [`io::ErrorKind::Other`], with the [`Lagged`] inside.
+    fn from(lagged: Lagged) -> Self {
+        Self::other(lagged)
+    }
+}
+
+impl From<TryReadError> for io::Error {
+    /// `Empty` is `WouldBlock`, `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is
+    /// `ConnectionAborted`.
+    fn from(error: TryReadError) -> Self {
+        match error {
+            TryReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
+            TryReadError::Lagged(lagged) => lagged.into(),
+            TryReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+        }
+    }
+}
+
+impl From<ReadError> for io::Error {
+    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`.
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Lagged(lagged) => lagged.into(),
+            ReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+        }
+    }
+}

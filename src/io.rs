@@ -1,0 +1,9 @@
+//! The io traits: blocking ones always, those of the async world as features.
+
+mod blocking;
+#[cfg(feature = "futures")]
+mod futures;
+#[cfg(feature = "tokio")]
+mod tokio;
+
+pub use blocking::Blocking;

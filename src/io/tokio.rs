@@ -1,0 +1,85 @@
+//! The io traits of tokio.
+//!
+//! Every operation that gets something done takes a unit of the task's co-operative budget, so that
+//! a task that always finds work still lets the others of its thread have their turn.
+
+use crate::reader::{Read, Reader, StrongReader, WeakReader};
+use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
+
+macro_rules! async_read {
+    ($($reader:ident)*) => {$(
+        impl AsyncRead for $reader {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                let budget = ready!(poll_proceed(context));
+                let reader = self.get_mut();
+                let read = ready!(Read::poll_read(reader, context, buffer.initialize_unfilled()))?;
+                budget.made_progress();
+                buffer.advance(read);
+                Poll::Ready(Ok(()))
+            }
+        }
+    )*};
+}
+async_read!(Reader StrongReader WeakReader);
+
+impl AsyncBufRead for StrongReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let budget = ready!(poll_proceed(context));
+        let lent = ready!(self.get_mut().poll_fill_buf(context))?;
+        budget.made_progress();
+        Poll::Ready(Ok(lent))
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        self.get_mut().consume(amount);
+    }
+}
+
+macro_rules! async_write {
+    ($($writer:ident)*) => {$(
+        impl AsyncWrite for $writer {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                buffers: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let budget = ready!(poll_proceed(context));
+                let core = self.get_mut().writer_core();
+                let written = ready!(core.poll_write(context, buffers, Wait::MayBeForgotten))?;
+                budget.made_progress();
+                Poll::Ready(Ok(written))
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.get_mut().shut_down();
+                Poll::Ready(Ok(()))
+            }
+        }
+    )*};
+}
+async_write!(Writer StrongWriter WeakWriter);

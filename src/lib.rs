@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod channel;
+pub mod error;
+mod io;
+#[cfg(all(test, overfall_loom))]
+mod models;
+mod reader;
+mod ring;
+mod shared;
+mod slice;
+pub mod stats;
+mod sync;
+mod table;
+mod trace;
+mod wait;
+mod writer;
+
+pub use channel::{Backpressure, Builder, Channel, StartAt, pipe};
+pub use io::Blocking;
+pub use reader::{Reader, StrongReader, WeakReader};
+pub use slice::Slice;
+pub use writer::{StrongWriter, WeakWriter, Writer};

@@ -1,0 +1,2 @@
+//! The models.
+pub(crate) mod storage;

@@ -1,0 +1,206 @@
+//! Readers.
+
+mod core;
+mod strong;
+mod weak;
+
+use self::core::Core;
+pub use strong::StrongReader;
+pub use weak::WeakReader;
+
+use crate::error::{IntoStrongError, ReadError, TryReadError};
+use crate::io::Blocking;
+use crate::stats::ReaderStats;
+use std::fmt;
+use std::task::{Context, Poll};
+
+/// What the io traits of all readers are made of.
+pub(crate) trait Read {
+    /// Reads without waiting; an empty buffer is `Ok(0)` at once.
+    fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError>;
+
+    /// Reads, or registers the context's waker.
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>>;
+
+    fn core(&self) -> &Core;
+
+    fn core_mut(&mut self) -> &mut Core;
+
+    /// Ends this reader at once.
+    fn end(&mut self);
+
+    /// Forgets a waker that [`Read::poll_read`] registered.
+    fn stop_waiting(&mut self) {
+        self.core_mut().unpark();
+    }
+}
+
+/// The methods that every kind of reader has.
+macro_rules! reader_methods {
+    ($reader:ident) => {
+        impl $reader {
+            /// Reads what is there without waiting, across slices, up to the length of `buffer`.
+            ///
+            /// `Ok(0)` is the end: the channel has drained and everything has been read. A read into
+            /// an empty buffer is `Ok(0)` as well, always.
+            ///
+            /// # Errors
+            ///
+            /// [`TryReadError::Empty`] if there is nothing yet. [`TryReadError::Lagged`], on weak
+            /// readers, once for each gap; the contents of `buffer` are unspecified then, and the
+            /// next read goes on behind the gap. `Terminated` as it says.
+            pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+                self.read_now(buffer)
+            }
+
+            /// Ends this reader at once: what it has not read is gone, it no longer holds anybody
+            /// back, and its reads fail with `Terminated`
+            /// ([`std::io::ErrorKind::ConnectionAborted`]).
+            pub fn terminate(&mut self) {
+                self.end();
+            }
+
+            /// Waits until the channel takes no more slices: it was drained or terminated, or its
+            /// last writer is gone. What was written may still have to be read.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost when the future is dropped. The future does not borrow the reader.
+            pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+                let shared = Read::core(self).shared().clone();
+                async move { shared.closed().await }
+            }
+
+            /// Whether the channel takes no more slices. What was written may still have to be read.
+            pub fn is_closed(&self) -> bool {
+                Read::core(self).is_closed()
+            }
+
+            /// What this reader has read so far.
+            pub fn stats(&self) -> ReaderStats {
+                Read::core(self).stats()
+            }
+
+            /// This reader as one whose reads park the thread, with [`std::io::Read`].
+            pub fn blocking(self) -> Blocking<Self> {
+                Blocking::new(self)
+            }
+        }
+
+        impl fmt::Debug for $reader {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut debug = f.debug_struct(stringify!($reader));
+                debug.field("stats", &self.stats()).field("is_closed", &self.is_closed()).finish()
+            }
+        }
+    };
+}
+use reader_methods;
+
+/// A reader of either kind.
+///
+/// Writers wait for a strong reader; a weak one can be overrun.
+pub enum Reader {
+    /// It loses nothing, and holds writers back.
+    Strong(StrongReader),
+    /// It holds nobody back, and can be overrun.
+    Weak(WeakReader),
+}
+
+impl Reader {
+    /// Whether writers wait for it.
+    pub fn is_strong(&self) -> bool {
+        matches!(self, Self::Strong(_))
+    }
+
+    /// This reader, strong from now on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WeakReader::into_strong`].
+    #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
+    pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
+        match self {
+            Self::Strong(reader) => Ok(reader),
+            Self::Weak(reader) => reader
+                .into_strong()
+                .map_err(|error| IntoStrongError { reader: Self::Weak(error.reader) }),
+        }
+    }
+
+    /// This reader, weak from now on.
+    pub fn into_weak(self) -> WeakReader {
+        match self {
+            Self::Strong(reader) => reader.into_weak(),
+            Self::Weak(reader) => reader,
+        }
+    }
+
+    fn as_read(&self) -> &dyn Read {
+        match self {
+            Self::Strong(reader) => reader,
+            Self::Weak(reader) => reader,
+        }
+    }
+
+    fn as_read_mut(&mut self) -> &mut dyn Read {
+        match self {
+            Self::Strong(reader) => reader,
+            Self::Weak(reader) => reader,
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        self.as_read_mut().read_now(buffer)
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        self.as_read_mut().poll_read(context, buffer)
+    }
+
+    fn core(&self) -> &Core {
+        self.as_read().core()
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        self.as_read_mut().core_mut()
+    }
+
+    fn end(&mut self) {
+        self.as_read_mut().end();
+    }
+}
+
+reader_methods!(Reader);
+
+impl Clone for Reader {
+    /// Another reader of the same kind that starts where this one stands.
+    fn clone(&self) -> Self {
+        match self {
+            Self::Strong(reader) => Self::Strong(reader.clone()),
+            Self::Weak(reader) => Self::Weak(reader.clone()),
+        }
+    }
+}
+
+impl From<StrongReader> for Reader {
+    fn from(reader: StrongReader) -> Self {
+        Self::Strong(reader)
+    }
+}
+
+impl From<WeakReader> for Reader {
+    fn from(reader: WeakReader) -> Self {
+        Self::Weak(reader)
+    }
+}

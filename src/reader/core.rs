@@ -1,0 +1,132 @@
+//! What readers of both kinds are made of.
+
+use crate::ring::position::{GRANULE, Position};
+use crate::shared::{Ending, Shared, Strength};
+use crate::stats::{ReaderFigures, ReaderStats};
+use crate::table::Index;
+use crate::trace;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// Where a reader stands in the ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The start of a slice: the next one, or the one that is being read.
+    pub(crate) slice: Position,
+    /// The payload bytes of it that have been read.
+    pub(crate) offset: u64,
+    /// Its payload bytes, once they are known.
+    pub(crate) length: Option<u64>,
+}
+
+impl Place {
+    pub(crate) fn at(slice: Position) -> Self {
+        Self { slice, offset: 0, length: None }
+    }
+
+    /// The position of the next byte.
+    pub(crate) fn position(&self) -> Position {
+        self.slice.plus(self.offset)
+    }
+}
+
+/// A reader's seat in the channel: the slot where it waits and counts.
+#[derive(Debug)]
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    slot: Index,
+    strength: Strength,
+    /// A waker of ours may be registered.
+    parked: bool,
+    /// Ended by its own `terminate`.
+    pub(crate) terminated: bool,
+}
+
+impl Core {
+    pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
+        let slot = shared.add_reader(strength);
+        Self { shared, slot, strength, parked: false, terminated: false }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn turn(&mut self, strength: Strength) {
+        self.shared.turn_reader(self.slot, self.strength, strength);
+        self.strength = strength;
+    }
+
+    fn figures(&self) -> &ReaderFigures {
+        &self.shared.parking.slots.get(self.slot).figures
+    }
+
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.terminated || self.shared.ending() == Ending::Terminated
+    }
+
+    /// Whether the channel takes no more slices.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.terminated || self.shared.ending() != Ending::Open
+    }
+
+    /// Whether the channel takes no more slices and `slice` is behind the last one. It is final.
+    pub(crate) fn is_at_end(&self, slice: Position) -> bool {
+        self.shared.ending() != Ending::Open && self.shared.ring.end() == Some(slice)
+    }
+
+    /// Registers the waker; after this the reader looks once more before it waits.
+    pub(crate) fn park(&mut self, waker: &Waker) {
+        self.shared.parking.park(self.slot, waker);
+        self.parked = true;
+    }
+
+    /// The reader found something, or gave up: nobody needs to wake it.
+    pub(crate) fn unpark(&mut self) {
+        if std::mem::take(&mut self.parked) {
+            self.shared.parking.unpark(self.slot);
+        }
+    }
+
+    /// Counts payload that was read.
+    pub(crate) fn count_payload(&self, bytes: u64) {
+        self.figures().payload_bytes.add(bytes);
+    }
+
+    /// Steps over a slice that has been read, and tells where the next one is.
+    pub(crate) fn step_over(&self, place: Place) -> Position {
+        let length = place.length.unwrap_or(0);
+        let size = length.next_multiple_of(GRANULE).max(GRANULE);
+        self.figures().padding_bytes.add(size - length);
+        place.slice.plus(size)
+    }
+
+    /// Steps over ring bytes that hold nothing.
+    pub(crate) fn skip_padding(&self, bytes: u64) {
+        self.figures().padding_bytes.add(bytes);
+    }
+
+    /// Counts a gap.
+    pub(crate) fn count_gap(&self, skipped: u64) {
+        self.figures().skipped_bytes.add(skipped);
+        self.figures().gaps.add(1);
+        trace::lagged(self.slot, skipped);
+    }
+
+    /// Lets the figures know where the reader stands.
+    pub(crate) fn note_position(&self, position: Position) {
+        self.figures().position.set(position.raw());
+    }
+
+    pub(crate) fn stats(&self) -> ReaderStats {
+        let reserved = self.shared.ring.reserved();
+        self.figures().read(|position| reserved.past(Position::new(position)))
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.unpark();
+        self.shared.remove_reader(self.slot, self.strength);
+    }
+}

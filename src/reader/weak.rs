@@ -1,0 +1,254 @@
+//! The weak reader.
+
+use super::core::{Core, Place};
+use super::{Read, StrongReader, reader_methods};
+use crate::channel::StartAt;
+use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
+use crate::io::Blocking;
+use crate::ring::Found;
+use crate::shared::{Shared, Strength};
+use crate::stats::ReaderStats;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A reader that nobody waits for: writers may overrun it.
+///
+/// It reads what a [`StrongReader`] reads, for as long as it keeps up: what it has not read when
+/// more than [`capacity`](crate::Channel::capacity) ring bytes have been reserved after it is
+/// overwritten. Then one read fails with [`Lagged`], which tells how many ring bytes were missed,
+/// and the next one goes on at the oldest slice that is still intact. Bytes that were overwritten
+/// while they were read are never handed out.
+///
+/// It costs the writers nothing, however far it is behind.
+pub struct WeakReader {
+    core: Core,
+    place: Place,
+    /// Ring bytes missed that no read has told yet.
+    missed: u64,
+    /// Gaps are counted only.
+    silent: bool,
+}
+
+/// What a weak reader sees when it looks.
+enum Look {
+    /// So many payload bytes of the current slice are left, or what looks like it: to be trusted
+    /// once the slice is found intact.
+    Bytes(u64),
+    Nothing,
+    End,
+}
+
+impl WeakReader {
+    pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
+        let ring = &shared.ring;
+        let oldest = || ring.oldest_intact(ring.start());
+        let slice = match start {
+            StartAt::Oldest => oldest(),
+            StartAt::Now => ring.reserved(),
+            // While it looks back, writers may overrun it. After a few times of that there is
+            // little point in looking for something that will be gone.
+            StartAt::Back(bytes) => {
+                (0..8).find_map(|_| ring.back(oldest(), bytes)).unwrap_or_else(|| ring.reserved())
+            }
+        };
+        let core = Core::new(shared.clone(), Strength::Weak);
+        core.note_position(slice);
+        Self { core, place: Place::at(slice), missed: 0, silent: false }
+    }
+
+    pub(super) fn from_strong(core: Core, place: Place) -> Self {
+        Self { core, place, missed: 0, silent: false }
+    }
+
+    /// This reader, strong from now on, without losing a byte.
+    ///
+    /// # Errors
+    ///
+    /// [`IntoStrongError`] with the reader in it, if what comes next has been given back to the
+    /// writers, overwritten or not, or if the reader has missed something that no read has told yet.
+    /// Read on, and try again.
+    #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
+    pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
+        if self.missed > 0 {
+            return Err(IntoStrongError { reader: self });
+        }
+        let Self { core, place, missed, silent } = self;
+        StrongReader::from_weak(core, place)
+            .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent } })
+    }
+
+    /// Whether gaps are skipped silently: no read fails with [`Lagged`], and
+    /// [`stats`](Self::stats) alone tells what was missed. Off at first.
+    pub fn set_silent(&mut self, silent: bool) {
+        self.silent = silent;
+    }
+
+    /// The reader was overrun: goes on at the oldest slice that is intact.
+    fn catch_up(&mut self) {
+        let next = self.core.shared().ring.oldest_intact(self.place.slice);
+        let skipped = next.past(self.place.position());
+        self.place = Place::at(next);
+        self.core.note_position(next);
+        self.core.count_gap(skipped);
+        self.missed += skipped;
+    }
+
+    /// Tells a gap, once.
+    fn tell_gap(&mut self) -> Result<(), Lagged> {
+        let skipped = std::mem::take(&mut self.missed);
+        if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
+    }
+
+    /// Goes on to what looks like the next payload byte.
+    fn look(&mut self) -> Result<Look, ReadError> {
+        if self.core.is_terminated() {
+            return Err(ReadError::Terminated);
+        }
+        loop {
+            self.tell_gap()?;
+            let Place { slice, offset, length } = self.place;
+            let ring = &self.core.shared().ring;
+            match length {
+                Some(length) if offset < length => return Ok(Look::Bytes(length - offset)),
+                // An empty slice has only been looked at so far.
+                Some(0) if !ring.is_intact(slice) => self.catch_up(),
+                Some(_) => self.place = Place::at(self.core.step_over(self.place)),
+                None => match ring.find(slice) {
+                    Found::Slice(description) => {
+                        self.place.length = Some(u64::from(description.length));
+                    }
+                    Found::Skip(size) => {
+                        self.core.skip_padding(size);
+                        self.place = Place::at(slice.plus(size));
+                    }
+                    Found::Nothing => {
+                        self.core.note_position(slice);
+                        let at_end = self.core.is_at_end(slice);
+                        return Ok(if at_end { Look::End } else { Look::Nothing });
+                    }
+                    Found::Overrun => self.catch_up(),
+                },
+            }
+        }
+    }
+
+    fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
+        let mut look = self.look();
+        if matches!(look, Ok(Look::Nothing)) {
+            self.core.park(context.waker());
+            look = self.look();
+            if matches!(look, Ok(Look::Nothing)) {
+                return Poll::Pending;
+            }
+        }
+        self.core.unpark();
+        Poll::Ready(look)
+    }
+
+    /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
+    /// first bytes were overwritten meanwhile: then the gap is noted, and the caller looks again.
+    fn copy(&mut self, buffer: &mut [u8], mut left: u64) -> usize {
+        let mut copied = 0;
+        loop {
+            let part = (buffer.len() - copied).min(left as usize);
+            let ring = &self.core.shared().ring;
+            ring.copy_racing(self.place.position(), &mut buffer[copied..copied + part]);
+            if !ring.is_intact(self.place.slice) {
+                self.catch_up();
+                break;
+            }
+            copied += part;
+            self.place.offset += part as u64;
+            if self.place.length == Some(self.place.offset) {
+                self.place = Place::at(self.core.step_over(self.place));
+            }
+            if copied == buffer.len() || self.missed > 0 {
+                break;
+            }
+            match self.look_on() {
+                Some(more) => left = more,
+                None => break,
+            }
+        }
+        self.core.count_payload(copied as u64);
+        self.core.note_position(self.place.position());
+        copied
+    }
+
+    /// Looks for more in the same read, which ends before a gap.
+    fn look_on(&mut self) -> Option<u64> {
+        match self.core.shared().ring.find(self.place.slice) {
+            Found::Slice(description) if description.length > 0 => {
+                let length = u64::from(description.length);
+                self.place.length = Some(length);
+                Some(length)
+            }
+            // The next read will see what it is.
+            _ => None,
+        }
+    }
+}
+
+impl Read for WeakReader {
+    fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match self.look()? {
+                Look::Bytes(left) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Ok(copied),
+                },
+                Look::Nothing => return Err(TryReadError::Empty),
+                Look::End => return Ok(0),
+            }
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            match self.poll_look(context) {
+                Poll::Ready(Ok(Look::Bytes(left))) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Poll::Ready(Ok(copied)),
+                },
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(0)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    fn end(&mut self) {
+        self.core.terminated = true;
+    }
+}
+
+reader_methods!(WeakReader);
+
+impl Clone for WeakReader {
+    /// Another weak reader that stands where this one does, with figures of its own.
+    fn clone(&self) -> Self {
+        let mut core = Core::new(self.core.shared().clone(), Strength::Weak);
+        core.terminated = self.core.terminated;
+        core.note_position(self.place.position());
+        Self { core, place: self.place, missed: self.missed, silent: self.silent }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is known of a slice, kept beside its first granule.
+
+use super::position::Position;
+use crate::sync::{AtomicU64, Ordering};
+
+/// The slice holds payload.
+const COMMITTED: u64 = 1;
+/// The slice holds nothing: padding, or given up.
+const SKIP: u64 = 2;
+
+/// How a slice that is no longer in flight ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    Committed,
+    Skip,
+}
+
+/// What a descriptor says of a slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Description {
+    /// Payload bytes of a committed slice, ring bytes of a skipped one.
+    pub(crate) length: u32,
+    pub(crate) writer: u32,
+    /// How many slices this writer had written, or lost to a full ring, before.
+    pub(crate) sequence: u64,
+    /// How many payload bytes those had.
+    pub(crate) bytes: u64,
+}
+
+/// 32 bytes, one descriptor for each granule of the ring; the one where a slice starts describes it.
+///
+/// The stamp is the slice's position with its state in the low bits, which a multiple of
+/// [`GRANULE`](super::position::GRANULE) leaves free. It goes from that of an earlier lap straight
+/// to that of this one; a slice in flight is one whose stamp is still from an earlier lap. Fresh
+/// descriptors have stamp 0, which has no state and so is nobody's.
+#[derive(Debug)]
+#[repr(C, align(32))]
+pub(crate) struct Descriptor {
+    stamp: AtomicU64,
+    length_and_writer: AtomicU64,
+    sequence: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Descriptor {
+    pub(crate) fn new() -> Self {
+        Self {
+            stamp: AtomicU64::new(0),
+            length_and_writer: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// The state of the slice that starts at `position`, if it has one yet.
+    pub(crate) fn state(&self, position: Position) -> Option<State> {
+        // ORD(stamp:A) Acquire, pairs with ORD(stamp:B): whoever sees the stamp sees the payload
+        // and the rest of the descriptor, and every position that their writer had seen.
+        let stamp = self.stamp.load(Ordering::Acquire);
+        match stamp.wrapping_sub(position.raw()) {
+            COMMITTED => Some(State::Committed),
+            SKIP => Some(State::Skip),
+            _ => None,
+        }
+    }
+
+    /// Fills the descriptor of a slice in flight, then lets everybody see it.
+    pub(crate) fn publish(&self, position: Position, state: State, description: Description) {
+        let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
+        self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
+        if state == State::Committed {
+            self.sequence.store(description.sequence, Ordering::Relaxed);
+            self.bytes.store(description.bytes, Ordering::Relaxed);
+        }
+        let state = match state {
+            State::Committed => COMMITTED,
+            State::Skip => SKIP,
+        };
+        // ORD(stamp:B) Release, pairs with ORD(stamp:A).
+        self.stamp.store(position.raw() + state, Ordering::Release);
+    }
+
+    /// What the descriptor says now. It is the description of the slice whose stamp was seen as
+    /// long as nobody may have reserved over it since; until that is known it may be torn.
+    pub(crate) fn describe(&self) -> Description {
+        let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
+        Description {
+            length: (length_and_writer >> 32) as u32,
+            writer: length_and_writer as u32,
+            sequence: self.sequence.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}

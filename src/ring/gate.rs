@@ -1,0 +1,203 @@
+//! How far writers may go: the gate, and the holds that keep it back.
+
+use super::position::{GRANULE, Position};
+use crate::sync::{AtomicU64, Ordering};
+use crate::table::{Index, Table};
+use crossbeam_utils::CachePadded;
+
+/// The gate's word: a version in the high bits, and in the low ones the granule of its position,
+/// modulo 2^40. The full position is rebuilt near `reserved`, which is never a ring away from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Word(u64);
+
+impl Word {
+    const GRANULES: u32 = 40;
+    const MASK: u64 = (1 << Self::GRANULES) - 1;
+
+    fn new(position: Position) -> Self {
+        Self((position.raw() / GRANULE) & Self::MASK)
+    }
+
+    /// The position that this word stands for, if it is within 2^39 granules of `near`.
+    pub(super) fn position(self, near: Position) -> Position {
+        let behind = (near.raw() / GRANULE).wrapping_sub(self.0) & Self::MASK;
+        // The distance wraps at 40 bits: the upper half is the gate being ahead of `near`.
+        let behind = ((behind << (64 - Self::GRANULES)) as i64) >> (64 - Self::GRANULES);
+        Position::new(near.raw() & !(GRANULE - 1)).minus((behind as u64).wrapping_mul(GRANULE))
+    }
+
+    fn moved_to(self, position: Position) -> Self {
+        Self((self.0 & !Self::MASK) | Self::new(position).0)
+    }
+
+    fn with_next_version(self) -> Self {
+        Self(self.0.wrapping_add(Self::MASK + 1))
+    }
+}
+
+/// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
+#[derive(Debug)]
+struct Hold(CachePadded<AtomicU64>);
+
+impl Hold {
+    const NONE: u64 = u64::MAX;
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self(CachePadded::new(AtomicU64::new(Self::NONE)))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    word: CachePadded<AtomicU64>,
+    /// A position, in full, that the gate has never been past. Raised before the gate is moved,
+    /// it lets weak readers, who may sleep for longer than the word's 40 bits last, tell without
+    /// a look at `reserved` that nobody can have written over what they read.
+    limit: AtomicU64,
+    /// Where each strong reader stands.
+    holds: Table<Hold>,
+}
+
+impl Gate {
+    pub(super) fn new(position: Position) -> Self {
+        Self {
+            word: CachePadded::new(AtomicU64::new(Word::new(position).0)),
+            limit: AtomicU64::new(position.raw()),
+            holds: Table::new(),
+        }
+    }
+
+    pub(super) fn load(&self) -> Word {
+        // ORD(gate:A) Acquire, pairs with ORD(gate:B): whoever sees the gate at a position sees
+        // that every strong reader has finished with what lies before it, and the holds of those
+        // who joined before.
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Moves the gate from `seen` to `position`, if it has not changed and nobody has joined.
+    pub(super) fn advance(&self, seen: Word, position: Position) -> bool {
+        // The limit goes first, so that it is never behind the gate.
+        let mut limit = self.limit.load(Ordering::Relaxed);
+        while Position::new(limit).is_before(position) {
+            match self.limit.compare_exchange_weak(
+                limit,
+                position.raw(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => limit = now,
+            }
+        }
+        // ORD(gate:B) Release, pairs with ORD(gate:A): our Acquire loads of the holds, and the
+        // raised limit, come before the gate's new place in the eyes of whoever sees it. Nothing
+        // is learned from the failure.
+        let moved = seen.moved_to(position).0;
+        let exchange =
+            self.word.compare_exchange(seen.0, moved, Ordering::Release, Ordering::Relaxed);
+        exchange.is_ok()
+    }
+
+    /// Whether the gate may have passed `position`; if not, nobody has reserved over it.
+    ///
+    /// Behind `fence(Acquire)` this judges what was read before the fence.
+    pub(super) fn may_have_passed(&self, position: Position) -> bool {
+        // ORD(limit) Relaxed: a writer that reserved over `position` had seen (ORD(gate:A)) a gate
+        // past it, so the raised limit happens before its writes; its Release fence and our
+        // Acquire fence, when we have read any of these, carry that over to us (ORD(reserved:B)).
+        position.is_before(Position::new(self.limit.load(Ordering::Relaxed)))
+    }
+
+    /// The smallest hold, and nothing if nobody holds the gate. Holds before `gate` count as there.
+    pub(super) fn smallest_hold(&self, gate: Position) -> Option<Position> {
+        let mut smallest = None;
+        for hold in self.holds.iter() {
+            // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before
+            // it moved its hold, or left, come before anything that the gate then permits.
+            let raw = hold.0.load(Ordering::Acquire);
+            if raw == Hold::NONE {
+                continue;
+            }
+            let distance = Position::new(raw).distance_from(gate).max(0);
+            smallest = Some(smallest.map_or(distance, |least: i64| least.min(distance)));
+        }
+        smallest.map(|distance| gate.plus(distance as u64))
+    }
+
+    /// Takes a hold at the gate, wherever that is by then. From the return on the gate does not
+    /// pass it. `near` tells a current position of `reserved`.
+    pub(super) fn join(&self, near: impl Fn() -> Position) -> (Index, Position) {
+        let index = self.holds.acquire();
+        let hold = &self.holds.get(index).0;
+        loop {
+            let seen = self.load();
+            // `near` was taken after `seen`. If the exchange below succeeds, the gate was there all
+            // the time, and `reserved` no more than a ring ahead.
+            let position = seen.position(near());
+            hold.store(position.raw(), Ordering::Relaxed);
+            // ORD(gate:C) Release, pairs with ORD(gate:A): a writer that sees the new version sees
+            // our hold; one that has seen an older version cannot move the gate with it.
+            // Acquire: the slices that we are about to read have been written before the gate
+            // came here, or their stamps will tell.
+            let exchange = self.word.compare_exchange(
+                seen.0,
+                seen.with_next_version().0,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            if exchange.is_ok() {
+                return (index, position);
+            }
+        }
+    }
+
+    pub(super) fn move_hold(&self, index: Index, position: Position) {
+        // ORD(hold:B) Release, pairs with ORD(hold:A).
+        self.holds.get(index).0.store(position.raw(), Ordering::Release);
+    }
+
+    pub(super) fn leave(&self, index: Index) {
+        // ORD(hold:B) as above.
+        self.holds.get(index).0.store(Hold::NONE, Ordering::Release);
+        self.holds.release(index);
+    }
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_gives_its_position_back_on_either_side_and_across_the_wrap() {
+        for raw in [0, 64, 1 << 46, (1 << 46) - 64, (1 << 63) - 64, (1 << 63) - (1 << 40), 1 << 50]
+        {
+            let position = Position::new(raw);
+            for ahead in [0, 64, 4096, 1 << 40] {
+                assert_eq!(Word::new(position).position(position.plus(ahead)), position);
+                assert_eq!(Word::new(position).position(position.minus(ahead)), position);
+            }
+            let word = Word::new(position).with_next_version().with_next_version();
+            assert_eq!(word.moved_to(position.plus(128)).position(position), position.plus(128));
+            assert_ne!(word, Word::new(position));
+        }
+    }
+
+    #[test]
+    fn the_smallest_hold_is_found_and_a_left_one_is_not() {
+        let start = Position::new((1 << 63) - 128);
+        let gate = Gate::new(start);
+        assert_eq!(gate.smallest_hold(start), None);
+        let (first, at) = gate.join(|| start);
+        assert_eq!(at, start);
+        let (second, _) = gate.join(|| start);
+        gate.move_hold(first, start.plus(256));
+        gate.move_hold(second, start.plus(192));
+        assert_eq!(gate.smallest_hold(start), Some(start.plus(192)));
+        gate.leave(second);
+        assert_eq!(gate.smallest_hold(start), Some(start.plus(256)));
+        gate.leave(first);
+        assert_eq!(gate.smallest_hold(start), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! The writers' side: reserve, commit, abort, and moving the gate on.
+
+use super::descriptor::{Description, State};
+use super::position::Position;
+use super::{CLOSED, Ring};
+use crate::sync::{Ordering, fence};
+
+/// Why nothing was reserved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// There is no room: the bytes are held, or in flight.
+    Full,
+    /// The channel takes no more slices.
+    Closed,
+}
+
+/// Ring bytes that belong to one writer until it commits or aborts them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a reservation that is neither committed nor aborted holds up every reader"]
+pub(crate) struct Reservation {
+    pub(crate) position: Position,
+    /// Ring bytes: whole granules.
+    pub(crate) size: u64,
+}
+
+/// One step of a reservation, taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reserved {
+    Slice(Reservation),
+    /// The rest of a lap, which is skipped already. As after a commit, readers may have to be
+    /// woken; then the next step can be taken.
+    Padding,
+}
+
+impl Ring {
+    /// Takes a step towards room for `length` contiguous bytes. `gate` is the caller's copy of the
+    /// gate's position, which may be stale; it is brought up to date when the room runs out.
+    pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reserved, Refused> {
+        debug_assert!(length <= self.geometry.max_slice());
+        let mut word = self.reserved.load(Ordering::Relaxed);
+        loop {
+            if word & CLOSED != 0 {
+                // ORD(close:A) Acquire, pairs with ORD(close:B): who finds the channel closed
+                // finds out why.
+                fence(Ordering::Acquire);
+                return Err(Refused::Closed);
+            }
+            let reserved = Position::new(word);
+            let (size, is_padding) = self.next_step(reserved, length);
+            let end = reserved.plus(size);
+            if !self.has_room(end, *gate) {
+                *gate = self.advance_gate(reserved, end.minus(self.capacity()));
+                if !self.has_room(end, *gate) {
+                    let now = self.reserved.load(Ordering::Relaxed);
+                    if now == word {
+                        return Err(Refused::Full);
+                    }
+                    word = now;
+                    continue;
+                }
+            }
+            // Relaxed: what this writer must see of others it has from the gate (ORD(gate:A)); what
+            // others must see of this step follows the fence below.
+            let exchange = self.reserved.compare_exchange_weak(
+                word,
+                end.raw(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if let Err(now) = exchange {
+                word = now;
+                continue;
+            }
+            // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
+            // byte or word that we write from here on sees that we had reserved it.
+            fence(Ordering::Release);
+            let reservation = Reservation { position: reserved, size };
+            if !is_padding {
+                return Ok(Reserved::Slice(reservation));
+            }
+            self.abort(reservation);
+            return Ok(Reserved::Padding);
+        }
+    }
+
+    /// A slice is contiguous: one that would run past the end of the lap leaves the rest of the lap
+    /// to a slice of its own, which is skipped. Two steps and not one, so that a slice as large as
+    /// the ring fits in the end. Tells the size of the next step, and whether it is padding.
+    fn next_step(&self, reserved: Position, length: u64) -> (u64, bool) {
+        let size = self.geometry.slice_size(length);
+        let rest = self.geometry.rest_of_lap(reserved);
+        if size <= rest { (size, false) } else { (rest, true) }
+    }
+
+    /// Whether `end` is within the ring that starts at `gate`.
+    fn has_room(&self, end: Position, gate: Position) -> bool {
+        end.distance_from(gate) <= self.capacity() as i64
+    }
+
+    /// Whether [`Ring::reserve`] would get somewhere now; true, too, when it would be told that
+    /// the channel is closed.
+    pub(crate) fn has_room_for(&self, length: u64) -> bool {
+        loop {
+            let word = self.reserved.load(Ordering::Relaxed);
+            if word & CLOSED != 0 {
+                return true;
+            }
+            let reserved = Position::new(word);
+            let end = reserved.plus(self.next_step(reserved, length).0);
+            let gate = self.advance_gate(reserved, end.minus(self.capacity()));
+            if self.has_room(end, gate) {
+                return true;
+            }
+            if self.reserved.load(Ordering::Relaxed) == word {
+                return false;
+            }
+        }
+    }
+
+    /// Moves the gate to `wanted` if it can, or as far as it can, and tells where it is.
+    /// `reserved` is a position that the cursor had before the call.
+    fn advance_gate(&self, reserved: Position, wanted: Position) -> Position {
+        loop {
+            let seen = self.gate.load();
+            let gate = seen.position(reserved);
+            if !gate.is_before(wanted) {
+                return gate;
+            }
+            let target = match self.gate.smallest_hold(gate) {
+                // A reader that stands before padding has nothing to lose by it: it need not come
+                // back for the room to be free. It finds itself behind the gate, and follows.
+                Some(hold) => self.walk(hold, reserved, |state, _| state == State::Skip),
+                // Nobody reads: the oldest slices go, and an eighth of the ring more than is
+                // needed, so that the next writers find room, but none that is in flight.
+                None => {
+                    let enough = wanted.plus(self.capacity() / 8);
+                    self.walk(gate, reserved, |_, start| start.is_before(enough))
+                }
+            };
+            if target == gate {
+                return gate;
+            }
+            self.gate.advance(seen, target);
+        }
+    }
+
+    /// Steps from slice to slice for as long as `goes_on` says so, and not past a slice in flight
+    /// or `limit`.
+    ///
+    /// What is read here may be torn if the gate moves meanwhile. Then the exchange of the gate
+    /// that the walk is for fails; all that matters until then is that the walk ends.
+    fn walk(
+        &self,
+        from: Position,
+        limit: Position,
+        goes_on: impl Fn(State, Position) -> bool,
+    ) -> Position {
+        let mut position = from;
+        while position.is_before(limit) {
+            let Some(state) = self.descriptor(position).state(position) else { break };
+            if !goes_on(state, position) {
+                break;
+            }
+            let length = u64::from(self.descriptor(position).describe().length);
+            let next = position.plus(self.geometry.slice_size(length));
+            if limit.is_before(next) {
+                break;
+            }
+            position = next;
+        }
+        position
+    }
+
+    /// Commits the first `description.length` bytes of a slice, which have been written.
+    pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
+        let Reservation { position, size } = reservation;
+        let used = self.geometry.slice_size(u64::from(description.length));
+        debug_assert!(used <= size);
+        if used < size {
+            // The rest goes first, so that whoever sees the slice can step over what follows.
+            self.abort(Reservation { position: position.plus(used), size: size - used });
+        }
+        self.descriptor(position).publish(position, State::Committed, description);
+    }
+
+    /// Gives a slice up: every reader steps over it.
+    pub(crate) fn abort(&self, reservation: Reservation) {
+        let Reservation { position, size } = reservation;
+        let description = Description { length: size as u32, writer: 0, sequence: 0, bytes: 0 };
+        self.descriptor(position).publish(position, State::Skip, description);
+    }
+
+    /// Copies `bytes` to `offset` of a slice that the caller has reserved.
+    #[allow(unsafe_code)]
+    pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len() as u64);
+        assert!(
+            end.is_some_and(|end| end <= reservation.size),
+            "a write past the end of its slice"
+        );
+        let index = self.geometry.index(reservation.position.plus(offset));
+        // SAFETY: a `Reservation` is made by `reserve` alone, for one writer, which lends it here
+        // before it commits or aborts; what is written is inside of it, as was just checked, and
+        // its size is a multiple of whole words.
+        unsafe { self.storage.write(index, bytes) }
+    }
+
+    /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.
+    pub(crate) fn close(&self) {
+        // ORD(close:B) Release, pairs with ORD(close:A).
+        self.reserved.fetch_or(CLOSED, Ordering::Release);
+    }
+}

@@ -1,0 +1,84 @@
+//! The bytes of the ring: the only raw memory of the crate.
+#![allow(unsafe_code)]
+
+use super::copy;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+/// Slices start on cache lines; a pair of lines is what one core fetches at a time on x86_64.
+const ALIGNMENT: usize = 128;
+
+#[derive(Debug)]
+pub(super) struct Storage {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the memory belongs to no thread. `write` and `read` access it atomically, and the
+// contract of `lend` excludes writes for as long as what it lends is alive.
+unsafe impl Send for Storage {}
+// SAFETY: as for Send.
+unsafe impl Sync for Storage {}
+
+impl Storage {
+    /// `capacity` zeroed bytes, or nothing if there is no memory for them.
+    pub(super) fn new(capacity: usize) -> Option<Self> {
+        let layout = Layout::from_size_align(capacity, ALIGNMENT).ok()?;
+        assert!(capacity > 0);
+        // SAFETY: the layout has a size, as was just checked.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { base, layout })
+    }
+
+    /// The address of `length` bytes from `index`, which are all inside the ring.
+    fn at(&self, index: usize, length: usize) -> *mut u8 {
+        let fits = index.checked_add(length).is_some_and(|end| end <= self.layout.size());
+        assert!(fits, "{length} bytes at {index} are not inside the ring");
+        self.base.as_ptr().wrapping_add(index)
+    }
+
+    /// Copies `bytes` into the ring.
+    ///
+    /// # Safety
+    ///
+    /// The caller has reserved these bytes, has not committed them yet, and does not write them
+    /// from two threads at a time; bytes that share a word of 8 with the end belong to it, too.
+    pub(super) unsafe fn write(&self, index: usize, bytes: &[u8]) {
+        let to = self.at(index, bytes.len());
+        // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
+        // nobody else writes here; nobody is lent these bytes, since who reserves them has seen
+        // the gate pass every reader that was (`lend` says so); who copies uses `read`.
+        unsafe { copy::store(to, bytes) }
+    }
+
+    /// Copies bytes out of the ring. They may be torn: check afterwards that nobody may have
+    /// reserved them.
+    pub(super) fn read(&self, index: usize, to: &mut [u8]) {
+        let from = self.at(index, to.len());
+        // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
+        // only writes are those of `write`.
+        unsafe { copy::load(from, to) }
+    }
+
+    /// The bytes themselves.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are those of a committed slice whose stamp the caller has seen, and until the
+    /// last use of what is returned a hold keeps the gate from passing that slice, so that
+    /// no writer can reserve them.
+    pub(super) unsafe fn lend(&self, index: usize, length: usize) -> &[u8] {
+        let from = self.at(index, length);
+        // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
+        // The writes of the slice happen before this by its stamp, and the next ones need a
+        // reservation, which by the contract cannot be had.
+        unsafe { std::slice::from_raw_parts(from, length) }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout; nothing that was lent outlives `self`.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+    }
+}

@@ -1,0 +1,333 @@
+//! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
+
+use crate::Backpressure;
+use crate::ring::position::{Geometry, Position};
+use crate::ring::{Refused, Reservation, Reserved, Ring};
+use crate::stats::{ChannelStats, Figure, Totals, WriterFigures};
+use crate::sync::{AtomicU32, Mutex, Ordering, fence, lock};
+use crate::table::{Index, Table};
+use crate::trace;
+use crate::wait::parking::Parking;
+use crate::wait::queue::{Request, Ticket, WaitQueue};
+use crossbeam_utils::CachePadded;
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// Whether, and how, the channel has come to its end. It only ever rises.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Ending {
+    Open,
+    /// No more slices; what is there may be read to the end.
+    Drained,
+    /// Everybody fails.
+    Terminated,
+}
+
+/// Which kind of endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Strength {
+    Strong,
+    Weak,
+}
+
+/// What the channel keeps for each writer.
+#[derive(Debug, Default)]
+pub(crate) struct WriterSlot {
+    pub(crate) figures: WriterFigures,
+    /// The slice that was reserved through the channel's handle and is in flight: its position,
+    /// and its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
+    pub(crate) in_flight: (Figure, Figure),
+}
+
+/// How many endpoints of each kind there are.
+#[derive(Debug, Default)]
+struct Census {
+    handle: bool,
+    strong_writers: usize,
+    weak_writers: usize,
+    strong_readers: usize,
+    weak_readers: usize,
+    /// What endpoints that have gone had counted.
+    retired: Totals,
+}
+
+impl Census {
+    fn writers(&mut self, strength: Strength) -> &mut usize {
+        match strength {
+            Strength::Strong => &mut self.strong_writers,
+            Strength::Weak => &mut self.weak_writers,
+        }
+    }
+
+    fn readers(&mut self, strength: Strength) -> &mut usize {
+        match strength {
+            Strength::Strong => &mut self.strong_readers,
+            Strength::Weak => &mut self.weak_readers,
+        }
+    }
+
+    /// Whether the channel has come to its natural end: without a handle nobody can join any more,
+    /// except through another endpoint of the same side.
+    fn is_over(&self) -> bool {
+        !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ring: Ring,
+    pub(crate) backpressure: Backpressure,
+    /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
+    ending: CachePadded<AtomicU32>,
+    pub(crate) parking: Parking,
+    /// Writers that wait for room.
+    pub(crate) room: WaitQueue,
+    /// Whoever waits for the channel to close.
+    closing: WaitQueue,
+    pub(crate) writers: Table<CachePadded<WriterSlot>>,
+    next_writer_id: AtomicU32,
+    census: Mutex<Census>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        geometry: Geometry,
+        start: Position,
+        backpressure: Backpressure,
+    ) -> Option<Self> {
+        Some(Self {
+            ring: Ring::new(geometry, start)?,
+            backpressure,
+            ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
+            parking: Parking::new(),
+            room: WaitQueue::new(),
+            closing: WaitQueue::new(),
+            writers: Table::new(),
+            next_writer_id: AtomicU32::new(1),
+            census: Mutex::new(Census { handle: true, ..Census::default() }),
+        })
+    }
+
+    /// Reserves a slice for `length` payload bytes, past the padding that it may need.
+    pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reservation, Refused> {
+        loop {
+            match self.ring.reserve(length, gate)? {
+                Reserved::Slice(reservation) => return Ok(reservation),
+                // Whatever lies behind the padding may have been committed before it, while
+                // readers were parked at the padding.
+                Reserved::Padding => self.after_commit(),
+            }
+        }
+    }
+
+    /// Wakes whom a commit, or an abort, may have unblocked: readers, and, while no strong reader
+    /// holds the gate, writers, whom a slice in flight held up.
+    pub(crate) fn after_commit(&self) {
+        // ORD(park:B) SeqCst, pairs with ORD(park:A).
+        fence(Ordering::SeqCst);
+        if !self.parking.is_empty() {
+            self.parking.wake_all();
+        }
+        if !self.room.is_empty() {
+            self.wake_writers();
+        }
+    }
+
+    /// Wakes whom a reader that moved on, or left, may have unblocked.
+    pub(crate) fn after_release(&self) {
+        // ORD(park:B) SeqCst, pairs with ORD(park:A).
+        fence(Ordering::SeqCst);
+        if !self.room.is_empty() {
+            self.wake_writers();
+        }
+    }
+
+    fn wake_writers(&self) {
+        self.room.wake_while(|need| self.ring.has_room_for(need));
+    }
+
+    /// Takes a writer out of the line, and lets the next one have its turn.
+    pub(crate) fn leave_line(&self, ticket: Ticket) {
+        self.room.leave(ticket);
+        if !self.room.is_empty() {
+            self.wake_writers();
+        }
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        // ORD(ending:A) Acquire, pairs with ORD(ending:B): who finds the channel ended finds
+        // `reserved` closed.
+        match self.ending.load(Ordering::Acquire) {
+            0 => Ending::Open,
+            1 => Ending::Drained,
+            _ => Ending::Terminated,
+        }
+    }
+
+    /// Lets the channel end, and wakes everybody.
+    pub(crate) fn end(&self, ending: Ending) {
+        if ending == Ending::Terminated {
+            // First, so that a writer that finds the channel closed finds out that it is by this;
+            // harmless for a reader, which fails without a look at `reserved`.
+            self.ending.fetch_max(ending as u32, Ordering::Release);
+        }
+        self.ring.close();
+        // ORD(ending:B) Release, pairs with ORD(ending:A).
+        let before = self.ending.fetch_max(ending as u32, Ordering::Release);
+        if before < ending as u32 || ending == Ending::Terminated {
+            trace::ended(self.ring.capacity(), ending);
+        }
+        // ORD(park:B) SeqCst, pairs with ORD(park:A).
+        fence(Ordering::SeqCst);
+        self.parking.wake_all();
+        self.room.wake_all();
+        self.closing.wake_all();
+    }
+
+    /// Waits until the channel takes no more slices.
+    pub(crate) async fn closed(&self) {
+        /// Leaves the line when the future is dropped.
+        struct Place<'a>(&'a WaitQueue, Option<Ticket>);
+        impl Drop for Place<'_> {
+            fn drop(&mut self) {
+                if let Some(ticket) = self.1 {
+                    self.0.leave(ticket);
+                }
+            }
+        }
+        let mut place = Place(&self.closing, None);
+        poll_fn(|context| {
+            if self.ending() == Ending::Open {
+                let request = Request { need: 0, forwards: false };
+                place.0.join(&mut place.1, request, context.waker());
+            }
+            if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
+    /// Registers a writer: its slot, and its id.
+    pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Index, u32) {
+        let slot = self.writers.acquire();
+        let id = self.next_writer_id.fetch_add(1, Ordering::Relaxed);
+        if let Some(strength) = strength {
+            let mut census = lock(&self.census);
+            *census.writers(strength) += 1;
+            let writers = census.strong_writers + census.weak_writers;
+            drop(census);
+            self.room.make_room(writers);
+            trace::came("writer", strength, id);
+        }
+        (slot, id)
+    }
+
+    /// Takes a writer off again.
+    pub(crate) fn remove_writer(&self, slot: Index, id: u32, strength: Option<Strength>) {
+        let mut census = lock(&self.census);
+        census.retired.retire_writer(&self.writers.get(slot).figures);
+        drop(census);
+        self.writers.release(slot);
+        if let Some(strength) = strength {
+            self.change(|census| *census.writers(strength) -= 1);
+            trace::went("writer", strength, id);
+        }
+    }
+
+    pub(crate) fn turn_writer(&self, from: Strength, to: Strength) {
+        self.change(|census| {
+            *census.writers(to) += 1;
+            *census.writers(from) -= 1;
+        });
+    }
+
+    pub(crate) fn add_reader(&self, strength: Strength) -> Index {
+        let slot = self.parking.slots.acquire();
+        let figures = &self.parking.slots.get(slot).figures;
+        figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
+        figures.present.store(true, Ordering::Relaxed);
+        *lock(&self.census).readers(strength) += 1;
+        trace::came("reader", strength, slot);
+        slot
+    }
+
+    pub(crate) fn remove_reader(&self, slot: Index, strength: Strength) {
+        let figures = &self.parking.slots.get(slot).figures;
+        figures.present.store(false, Ordering::Relaxed);
+        lock(&self.census).retired.retire_reader(figures);
+        self.parking.slots.release(slot);
+        self.change(|census| *census.readers(strength) -= 1);
+        trace::went("reader", strength, slot);
+    }
+
+    pub(crate) fn turn_reader(&self, slot: Index, from: Strength, to: Strength) {
+        let figures = &self.parking.slots.get(slot).figures;
+        figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
+        self.change(|census| {
+            *census.readers(to) += 1;
+            *census.readers(from) -= 1;
+        });
+    }
+
+    /// The last handle is gone. What was reserved through it and leaked is given up.
+    pub(crate) fn drop_handle(&self) {
+        for slot in self.writers.iter() {
+            let (position, size) = &slot.in_flight;
+            if size.get() > 0 {
+                let position = Position::new(position.get());
+                self.ring.abort(Reservation { position, size: size.get() });
+                size.set(0);
+                self.after_commit();
+            }
+        }
+        self.change(|census| census.handle = false);
+    }
+
+    /// Changes who is there, and lets the channel end if that was its end.
+    fn change(&self, change: impl FnOnce(&mut Census)) {
+        let mut census = lock(&self.census);
+        change(&mut census);
+        let is_over = census.is_over();
+        drop(census);
+        // Once over, always over: nobody can join any more who would undo it.
+        if is_over && self.ending() == Ending::Open {
+            self.end(Ending::Drained);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> ChannelStats {
+        let census = lock(&self.census);
+        let ring = &self.ring;
+        let reserved = ring.reserved();
+        let lag = |position| reserved.past(Position::new(position));
+        let readers = || {
+            let slots = self.parking.slots.iter().map(|slot| &slot.figures);
+            slots.filter(|figures| figures.present.load(Ordering::Relaxed))
+        };
+        let mut stats = ChannelStats {
+            capacity: ring.capacity(),
+            start: ring.start().raw(),
+            reserved: reserved.raw(),
+            gate: ring.gate().raw(),
+            payload_bytes: census.retired.payload_bytes,
+            ring_bytes: reserved.past(ring.start()),
+            slices: census.retired.slices,
+            dropped_slices: census.retired.dropped_slices,
+            dropped_bytes: census.retired.dropped_bytes,
+            skipped_bytes: census.retired.skipped_bytes,
+            strong_writers: census.strong_writers,
+            weak_writers: census.weak_writers,
+            strong_readers: census.strong_readers,
+            weak_readers: census.weak_readers,
+            readers: readers().map(|figures| figures.read(lag)).collect(),
+        };
+        for writer in self.writers.iter() {
+            let figures = writer.figures.read(0);
+            stats.payload_bytes += figures.payload_bytes;
+            stats.slices += figures.slices;
+            stats.dropped_slices += figures.dropped_slices;
+            stats.dropped_bytes += figures.dropped_bytes;
+        }
+        stats.skipped_bytes += stats.readers.iter().map(|reader| reader.skipped_bytes).sum::<u64>();
+        stats
+    }
+}

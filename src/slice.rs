@@ -1,0 +1,149 @@
+//! The guard of a reservation.
+
+use crate::Channel;
+use crate::ring::Reservation;
+use crate::writer::Core;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+/// Room in the ring that was reserved for one slice, to be filled piece by piece.
+///
+/// Made by `reserve` and `try_reserve` of the writers, and by
+/// [`Channel::reserve_slice`](crate::Channel::reserve_slice). [`Slice::commit`] lets the readers
+/// have what was written so far, all of it in one step: the slice is never interleaved with
+/// others and no reader sees part of it before. What was reserved and not written is given up.
+///
+/// Readers see slices in the order in which they were reserved, so a slice in flight holds up
+/// whatever was reserved after it: fill it quickly.
+///
+/// Dropped without a commit, also by a panic, the slice is skipped by every reader. The same
+/// happens to a guard that is leaked (`mem::forget`), at the writer's next operation or when the
+/// writer is dropped; with `reserve_slice`, when the last handle of the channel is dropped.
+///
+/// ```
+/// # use overfall::Channel;
+/// let channel = Channel::new(1024);
+/// let mut writer = channel.new_writer();
+/// let mut reader = channel.new_strong_reader();
+///
+/// let mut slice = writer.try_reserve(100)?;
+/// slice.write(b"hello, ");
+/// slice.write(b"world");
+/// slice.commit();
+///
+/// let mut buffer = [0; 100];
+/// let length = reader.try_read(&mut buffer)?;
+/// assert_eq!(&buffer[..length], b"hello, world");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropped without `commit`, a slice is skipped by every reader"]
+pub struct Slice<'a> {
+    owner: Owner<'a>,
+    reservation: Reservation,
+    /// Payload bytes that were asked for.
+    len: usize,
+    written: usize,
+}
+
+/// Whose slice it is.
+enum Owner<'a> {
+    Writer(&'a mut Core),
+    /// A writer for this slice alone. The guard does not outlive the handle, and so the handle
+    /// outlives the slice even if the guard is leaked.
+    Channel(Core, PhantomData<&'a Channel>),
+}
+
+impl<'a> Slice<'a> {
+    pub(crate) fn of_writer(core: &'a mut Core, reservation: Reservation, len: usize) -> Self {
+        Self { owner: Owner::Writer(core), reservation, len, written: 0 }
+    }
+
+    pub(crate) fn of_channel(core: Core, reservation: Reservation, len: usize) -> Self {
+        core.mark_in_flight();
+        Self { owner: Owner::Channel(core, PhantomData), reservation, len, written: 0 }
+    }
+
+    fn core(&mut self) -> &mut Core {
+        match &mut self.owner {
+            Owner::Writer(core) => core,
+            Owner::Channel(core, _) => core,
+        }
+    }
+
+    /// The position of the slice's first byte: the number of that ring byte since the channel was
+    /// made.
+    pub fn position(&self) -> u64 {
+        self.reservation.position.raw()
+    }
+
+    /// The payload bytes that were reserved.
+    #[allow(clippy::len_without_is_empty, reason = "whether it is empty depends on `written`")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The payload bytes written so far: what [`Slice::commit`] would commit.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The payload bytes that can still be written.
+    pub fn remaining(&self) -> usize {
+        self.len - self.written
+    }
+
+    /// Appends as many of `bytes` as there is room for, and tells how many that were.
+    ///
+    /// Never waits. [`io::Write`] does the same, so that `write!` and `write_all` work, and fail with
+    /// [`io::ErrorKind::WriteZero`] when the slice is full.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let part = bytes.len().min(self.remaining());
+        if part > 0 {
+            let (reservation, offset) = (self.reservation, self.written as u64);
+            self.core().fill(&reservation, offset, &bytes[..part]);
+            self.written += part;
+        }
+        part
+    }
+
+    /// Lets the readers have what was written, in one step. Never waits and never fails; after a
+    /// [`Channel::terminate`](crate::Channel::terminate) there is nobody to see it.
+    ///
+    /// A slice of which nothing was written is committed, too, as an empty one; byte readers see
+    /// nothing of it.
+    pub fn commit(mut self) {
+        let written = self.written as u64;
+        self.core().commit(written);
+    }
+
+    /// Gives the slice up. Dropping it does the same.
+    pub fn abort(self) {}
+}
+
+impl io::Write for Slice<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(Slice::write(self, bytes))
+    }
+
+    /// Does nothing: readers see the slice when it is committed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Slice<'_> {
+    fn drop(&mut self) {
+        self.core().abort();
+    }
+}
+
+impl fmt::Debug for Slice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slice")
+            .field("position", &self.position())
+            .field("len", &self.len)
+            .field("written", &self.written)
+            .finish()
+    }
+}

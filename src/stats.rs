@@ -1,0 +1,213 @@
+//! Figures: what a channel and its endpoints have done so far.
+//!
+//! Each endpoint counts for itself, in a slot of its own that nobody else writes, so that counting
+//! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
+//! while writers write is of slightly different moments.
+
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// What a channel has done so far, and who takes part in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ChannelStats {
+    /// The size of the ring, in bytes.
+    pub capacity: u64,
+    /// The position of the first slice, in ring bytes.
+    pub start: u64,
+    /// The position where the next slice will lie.
+    pub reserved: u64,
+    /// The oldest position at which a strong reader can still join.
+    pub gate: u64,
+    /// Payload bytes committed.
+    pub payload_bytes: u64,
+    /// Ring bytes that were used up for it: whole granules of 64 bytes, padding at the end of the
+    /// ring, slices given up. Far more than `payload_bytes` means that somebody writes in small
+    /// pieces, and should put a `BufWriter` in front.
+    pub ring_bytes: u64,
+    /// Slices committed.
+    pub slices: u64,
+    /// Slices discarded because the ring was full ([`Backpressure::Drop`](crate::Backpressure::Drop)).
+    pub dropped_slices: u64,
+    /// The payload bytes of these.
+    pub dropped_bytes: u64,
+    /// Ring bytes that weak readers missed, added up over all of them.
+    pub skipped_bytes: u64,
+    /// Writers that keep the channel open.
+    pub strong_writers: usize,
+    /// Writers that do not.
+    pub weak_writers: usize,
+    /// Readers that hold writers back.
+    pub strong_readers: usize,
+    /// Readers that do not.
+    pub weak_readers: usize,
+    /// Each reader that there is now.
+    pub readers: Vec<ReaderStats>,
+}
+
+/// What a writer has written so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct WriterStats {
+    /// The number of this writer, which its slices carry.
+    pub id: u32,
+    /// Slices committed.
+    pub slices: u64,
+    /// Payload bytes committed.
+    pub payload_bytes: u64,
+    /// Ring bytes that these slices took: whole granules of 64 bytes.
+    pub ring_bytes: u64,
+    /// Slices discarded because the ring was full ([`Backpressure::Drop`](crate::Backpressure::Drop)).
+    pub dropped_slices: u64,
+    /// The payload bytes of these.
+    pub dropped_bytes: u64,
+}
+
+/// What a reader has read so far.
+///
+/// `payload_bytes + padding_bytes + skipped_bytes` is how far it has come since it started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct ReaderStats {
+    /// Whether it holds writers back.
+    pub strong: bool,
+    /// Where it stands: the position of the next byte that it will read.
+    pub position: u64,
+    /// Ring bytes between there and the last reservation.
+    pub lag: u64,
+    /// Payload bytes read.
+    pub payload_bytes: u64,
+    /// Ring bytes stepped over that held no payload.
+    pub padding_bytes: u64,
+    /// Ring bytes missed.
+    pub skipped_bytes: u64,
+    /// How many times it was overrun.
+    pub gaps: u64,
+}
+
+/// A figure that one thread at a time raises, and anybody reads.
+#[derive(Debug)]
+pub(crate) struct Figure(AtomicU64);
+
+impl Default for Figure {
+    fn default() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl Figure {
+    // Relaxed throughout: figures order nothing.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Not one atomic step: only its owner writes it.
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
+    }
+
+    fn take(&self) -> u64 {
+        let value = self.get();
+        self.set(0);
+        value
+    }
+}
+
+/// The figures of a writer, in its slot.
+#[derive(Debug, Default)]
+pub(crate) struct WriterFigures {
+    pub(crate) slices: Figure,
+    pub(crate) payload_bytes: Figure,
+    pub(crate) ring_bytes: Figure,
+    pub(crate) dropped_slices: Figure,
+    pub(crate) dropped_bytes: Figure,
+}
+
+impl WriterFigures {
+    pub(crate) fn read(&self, id: u32) -> WriterStats {
+        WriterStats {
+            id,
+            slices: self.slices.get(),
+            payload_bytes: self.payload_bytes.get(),
+            ring_bytes: self.ring_bytes.get(),
+            dropped_slices: self.dropped_slices.get(),
+            dropped_bytes: self.dropped_bytes.get(),
+        }
+    }
+}
+
+/// The figures of a reader, in its slot.
+#[derive(Debug)]
+pub(crate) struct ReaderFigures {
+    /// Whether a reader has this slot now, and whether it is strong.
+    pub(crate) present: AtomicBool,
+    pub(crate) strong: AtomicBool,
+    pub(crate) position: Figure,
+    pub(crate) payload_bytes: Figure,
+    pub(crate) padding_bytes: Figure,
+    pub(crate) skipped_bytes: Figure,
+    pub(crate) gaps: Figure,
+}
+
+impl Default for ReaderFigures {
+    fn default() -> Self {
+        Self {
+            present: AtomicBool::new(false),
+            strong: AtomicBool::new(false),
+            position: Figure::default(),
+            payload_bytes: Figure::default(),
+            padding_bytes: Figure::default(),
+            skipped_bytes: Figure::default(),
+            gaps: Figure::default(),
+        }
+    }
+}
+
+impl ReaderFigures {
+    pub(crate) fn read(&self, lag: impl Fn(u64) -> u64) -> ReaderStats {
+        let position = self.position.get();
+        ReaderStats {
+            strong: self.strong.load(Ordering::Relaxed),
+            position,
+            lag: lag(position),
+            payload_bytes: self.payload_bytes.get(),
+            padding_bytes: self.padding_bytes.get(),
+            skipped_bytes: self.skipped_bytes.get(),
+            gaps: self.gaps.get(),
+        }
+    }
+}
+
+/// Sums over the endpoints that have gone.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) slices: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) dropped_slices: u64,
+    pub(crate) dropped_bytes: u64,
+    pub(crate) skipped_bytes: u64,
+}
+
+impl Totals {
+    /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
+    pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
+        self.slices += figures.slices.take();
+        self.payload_bytes += figures.payload_bytes.take();
+        self.dropped_slices += figures.dropped_slices.take();
+        self.dropped_bytes += figures.dropped_bytes.take();
+        figures.ring_bytes.set(0);
+    }
+
+    /// The same for a reader.
+    pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
+        self.skipped_bytes += figures.skipped_bytes.take();
+        for figure in
+            [&figures.position, &figures.payload_bytes, &figures.padding_bytes, &figures.gaps]
+        {
+            figure.set(0);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Every synchronization primitive of the crate, so that the models can stand in for all of them.
+//!
+//! `--cfg overfall_loom` swaps in loom. It is a cfg of our own because the plain `--cfg loom`
+//! changes tokio as well. `clippy.toml` refuses the originals everywhere else.
+#![allow(clippy::disallowed_types, reason = "this is the one place that names them")]
+
+use std::sync::PoisonError;
+pub(crate) use std::sync::atomic::Ordering;
+
+#[cfg(not(overfall_loom))]
+mod primitives {
+    pub(crate) use atomic_waker::AtomicWaker;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
+#[cfg(overfall_loom)]
+mod primitives {
+    pub(crate) use loom::future::AtomicWaker;
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+}
+
+pub(crate) use primitives::*;
+
+/// Locks, and carries on after a panic: no user code runs under a lock of ours, and each critical
+/// section leaves its data whole at every step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,154 @@
+//! A table whose entries never move, are reused, and are freed with it.
+//!
+//! Everybody may walk it at any time without a lock, because nothing in it is ever freed under
+//! them: this is what makes reclamation schemes unnecessary here. It grows by doubling: chunk k
+//! holds `FIRST << k` entries.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use std::sync::OnceLock;
+
+/// Entries of the first chunk.
+const FIRST: u32 = if cfg!(overfall_loom) { 2 } else { 8 };
+const CHUNKS: usize = 26;
+
+/// Names an entry for as long as its holder keeps it.
+pub(crate) type Index = u32;
+
+#[derive(Debug)]
+struct Entry<T> {
+    /// The entry below this one on the free stack, plus one; 0 ends the stack.
+    next_free: AtomicU32,
+    value: T,
+}
+
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    chunks: [OnceLock<Box<[Entry<T>]>>; CHUNKS],
+    /// How many entries were ever handed out.
+    used: AtomicU32,
+    /// The top of the stack of free entries, plus one, under a tag that every change raises, so
+    /// that an entry that came back meanwhile is not taken for one that never left.
+    free: AtomicU64,
+}
+
+impl<T: Default> Table<T> {
+    pub(crate) fn new() -> Self {
+        let table = Self {
+            chunks: std::array::from_fn(|_| OnceLock::new()),
+            used: AtomicU32::new(0),
+            free: AtomicU64::new(0),
+        };
+        table.chunk(0);
+        table
+    }
+
+    fn chunk(&self, number: usize) -> &[Entry<T>] {
+        self.chunks[number].get_or_init(|| {
+            (0..FIRST << number)
+                .map(|_| Entry { next_free: AtomicU32::new(0), value: T::default() })
+                .collect()
+        })
+    }
+
+    /// Takes an entry for the caller alone. It is as its last holder left it.
+    ///
+    /// Allocates only when more are in use than ever before.
+    pub(crate) fn acquire(&self) -> Index {
+        // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
+        let mut free = self.free.load(Ordering::Acquire);
+        while let Some(top) = (free as u32).checked_sub(1) {
+            let below = self.entry(top).next_free.load(Ordering::Relaxed);
+            match self.free.compare_exchange_weak(
+                free,
+                retag(free, below),
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return top,
+                Err(now) => free = now,
+            }
+        }
+        let index = self.used.fetch_add(1, Ordering::Relaxed);
+        self.chunk(locate(index).0);
+        index
+    }
+
+    /// Gives an entry back.
+    pub(crate) fn release(&self, index: Index) {
+        let mut free = self.free.load(Ordering::Relaxed);
+        loop {
+            self.entry(index).next_free.store(free as u32, Ordering::Relaxed);
+            // ORD(free:B) Release, pairs with ORD(free:A).
+            match self.free.compare_exchange_weak(
+                free,
+                retag(free, index + 1),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => free = now,
+            }
+        }
+    }
+
+    fn entry(&self, index: Index) -> &Entry<T> {
+        let (chunk, offset) = locate(index);
+        &self.chunk(chunk)[offset]
+    }
+
+    pub(crate) fn get(&self, index: Index) -> &T {
+        &self.entry(index).value
+    }
+
+    /// Every entry that was ever handed out, whoever holds it now.
+    ///
+    /// An entry whose `acquire` happens before the call is among them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let used = self.used.load(Ordering::Relaxed);
+        let starts = (0..CHUNKS).map(|chunk| (FIRST << chunk) - FIRST);
+        let chunks = self.chunks.iter().zip(starts).take_while(move |&(_, start)| start < used);
+        chunks
+            // A chunk that its first holder has yet to make has no holders to speak of.
+            .filter_map(|(chunk, start)| chunk.get().map(|chunk| (chunk, start)))
+            .flat_map(move |(chunk, start)| chunk.iter().take((used - start) as usize))
+            .map(|entry| &entry.value)
+    }
+}
+
+/// The word of the free stack with another top and the next tag.
+fn retag(free: u64, top: u32) -> u64 {
+    ((free >> 32).wrapping_add(1) << 32) | u64::from(top)
+}
+
+/// The chunk of an entry and its place in there.
+fn locate(index: Index) -> (usize, usize) {
+    let from_start = index + FIRST;
+    let chunk = (from_start / FIRST).ilog2();
+    (chunk as usize, (from_start - (FIRST << chunk)) as usize)
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_lie_side_by_side_in_chunks_that_double() {
+        assert_eq!(locate(0), (0, 0));
+        assert_eq!(locate(7), (0, 7));
+        assert_eq!(locate(8), (1, 0));
+        assert_eq!(locate(23), (1, 15));
+        assert_eq!(locate(24), (2, 0));
+    }
+
+    #[test]
+    fn released_entries_are_taken_again_before_new_ones() {
+        let table = Table::<u64>::new();
+        let first: Vec<Index> = (0..100).map(|_| table.acquire()).collect();
+        assert_eq!(table.iter().count(), 100);
+        first.iter().for_each(|&index| table.release(index));
+        let mut second: Vec<Index> = (0..100).map(|_| table.acquire()).collect();
+        second.sort_unstable();
+        assert_eq!(second, first);
+        assert_eq!(table.iter().count(), 100);
+    }
+}

@@ -1,0 +1,16 @@
+//! Waiting: for slices to read ([`parking`]) and for room to write ([`queue`]).
+//!
+//! Both sides go through the same four steps. Who waits (1) leaves its waker where it will be
+//! found, (2) issues `fence(SeqCst)`, (3) checks once more what it waits for, and only then (4)
+//! goes to sleep. Who changes anything that somebody may wait for (1) changes it, (2) issues
+//! `fence(SeqCst)`, (3) looks whether anybody waits, and (4) wakes them. Of the two fences one
+//! comes first in the single order of all such fences, and whoever's comes second sees what the
+//! other did before: either the sleeper sees the change, or the other one sees the sleeper.
+//! Acquire and Release alone would let both look past each other. While nobody waits, the price is
+//! the fence and two loads of lines that nobody writes.
+//!
+//! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
+//! so that all of this exists once.
+
+pub(crate) mod parking;
+pub(crate) mod queue;

@@ -1,0 +1,155 @@
+//! A line of waiters, served in order: writers that wait for room, and whoever waits for the end.
+//!
+//! The lock is taken by those who wait and by those who wake them, never by a read or write that
+//! finds what it needs and nobody waiting; wakers are cloned, woken and dropped outside of it.
+//!
+//! *Order.* A waiter is woken when everybody before it has been, and its need can be met; a
+//! newcomer joins the end of the line even if its own need could be met, so that small slices do
+//! not starve a large one. Waking takes the waiter out of the line, but it keeps its ticket: if
+//! somebody was faster, it joins again at its old place.
+//!
+//! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
+//! most find that others have taken the room. So after one waiter the waking stops, and *that*
+//! waiter wakes the next, once it has taken its room or given up ([`Waiter::forwards`]). This needs
+//! a waiter that cannot vanish: our own futures and the blocking calls, which give up in a
+//! destructor. What `AsyncWrite::poll_write` registers can be forgotten without a trace by a task
+//! that turns to something else, so behind such a waiter the waking goes on.
+
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence, lock};
+use crossbeam_utils::CachePadded;
+use std::collections::VecDeque;
+use std::task::Waker;
+
+/// A place in the line; the smaller one is served first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Ticket(u64);
+
+/// What somebody waits for, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    /// For writers: payload bytes.
+    pub(crate) need: u64,
+    /// It wakes the next one when it is served or gives up.
+    pub(crate) forwards: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: Ticket,
+    request: Request,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// In the order of their tickets.
+    waiters: VecDeque<Waiter>,
+    next: Ticket,
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitQueue {
+    /// How many are in the line: written under the lock, read without.
+    waiting: CachePadded<AtomicUsize>,
+    line: Mutex<Line>,
+}
+
+impl WaitQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            waiting: CachePadded::new(AtomicUsize::new(0)),
+            line: Mutex::new(Line { waiters: VecDeque::new(), next: Ticket(0) }),
+        }
+    }
+
+    /// Makes room for so many waiters, so that waiting allocates nothing.
+    pub(crate) fn make_room(&self, waiters: usize) {
+        let mut line = lock(&self.line);
+        let length = line.waiters.len();
+        line.waiters.reserve(waiters.saturating_sub(length));
+    }
+
+    /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
+    /// waker there. Tells whether nobody is before. After this the caller must check once more
+    /// before it sleeps.
+    pub(crate) fn join(
+        &self,
+        ticket: &mut Option<Ticket>,
+        request: Request,
+        waker: &Waker,
+    ) -> bool {
+        let mut waker = waker.clone();
+        let mut guard = lock(&self.line);
+        let line = &mut *guard;
+        let ticket = *ticket.get_or_insert_with(|| {
+            let ticket = line.next;
+            line.next = Ticket(ticket.0 + 1);
+            ticket
+        });
+        let place = line.waiters.partition_point(|waiter| waiter.ticket < ticket);
+        let present = line.waiters.get_mut(place).filter(|waiter| waiter.ticket == ticket);
+        if let Some(waiter) = present {
+            waiter.request = request;
+            // The old waker is dropped with the local one, after the lock.
+            std::mem::swap(&mut waiter.waker, &mut waker);
+        } else {
+            line.waiters.insert(place, Waiter { ticket, request, waker: waker.clone() });
+            self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        }
+        drop(guard);
+        // ORD(park:A) SeqCst, pairs with ORD(park:B).
+        fence(Ordering::SeqCst);
+        place == 0
+    }
+
+    /// Leaves the line, if the ticket is still in there. Others may have waited for that.
+    pub(crate) fn leave(&self, ticket: Ticket) {
+        let mut line = lock(&self.line);
+        let found = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
+        let waiter = found.ok().and_then(|place| line.waiters.remove(place));
+        self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        drop(line);
+        drop(waiter);
+    }
+
+    /// Wakes waiters in their order, for as long as `can_be_met` says so of their needs, and no
+    /// further than to the first who will see to the rest.
+    pub(crate) fn wake_while(&self, can_be_met: impl Fn(u64) -> bool) {
+        loop {
+            let mut line = lock(&self.line);
+            let first = line.waiters.front();
+            if !first.is_some_and(|waiter| can_be_met(waiter.request.need)) {
+                return;
+            }
+            let waiter = line.waiters.pop_front();
+            self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+            drop(line);
+            let Some(Waiter { request, waker, .. }) = waiter else { return };
+            waker.wake();
+            if request.forwards {
+                return;
+            }
+        }
+    }
+
+    /// Wakes everybody who is in the line now.
+    pub(crate) fn wake_all(&self) {
+        let waiters = {
+            let mut line = lock(&self.line);
+            self.waiting.store(0, Ordering::Relaxed);
+            // The room stays with the line: those who join again must not allocate.
+            let room = line.waiters.capacity();
+            std::mem::replace(&mut line.waiters, VecDeque::with_capacity(room))
+        };
+        waiters.into_iter().for_each(|waiter| waiter.waker.wake());
+    }
+}

@@ -1,0 +1,413 @@
+//! What writers of both kinds are made of.
+
+use crate::Backpressure;
+use crate::error::{ReserveError, TryReserveError, TryWriteError, WriteError};
+use crate::ring::descriptor::Description;
+use crate::ring::position::{GRANULE, Position};
+use crate::ring::{Refused, Reservation};
+use crate::shared::{Ending, Shared, Strength};
+use crate::stats::{WriterFigures, WriterStats};
+use crate::table::Index;
+use crate::wait::queue::{Request, Ticket};
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+/// How a writer ended by its own doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Done {
+    ShutDown,
+    Terminated,
+}
+
+/// Why a writer cannot have a slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    Closed,
+    Terminated,
+}
+
+macro_rules! from_ended {
+    ($($error:ident)*) => {$(
+        impl From<Ended> for $error {
+            fn from(ended: Ended) -> Self {
+                match ended {
+                    Ended::Closed => Self::Closed,
+                    Ended::Terminated => Self::Terminated,
+                }
+            }
+        }
+    )*};
+}
+from_ended!(TryWriteError WriteError TryReserveError ReserveError);
+
+/// Whether a waiter can be forgotten by a task without a trace, or sees to it that it leaves the
+/// line: [`crate::wait::queue`] says what for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    MayBeForgotten,
+    LeavesWhenDropped,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    slot: Index,
+    id: u32,
+    /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
+    /// keeps the channel open meanwhile.
+    strength: Option<Strength>,
+    /// How many slices, and payload bytes, this writer had written or lost to a full ring before.
+    sequence: u64,
+    bytes: u64,
+    /// Where the gate was when it was last looked at.
+    gate: Position,
+    /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
+    /// here by whatever the writer does next.
+    in_flight: Option<Reservation>,
+    /// The place in the line for room, once this writer had to wait.
+    ticket: Option<Ticket>,
+    done: Option<Done>,
+}
+
+impl Core {
+    pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
+        let (slot, id) = shared.add_writer(strength);
+        let gate = shared.ring.gate();
+        Self {
+            shared,
+            slot,
+            id,
+            strength,
+            sequence: 0,
+            bytes: 0,
+            gate,
+            in_flight: None,
+            ticket: None,
+            done: None,
+        }
+    }
+
+    /// Whether its end was its own doing.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// Another writer of the same channel and kind; at its end, if this one is.
+    pub(crate) fn another(&self) -> Self {
+        let mut another = Self::new(self.shared.clone(), self.strength);
+        another.done = self.done;
+        another
+    }
+
+    pub(crate) fn turn(&mut self, strength: Strength) {
+        if let Some(before) = self.strength.replace(strength) {
+            if before != strength {
+                self.shared.turn_writer(before, strength);
+            }
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn figures(&self) -> &WriterFigures {
+        &self.shared.writers.get(self.slot).figures
+    }
+
+    pub(crate) fn stats(&self) -> WriterStats {
+        self.figures().read(self.id)
+    }
+
+    pub(crate) fn max_slice(&self) -> u64 {
+        self.shared.ring.geometry().max_slice()
+    }
+
+    /// Why the channel takes no more slices.
+    fn why_closed(&self) -> Ended {
+        match self.shared.ending() {
+            Ending::Terminated => Ended::Terminated,
+            Ending::Open | Ending::Drained => Ended::Closed,
+        }
+    }
+
+    /// Puts the writer in order for the next operation: gives up a slice whose guard was leaked,
+    /// and refuses if the writer has come to its end.
+    fn begin(&mut self) -> Result<(), Ended> {
+        self.abort();
+        match self.done {
+            None => Ok(()),
+            Some(Done::ShutDown) => Err(Ended::Closed),
+            Some(Done::Terminated) => Err(Ended::Terminated),
+        }
+    }
+
+    fn reserve_now(&mut self, length: u64) -> Result<Reservation, Refused> {
+        let reservation = self.shared.reserve(length, &mut self.gate)?;
+        self.in_flight = Some(reservation);
+        Ok(reservation)
+    }
+
+    /// Reserves without waiting, and without overtaking those who wait.
+    fn reserve_if_idle(&mut self, length: u64) -> Result<Reservation, Refused> {
+        self.stop_waiting();
+        if self.shared.room.is_empty() {
+            self.reserve_now(length)
+        } else if self.shared.ending() == Ending::Open {
+            Err(Refused::Full)
+        } else {
+            Err(Refused::Closed)
+        }
+    }
+
+    /// Reserves, or joins the line of those who wait for room.
+    fn poll_room(
+        &mut self,
+        waker: &Waker,
+        length: u64,
+        wait: Wait,
+    ) -> Poll<Result<Reservation, Ended>> {
+        if self.ticket.is_none() && self.shared.room.is_empty() {
+            match self.reserve_now(length) {
+                Ok(reservation) => return Poll::Ready(Ok(reservation)),
+                Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
+                Err(Refused::Full) => {}
+            }
+        }
+        let request = Request { need: length, forwards: wait == Wait::LeavesWhenDropped };
+        let result = if self.shared.room.join(&mut self.ticket, request, waker) {
+            self.reserve_now(length)
+        } else if self.shared.ending() == Ending::Open {
+            Err(Refused::Full)
+        } else {
+            Err(Refused::Closed)
+        };
+        let result = match result {
+            Err(Refused::Full) => return Poll::Pending,
+            Err(Refused::Closed) => Err(self.why_closed()),
+            Ok(reservation) => Ok(reservation),
+        };
+        self.stop_waiting();
+        Poll::Ready(result)
+    }
+
+    /// Leaves the line, if this writer is in there, and lets the next one have its turn.
+    pub(crate) fn stop_waiting(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.leave_line(ticket);
+        }
+    }
+
+    fn check_length(&self, length: usize) -> Result<u64, (usize, usize)> {
+        let max = self.max_slice();
+        if length as u64 <= max { Ok(length as u64) } else { Err((length, max as usize)) }
+    }
+
+    pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
+        self.begin()?;
+        let length = self
+            .check_length(length)
+            .map_err(|(len, max)| TryReserveError::TooLong { len, max })?;
+        self.reserve_if_idle(length).map_err(|refused| match refused {
+            Refused::Full => TryReserveError::Full,
+            Refused::Closed => self.why_closed().into(),
+        })
+    }
+
+    /// Waits for a reservation. Dropped, the future leaves the line.
+    pub(crate) async fn reserve(&mut self, length: usize) -> Result<Reservation, ReserveError> {
+        /// Stops waiting when the future is dropped.
+        struct Waiting<'a>(&'a mut Core);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.stop_waiting();
+            }
+        }
+        let waiting = Waiting(self);
+        poll_fn(|context| waiting.0.poll_reserve(context, length)).await
+    }
+
+    /// The caller calls [`Core::stop_waiting`] when it gives up.
+    pub(crate) fn poll_reserve(
+        &mut self,
+        context: &mut Context<'_>,
+        length: usize,
+    ) -> Poll<Result<Reservation, ReserveError>> {
+        if self.shared.backpressure == Backpressure::Drop {
+            return Poll::Ready(self.try_reserve(length).map_err(|error| match error {
+                TryReserveError::Full => ReserveError::Full,
+                TryReserveError::TooLong { len, max } => ReserveError::TooLong { len, max },
+                TryReserveError::Closed => ReserveError::Closed,
+                TryReserveError::Terminated => ReserveError::Terminated,
+            }));
+        }
+        self.begin()?;
+        let length =
+            self.check_length(length).map_err(|(len, max)| ReserveError::TooLong { len, max })?;
+        let room = ready!(self.poll_room(context.waker(), length, Wait::LeavesWhenDropped));
+        Poll::Ready(room.map_err(Into::into))
+    }
+
+    /// Copies `bytes` to `offset` of the slice in flight.
+    pub(crate) fn fill(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
+        self.shared.ring.write(reservation, offset, bytes);
+    }
+
+    /// Commits the first `length` bytes of the slice in flight.
+    pub(crate) fn commit(&mut self, length: u64) {
+        let Some(reservation) = self.in_flight.take() else { return };
+        let description = Description {
+            length: length as u32,
+            writer: self.id,
+            sequence: self.sequence,
+            bytes: self.bytes,
+        };
+        self.shared.ring.commit(reservation, description);
+        self.shared.after_commit();
+        self.sequence = self.sequence.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(length);
+        let figures = self.figures();
+        figures.slices.add(1);
+        figures.payload_bytes.add(length);
+        figures.ring_bytes.add(reservation.size);
+    }
+
+    /// Gives the slice in flight up, if there is one.
+    pub(crate) fn abort(&mut self) {
+        if let Some(reservation) = self.in_flight.take() {
+            self.shared.ring.abort(reservation);
+            self.shared.after_commit();
+        }
+    }
+
+    /// Counts a slice that was discarded for want of room.
+    fn count_dropped(&mut self, length: u64) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(length);
+        self.figures().dropped_slices.add(1);
+        self.figures().dropped_bytes.add(length);
+    }
+
+    /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What
+    /// is longer goes in quarters of the ring, so that readers can be at one while the next is
+    /// written.
+    fn piece(&self, total: u64) -> u64 {
+        let max = self.max_slice();
+        if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
+    }
+
+    /// Fills the slice just reserved with the first `length` bytes of `buffers`, and commits it.
+    fn write_slice(
+        &mut self,
+        reservation: Reservation,
+        length: u64,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) {
+        let mut offset = 0;
+        for buffer in buffers {
+            let part = buffer.len().min((length - offset) as usize);
+            if part > 0 {
+                self.fill(&reservation, offset, &buffer[..part]);
+                offset += part as u64;
+            }
+        }
+        self.commit(length);
+    }
+
+    pub(crate) fn try_write(
+        &mut self,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) -> Result<usize, TryWriteError> {
+        let total = total_length(buffers);
+        if total == 0 {
+            return Ok(0);
+        }
+        self.begin()?;
+        let length = self.piece(total);
+        let reservation = self.reserve_if_idle(length).map_err(|refused| match refused {
+            Refused::Full => TryWriteError::Full,
+            Refused::Closed => self.why_closed().into(),
+        })?;
+        self.write_slice(reservation, length, buffers);
+        Ok(length as usize)
+    }
+
+    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        buffers: &[impl Deref<Target = [u8]>],
+        wait: Wait,
+    ) -> Poll<Result<usize, WriteError>> {
+        let total = total_length(buffers);
+        if total == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if self.shared.backpressure == Backpressure::Drop {
+            return Poll::Ready(match self.try_write(buffers) {
+                Ok(length) => Ok(length),
+                Err(TryWriteError::Full) => {
+                    let length = self.piece(total);
+                    self.count_dropped(length);
+                    Ok(length as usize)
+                }
+                Err(TryWriteError::Closed) => Err(WriteError::Closed),
+                Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
+            });
+        }
+        self.begin()?;
+        let length = self.piece(total);
+        let reservation = ready!(self.poll_room(context.waker(), length, wait))?;
+        self.write_slice(reservation, length, buffers);
+        Poll::Ready(Ok(length as usize))
+    }
+
+    /// This writer is done: it stops keeping the channel open.
+    pub(crate) fn shut_down(&mut self) {
+        self.finish(Done::ShutDown);
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        self.finish(Done::Terminated);
+    }
+
+    fn finish(&mut self, done: Done) {
+        self.abort();
+        self.stop_waiting();
+        if self.done != Some(Done::Terminated) {
+            self.done = Some(done);
+        }
+        // It counts as a weak one from here on: nothing waits for it.
+        self.turn(Strength::Weak);
+    }
+
+    /// Whether writes are refused, now and for ever.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.done.is_some() || self.shared.ending() != Ending::Open
+    }
+
+    /// Marks the slice in flight as one that the channel's handle must give up if its guard is
+    /// leaked, or takes the mark away.
+    pub(crate) fn mark_in_flight(&self) {
+        let (position, size) = &self.shared.writers.get(self.slot).in_flight;
+        position.set(self.in_flight.map_or(0, |reservation| reservation.position.raw()));
+        size.set(self.in_flight.map_or(0, |reservation| reservation.size));
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.abort();
+        self.stop_waiting();
+        self.mark_in_flight();
+        self.shared.remove_writer(self.slot, self.id, self.strength);
+    }
+}
+
+/// Saturates: that is longer than any slice.
+fn total_length(buffers: &[impl Deref<Target = [u8]>]) -> u64 {
+    let lengths = buffers.iter().map(|buffer| buffer.len());
+    lengths.fold(0, |total: usize, length| total.saturating_add(length)) as u64
+}
