@@ -1,2 +1,93 @@
-//! The models.
+//! Models: the protocol on the real code, in every interleaving that loom finds.
+//!
+//! `ci/loom` runs them. Rings have a few granules of one word each, and the number of preemptions is
+//! bounded (`PREEMPTIONS`, or `LOOM_MAX_PREEMPTIONS`), which keeps each model to seconds; almost all
+//! bugs of this kind show within two or three. Beside each model stands which line it guards, and
+//! that it has been seen to fail without it: `ci/mutants` takes these lines out, one at a time, and
+//! runs the models that must fail then.
+
+mod ending;
+mod overrun;
 pub(crate) mod storage;
+mod strong;
+mod waiting;
+
+use crate::ring::descriptor::Description;
+use crate::ring::position::{GRANULE, Geometry, Position};
+use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring};
+use std::sync::Arc;
+
+const PREEMPTIONS: usize = 3;
+
+/// Runs a model with a bound on preemptions that the environment can raise.
+fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(check);
+}
+
+/// A ring of so many granules that starts just before the wrap of the 63 bits.
+fn ring(granules: u64) -> Arc<Ring> {
+    let capacity = granules * GRANULE;
+    Arc::new(Ring::new(Geometry::new(capacity), start(granules)).unwrap())
+}
+
+/// One lap before positions wrap.
+fn start(granules: u64) -> Position {
+    Position::new(0).minus(granules * GRANULE)
+}
+
+/// One byte that fills a slice.
+type Fill = u8;
+
+/// Reserves `granules`, past padding; nothing if there is no room.
+fn reserve(ring: &Ring, granules: u64) -> Result<Reservation, Refused> {
+    let mut gate = ring.gate();
+    loop {
+        if let Reserved::Slice(reservation) = ring.reserve(granules * GRANULE, &mut gate)? {
+            return Ok(reservation);
+        }
+    }
+}
+
+/// Writes and commits what was reserved.
+fn fill(ring: &Ring, reservation: Reservation, fill: Fill) {
+    ring.write(&reservation, 0, &vec![fill; reservation.size as usize]);
+    let length = reservation.size as u32;
+    let description =
+        Description { length, writer: u32::from(fill), sequence: 0, bytes: u64::from(fill) };
+    ring.commit(reservation, description);
+}
+
+fn write(ring: &Ring, granules: u64, byte: Fill) -> Result<(), Refused> {
+    fill(ring, reserve(ring, granules)?, byte);
+    Ok(())
+}
+
+/// What a strong reader finds: the byte that fills the next slice, which it then consumes.
+fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
+    loop {
+        let position = held.position();
+        match ring.find_held(position) {
+            Found::Slice(description) => {
+                let mut bytes = vec![0; description.length as usize];
+                ring.copy_held(held, position, 0, &mut bytes);
+                let byte = whole(&description, &bytes);
+                let size = ring.geometry().slice_size(u64::from(description.length));
+                ring.release_up_to(held, position.plus(size));
+                return Some(byte);
+            }
+            Found::Skip(size) => ring.release_up_to(held, position.plus(size)),
+            Found::Nothing | Found::Overrun => return None,
+        }
+    }
+}
+
+/// Checks that a slice is one writer's, descriptor and bytes, and tells which byte it is.
+fn whole(description: &Description, bytes: &[u8]) -> Fill {
+    let byte = bytes[0];
+    assert!(bytes.iter().all(|&b| b == byte), "torn: {bytes:?}");
+    assert_eq!(description.writer, u32::from(byte));
+    assert_eq!(description.bytes, u64::from(byte));
+    byte
+}

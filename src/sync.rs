@@ -12,6 +12,15 @@ mod primitives {
     pub(crate) use atomic_waker::AtomicWaker;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use std::sync::{Mutex, MutexGuard};
+    use std::task::Waker;
+
+    pub(crate) fn register(slot: &AtomicWaker, waker: &Waker) {
+        slot.register(waker);
+    }
+
+    pub(crate) fn take_waker(slot: &AtomicWaker) -> Option<Waker> {
+        slot.take()
+    }
 }
 
 #[cfg(overfall_loom)]
@@ -19,6 +28,16 @@ mod primitives {
     pub(crate) use loom::future::AtomicWaker;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
+    use std::task::Waker;
+
+    // What loom's stand-in calls by other names.
+    pub(crate) fn register(slot: &AtomicWaker, waker: &Waker) {
+        slot.register_by_ref(waker);
+    }
+
+    pub(crate) fn take_waker(slot: &AtomicWaker) -> Option<Waker> {
+        slot.take_waker()
+    }
 }
 
 pub(crate) use primitives::*;

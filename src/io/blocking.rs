@@ -2,13 +2,17 @@
 
 use crate::Backpressure;
 use crate::error::{ReadError, ReserveError, TryReadError, WriteError};
-use crate::reader::{Read, Reader, StrongReader, WeakReader};
+#[cfg(not(overfall_loom))]
+use crate::reader::StrongReader;
+use crate::reader::{Read, Reader, WeakReader};
 use crate::slice::Slice;
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::{Parker, Unparker};
 use std::fmt;
-use std::io::{self, BufRead, IoSlice};
+#[cfg(not(overfall_loom))]
+use std::io::BufRead;
+use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -171,6 +175,7 @@ impl<R: Read> io::Read for Blocking<R> {
     }
 }
 
+#[cfg(not(overfall_loom))]
 impl BufRead for Blocking<StrongReader> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.

@@ -16,7 +16,7 @@
 //! found by the next who takes the stack.
 
 use crate::stats::ReaderFigures;
-use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, fence, register, take_waker};
 use crate::table::{Index, Table};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
@@ -62,7 +62,7 @@ impl Parking {
     /// Registers a reader to be woken. After this it must check once more before it sleeps.
     pub(crate) fn park(&self, index: Index, waker: &Waker) {
         let slot = self.slots.get(index);
-        slot.waker.register(waker);
+        register(&slot.waker, waker);
         // ORD(linked) AcqRel on both sides: if we find it set, whoever clears it comes after us
         // and, reading from our swap, sees the waker that we registered.
         if !slot.linked.swap(true, Ordering::AcqRel) {
@@ -105,11 +105,4 @@ impl Parking {
             }
         }
     }
-}
-
-fn take_waker(waker: &AtomicWaker) -> Option<Waker> {
-    #[cfg(not(overfall_loom))]
-    return waker.take();
-    #[cfg(overfall_loom)]
-    return waker.take_waker();
 }

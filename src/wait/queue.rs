@@ -10,7 +10,7 @@
 //!
 //! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
 //! most find that others have taken the room. So after one waiter the waking stops, and *that*
-//! waiter wakes the next, once it has taken its room or given up ([`Waiter::forwards`]). This needs
+//! waiter wakes the next, once it has taken its room or given up ([`Request::forwards`]). This needs
 //! a waiter that cannot vanish: our own futures and the blocking calls, which give up in a
 //! destructor. What `AsyncWrite::poll_write` registers can be forgotten without a trace by a task
 //! that turns to something else, so behind such a waiter the waking goes on.

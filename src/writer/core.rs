@@ -46,6 +46,7 @@ from_ended!(TryWriteError WriteError TryReserveError ReserveError);
 /// line: [`crate::wait::queue`] says what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wait {
+    #[cfg(any(feature = "tokio", feature = "futures"))]
     MayBeForgotten,
     LeavesWhenDropped,
 }

@@ -1,0 +1,88 @@
+//! Draining, terminating, and the last one to go.
+
+use super::waiting::{read_byte, shared, write_slice};
+use super::*;
+use crate::error::{ReadError, WriteError};
+use crate::shared::Ending;
+use crate::{StartAt, StrongReader, StrongWriter};
+use loom::future::block_on;
+use loom::thread;
+
+/// Guards that the channel is closed and its final position decided in one step: a slice is either
+/// refused, or read by everybody before the end.
+#[test]
+fn a_drain_and_a_write_agree_on_the_final_position() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let writing = shared.clone();
+        let thread = thread::spawn(move || {
+            let written = write(&writing.ring, 1, 1);
+            writing.after_commit();
+            written
+        });
+        shared.end(Ending::Drained);
+        let read = block_on(read_byte(&mut reader));
+        let expected = match thread.join().unwrap() {
+            Ok(()) => Some(1),
+            Err(_) => None,
+        };
+        assert_eq!(read, Ok(expected));
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(None));
+    });
+}
+
+/// Guards the look for the end after parking, and the wake of everybody at the end.
+#[test]
+fn a_drain_wakes_a_parked_reader() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ending = shared.clone();
+        let thread = thread::spawn(move || ending.end(Ending::Drained));
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(None));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_terminate_wakes_a_parked_writer_which_learns_why() {
+    model(PREEMPTIONS, || {
+        let shared = shared(1);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        assert_eq!(block_on(write_slice(&mut writer, 1, 1)), Ok(GRANULE as usize));
+        let ending = shared.clone();
+        let thread = thread::spawn(move || ending.end(Ending::Terminated));
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Err(WriteError::Terminated));
+        thread.join().unwrap();
+        assert_eq!(block_on(read_byte(&mut reader)), Err(ReadError::Terminated));
+    });
+}
+
+/// Guards the census: whoever goes last, handle or writer, the reader comes to the end.
+#[test]
+fn the_last_to_go_drains_the_channel() {
+    model(2, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let writer = StrongWriter::new(&shared);
+        let handle = shared.clone();
+        let first = thread::spawn(move || handle.drop_handle());
+        let second = thread::spawn(move || drop(writer));
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(None));
+        first.join().unwrap();
+        second.join().unwrap();
+    });
+}
+
+#[test]
+fn a_future_for_the_end_is_woken_by_it() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let ending = shared.clone();
+        let thread = thread::spawn(move || ending.end(Ending::Drained));
+        block_on(shared.closed());
+        thread.join().unwrap();
+    });
+}

@@ -1,0 +1,161 @@
+//! Strong readers against writers.
+
+use super::*;
+use loom::thread;
+
+/// Guards the Release of the stamp (ORD(stamp:B)) and the Acquire (ORD(stamp:A)): without either,
+/// the reader's copy races with the writer's bytes.
+#[test]
+fn two_writers_are_read_whole() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let threads = [1, 2].map(|byte| {
+            let ring = ring.clone();
+            thread::spawn(move || write(&ring, 2, byte).unwrap())
+        });
+        let mut seen = Vec::new();
+        seen.extend(read(&ring, &mut held));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        while let Some(byte) = read(&ring, &mut held) {
+            seen.push(byte);
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2]);
+    });
+}
+
+/// Guards the Release of the hold (ORD(hold:B)), its Acquire (ORD(hold:A)) and the gate's pair
+/// (ORD(gate:A), ORD(gate:B)): without one of them, the writer's next lap races with the reader's
+/// copy. A second writer takes its view of the readers from the gate alone.
+#[test]
+fn the_gate_protects_a_reader() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        let mut held = ring.join();
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let threads = [3, 4].map(|byte| {
+            let ring = ring.clone();
+            thread::spawn(move || write(&ring, 1, byte).is_ok())
+        });
+        assert_eq!(read(&ring, &mut held), Some(1));
+        assert_eq!(read(&ring, &mut held), Some(2));
+        let written = threads.into_iter().map(|thread| thread.join().unwrap());
+        let written = written.filter(|&written| written).count();
+        let rest = std::iter::from_fn(|| read(&ring, &mut held)).count();
+        assert_eq!(rest, written);
+    });
+}
+
+/// Guards the version in the gate's word: without it, a writer that looked at the holds before the
+/// reader was there moves the gate past it.
+#[test]
+fn a_reader_joins_in_the_past_against_one_writer() {
+    joins_in_the_past(1);
+}
+
+/// As before; the second writer may work with what the first one did to the gate.
+#[test]
+fn a_reader_joins_in_the_past_against_two_writers() {
+    joins_in_the_past(2);
+}
+
+fn joins_in_the_past(writers: u8) {
+    model(PREEMPTIONS, move || {
+        let ring = ring(2);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let threads: Vec<_> = (3..3 + writers)
+            .map(|byte| {
+                let ring = ring.clone();
+                thread::spawn(move || write(&ring, 1, byte).is_ok())
+            })
+            .collect();
+        let mut held = ring.join();
+        let first = read(&ring, &mut held);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let rest: Vec<_> = std::iter::from_fn(|| read(&ring, &mut held)).collect();
+        // From where it joined it misses nothing: up to the last slice, whole and in order.
+        let all: Vec<_> = first.into_iter().chain(rest).collect();
+        let end = ring.reserved();
+        assert_eq!(held.position(), end);
+        assert!(all.len() <= 2 + usize::from(writers));
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1] || pair[0] > 2), "{all:?}");
+    });
+}
+
+/// Guards the walk's stop at a slice in flight: without it, writers lap the slice, and two own the
+/// same bytes.
+#[test]
+fn nobody_laps_a_slice_in_flight() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            for byte in [2, 3, 4] {
+                let _refused = write(&other, 1, byte);
+            }
+        });
+        let reservation = reserve(&ring, 1);
+        if let Ok(reservation) = reservation {
+            assert!(!reservation.position.is_before(ring.gate()));
+            let ahead = ring.reserved().distance_from(reservation.position);
+            assert!(ahead <= ring.capacity() as i64, "lapped: {ahead}");
+            fill(&ring, reservation, 1);
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// Guards the step over padding that is no longer there (ORD(gate:D)): writers take its room while
+/// the reader stands before it. Without the look at the gate, the reader waits there for ever.
+#[test]
+fn padding_at_the_end_of_the_ring_holds_nobody_back() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        write(&ring, 3, 1).unwrap();
+        assert_eq!(read(&ring, &mut held), Some(1));
+        let other = ring.clone();
+        // Two granules do not fit behind three: one is padding, which the last write takes over.
+        let thread = thread::spawn(move || {
+            write(&other, 2, 2).unwrap();
+            write(&other, 1, 3).unwrap();
+            write(&other, 1, 4).unwrap();
+        });
+        let early = read(&ring, &mut held);
+        thread.join().unwrap();
+        let rest = std::iter::from_fn(|| read(&ring, &mut held));
+        assert_eq!(early.into_iter().chain(rest).collect::<Vec<_>>(), [2, 3, 4]);
+    });
+}
+
+/// Guards the stamp of an aborted slice, and that the rest of a shorter commit is stamped before
+/// the slice itself: without, the reader stands still.
+#[test]
+fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            let reservation = reserve(&other, 1).unwrap();
+            other.abort(reservation);
+            let reservation = reserve(&other, 2).unwrap();
+            other.write(&reservation, 0, &[7; GRANULE as usize]);
+            let length = GRANULE as u32;
+            other.commit(reservation, Description { length, writer: 7, sequence: 0, bytes: 7 });
+        });
+        let early = read(&ring, &mut held);
+        if early.is_some() {
+            // The slice was seen, so what follows it can be stepped over.
+            assert_eq!(read(&ring, &mut held), None);
+            assert_eq!(held.position(), start(4).plus(3 * GRANULE));
+        }
+        thread.join().unwrap();
+        assert_eq!(early.or_else(|| read(&ring, &mut held)), Some(7));
+    });
+}

@@ -1,0 +1,213 @@
+//! Parking and waking, on the endpoints themselves.
+
+use super::*;
+use crate::StartAt;
+use crate::error::{ReadError, WriteError};
+use crate::reader::Read;
+use crate::shared::Shared;
+use crate::writer::{HasCore, Wait};
+use crate::{Backpressure, StrongReader, StrongWriter, WeakReader};
+use loom::future::block_on;
+use loom::thread;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+pub(super) fn shared(granules: u64) -> Arc<Shared> {
+    let geometry = Geometry::new(granules * GRANULE);
+    Arc::new(Shared::new(geometry, start(granules), Backpressure::Block).unwrap())
+}
+
+/// A writer without the ceremony of a census, whose locks would multiply the interleavings.
+pub(super) async fn write_slice(
+    writer: &mut StrongWriter,
+    granules: u64,
+    byte: Fill,
+) -> Result<usize, WriteError> {
+    let bytes = vec![byte; (granules * GRANULE) as usize];
+    poll_fn(|context| writer.writer_core().poll_write(context, &[&*bytes], Wait::LeavesWhenDropped))
+        .await
+}
+
+pub(super) async fn read_byte(reader: &mut impl Read) -> Result<Option<Fill>, ReadError> {
+    let mut buffer = [0; GRANULE as usize];
+    let read = poll_fn(|context| reader.poll_read(context, &mut buffer)).await?;
+    Ok((read > 0).then_some(buffer[0]))
+}
+
+/// Guards the fence of a commit (ORD(park:B)) against that of a parked reader (ORD(park:A)): without
+/// either, the reader sleeps for ever.
+#[test]
+fn a_parked_reader_is_woken_by_a_commit() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        thread.join().unwrap();
+    });
+}
+
+/// Guards the stack of parked readers (ORD(linked), ORD(parked:A), ORD(parked:B)): each of two is
+/// woken, also one that parks again while the other is being woken.
+#[test]
+fn two_parked_readers_are_woken_by_two_commits() {
+    model(2, || {
+        let shared = shared(2);
+        let mut strong = StrongReader::new(&shared, StartAt::Oldest);
+        let mut weak = WeakReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let writing = thread::spawn(move || {
+            for byte in [1, 2] {
+                write(&ring.ring, 1, byte).unwrap();
+                ring.after_commit();
+            }
+        });
+        let reading = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(1)));
+            assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(2)));
+        });
+        assert_eq!(block_on(read_byte(&mut strong)), Ok(Some(1)));
+        writing.join().unwrap();
+        reading.join().unwrap();
+    });
+}
+
+/// Guards the fence of a reader that moves on (ORD(park:B)) against that of a parked writer
+/// (ORD(park:A)).
+#[test]
+fn a_parked_writer_is_woken_by_a_reader() {
+    model(PREEMPTIONS, || {
+        let shared = shared(1);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        assert_eq!(block_on(write_slice(&mut writer, 1, 1)), Ok(GRANULE as usize));
+        let thread = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+            reader
+        });
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
+        let mut reader = thread.join().unwrap();
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+    });
+}
+
+/// Guards the look for writers after a commit: with no strong reader there, a writer may wait for
+/// nothing but the slice in flight of another.
+#[test]
+fn a_parked_writer_is_woken_by_a_commit() {
+    model(PREEMPTIONS, || {
+        let shared = shared(1);
+        let mut writer = StrongWriter::new(&shared);
+        let reservation = reserve(&shared.ring, 1).unwrap();
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            fill(&other.ring, reservation, 1);
+            other.after_commit();
+        });
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
+        thread.join().unwrap();
+    });
+}
+
+/// Guards the look for writers when a strong reader leaves.
+#[test]
+fn a_dropped_reader_frees_a_parked_writer() {
+    model(PREEMPTIONS, || {
+        let shared = shared(1);
+        let reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        assert_eq!(block_on(write_slice(&mut writer, 1, 1)), Ok(GRANULE as usize));
+        let thread = thread::spawn(move || drop(reader.into_weak()));
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
+        thread.join().unwrap();
+    });
+}
+
+/// Guards that a waiter which leaves lets the next one have its turn: it may have been woken for both.
+#[test]
+fn a_cancelled_writer_passes_its_wake_on() {
+    model(2, || {
+        let shared = shared(1);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut first = StrongWriter::new(&shared);
+        let mut second = StrongWriter::new(&shared);
+        assert_eq!(block_on(write_slice(&mut first, 1, 1)), Ok(GRANULE as usize));
+        let bytes = [3; GRANULE as usize];
+        let mut context = Context::from_waker(Waker::noop());
+        let core = first.writer_core();
+        let poll = core.poll_write(&mut context, &[&bytes[..]], Wait::LeavesWhenDropped);
+        assert_eq!(poll, Poll::Pending);
+        let reading = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+            reader
+        });
+        let writing = thread::spawn(move || {
+            assert_eq!(block_on(write_slice(&mut second, 1, 2)), Ok(GRANULE as usize));
+        });
+        first.writer_core().stop_waiting();
+        writing.join().unwrap();
+        let mut reader = reading.join().unwrap();
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+    });
+}
+
+/// Guards the wake after padding: a slice behind it was committed while the reader was parked before.
+#[test]
+fn a_reader_parked_at_padding_is_woken() {
+    model(2, || {
+        let shared = shared(4);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        write(&shared.ring, 3, 1).unwrap();
+        for _ in 0..3 {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        }
+        let padding = shared.clone();
+        let thread = thread::spawn(move || {
+            // Padding, and then a slice that stays in flight: nothing else wakes the reader.
+            let mut gate = padding.ring.gate();
+            padding.reserve(2 * GRANULE, &mut gate)
+        });
+        let other = shared.clone();
+        let writing = thread::spawn(move || {
+            let reservation = reserve(&other.ring, 2);
+            if let Ok(reservation) = reservation {
+                fill(&other.ring, reservation, 2);
+                other.after_commit();
+                return reservation.position;
+            }
+            start(4)
+        });
+        let position = writing.join().unwrap();
+        if position == start(4).plus(4 * GRANULE) {
+            // It came first behind the padding, whoever made that.
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+        }
+        let _in_flight = thread.join().unwrap();
+    });
+}
+
+/// Guards the tag of the free stack: an entry that left and came back is not taken twice.
+#[test]
+fn an_entry_of_a_table_has_one_holder() {
+    model(PREEMPTIONS, || {
+        let table = Arc::new(crate::table::Table::<u64>::new());
+        let held = [table.acquire(), table.acquire()];
+        table.release(held[0]);
+        table.release(held[1]);
+        let other = table.clone();
+        let thread = thread::spawn(move || {
+            let first = other.acquire();
+            let second = other.acquire();
+            other.release(first);
+            second
+        });
+        let mine = table.acquire();
+        let others = thread.join().unwrap();
+        let last = table.acquire();
+        assert!(mine != others && last != others && mine != last, "{mine} {others} {last}");
+    });
+}
