@@ -52,17 +52,17 @@ fn the_gate_protects_a_reader() {
 /// reader was there moves the gate past it.
 #[test]
 fn a_reader_joins_in_the_past_against_one_writer() {
-    joins_in_the_past(1);
+    joins_in_the_past(PREEMPTIONS, 1);
 }
 
 /// As before; the second writer may work with what the first one did to the gate.
 #[test]
 fn a_reader_joins_in_the_past_against_two_writers() {
-    joins_in_the_past(2);
+    joins_in_the_past(2, 2);
 }
 
-fn joins_in_the_past(writers: u8) {
-    model(PREEMPTIONS, move || {
+fn joins_in_the_past(preemptions: usize, writers: u8) {
+    model(preemptions, move || {
         let ring = ring(2);
         write(&ring, 1, 1).unwrap();
         write(&ring, 1, 2).unwrap();
