@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) room: WaitQueue,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
-    pub(crate) writers: Table<CachePadded<WriterSlot>>,
+    pub(crate) writers: Table<WriterSlot>,
     next_writer_id: AtomicU32,
     census: Mutex<Census>,
 }

@@ -5,6 +5,7 @@
 //! holds `FIRST << k` entries.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crossbeam_utils::CachePadded;
 use std::sync::OnceLock;
 
 /// Entries of the first chunk.
@@ -23,7 +24,8 @@ struct Entry<T> {
 
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    chunks: [OnceLock<Box<[Entry<T>]>>; CHUNKS],
+    /// Each entry has its lines to itself: its holder writes it while others read theirs.
+    chunks: [OnceLock<Box<[CachePadded<Entry<T>>]>>; CHUNKS],
     /// How many entries were ever handed out.
     used: AtomicU32,
     /// The top of the stack of free entries, plus one, under a tag that every change raises, so
@@ -42,10 +44,10 @@ impl<T: Default> Table<T> {
         table
     }
 
-    fn chunk(&self, number: usize) -> &[Entry<T>] {
+    fn chunk(&self, number: usize) -> &[CachePadded<Entry<T>>] {
         self.chunks[number].get_or_init(|| {
             (0..FIRST << number)
-                .map(|_| Entry { next_free: AtomicU32::new(0), value: T::default() })
+                .map(|_| Entry { next_free: AtomicU32::new(0), value: T::default() }.into())
                 .collect()
         })
     }
@@ -130,6 +132,14 @@ fn locate(index: Index) -> (usize, usize) {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn an_entry_takes_the_bytes_that_the_readme_states() {
+        assert_eq!(size_of::<CachePadded<Entry<crate::shared::WriterSlot>>>(), 128);
+        assert_eq!(size_of::<CachePadded<Entry<crate::wait::parking::Slot>>>(), 128);
+        assert_eq!(size_of::<CachePadded<Entry<u64>>>(), 128);
+    }
 
     #[test]
     fn indices_lie_side_by_side_in_chunks_that_double() {

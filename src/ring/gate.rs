@@ -37,7 +37,7 @@ impl Word {
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
 #[derive(Debug)]
-struct Hold(CachePadded<AtomicU64>);
+struct Hold(AtomicU64);
 
 impl Hold {
     const NONE: u64 = u64::MAX;
@@ -45,7 +45,7 @@ impl Hold {
 
 impl Default for Hold {
     fn default() -> Self {
-        Self(CachePadded::new(AtomicU64::new(Self::NONE)))
+        Self(AtomicU64::new(Self::NONE))
     }
 }
 

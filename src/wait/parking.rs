@@ -44,7 +44,7 @@ impl Default for Slot {
 
 #[derive(Debug)]
 pub(crate) struct Parking {
-    pub(crate) slots: Table<CachePadded<Slot>>,
+    pub(crate) slots: Table<Slot>,
     /// The top of the stack of parked readers, plus one; 0 if nobody is parked.
     top: CachePadded<AtomicU32>,
 }
