@@ -23,7 +23,7 @@ pub struct Lagged {
 #[non_exhaustive]
 pub enum BuildError {
     /// No size was asked for, or 0.
-    #[error("a channel needs a size of at least one byte: give one with `size`")]
+    #[error("a channel needs a size of at least one byte")]
     ZeroSize,
     /// The size is past what a ring can have.
     #[error("a ring of {size} bytes is larger than the largest, {max}: ask for less")]

@@ -5,9 +5,9 @@ use crate::ring::position::{Geometry, Position};
 use crate::ring::{Refused, Reservation, Reserved, Ring};
 use crate::stats::{ChannelStats, Figure, Totals, WriterFigures};
 use crate::sync::{AtomicU32, Mutex, Ordering, fence, lock};
-use crate::table::{Index, Table};
+use crate::table::{Seat, Table};
 use crate::trace;
-use crate::wait::parking::Parking;
+use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Request, Ticket, WaitQueue};
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
@@ -86,6 +86,7 @@ pub(crate) struct Shared {
     closing: WaitQueue,
     pub(crate) writers: Table<WriterSlot>,
     next_writer_id: AtomicU32,
+    next_reader_id: AtomicU32,
     census: Mutex<Census>,
 }
 
@@ -104,6 +105,7 @@ impl Shared {
             closing: WaitQueue::new(),
             writers: Table::new(),
             next_writer_id: AtomicU32::new(1),
+            next_reader_id: AtomicU32::new(1),
             census: Mutex::new(Census { handle: true, ..Census::default() }),
         })
     }
@@ -207,7 +209,7 @@ impl Shared {
     }
 
     /// Registers a writer: its slot, and its id.
-    pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Index, u32) {
+    pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.writers.acquire();
         let id = self.next_writer_id.fetch_add(1, Ordering::Relaxed);
         if let Some(strength) = strength {
@@ -222,9 +224,14 @@ impl Shared {
     }
 
     /// Takes a writer off again.
-    pub(crate) fn remove_writer(&self, slot: Index, id: u32, strength: Option<Strength>) {
+    pub(crate) fn remove_writer(
+        &self,
+        slot: &Seat<WriterSlot>,
+        id: u32,
+        strength: Option<Strength>,
+    ) {
         let mut census = lock(&self.census);
-        census.retired.retire_writer(&self.writers.get(slot).figures);
+        census.retired.retire_writer(&slot.figures);
         drop(census);
         self.writers.release(slot);
         if let Some(strength) = strength {
@@ -240,28 +247,28 @@ impl Shared {
         });
     }
 
-    pub(crate) fn add_reader(&self, strength: Strength) -> Index {
+    pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
         let slot = self.parking.slots.acquire();
-        let figures = &self.parking.slots.get(slot).figures;
-        figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
-        figures.present.store(true, Ordering::Relaxed);
+        let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
+        slot.figures.id.set(u64::from(id));
+        slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
+        slot.figures.present.store(true, Ordering::Relaxed);
         *lock(&self.census).readers(strength) += 1;
-        trace::came("reader", strength, slot);
+        trace::came("reader", strength, id);
         slot
     }
 
-    pub(crate) fn remove_reader(&self, slot: Index, strength: Strength) {
-        let figures = &self.parking.slots.get(slot).figures;
-        figures.present.store(false, Ordering::Relaxed);
-        lock(&self.census).retired.retire_reader(figures);
+    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Strength) {
+        let id = slot.figures.id.get() as u32;
+        slot.figures.present.store(false, Ordering::Relaxed);
+        lock(&self.census).retired.retire_reader(&slot.figures);
         self.parking.slots.release(slot);
         self.change(|census| *census.readers(strength) -= 1);
-        trace::went("reader", strength, slot);
+        trace::went("reader", strength, id);
     }
 
-    pub(crate) fn turn_reader(&self, slot: Index, from: Strength, to: Strength) {
-        let figures = &self.parking.slots.get(slot).figures;
-        figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
+    pub(crate) fn turn_reader(&self, slot: &Slot, from: Strength, to: Strength) {
+        slot.figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
         self.change(|census| {
             *census.readers(to) += 1;
             *census.readers(from) -= 1;

@@ -68,6 +68,8 @@ pub struct WriterStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ReaderStats {
+    /// The number of this reader among those of its channel; never given to another one.
+    pub id: u32,
     /// Whether it holds writers back.
     pub strong: bool,
     /// Where it stands: the position of the next byte that it will read.
@@ -145,6 +147,7 @@ pub(crate) struct ReaderFigures {
     /// Whether a reader has this slot now, and whether it is strong.
     pub(crate) present: AtomicBool,
     pub(crate) strong: AtomicBool,
+    pub(crate) id: Figure,
     pub(crate) position: Figure,
     pub(crate) payload_bytes: Figure,
     pub(crate) padding_bytes: Figure,
@@ -157,6 +160,7 @@ impl Default for ReaderFigures {
         Self {
             present: AtomicBool::new(false),
             strong: AtomicBool::new(false),
+            id: Figure::default(),
             position: Figure::default(),
             payload_bytes: Figure::default(),
             padding_bytes: Figure::default(),
@@ -170,6 +174,7 @@ impl ReaderFigures {
     pub(crate) fn read(&self, lag: impl Fn(u64) -> u64) -> ReaderStats {
         let position = self.position.get();
         ReaderStats {
+            id: self.id.get() as u32,
             strong: self.strong.load(Ordering::Relaxed),
             position,
             lag: lag(position),

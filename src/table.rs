@@ -2,18 +2,46 @@
 //!
 //! Everybody may walk it at any time without a lock, because nothing in it is ever freed under
 //! them: this is what makes reclamation schemes unnecessary here. It grows by doubling: chunk k
-//! holds `FIRST << k` entries.
+//! holds `FIRST << k` entries. Who holds an entry keeps its chunk at hand, so that the way there
+//! is short.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::OnceLock;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// Entries of the first chunk.
 const FIRST: u32 = if cfg!(overfall_loom) { 2 } else { 8 };
 const CHUNKS: usize = 26;
 
-/// Names an entry for as long as its holder keeps it.
+/// Names an entry among all of a table.
 pub(crate) type Index = u32;
+
+/// Entries side by side, each with its lines to itself: its holder writes it while others read
+/// theirs.
+type Chunk<T> = Arc<[CachePadded<Entry<T>>]>;
+
+/// An entry that somebody holds. It goes back by [`Table::release`].
+#[derive(Debug)]
+pub(crate) struct Seat<T> {
+    chunk: Chunk<T>,
+    offset: usize,
+    index: Index,
+}
+
+impl<T> Seat<T> {
+    pub(crate) fn index(&self) -> Index {
+        self.index
+    }
+}
+
+impl<T> Deref for Seat<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.chunk[self.offset].value
+    }
+}
 
 #[derive(Debug)]
 struct Entry<T> {
@@ -24,8 +52,7 @@ struct Entry<T> {
 
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    /// Each entry has its lines to itself: its holder writes it while others read theirs.
-    chunks: [OnceLock<Box<[CachePadded<Entry<T>>]>>; CHUNKS],
+    chunks: [OnceLock<Chunk<T>>; CHUNKS],
     /// How many entries were ever handed out.
     used: AtomicU32,
     /// The top of the stack of free entries, plus one, under a tag that every change raises, so
@@ -44,7 +71,7 @@ impl<T: Default> Table<T> {
         table
     }
 
-    fn chunk(&self, number: usize) -> &[CachePadded<Entry<T>>] {
+    fn chunk(&self, number: usize) -> &Chunk<T> {
         self.chunks[number].get_or_init(|| {
             (0..FIRST << number)
                 .map(|_| Entry { next_free: AtomicU32::new(0), value: T::default() }.into())
@@ -55,7 +82,13 @@ impl<T: Default> Table<T> {
     /// Takes an entry for the caller alone. It is as its last holder left it.
     ///
     /// Allocates only when more are in use than ever before.
-    pub(crate) fn acquire(&self) -> Index {
+    pub(crate) fn acquire(&self) -> Seat<T> {
+        let index = self.acquire_index();
+        let (chunk, offset) = locate(index);
+        Seat { chunk: self.chunk(chunk).clone(), offset, index }
+    }
+
+    fn acquire_index(&self) -> Index {
         // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
         let mut free = self.free.load(Ordering::Acquire);
         while let Some(top) = (free as u32).checked_sub(1) {
@@ -70,13 +103,12 @@ impl<T: Default> Table<T> {
                 Err(now) => free = now,
             }
         }
-        let index = self.used.fetch_add(1, Ordering::Relaxed);
-        self.chunk(locate(index).0);
-        index
+        self.used.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Gives an entry back.
-    pub(crate) fn release(&self, index: Index) {
+    pub(crate) fn release(&self, seat: &Seat<T>) {
+        let index = seat.index;
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
             self.entry(index).next_free.store(free as u32, Ordering::Relaxed);
@@ -132,6 +164,7 @@ fn locate(index: Index) -> (usize, usize) {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -153,12 +186,12 @@ mod tests {
     #[test]
     fn released_entries_are_taken_again_before_new_ones() {
         let table = Table::<u64>::new();
-        let first: Vec<Index> = (0..100).map(|_| table.acquire()).collect();
+        let first: Vec<_> = (0..100).map(|_| table.acquire()).collect();
         assert_eq!(table.iter().count(), 100);
-        first.iter().for_each(|&index| table.release(index));
-        let mut second: Vec<Index> = (0..100).map(|_| table.acquire()).collect();
-        second.sort_unstable();
-        assert_eq!(second, first);
+        first.iter().for_each(|seat| table.release(seat));
+        let second: Vec<_> = (0..100).map(|_| table.acquire()).collect();
+        let indices = |seats: &[Seat<u64>]| seats.iter().map(Seat::index).collect::<BTreeSet<_>>();
+        assert_eq!(indices(&second), indices(&first));
         assert_eq!(table.iter().count(), 100);
     }
 }

@@ -93,6 +93,12 @@ macro_rules! writer_methods {
                 self.core_mut().shut_down();
             }
 
+            /// The longest slice, in payload bytes, as of
+            /// [`Channel::max_slice`](crate::Channel::max_slice).
+            pub fn max_slice(&self) -> usize {
+                self.core().max_slice() as usize
+            }
+
             /// Whether writes are refused, now and for ever.
             pub fn is_closed(&self) -> bool {
                 self.core().is_closed()

@@ -27,6 +27,10 @@ use std::time::{Duration, Instant};
 ///
 /// Not for async code: it would park the runtime's thread.
 ///
+/// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of
+/// each piece of its format, between which others may come. Format first and `write_all` the
+/// result, `reserve` and `write!` into the slice, or put a [`BufWriter`](std::io::BufWriter) in front.
+///
 /// ```
 /// use std::io::{Read, Write};
 ///
@@ -176,18 +180,36 @@ impl<R: Read> io::Read for Blocking<R> {
 }
 
 #[cfg(not(overfall_loom))]
-impl BufRead for Blocking<StrongReader> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+impl Blocking<StrongReader> {
+    /// Lends what is there, as [`BufRead::fill_buf`], or fails with [`io::ErrorKind::TimedOut`] if
+    /// there is nothing until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_deadline`](Self::read_deadline).
+    pub fn fill_buf_deadline(&mut self, deadline: Instant) -> io::Result<&[u8]> {
+        self.fill_buf_until_deadline(Some(deadline))
+    }
+
+    fn fill_buf_until_deadline(&mut self, deadline: Option<Instant>) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
-        let is_there = spin(|| match self.endpoint.try_fill_buf() {
+        let at_once = spin(|| match self.endpoint.try_fill_buf() {
             Err(TryReadError::Empty) => None,
             _ => Some(()),
         });
-        if is_there.is_none() {
-            self.park_until(None, |reader, context| reader.poll_fill_buf(context).map(drop));
-            self.endpoint.stop_waiting();
-        }
+        let found = at_once.or_else(|| {
+            self.park_until(deadline, |reader, context| reader.poll_fill_buf(context).map(drop))
+        });
+        self.endpoint.stop_waiting();
+        found.ok_or_else(timed_out)?;
         Ok(self.endpoint.try_fill_buf()?)
+    }
+}
+
+#[cfg(not(overfall_loom))]
+impl BufRead for Blocking<StrongReader> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.fill_buf_until_deadline(None)
     }
 
     fn consume(&mut self, amount: usize) {

@@ -196,18 +196,17 @@ fn an_entry_of_a_table_has_one_holder() {
     model(PREEMPTIONS, || {
         let table = Arc::new(crate::table::Table::<u64>::new());
         let held = [table.acquire(), table.acquire()];
-        table.release(held[0]);
-        table.release(held[1]);
+        held.iter().for_each(|seat| table.release(seat));
         let other = table.clone();
         let thread = thread::spawn(move || {
             let first = other.acquire();
             let second = other.acquire();
-            other.release(first);
-            second
+            other.release(&first);
+            second.index()
         });
-        let mine = table.acquire();
+        let mine = table.acquire().index();
         let others = thread.join().unwrap();
-        let last = table.acquire();
+        let last = table.acquire().index();
         assert!(mine != others && last != others && mine != last, "{mine} {others} {last}");
     });
 }

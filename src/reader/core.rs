@@ -3,8 +3,9 @@
 use crate::ring::position::{GRANULE, Position};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::{ReaderFigures, ReaderStats};
-use crate::table::Index;
+use crate::table::Seat;
 use crate::trace;
+use crate::wait::parking::Slot;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -34,7 +35,7 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Core {
     shared: Arc<Shared>,
-    slot: Index,
+    slot: Seat<Slot>,
     strength: Strength,
     /// A waker of ours may be registered.
     parked: bool,
@@ -53,12 +54,12 @@ impl Core {
     }
 
     pub(crate) fn turn(&mut self, strength: Strength) {
-        self.shared.turn_reader(self.slot, self.strength, strength);
+        self.shared.turn_reader(&self.slot, self.strength, strength);
         self.strength = strength;
     }
 
     fn figures(&self) -> &ReaderFigures {
-        &self.shared.parking.slots.get(self.slot).figures
+        &self.slot.figures
     }
 
     pub(crate) fn is_terminated(&self) -> bool {
@@ -77,14 +78,14 @@ impl Core {
 
     /// Registers the waker; after this the reader looks once more before it waits.
     pub(crate) fn park(&mut self, waker: &Waker) {
-        self.shared.parking.park(self.slot, waker);
+        self.shared.parking.park(&self.slot, waker);
         self.parked = true;
     }
 
     /// The reader found something, or gave up: nobody needs to wake it.
     pub(crate) fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
-            self.shared.parking.unpark(self.slot);
+            self.slot.unpark();
         }
     }
 
@@ -110,7 +111,7 @@ impl Core {
     pub(crate) fn count_gap(&self, skipped: u64) {
         self.figures().skipped_bytes.add(skipped);
         self.figures().gaps.add(1);
-        trace::lagged(self.slot, skipped);
+        trace::lagged(self.figures().id.get() as u32, skipped);
     }
 
     /// Lets the figures know where the reader stands.
@@ -127,6 +128,6 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.unpark();
-        self.shared.remove_reader(self.slot, self.strength);
+        self.shared.remove_reader(&self.slot, self.strength);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
-use crate::table::{Index, Table};
+use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
 
 /// The gate's word: a version in the high bits, and in the low ones the granule of its position,
@@ -37,10 +37,15 @@ impl Word {
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
 #[derive(Debug)]
-struct Hold(AtomicU64);
+pub(super) struct Hold(AtomicU64);
 
 impl Hold {
     const NONE: u64 = u64::MAX;
+
+    pub(super) fn move_to(&self, position: Position) {
+        // ORD(hold:B) Release, pairs with ORD(hold:A).
+        self.0.store(position.raw(), Ordering::Release);
+    }
 }
 
 impl Default for Hold {
@@ -128,15 +133,14 @@ impl Gate {
 
     /// Takes a hold at the gate, wherever that is by then. From the return on the gate does not
     /// pass it. `near` tells a current position of `reserved`.
-    pub(super) fn join(&self, near: impl Fn() -> Position) -> (Index, Position) {
-        let index = self.holds.acquire();
-        let hold = &self.holds.get(index).0;
+    pub(super) fn join(&self, near: impl Fn() -> Position) -> (Seat<Hold>, Position) {
+        let hold = self.holds.acquire();
         loop {
             let seen = self.load();
             // `near` was taken after `seen`. If the exchange below succeeds, the gate was there all
             // the time, and `reserved` no more than a ring ahead.
             let position = seen.position(near());
-            hold.store(position.raw(), Ordering::Relaxed);
+            hold.0.store(position.raw(), Ordering::Relaxed);
             // ORD(gate:C) Release, pairs with ORD(gate:A): a writer that sees the new version sees
             // our hold; one that has seen an older version cannot move the gate with it.
             // Acquire: the slices that we are about to read have been written before the gate
@@ -148,20 +152,16 @@ impl Gate {
                 Ordering::Relaxed,
             );
             if exchange.is_ok() {
-                return (index, position);
+                return (hold, position);
             }
         }
     }
 
-    pub(super) fn move_hold(&self, index: Index, position: Position) {
-        // ORD(hold:B) Release, pairs with ORD(hold:A).
-        self.holds.get(index).0.store(position.raw(), Ordering::Release);
-    }
-
-    pub(super) fn leave(&self, index: Index) {
-        // ORD(hold:B) as above.
-        self.holds.get(index).0.store(Hold::NONE, Ordering::Release);
-        self.holds.release(index);
+    /// Gives up a hold for good.
+    pub(super) fn leave(&self, hold: &Seat<Hold>) {
+        // ORD(hold:B) as in `move_to`.
+        hold.0.store(Hold::NONE, Ordering::Release);
+        self.holds.release(hold);
     }
 }
 
@@ -192,12 +192,12 @@ mod tests {
         let (first, at) = gate.join(|| start);
         assert_eq!(at, start);
         let (second, _) = gate.join(|| start);
-        gate.move_hold(first, start.plus(256));
-        gate.move_hold(second, start.plus(192));
+        first.move_to(start.plus(256));
+        second.move_to(start.plus(192));
         assert_eq!(gate.smallest_hold(start), Some(start.plus(192)));
-        gate.leave(second);
+        gate.leave(&second);
         assert_eq!(gate.smallest_hold(start), Some(start.plus(256)));
-        gate.leave(first);
+        gate.leave(&first);
         assert_eq!(gate.smallest_hold(start), None);
     }
 }

@@ -2,10 +2,11 @@
 //! who check afterwards that it was.
 
 use super::descriptor::{Description, State};
+use super::gate::Hold;
 use super::position::Position;
 use super::{CLOSED, Ring};
 use crate::sync::{Ordering, fence};
-use crate::table::Index;
+use crate::table::Seat;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Found {
 /// it back with [`Ring::leave`].
 #[derive(Debug)]
 pub(crate) struct Held {
-    hold: Index,
+    hold: Seat<Hold>,
     /// No slice at or after this position is recycled.
     position: Position,
 }
@@ -52,11 +53,11 @@ impl Ring {
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
         debug_assert!(!position.is_before(held.position));
         held.position = position;
-        self.gate.move_hold(held.hold, position);
+        held.hold.move_to(position);
     }
 
     pub(crate) fn leave(&self, held: Held) {
-        self.gate.leave(held.hold);
+        self.gate.leave(&held.hold);
     }
 
     /// What is at `position`, for a strong reader whose hold is there or before it.

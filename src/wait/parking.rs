@@ -17,7 +17,7 @@
 
 use crate::stats::ReaderFigures;
 use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, fence, register, take_waker};
-use crate::table::{Index, Table};
+use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
 
@@ -42,6 +42,13 @@ impl Default for Slot {
     }
 }
 
+impl Slot {
+    /// Forgets the waker of a reader that no longer waits.
+    pub(crate) fn unpark(&self) {
+        drop(take_waker(&self.waker));
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Parking {
     pub(crate) slots: Table<Slot>,
@@ -60,8 +67,7 @@ impl Parking {
     }
 
     /// Registers a reader to be woken. After this it must check once more before it sleeps.
-    pub(crate) fn park(&self, index: Index, waker: &Waker) {
-        let slot = self.slots.get(index);
+    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         register(&slot.waker, waker);
         // ORD(linked) AcqRel on both sides: if we find it set, whoever clears it comes after us
         // and, reading from our swap, sees the waker that we registered.
@@ -73,7 +79,7 @@ impl Parking {
                 // each slot has below it.
                 match self.top.compare_exchange_weak(
                     top,
-                    index + 1,
+                    slot.index() + 1,
                     Ordering::Release,
                     Ordering::Relaxed,
                 ) {
@@ -84,11 +90,6 @@ impl Parking {
         }
         // ORD(park:A) SeqCst, pairs with ORD(park:B).
         fence(Ordering::SeqCst);
-    }
-
-    /// Forgets the waker of a reader that no longer waits.
-    pub(crate) fn unpark(&self, index: Index) {
-        drop(take_waker(&self.slots.get(index).waker));
     }
 
     /// Wakes every parked reader.

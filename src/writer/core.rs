@@ -5,9 +5,9 @@ use crate::error::{ReserveError, TryReserveError, TryWriteError, WriteError};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Refused, Reservation};
-use crate::shared::{Ending, Shared, Strength};
+use crate::shared::{Ending, Shared, Strength, WriterSlot};
 use crate::stats::{WriterFigures, WriterStats};
-use crate::table::Index;
+use crate::table::Seat;
 use crate::wait::queue::{Request, Ticket};
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -54,7 +54,7 @@ pub(crate) enum Wait {
 #[derive(Debug)]
 pub(crate) struct Core {
     shared: Arc<Shared>,
-    slot: Index,
+    slot: Seat<WriterSlot>,
     id: u32,
     /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
     /// keeps the channel open meanwhile.
@@ -115,7 +115,7 @@ impl Core {
     }
 
     fn figures(&self) -> &WriterFigures {
-        &self.shared.writers.get(self.slot).figures
+        &self.slot.figures
     }
 
     pub(crate) fn stats(&self) -> WriterStats {
@@ -392,7 +392,7 @@ impl Core {
     /// Marks the slice in flight as one that the channel's handle must give up if its guard is
     /// leaked, or takes the mark away.
     pub(crate) fn mark_in_flight(&self) {
-        let (position, size) = &self.shared.writers.get(self.slot).in_flight;
+        let (position, size) = &self.slot.in_flight;
         position.set(self.in_flight.map_or(0, |reservation| reservation.position.raw()));
         size.set(self.in_flight.map_or(0, |reservation| reservation.size));
     }
@@ -403,7 +403,7 @@ impl Drop for Core {
         self.abort();
         self.stop_waiting();
         self.mark_in_flight();
-        self.shared.remove_writer(self.slot, self.id, self.strength);
+        self.shared.remove_writer(&self.slot, self.id, self.strength);
     }
 }
 
