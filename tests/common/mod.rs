@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Far longer than any test takes, however busy the machine is: a hang becomes a failure.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Does `work` on a thread of its own and hands back what comes of it, panics too; fails if that
 /// takes longer than `limit`.
@@ -127,4 +127,21 @@ impl<'a, T> Task<'a, T> {
 /// Runs `future` to its end on this thread, which sleeps meanwhile.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     futures::executor::block_on(future)
+}
+
+/// Numbers that look random and are the same every time.
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// One below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) as usize % bound
+    }
 }
