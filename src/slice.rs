@@ -37,6 +37,22 @@ use std::marker::PhantomData;
 /// assert_eq!(&buffer[..length], b"hello, world");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A writer has one slice in flight at a time, and a slice does not outlive its writer:
+///
+/// ```compile_fail,E0499
+/// # let (mut writer, reader) = overfall::pipe(1024);
+/// let first = writer.try_reserve(10).unwrap();
+/// let second = writer.try_reserve(10).unwrap();
+/// first.commit();
+/// ```
+///
+/// ```compile_fail,E0505
+/// # let (mut writer, reader) = overfall::pipe(1024);
+/// let slice = writer.try_reserve(10).unwrap();
+/// drop(writer);
+/// slice.commit();
+/// ```
 #[must_use = "dropped without `commit`, a slice is skipped by every reader"]
 pub struct Slice<'a> {
     owner: Owner<'a>,

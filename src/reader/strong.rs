@@ -221,6 +221,26 @@ impl StrongReader {
     /// Lends what is left of the current slice, without a copy and without waiting. Empty at the
     /// end of the channel only. [`consume`](Self::consume) goes on.
     ///
+    /// ```
+    /// let (mut writer, mut reader) = overfall::pipe(1024);
+    /// writer.try_write(b"key: value")?;
+    /// let lent = reader.try_fill_buf()?;
+    /// let key = lent.iter().position(|&byte| byte == b':').unwrap_or(lent.len());
+    /// assert_eq!(&lent[..key], b"key");
+    /// reader.consume(key);
+    /// assert_eq!(reader.try_fill_buf()?, b": value");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is lent is gone once it is consumed:
+    ///
+    /// ```compile_fail,E0499
+    /// # let (mut writer, mut reader) = overfall::pipe(1024);
+    /// let lent = reader.try_fill_buf().unwrap();
+    /// reader.consume(1);
+    /// println!("{lent:?}");
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`TryReadError::Empty`] if there is nothing yet, `Terminated` as it says.
