@@ -2,7 +2,8 @@
 //!
 //! The time is that of the round trip, so of two messages. `blocking` parties park only when the
 //! answer is not there after a short spin; on cores that are busy with something else it often is
-//! not, and then a round trip costs two wake-ups of a thread.
+//! not, and then a round trip costs two wake-ups of a thread. `polling` parties need two cores to
+//! themselves: while another process has one of them, the figure is that of the scheduler.
 //!
 //! ```sh
 //! cargo bench --all-features --bench latency

@@ -165,10 +165,11 @@ impl Seen {
 
     #[cold]
     fn compare(&mut self, message: &[u8]) {
-        let writer = (header_of(message) >> 48) as usize - 1;
-        stamp(&mut self.expected, writer, self.next[writer]);
-        assert!(message == self.expected, "message {} of {writer} is wrong", self.next[writer]);
-        self.next[writer] += 1;
+        let writer = (header_of(message) >> 48).wrapping_sub(1) as usize;
+        let number = self.next.get_mut(writer).expect("a message that is of no writer");
+        stamp(&mut self.expected, writer, *number);
+        assert!(message == self.expected, "message {number} of writer {writer} is wrong");
+        *number += 1;
     }
 
     /// The round is over: everything must have come, once.
