@@ -53,6 +53,7 @@ macro_rules! reader_methods {
             /// [`TryReadError::Empty`] if there is nothing yet. [`TryReadError::Lagged`], on weak
             /// readers, once for each gap; the contents of `buffer` are unspecified then, and the
             /// next read goes on behind the gap. `Terminated` as it says.
+            #[inline]
             pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
                 self.read_now(buffer)
             }

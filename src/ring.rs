@@ -207,29 +207,35 @@ impl Ring {
         })
     }
 
+    #[inline]
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
     }
 
+    #[inline]
     pub(crate) fn capacity(&self) -> u64 {
         self.geometry.capacity()
     }
 
+    #[inline]
     pub(crate) fn start(&self) -> Position {
         self.start
     }
 
     /// Where the next slice will lie. Relaxed: only a fence gives it a meaning for others' bytes.
+    #[inline]
     pub(crate) fn reserved(&self) -> Position {
         Position::new(self.reserved.load(Ordering::Relaxed))
     }
 
     /// The lowest position that strong readers can still join at.
+    #[inline]
     pub(crate) fn gate(&self) -> Position {
         let seen = self.gate.load();
         seen.position(self.reserved())
     }
 
+    #[inline]
     fn descriptor(&self, position: Position) -> &Descriptor {
         &self.descriptors[self.geometry.granule(position)]
     }

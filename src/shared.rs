@@ -52,6 +52,7 @@ struct Census {
 }
 
 impl Census {
+    #[inline]
     fn writers(&mut self, strength: Strength) -> &mut usize {
         match strength {
             Strength::Strong => &mut self.strong_writers,
@@ -59,6 +60,7 @@ impl Census {
         }
     }
 
+    #[inline]
     fn readers(&mut self, strength: Strength) -> &mut usize {
         match strength {
             Strength::Strong => &mut self.strong_readers,
@@ -68,6 +70,7 @@ impl Census {
 
     /// Whether the channel has come to its natural end: without a handle nobody can join any more,
     /// except through another endpoint of the same side.
+    #[inline]
     fn is_over(&self) -> bool {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
     }
@@ -111,6 +114,7 @@ impl Shared {
     }
 
     /// Reserves a slice for `length` payload bytes, past the padding that it may need.
+    #[inline]
     pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reservation, Refused> {
         loop {
             match self.ring.reserve(length, gate)? {
@@ -124,6 +128,7 @@ impl Shared {
 
     /// Wakes whom a commit, or an abort, may have unblocked: readers, and, while no strong reader
     /// holds the gate, writers, whom a slice in flight held up.
+    #[inline]
     pub(crate) fn after_commit(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         fence(Ordering::SeqCst);
@@ -136,6 +141,7 @@ impl Shared {
     }
 
     /// Wakes whom a reader that moved on, or left, may have unblocked.
+    #[inline]
     pub(crate) fn after_release(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         fence(Ordering::SeqCst);
@@ -149,6 +155,7 @@ impl Shared {
     }
 
     /// Takes a writer out of the line, and lets the next one have its turn.
+    #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
         self.room.leave(ticket);
         if !self.room.is_empty() {
@@ -156,6 +163,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     pub(crate) fn ending(&self) -> Ending {
         // ORD(ending:A) Acquire, pairs with ORD(ending:B): who finds the channel ended finds
         // `reserved` closed.
@@ -209,6 +217,7 @@ impl Shared {
     }
 
     /// Registers a writer: its slot, and its id.
+    #[inline]
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.writers.acquire();
         let id = self.next_writer_id.fetch_add(1, Ordering::Relaxed);
@@ -224,6 +233,7 @@ impl Shared {
     }
 
     /// Takes a writer off again.
+    #[inline]
     pub(crate) fn remove_writer(
         &self,
         slot: &Seat<WriterSlot>,
@@ -240,6 +250,7 @@ impl Shared {
         }
     }
 
+    #[inline]
     pub(crate) fn turn_writer(&self, from: Strength, to: Strength) {
         self.change(|census| {
             *census.writers(to) += 1;
@@ -247,6 +258,7 @@ impl Shared {
         });
     }
 
+    #[inline]
     pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
         let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
@@ -258,6 +270,7 @@ impl Shared {
         slot
     }
 
+    #[inline]
     pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Strength) {
         let id = slot.figures.id.get() as u32;
         slot.figures.present.store(false, Ordering::Relaxed);
@@ -267,6 +280,7 @@ impl Shared {
         trace::went("reader", strength, id);
     }
 
+    #[inline]
     pub(crate) fn turn_reader(&self, slot: &Slot, from: Strength, to: Strength) {
         slot.figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
         self.change(|census| {
@@ -276,6 +290,7 @@ impl Shared {
     }
 
     /// The last handle is gone. What was reserved through it and leaked is given up.
+    #[inline]
     pub(crate) fn drop_handle(&self) {
         for slot in self.writers.iter() {
             let (position, size) = &slot.in_flight;
@@ -290,6 +305,7 @@ impl Shared {
     }
 
     /// Changes who is there, and lets the channel end if that was its end.
+    #[inline]
     fn change(&self, change: impl FnOnce(&mut Census)) {
         let mut census = lock(&self.census);
         change(&mut census);

@@ -98,19 +98,23 @@ impl Default for Figure {
 
 impl Figure {
     // Relaxed throughout: figures order nothing.
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
     /// Not one atomic step: only its owner writes it.
+    #[inline]
     pub(crate) fn add(&self, more: u64) {
         self.set(self.get().wrapping_add(more));
     }
 
+    #[inline]
     fn take(&self) -> u64 {
         let value = self.get();
         self.set(0);
@@ -129,6 +133,7 @@ pub(crate) struct WriterFigures {
 }
 
 impl WriterFigures {
+    #[inline]
     pub(crate) fn read(&self, id: u32) -> WriterStats {
         WriterStats {
             id,
@@ -171,6 +176,7 @@ impl Default for ReaderFigures {
 }
 
 impl ReaderFigures {
+    #[inline]
     pub(crate) fn read(&self, lag: impl Fn(u64) -> u64) -> ReaderStats {
         let position = self.position.get();
         ReaderStats {
@@ -198,6 +204,7 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
+    #[inline]
     pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
         self.slices += figures.slices.take();
         self.payload_bytes += figures.payload_bytes.take();
@@ -207,6 +214,7 @@ impl Totals {
     }
 
     /// The same for a reader.
+    #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.skipped_bytes += figures.skipped_bytes.take();
         for figure in

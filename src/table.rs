@@ -30,6 +30,7 @@ pub(crate) struct Seat<T> {
 }
 
 impl<T> Seat<T> {
+    #[inline]
     pub(crate) fn index(&self) -> Index {
         self.index
     }
@@ -38,6 +39,7 @@ impl<T> Seat<T> {
 impl<T> Deref for Seat<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.chunk[self.offset].value
     }
@@ -88,6 +90,7 @@ impl<T: Default> Table<T> {
         Seat { chunk: self.chunk(chunk).clone(), offset, index }
     }
 
+    #[inline]
     fn acquire_index(&self) -> Index {
         // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
         let mut free = self.free.load(Ordering::Acquire);
@@ -125,11 +128,13 @@ impl<T: Default> Table<T> {
         }
     }
 
+    #[inline]
     fn entry(&self, index: Index) -> &Entry<T> {
         let (chunk, offset) = locate(index);
         &self.chunk(chunk)[offset]
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: Index) -> &T {
         &self.entry(index).value
     }
@@ -137,6 +142,7 @@ impl<T: Default> Table<T> {
     /// Every entry that was ever handed out, whoever holds it now.
     ///
     /// An entry whose `acquire` happens before the call is among them.
+    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let used = self.used.load(Ordering::Relaxed);
         let starts = (0..CHUNKS).map(|chunk| (FIRST << chunk) - FIRST);
@@ -150,11 +156,13 @@ impl<T: Default> Table<T> {
 }
 
 /// The word of the free stack with another top and the next tag.
+#[inline]
 fn retag(free: u64, top: u32) -> u64 {
     ((free >> 32).wrapping_add(1) << 32) | u64::from(top)
 }
 
 /// The chunk of an entry and its place in there.
+#[inline]
 fn locate(index: Index) -> (usize, usize) {
     let from_start = index + FIRST;
     let chunk = (from_start / FIRST).ilog2();

@@ -34,6 +34,7 @@ macro_rules! writer_methods {
             ///
             /// Reserving and committing are lock-free. Readers see slices in the order of their
             /// reservations.
+            #[inline]
             pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
                 self.core_mut().try_write(&[bytes])
             }

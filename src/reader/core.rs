@@ -21,11 +21,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    #[inline]
     pub(crate) fn at(slice: Position) -> Self {
         Self { slice, offset: 0, length: None }
     }
 
     /// The position of the next byte.
+    #[inline]
     pub(crate) fn position(&self) -> Position {
         self.slice.plus(self.offset)
     }
@@ -49,29 +51,35 @@ impl Core {
         Self { shared, slot, strength, parked: false, terminated: false }
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
+    #[inline]
     pub(crate) fn turn(&mut self, strength: Strength) {
         self.shared.turn_reader(&self.slot, self.strength, strength);
         self.strength = strength;
     }
 
+    #[inline]
     fn figures(&self) -> &ReaderFigures {
         &self.slot.figures
     }
 
+    #[inline]
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated || self.shared.ending() == Ending::Terminated
     }
 
     /// Whether the channel takes no more slices.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.terminated || self.shared.ending() != Ending::Open
     }
 
     /// Whether the channel takes no more slices and `slice` is behind the last one. It is final.
+    #[inline]
     pub(crate) fn is_at_end(&self, slice: Position) -> bool {
         self.shared.ending() != Ending::Open && self.shared.ring.end() == Some(slice)
     }
@@ -90,11 +98,13 @@ impl Core {
     }
 
     /// Counts payload that was read.
+    #[inline]
     pub(crate) fn count_payload(&self, bytes: u64) {
         self.figures().payload_bytes.add(bytes);
     }
 
     /// Steps over a slice that has been read, and tells where the next one is.
+    #[inline]
     pub(crate) fn step_over(&self, place: Place) -> Position {
         let length = place.length.unwrap_or(0);
         let size = length.next_multiple_of(GRANULE).max(GRANULE);
@@ -103,11 +113,13 @@ impl Core {
     }
 
     /// Steps over ring bytes that hold nothing.
+    #[inline]
     pub(crate) fn skip_padding(&self, bytes: u64) {
         self.figures().padding_bytes.add(bytes);
     }
 
     /// Counts a gap.
+    #[inline]
     pub(crate) fn count_gap(&self, skipped: u64) {
         self.figures().skipped_bytes.add(skipped);
         self.figures().gaps.add(1);
@@ -115,6 +127,7 @@ impl Core {
     }
 
     /// Lets the figures know where the reader stands.
+    #[inline]
     pub(crate) fn note_position(&self, position: Position) {
         self.figures().position.set(position.raw());
     }

@@ -42,6 +42,7 @@ impl Hold {
     }
 
     /// Lets the writers have what lies before `place`.
+    #[inline]
     fn move_to(&mut self, place: &Place) {
         let Some(held) = &mut self.held else { return };
         if held.position() != place.slice {
@@ -96,6 +97,7 @@ impl StrongReader {
     }
 
     /// Makes a strong reader of a weak one that stands at `place`, if that is not given back yet.
+    #[inline]
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
         let (hold, oldest) = Hold::new(core.shared());
         let mut start = place;
@@ -119,6 +121,7 @@ impl StrongReader {
     }
 
     /// This reader, weak from now on: it holds nobody back, and can be overrun.
+    #[inline]
     pub fn into_weak(self) -> WeakReader {
         let Self { hold, mut core, place } = self;
         core.turn(Strength::Weak);
@@ -127,12 +130,14 @@ impl StrongReader {
     }
 
     /// Gives back what has been read, and lets the figures know.
+    #[inline]
     fn settle(&mut self) {
         self.hold.move_to(&self.place);
         self.core.note_position(self.place.position());
     }
 
     /// Goes on to the next payload byte, if there is one.
+    #[inline]
     fn look(&mut self) -> Result<Look, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
@@ -162,6 +167,7 @@ impl StrongReader {
     }
 
     /// Looks, and if there is nothing, registers to be woken and looks again.
+    #[inline]
     fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
         let mut look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
@@ -176,6 +182,7 @@ impl StrongReader {
     }
 
     /// Copies what is there, across slices, after a look that found `left` bytes.
+    #[inline]
     fn copy(&mut self, buffer: &mut [u8], mut left: u64) -> usize {
         let mut copied = 0;
         loop {
@@ -199,6 +206,7 @@ impl StrongReader {
     }
 
     /// Counts what was read, and gives back what is used up.
+    #[inline]
     fn finish(&mut self, read: u64) {
         if self.place.length == Some(self.place.offset) {
             self.place = Place::at(self.core.step_over(self.place));
@@ -208,6 +216,7 @@ impl StrongReader {
     }
 
     #[cfg(not(overfall_loom))]
+    #[inline]
     fn lend(&self, length: u64) -> &[u8] {
         match &self.hold.held {
             Some(held) => {
@@ -245,6 +254,7 @@ impl StrongReader {
     ///
     /// [`TryReadError::Empty`] if there is nothing yet, `Terminated` as it says.
     #[cfg(not(overfall_loom))]
+    #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.look()? {
             Look::Bytes(length) => Ok(self.lend(length)),
@@ -255,6 +265,7 @@ impl StrongReader {
 
     /// As [`try_fill_buf`](Self::try_fill_buf), waiting.
     #[cfg(not(overfall_loom))]
+    #[inline]
     pub(crate) fn poll_fill_buf(
         &mut self,
         context: &mut Context<'_>,
@@ -273,6 +284,7 @@ impl StrongReader {
     /// # Panics
     ///
     /// If `amount` is more than what is left of the current slice, which is what was lent last.
+    #[inline]
     pub fn consume(&mut self, amount: usize) {
         if amount == 0 {
             return;
@@ -288,6 +300,7 @@ impl StrongReader {
 }
 
 impl Read for StrongReader {
+    #[inline]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         if buffer.is_empty() {
             return Ok(0);
@@ -299,6 +312,7 @@ impl Read for StrongReader {
         }
     }
 
+    #[inline]
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -315,10 +329,12 @@ impl Read for StrongReader {
         }
     }
 
+    #[inline]
     fn core(&self) -> &Core {
         &self.core
     }
 
+    #[inline]
     fn core_mut(&mut self) -> &mut Core {
         &mut self.core
     }

@@ -57,6 +57,7 @@ impl WeakReader {
         Self { core, place: Place::at(slice), missed: 0, silent: false }
     }
 
+    #[inline]
     pub(super) fn from_strong(core: Core, place: Place) -> Self {
         Self { core, place, missed: 0, silent: false }
     }
@@ -69,6 +70,7 @@ impl WeakReader {
     /// writers, overwritten or not, or if the reader has missed something that no read has told yet.
     /// Read on, and try again.
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
+    #[inline]
     pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
         if self.missed > 0 {
             return Err(IntoStrongError { reader: self });
@@ -80,6 +82,7 @@ impl WeakReader {
 
     /// Whether gaps are skipped silently: no read fails with [`Lagged`], and
     /// [`stats`](Self::stats) alone tells what was missed. Off at first.
+    #[inline]
     pub fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
     }
@@ -95,12 +98,14 @@ impl WeakReader {
     }
 
     /// Tells a gap, once.
+    #[inline]
     fn tell_gap(&mut self) -> Result<(), Lagged> {
         let skipped = std::mem::take(&mut self.missed);
         if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
     }
 
     /// Goes on to what looks like the next payload byte.
+    #[inline]
     fn look(&mut self) -> Result<Look, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
@@ -133,6 +138,7 @@ impl WeakReader {
         }
     }
 
+    #[inline]
     fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
         let mut look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
@@ -148,6 +154,7 @@ impl WeakReader {
 
     /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
     /// first bytes were overwritten meanwhile: then the gap is noted, and the caller looks again.
+    #[inline]
     fn copy(&mut self, buffer: &mut [u8], mut left: u64) -> usize {
         let mut copied = 0;
         loop {
@@ -177,6 +184,7 @@ impl WeakReader {
     }
 
     /// Looks for more in the same read, which ends before a gap.
+    #[inline]
     fn look_on(&mut self) -> Option<u64> {
         match self.core.shared().ring.find(self.place.slice) {
             Found::Slice(description) if description.length > 0 => {
@@ -191,6 +199,7 @@ impl WeakReader {
 }
 
 impl Read for WeakReader {
+    #[inline]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         if buffer.is_empty() {
             return Ok(0);
@@ -207,6 +216,7 @@ impl Read for WeakReader {
         }
     }
 
+    #[inline]
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -228,10 +238,12 @@ impl Read for WeakReader {
         }
     }
 
+    #[inline]
     fn core(&self) -> &Core {
         &self.core
     }
 
+    #[inline]
     fn core_mut(&mut self) -> &mut Core {
         &mut self.core
     }

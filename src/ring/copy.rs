@@ -9,8 +9,8 @@
 //! words on both sides, so that no two accesses to a byte differ in size. On x86_64 `assembly`
 //! takes its place: what it does is what a loop of relaxed loads and stores of single bytes would
 //! do, which gives it a meaning in the abstract machine, but it moves 16 of them at a time. It
-//! earns its lines by being about twice as fast as `words` from 64 bytes to a few KiB (measured by
-//! `cargo bench --bench copy`). `--cfg overfall_portable` keeps to `words` everywhere, for
+//! earns its lines by the time of a copy from a few hundred bytes on (`cargo bench --bench copy`,
+//! with and without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for
 //! Miri, sanitizers, and whoever prefers it.
 #![allow(unsafe_code)]
 
@@ -32,10 +32,11 @@ mod words {
     ///
     /// The words that hold `to..to + from.len()` are valid for reads and writes, are written by
     /// nobody else, and are read by others only through [`load`].
+    #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, mut from: &[u8]) {
         let before = to.addr() % WORD;
         let mut word = to.wrapping_sub(before).cast::<u64>();
-        let mut put = |bytes: &[u8], offset: usize| {
+        let put = |word: *mut u64, bytes: &[u8], offset: usize| {
             // SAFETY: `word` is aligned and, by the contract, valid; every racing access to it
             // is an atomic one of this size.
             let atomic = unsafe { AtomicU64::from_ptr(word) };
@@ -46,15 +47,23 @@ mod words {
             }
             whole[offset..offset + bytes.len()].copy_from_slice(bytes);
             atomic.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-            word = word.wrapping_add(1);
         };
         if before > 0 {
             let (first, rest) = from.split_at(from.len().min(WORD - before));
-            put(first, before);
+            put(word, first, before);
+            word = word.wrapping_add(1);
             from = rest;
         }
-        for chunk in from.chunks(WORD) {
-            put(chunk, 0);
+        let mut whole = from.chunks_exact(WORD);
+        for chunk in &mut whole {
+            let Ok(bytes) = <[u8; WORD]>::try_from(chunk) else { break };
+            // SAFETY: as above.
+            unsafe { AtomicU64::from_ptr(word) }
+                .store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+            word = word.wrapping_add(1);
+        }
+        if !whole.remainder().is_empty() {
+            put(word, whole.remainder(), 0);
         }
     }
 
@@ -64,23 +73,32 @@ mod words {
     ///
     /// The words that hold `from..from + to.len()` are valid for reads, and are written by others
     /// only through [`store`].
+    #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, mut to: &mut [u8]) {
         let before = from.addr() % WORD;
         let mut word = from.wrapping_sub(before).cast::<u64>().cast_mut();
-        let mut get = |bytes: &mut [u8], offset: usize| {
+        let get = |word: *mut u64, bytes: &mut [u8], offset: usize| {
             // SAFETY: as in `store`; an atomic load does not write.
             let atomic = unsafe { AtomicU64::from_ptr(word) };
             let whole = atomic.load(Ordering::Relaxed).to_ne_bytes();
             bytes.copy_from_slice(&whole[offset..offset + bytes.len()]);
-            word = word.wrapping_add(1);
         };
         if before > 0 {
             let (first, rest) = to.split_at_mut(to.len().min(WORD - before));
-            get(first, before);
+            get(word, first, before);
+            word = word.wrapping_add(1);
             to = rest;
         }
-        for chunk in to.chunks_mut(WORD) {
-            get(chunk, 0);
+        let mut whole = to.chunks_exact_mut(WORD);
+        for chunk in &mut whole {
+            // SAFETY: as above.
+            let value = unsafe { AtomicU64::from_ptr(word) }.load(Ordering::Relaxed);
+            chunk.copy_from_slice(&value.to_ne_bytes());
+            word = word.wrapping_add(1);
+        }
+        let rest = whole.into_remainder();
+        if !rest.is_empty() {
+            get(word, rest, 0);
         }
     }
 }
@@ -98,6 +116,7 @@ mod assembly {
     ///
     /// `to..to + from.len()` is valid for writes, is written by nobody else, and is read by others
     /// only through [`load`].
+    #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: &[u8]) {
         // SAFETY: passed on.
         unsafe { copy(to, from.as_ptr(), from.len()) }
@@ -108,6 +127,7 @@ mod assembly {
     /// # Safety
     ///
     /// `from..from + to.len()` is valid for reads, and is written by others only through [`store`].
+    #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: &mut [u8]) {
         // SAFETY: passed on.
         unsafe { copy(to.as_mut_ptr(), from, to.len()) }

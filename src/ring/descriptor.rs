@@ -53,6 +53,7 @@ impl Descriptor {
     }
 
     /// The state of the slice that starts at `position`, if it has one yet.
+    #[inline]
     pub(crate) fn state(&self, position: Position) -> Option<State> {
         // ORD(stamp:A) Acquire, pairs with ORD(stamp:B): whoever sees the stamp sees the payload
         // and the rest of the descriptor, and every position that their writer had seen.
@@ -65,6 +66,7 @@ impl Descriptor {
     }
 
     /// Fills the descriptor of a slice in flight, then lets everybody see it.
+    #[inline]
     pub(crate) fn publish(&self, position: Position, state: State, description: Description) {
         let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
         self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
@@ -82,6 +84,7 @@ impl Descriptor {
 
     /// What the descriptor says now. It is the description of the slice whose stamp was seen as
     /// long as nobody may have reserved over it since; until that is known it may be torn.
+    #[inline]
     pub(crate) fn describe(&self) -> Description {
         let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
         Description {

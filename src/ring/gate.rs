@@ -19,6 +19,7 @@ impl Word {
     }
 
     /// The position that this word stands for, if it is within 2^39 granules of `near`.
+    #[inline]
     pub(super) fn position(self, near: Position) -> Position {
         let behind = (near.raw() / GRANULE).wrapping_sub(self.0) & Self::MASK;
         // The distance wraps at 40 bits: the upper half is the gate being ahead of `near`.
@@ -26,10 +27,12 @@ impl Word {
         Position::new(near.raw() & !(GRANULE - 1)).minus((behind as u64).wrapping_mul(GRANULE))
     }
 
+    #[inline]
     fn moved_to(self, position: Position) -> Self {
         Self((self.0 & !Self::MASK) | Self::new(position).0)
     }
 
+    #[inline]
     fn with_next_version(self) -> Self {
         Self(self.0.wrapping_add(Self::MASK + 1))
     }
@@ -42,6 +45,7 @@ pub(super) struct Hold(AtomicU64);
 impl Hold {
     const NONE: u64 = u64::MAX;
 
+    #[inline]
     pub(super) fn move_to(&self, position: Position) {
         // ORD(hold:B) Release, pairs with ORD(hold:A).
         self.0.store(position.raw(), Ordering::Release);
@@ -74,6 +78,7 @@ impl Gate {
         }
     }
 
+    #[inline]
     pub(super) fn load(&self) -> Word {
         // ORD(gate:A) Acquire, pairs with ORD(gate:B): whoever sees the gate at a position sees
         // that every strong reader has finished with what lies before it, and the holds of those
@@ -82,6 +87,7 @@ impl Gate {
     }
 
     /// Moves the gate from `seen` to `position`, if it has not changed and nobody has joined.
+    #[inline]
     pub(super) fn advance(&self, seen: Word, position: Position) -> bool {
         // The limit goes first, so that it is never behind the gate.
         let mut limit = self.limit.load(Ordering::Relaxed);
@@ -108,6 +114,7 @@ impl Gate {
     /// Whether the gate may have passed `position`; if not, nobody has reserved over it.
     ///
     /// Behind `fence(Acquire)` this judges what was read before the fence.
+    #[inline]
     pub(super) fn may_have_passed(&self, position: Position) -> bool {
         // ORD(limit) Relaxed: a writer that reserved over `position` had seen (ORD(gate:A)) a gate
         // past it, so the raised limit happens before its writes; its Release fence and our

@@ -24,34 +24,41 @@ impl Position {
         Self(raw & Self::BITS)
     }
 
+    #[inline]
     pub(crate) const fn raw(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub(crate) const fn plus(self, bytes: u64) -> Self {
         Self::new(self.0.wrapping_add(bytes))
     }
 
+    #[inline]
     pub(crate) const fn minus(self, bytes: u64) -> Self {
         Self::new(self.0.wrapping_sub(bytes))
     }
 
     /// `self - origin`, negative when `self` comes first. Right as long as the two are less than
     /// 2^62 bytes apart, which is years of writing at memory speed.
+    #[inline]
     pub(crate) const fn distance_from(self, origin: Self) -> i64 {
         ((self.0.wrapping_sub(origin.0) << 1) as i64) >> 1
     }
 
     /// How far `self` is past `origin`; 0 when it is not.
+    #[inline]
     pub(crate) const fn past(self, origin: Self) -> u64 {
         let distance = self.distance_from(origin);
         if distance > 0 { distance as u64 } else { 0 }
     }
 
+    #[inline]
     pub(crate) const fn is_before(self, other: Self) -> bool {
         self.distance_from(other) < 0
     }
 
+    #[inline]
     pub(crate) const fn later_of(self, other: Self) -> Self {
         if self.is_before(other) { other } else { self }
     }
@@ -70,33 +77,40 @@ impl Geometry {
         Self { capacity }
     }
 
+    #[inline]
     pub(crate) const fn capacity(self) -> u64 {
         self.capacity
     }
 
+    #[inline]
     pub(crate) const fn granules(self) -> usize {
         (self.capacity / GRANULE) as usize
     }
 
     /// The most bytes one slice can hold.
+    #[inline]
     pub(crate) const fn max_slice(self) -> u64 {
         if self.capacity < MAX_LENGTH { self.capacity } else { MAX_LENGTH }
     }
 
     /// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least.
+    #[inline]
     pub(crate) const fn slice_size(self, length: u64) -> u64 {
         if length == 0 { GRANULE } else { (length + GRANULE - 1) & !(GRANULE - 1) }
     }
 
+    #[inline]
     pub(crate) const fn index(self, position: Position) -> usize {
         (position.raw() & (self.capacity - 1)) as usize
     }
 
+    #[inline]
     pub(crate) const fn granule(self, position: Position) -> usize {
         self.index(position) / GRANULE as usize
     }
 
     /// The bytes from `position` to the end of its lap, where the ring starts over.
+    #[inline]
     pub(crate) const fn rest_of_lap(self, position: Position) -> u64 {
         self.capacity - (position.raw() & (self.capacity - 1))
     }

@@ -31,6 +31,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    #[inline]
     pub(crate) fn position(&self) -> Position {
         self.position
     }
@@ -50,6 +51,7 @@ impl Ring {
     }
 
     /// Gives up what lies before `position`.
+    #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
         debug_assert!(!position.is_before(held.position));
         held.position = position;
@@ -61,6 +63,7 @@ impl Ring {
     }
 
     /// What is at `position`, for a strong reader whose hold is there or before it.
+    #[inline]
     pub(crate) fn find_held(&self, position: Position) -> Found {
         let descriptor = self.descriptor(position);
         let found = match descriptor.state(position) {
@@ -85,6 +88,7 @@ impl Ring {
 
     /// What is at `position`, for a weak reader. A slice's description is to be trusted only after
     /// [`Ring::is_intact`], except that the slice is within the ring.
+    #[inline]
     pub(crate) fn find(&self, position: Position) -> Found {
         let descriptor = self.descriptor(position);
         let state = descriptor.state(position);
@@ -101,6 +105,7 @@ impl Ring {
 
     /// Whether all that was read at or after `position` before this call is what was committed
     /// there: nobody had begun to write over it.
+    #[inline]
     pub(crate) fn is_intact(&self, position: Position) -> bool {
         // ORD(reserved:B) Acquire, pairs with ORD(reserved:A): if we have read anything that a
         // writer wrote over `position`, we see that it had reserved it, and so that it had seen the
@@ -173,6 +178,7 @@ impl Ring {
     }
 
     /// Copies bytes that may be overwritten meanwhile; [`Ring::is_intact`] tells.
+    #[inline]
     pub(crate) fn copy_racing(&self, position: Position, to: &mut [u8]) {
         self.storage.read(self.geometry.index(position), to);
     }
@@ -180,6 +186,7 @@ impl Ring {
     /// Lends bytes of a committed slice: `length` of them from `offset` in the slice at `slice`.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
+    #[inline]
     pub(crate) fn lend<'a>(
         &'a self,
         held: &'a Held,
@@ -202,6 +209,7 @@ impl Ring {
     }
 
     /// Copies bytes of a committed slice, for a strong reader.
+    #[inline]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
         #[cfg(not(overfall_loom))]
         to.copy_from_slice(self.lend(held, slice, offset, to.len() as u64));

@@ -35,6 +35,7 @@ pub(crate) enum Reserved {
 impl Ring {
     /// Takes a step towards room for `length` contiguous bytes. `gate` is the caller's copy of the
     /// gate's position, which may be stale; it is brought up to date when the room runs out.
+    #[inline]
     pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reserved, Refused> {
         debug_assert!(length <= self.geometry.max_slice());
         let mut word = self.reserved.load(Ordering::Relaxed);
@@ -86,6 +87,7 @@ impl Ring {
     /// A slice is contiguous: one that would run past the end of the lap leaves the rest of the lap
     /// to a slice of its own, which is skipped. Two steps and not one, so that a slice as large as
     /// the ring fits in the end. Tells the size of the next step, and whether it is padding.
+    #[inline]
     fn next_step(&self, reserved: Position, length: u64) -> (u64, bool) {
         let size = self.geometry.slice_size(length);
         let rest = self.geometry.rest_of_lap(reserved);
@@ -93,12 +95,14 @@ impl Ring {
     }
 
     /// Whether `end` is within the ring that starts at `gate`.
+    #[inline]
     fn has_room(&self, end: Position, gate: Position) -> bool {
         end.distance_from(gate) <= self.capacity() as i64
     }
 
     /// Whether [`Ring::reserve`] would get somewhere now; true, too, when it would be told that
     /// the channel is closed.
+    #[inline]
     pub(crate) fn has_room_for(&self, length: u64) -> bool {
         loop {
             let word = self.reserved.load(Ordering::Relaxed);
@@ -172,6 +176,7 @@ impl Ring {
     }
 
     /// Commits the first `description.length` bytes of a slice, which have been written.
+    #[inline]
     pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
         let Reservation { position, size } = reservation;
         let used = self.geometry.slice_size(u64::from(description.length));
@@ -184,6 +189,7 @@ impl Ring {
     }
 
     /// Gives a slice up: every reader steps over it.
+    #[inline]
     pub(crate) fn abort(&self, reservation: Reservation) {
         let Reservation { position, size } = reservation;
         let description = Description { length: size as u32, writer: 0, sequence: 0, bytes: 0 };
@@ -192,6 +198,7 @@ impl Ring {
 
     /// Copies `bytes` to `offset` of a slice that the caller has reserved.
     #[allow(unsafe_code)]
+    #[inline]
     pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(
@@ -206,6 +213,7 @@ impl Ring {
     }
 
     /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.
+    #[inline]
     pub(crate) fn close(&self) {
         // ORD(close:B) Release, pairs with ORD(close:A).
         self.reserved.fetch_or(CLOSED, Ordering::Release);

@@ -31,6 +31,7 @@ impl Storage {
     }
 
     /// The address of `length` bytes from `index`, which are all inside the ring.
+    #[inline]
     fn at(&self, index: usize, length: usize) -> *mut u8 {
         let fits = index.checked_add(length).is_some_and(|end| end <= self.layout.size());
         assert!(fits, "{length} bytes at {index} are not inside the ring");
@@ -43,6 +44,7 @@ impl Storage {
     ///
     /// The caller has reserved these bytes, has not committed them yet, and does not write them
     /// from two threads at a time; bytes that share a word of 8 with the end belong to it, too.
+    #[inline]
     pub(super) unsafe fn write(&self, index: usize, bytes: &[u8]) {
         let to = self.at(index, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
@@ -53,6 +55,7 @@ impl Storage {
 
     /// Copies bytes out of the ring. They may be torn: check afterwards that nobody may have
     /// reserved them.
+    #[inline]
     pub(super) fn read(&self, index: usize, to: &mut [u8]) {
         let from = self.at(index, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
@@ -67,6 +70,7 @@ impl Storage {
     /// The bytes are those of a committed slice whose stamp the caller has seen, and until the
     /// last use of what is returned a hold keeps the gate from passing that slice, so that
     /// no writer can reserve them.
+    #[inline]
     pub(super) unsafe fn lend(&self, index: usize, length: usize) -> &[u8] {
         let from = self.at(index, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.

@@ -62,6 +62,7 @@ impl Parking {
     }
 
     /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.top.load(Ordering::Relaxed) == 0
     }

@@ -63,6 +63,7 @@ impl WaitQueue {
     }
 
     /// Makes room for so many waiters, so that waiting allocates nothing.
+    #[inline]
     pub(crate) fn make_room(&self, waiters: usize) {
         let mut line = lock(&self.line);
         let length = line.waiters.len();
@@ -70,10 +71,12 @@ impl WaitQueue {
     }
 
     /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) == 0
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -123,6 +126,7 @@ impl WaitQueue {
 
     /// Wakes waiters in their order, for as long as `can_be_met` says so of their needs, and no
     /// further than to the first who will see to the rest.
+    #[inline]
     pub(crate) fn wake_while(&self, can_be_met: impl Fn(u64) -> bool) {
         loop {
             let mut line = lock(&self.line);

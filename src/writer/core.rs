@@ -31,6 +31,7 @@ enum Ended {
 macro_rules! from_ended {
     ($($error:ident)*) => {$(
         impl From<Ended> for $error {
+            #[inline]
             fn from(ended: Ended) -> Self {
                 match ended {
                     Ended::Closed => Self::Closed,
@@ -91,17 +92,20 @@ impl Core {
     }
 
     /// Whether its end was its own doing.
+    #[inline]
     pub(crate) fn is_done(&self) -> bool {
         self.done.is_some()
     }
 
     /// Another writer of the same channel and kind; at its end, if this one is.
+    #[inline]
     pub(crate) fn another(&self) -> Self {
         let mut another = Self::new(self.shared.clone(), self.strength);
         another.done = self.done;
         another
     }
 
+    #[inline]
     pub(crate) fn turn(&mut self, strength: Strength) {
         if let Some(before) = self.strength.replace(strength) {
             if before != strength {
@@ -110,10 +114,12 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
+    #[inline]
     fn figures(&self) -> &WriterFigures {
         &self.slot.figures
     }
@@ -122,11 +128,13 @@ impl Core {
         self.figures().read(self.id)
     }
 
+    #[inline]
     pub(crate) fn max_slice(&self) -> u64 {
         self.shared.ring.geometry().max_slice()
     }
 
     /// Why the channel takes no more slices.
+    #[inline]
     fn why_closed(&self) -> Ended {
         match self.shared.ending() {
             Ending::Terminated => Ended::Terminated,
@@ -136,6 +144,7 @@ impl Core {
 
     /// Puts the writer in order for the next operation: gives up a slice whose guard was leaked,
     /// and refuses if the writer has come to its end.
+    #[inline]
     fn begin(&mut self) -> Result<(), Ended> {
         self.abort();
         match self.done {
@@ -145,6 +154,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn reserve_now(&mut self, length: u64) -> Result<Reservation, Refused> {
         let reservation = self.shared.reserve(length, &mut self.gate)?;
         self.in_flight = Some(reservation);
@@ -152,6 +162,7 @@ impl Core {
     }
 
     /// Reserves without waiting, and without overtaking those who wait.
+    #[inline]
     fn reserve_if_idle(&mut self, length: u64) -> Result<Reservation, Refused> {
         self.stop_waiting();
         if self.shared.room.is_empty() {
@@ -164,6 +175,7 @@ impl Core {
     }
 
     /// Reserves, or joins the line of those who wait for room.
+    #[inline]
     fn poll_room(
         &mut self,
         waker: &Waker,
@@ -195,17 +207,20 @@ impl Core {
     }
 
     /// Leaves the line, if this writer is in there, and lets the next one have its turn.
+    #[inline]
     pub(crate) fn stop_waiting(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.shared.leave_line(ticket);
         }
     }
 
+    #[inline]
     fn check_length(&self, length: usize) -> Result<u64, (usize, usize)> {
         let max = self.max_slice();
         if length as u64 <= max { Ok(length as u64) } else { Err((length, max as usize)) }
     }
 
+    #[inline]
     pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
         self.begin()?;
         let length = self
@@ -231,6 +246,7 @@ impl Core {
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.
+    #[inline]
     pub(crate) fn poll_reserve(
         &mut self,
         context: &mut Context<'_>,
@@ -252,11 +268,13 @@ impl Core {
     }
 
     /// Copies `bytes` to `offset` of the slice in flight.
+    #[inline]
     pub(crate) fn fill(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         self.shared.ring.write(reservation, offset, bytes);
     }
 
     /// Commits the first `length` bytes of the slice in flight.
+    #[inline]
     pub(crate) fn commit(&mut self, length: u64) {
         let Some(reservation) = self.in_flight.take() else { return };
         let description = Description {
@@ -276,6 +294,7 @@ impl Core {
     }
 
     /// Gives the slice in flight up, if there is one.
+    #[inline]
     pub(crate) fn abort(&mut self) {
         if let Some(reservation) = self.in_flight.take() {
             self.shared.ring.abort(reservation);
@@ -284,6 +303,7 @@ impl Core {
     }
 
     /// Counts a slice that was discarded for want of room.
+    #[inline]
     fn count_dropped(&mut self, length: u64) {
         self.sequence = self.sequence.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(length);
@@ -294,12 +314,14 @@ impl Core {
     /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What
     /// is longer goes in quarters of the ring, so that readers can be at one while the next is
     /// written.
+    #[inline]
     fn piece(&self, total: u64) -> u64 {
         let max = self.max_slice();
         if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
     }
 
     /// Fills the slice just reserved with the first `length` bytes of `buffers`, and commits it.
+    #[inline]
     fn write_slice(
         &mut self,
         reservation: Reservation,
@@ -317,6 +339,7 @@ impl Core {
         self.commit(length);
     }
 
+    #[inline]
     pub(crate) fn try_write(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
@@ -336,6 +359,7 @@ impl Core {
     }
 
     /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room.
+    #[inline]
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -366,14 +390,17 @@ impl Core {
     }
 
     /// This writer is done: it stops keeping the channel open.
+    #[inline]
     pub(crate) fn shut_down(&mut self) {
         self.finish(Done::ShutDown);
     }
 
+    #[inline]
     pub(crate) fn terminate(&mut self) {
         self.finish(Done::Terminated);
     }
 
+    #[inline]
     fn finish(&mut self, done: Done) {
         self.abort();
         self.stop_waiting();
@@ -385,12 +412,14 @@ impl Core {
     }
 
     /// Whether writes are refused, now and for ever.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.done.is_some() || self.shared.ending() != Ending::Open
     }
 
     /// Marks the slice in flight as one that the channel's handle must give up if its guard is
     /// leaked, or takes the mark away.
+    #[inline]
     pub(crate) fn mark_in_flight(&self) {
         let (position, size) = &self.slot.in_flight;
         position.set(self.in_flight.map_or(0, |reservation| reservation.position.raw()));
@@ -408,6 +437,7 @@ impl Drop for Core {
 }
 
 /// Saturates: that is longer than any slice.
+#[inline]
 fn total_length(buffers: &[impl Deref<Target = [u8]>]) -> u64 {
     let lengths = buffers.iter().map(|buffer| buffer.len());
     lengths.fold(0, |total: usize, length| total.saturating_add(length)) as u64

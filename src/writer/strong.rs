@@ -24,16 +24,19 @@ impl StrongWriter {
         Self(Core::new(shared.clone(), Some(Strength::Strong)))
     }
 
+    #[inline]
     pub(super) fn core(&self) -> &Core {
         &self.0
     }
 
+    #[inline]
     pub(super) fn core_mut(&mut self) -> &mut Core {
         &mut self.0
     }
 
     /// This writer, weak from now on. If it was the last strong one and no handle is left, the
     /// channel drains.
+    #[inline]
     pub fn into_weak(mut self) -> WeakWriter {
         self.0.turn(Strength::Weak);
         WeakWriter(self.0)
