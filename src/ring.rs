@@ -38,7 +38,8 @@
 //!   payload, so no payload is taken for a stamp.
 //! - The gate's word: a version and a position ([`gate::Word`]); the version is raised by whoever
 //!   joins. Beside it the `limit`, a position in full that is never behind the gate.
-//! - The holds: one for each strong reader, the position before which it needs nothing.
+//! - The holds: one for each strong reader, the position before which it needs nothing; and whether
+//!   it jumped there.
 //!
 //! Invariants, at all times:
 //!
@@ -62,7 +63,10 @@
 //! meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
 //!
 //! *Move the gate* ([`Ring::advance_gate`]). Read the gate's word. With strong readers, the target is
-//! the smallest hold, and on from there over skipped slices. Without, it is walked from slice to slice,
+//! the smallest hold, and on from there over skipped slices. A reader that has walked to its hold from
+//! the gate has found every slice on the way committed; one that jumped there, because it started at
+//! the next slice to come, may have left slices in flight behind. If all have jumped, the target is
+//! reached by a walk from the gate, which stops at the first slice in flight. Without readers, it is walked from slice to slice,
 //! as far as is wanted and an eighth of the ring more, and stops at a slice in flight, whose writer
 //! still writes there. Exchange the word.
 //!

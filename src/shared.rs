@@ -176,15 +176,19 @@ impl Shared {
 
     /// Lets the channel end, and wakes everybody.
     pub(crate) fn end(&self, ending: Ending) {
-        if ending == Ending::Terminated {
-            // First, so that a writer that finds the channel closed finds out that it is by this;
-            // harmless for a reader, which fails without a look at `reserved`.
-            self.ending.fetch_max(ending as u32, Ordering::Release);
-        }
-        self.ring.close();
         // ORD(ending:B) Release, pairs with ORD(ending:A).
-        let before = self.ending.fetch_max(ending as u32, Ordering::Release);
-        if before < ending as u32 || ending == Ending::Terminated {
+        let rise = || self.ending.fetch_max(ending as u32, Ordering::Release);
+        let before = if ending == Ending::Terminated {
+            // First the reason, so that a writer that finds the channel closed finds out why; a
+            // reader fails then without a look at `reserved`.
+            let before = rise();
+            self.ring.close();
+            before
+        } else {
+            self.ring.close();
+            rise()
+        };
+        if before < ending as u32 {
             trace::ended(self.ring.capacity(), ending);
         }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).

@@ -7,11 +7,17 @@ use overfall::error::{ChannelError, TryReadError, TryReserveError, TryWriteError
 use overfall::{Channel, Reader, StartAt, StrongReader, WeakReader, Writer, pipe};
 use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
 use std::mem::forget;
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// Writes in every way there is, and tells what came of each.
-fn write_every_way(mut writer: Writer) -> (Writer, Vec<(&'static str, io::Result<usize>)>) {
+/// An endpoint, and what came of each way to use it.
+type Outcome<E> = (E, Vec<(&'static str, io::Result<usize>)>);
+
+/// Writes in every way there is.
+fn write_every_way(writer: Writer) -> Outcome<Writer> {
+    within(LIMIT, || write_every_way_there_is(writer))
+}
+
+fn write_every_way_there_is(mut writer: Writer) -> Outcome<Writer> {
     let vectored = [IoSlice::new(b"n"), IoSlice::new(b"o")];
     let mut all = vec![
         ("try_write", writer.try_write(b"no").map_err(Into::into)),
@@ -41,8 +47,12 @@ fn write_every_way(mut writer: Writer) -> (Writer, Vec<(&'static str, io::Result
     (writer.into_inner(), all)
 }
 
-/// Reads in every way there is, and tells what came of each.
-fn read_every_way(mut reader: Reader) -> (Reader, Vec<(&'static str, io::Result<usize>)>) {
+/// Reads in every way there is.
+fn read_every_way(reader: Reader) -> Outcome<Reader> {
+    within(LIMIT, || read_every_way_there_is(reader))
+}
+
+fn read_every_way_there_is(mut reader: Reader) -> Outcome<Reader> {
     let mut buffer = [0; 8];
     let mut all = vec![("try_read", reader.try_read(&mut buffer).map_err(Into::into))];
     #[cfg(feature = "futures")]
@@ -240,36 +250,6 @@ fn a_slice_in_flight_can_be_committed_or_dropped_after_terminate() {
 }
 
 #[test]
-fn a_drained_channel_has_not_ended_while_a_slice_is_in_flight() {
-    for committed in [true, false] {
-        let channel = Channel::new(1024);
-        let mut writer = channel.new_writer();
-        let readers = strong_and_weak(&channel);
-        let mut slice = writer.try_reserve(4).unwrap();
-        channel.drain().unwrap();
-        let mut readers = readers.map(|mut reader| {
-            assert_eq!(reader.try_read(&mut [0; 8]), Err(TryReadError::Empty));
-            thread::spawn(move || {
-                let mut all = Vec::new();
-                reader.blocking().read_to_end(&mut all).map(|_| all)
-            })
-        });
-        slice.write(b"late");
-        if committed {
-            slice.commit();
-        } else {
-            slice.abort();
-        }
-        let expected: &[u8] = if committed { b"late" } else { b"" };
-        for reader in &mut readers {
-            let thread = std::mem::replace(reader, thread::spawn(|| Ok(Vec::new())));
-            let all = within(LIMIT, || thread.join().unwrap().unwrap());
-            assert_eq!(all, expected);
-        }
-    }
-}
-
-#[test]
 fn the_last_handle_and_the_last_strong_writer_end_the_channel_in_either_order() {
     for handle_first in [true, false] {
         let channel = Channel::new(1024);
@@ -402,6 +382,7 @@ fn a_writer_that_terminates_itself_ends_alone_and_its_slice_in_flight_is_aborted
     forget(slice);
     other.try_write(b" too").unwrap();
     writer.terminate();
+    reads(&mut channel.new_strong_reader().into(), b"kept too");
     writer.terminate();
     writes_fail(writer.clone(), ErrorKind::ConnectionAborted);
     writer.shut_down();
@@ -410,7 +391,7 @@ fn a_writer_that_terminates_itself_ends_alone_and_its_slice_in_flight_is_aborted
     assert!(!channel.is_closed());
     for mut reader in readers {
         // One read across the aborted slice, or two.
-        let mut all = Vec::new();
+        let mut all: Vec<u8> = Vec::new();
         let mut buffer = [0; 16];
         while let Ok(read) = reader.try_read(&mut buffer) {
             all.extend(&buffer[..read]);
@@ -454,91 +435,7 @@ fn a_writer_that_is_done_is_refused_and_keeps_nothing_open() {
     reads(&mut reader, b"last");
     reads_end(reader);
     writer.terminate();
-    writes_fail(writer, ErrorKind::BrokenPipe);
-}
-
-#[test]
-fn readers_do_not_hang_after_the_last_writer_is_gone() {
-    for round in 0..200 {
-        let (writer, strong) = pipe(128);
-        let weak = strong.clone().into_weak();
-        let start = |mut reader: Box<dyn Read + Send>| {
-            thread::spawn(move || reader.read_to_end(&mut Vec::new()).unwrap())
-        };
-        let threads = [start(Box::new(strong.blocking())), start(Box::new(weak.blocking()))];
-        if round % 2 == 0 {
-            thread::yield_now();
-        }
-        drop(writer);
-        for thread in threads {
-            assert_eq!(within(LIMIT, || thread.join().unwrap()), 0);
-        }
-    }
-}
-
-#[test]
-fn what_was_written_before_the_end_is_read_whoever_comes_first() {
-    for _ in 0..300 {
-        let (writer, reader) = pipe(1024);
-        let mut writer = writer.blocking();
-        let thread = thread::spawn(move || {
-            writer.write_all(b"the last words").unwrap();
-        });
-        let all = within(LIMIT, || {
-            let mut all = String::new();
-            reader.blocking().read_to_string(&mut all).map(|_| all)
-        });
-        assert_eq!(all.unwrap(), "the last words");
-        thread.join().unwrap();
-    }
-}
-
-#[test]
-fn both_ends_may_be_dropped_at_the_same_time_during_writes() {
-    within(LIMIT, || {
-        for round in 0..300 {
-            let (writer, reader) = pipe(256);
-            let mut reader = reader.blocking();
-            let threads: Vec<_> = (0..2)
-                .map(|_| {
-                    let mut writer = writer.clone().blocking();
-                    thread::spawn(move || {
-                        for _ in 0..round % 20 {
-                            match writer.write(&[7; 100]) {
-                                Ok(written) => assert_eq!(written, 100),
-                                Err(error) => assert_eq!(error.kind(), ErrorKind::BrokenPipe),
-                            }
-                        }
-                    })
-                })
-                .collect();
-            drop(writer);
-            for _ in 0..round % 7 {
-                let mut buffer = [0; 64];
-                let read = reader.read(&mut buffer).unwrap();
-                assert!(buffer[..read].iter().all(|&byte| byte == 7));
-            }
-            drop(reader);
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-        }
-    });
-}
-
-#[test]
-fn a_thread_that_dies_inside_of_a_slice_holds_nobody_up() {
-    let channel = Channel::new(1024);
-    let (mut dies, mut lives) = (channel.new_writer(), channel.new_writer());
-    let mut reader = channel.new_strong_reader();
-    let thread = thread::spawn(move || {
-        let mut slice = dies.try_reserve(100).unwrap();
-        slice.write(b"never seen");
-        std::panic::resume_unwind(Box::new("dead"));
-    });
-    assert!(thread.join().is_err());
-    lives.try_write(b"seen").unwrap();
-    let mut buffer = [0; 16];
-    assert_eq!(reader.try_read(&mut buffer), Ok(4));
-    assert_eq!(&buffer[..4], b"seen");
+    writes_fail(writer, ErrorKind::ConnectionAborted);
 }
 
 #[test]
@@ -566,7 +463,8 @@ fn no_end_is_told_as_an_interruption() {
         full.write_timeout(b"x", Duration::ZERO).unwrap_err().kind(),
         io::Error::from(full.get_mut().try_write(b"x").unwrap_err()).kind(),
         {
-            strong.consume(strong.try_fill_buf().unwrap().len());
+            let lent = strong.try_fill_buf().unwrap().len();
+            strong.consume(lent);
             io::Error::from(strong.try_read(&mut [0; 1]).unwrap_err()).kind()
         },
         {

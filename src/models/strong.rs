@@ -110,6 +110,32 @@ fn nobody_laps_a_slice_in_flight() {
     });
 }
 
+/// Guards the walk behind a hold that jumped: a reader that starts at the next slice to come holds
+/// nothing of what is in flight, and yet nobody may write over it. Without the walk the gate goes
+/// where the only hold is.
+#[test]
+fn nobody_laps_a_slice_in_flight_behind_a_reader_that_starts_now() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        let reservation = reserve(&ring, 1).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            for byte in [2, 3, 4] {
+                let _refused = write(&other, 1, byte);
+            }
+        });
+        let mut held = ring.join();
+        ring.jump(&mut held, ring.reserved());
+        let ahead = ring.reserved().distance_from(reservation.position);
+        assert!(ahead <= ring.capacity() as i64, "lapped: {ahead}");
+        fill(&ring, reservation, 1);
+        thread.join().unwrap();
+        let rest: Vec<_> = std::iter::from_fn(|| read(&ring, &mut held)).collect();
+        assert_eq!(held.position(), ring.reserved());
+        assert!(rest.windows(2).all(|pair| pair[0] < pair[1]), "{rest:?}");
+    });
+}
+
 /// Guards the step over padding that is no longer there (ORD(gate:D)): writers take its room while
 /// the reader stands before it. Without the look at the gate, the reader waits there for ever.
 #[test]

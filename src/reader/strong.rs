@@ -45,10 +45,17 @@ impl Hold {
     #[inline]
     fn move_to(&mut self, place: &Place) {
         let Some(held) = &mut self.held else { return };
-        if held.position() != place.slice {
+        if held.position().is_before(place.slice) {
             self.shared.ring.release_up_to(held, place.slice);
             self.shared.after_release();
         }
+    }
+
+    /// Goes to `place` right after joining, however many slices are in flight before it.
+    fn jump_to(&mut self, place: &Place) {
+        let Some(held) = &mut self.held else { return };
+        self.shared.ring.jump(held, place.slice);
+        self.shared.after_release();
     }
 
     fn leave(&mut self) {
@@ -92,6 +99,7 @@ impl StrongReader {
                 };
             }
         }
+        reader.hold.jump_to(&reader.place);
         reader.settle();
         reader
     }
@@ -99,7 +107,7 @@ impl StrongReader {
     /// Makes a strong reader of a weak one that stands at `place`, if that is not given back yet.
     #[inline]
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
-        let (hold, oldest) = Hold::new(core.shared());
+        let (mut hold, oldest) = Hold::new(core.shared());
         let mut start = place;
         let mut padding = 0;
         // Only padding may lie between the reader and what is kept; then nothing is lost.
@@ -115,6 +123,10 @@ impl StrongReader {
         }
         core.skip_padding(padding);
         core.turn(Strength::Strong);
+        hold.jump_to(&start);
+        if core.terminated {
+            hold.leave();
+        }
         let mut reader = Self { hold, core, place: Place { length: None, ..start } };
         reader.settle();
         Ok(reader)
@@ -122,7 +134,10 @@ impl StrongReader {
 
     /// This reader, weak from now on: it holds nobody back, and can be overrun.
     #[inline]
-    pub fn into_weak(self) -> WeakReader {
+    pub fn into_weak(mut self) -> WeakReader {
+        // Steps over padding: recycled, it would look like a gap to a weak reader.
+        let _what_it_finds = self.look();
+        self.settle();
         let Self { hold, mut core, place } = self;
         core.turn(Strength::Weak);
         drop(hold);
@@ -257,7 +272,10 @@ impl StrongReader {
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.look()? {
-            Look::Bytes(length) => Ok(self.lend(length)),
+            Look::Bytes(length) => {
+                self.settle();
+                Ok(self.lend(length))
+            }
             Look::Nothing => Err(TryReadError::Empty),
             Look::End => Ok(&[]),
         }
@@ -271,7 +289,10 @@ impl StrongReader {
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
         match self.poll_look(context) {
-            Poll::Ready(Ok(Look::Bytes(length))) => Poll::Ready(Ok(self.lend(length))),
+            Poll::Ready(Ok(Look::Bytes(length))) => {
+                self.settle();
+                Poll::Ready(Ok(self.lend(length)))
+            }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(&[])),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Pending,
@@ -350,13 +371,17 @@ reader_methods!(StrongReader);
 impl Clone for StrongReader {
     /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
     fn clone(&self) -> Self {
-        let (mut hold, _) = Hold::new(self.core.shared());
+        let (mut hold, oldest) = Hold::new(self.core.shared());
         let mut core = Core::new(self.core.shared().clone(), Strength::Strong);
         core.terminated = self.core.terminated;
         if core.terminated {
             hold.leave();
         }
-        let mut reader = Self { hold, core, place: self.place };
+        // If the gate has passed this reader, then only over slices that are skipped.
+        let is_behind = self.place.slice.is_before(oldest.slice);
+        let place = if is_behind { oldest } else { self.place };
+        hold.jump_to(&place);
+        let mut reader = Self { hold, core, place };
         reader.settle();
         reader
     }

@@ -39,16 +39,21 @@ impl Word {
 }
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
+///
+/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. One that
+/// jumped ahead may have, and its hold says so in a bit that positions leave free: [`Hold::JUMPED`].
 #[derive(Debug)]
 pub(super) struct Hold(AtomicU64);
 
 impl Hold {
     const NONE: u64 = u64::MAX;
+    const JUMPED: u64 = 1;
 
     #[inline]
-    pub(super) fn move_to(&self, position: Position) {
+    pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
+        let jumped = if has_jumped { Self::JUMPED } else { 0 };
         // ORD(hold:B) Release, pairs with ORD(hold:A).
-        self.0.store(position.raw(), Ordering::Release);
+        self.0.store(position.raw() | jumped, Ordering::Release);
     }
 }
 
@@ -56,6 +61,14 @@ impl Default for Hold {
     fn default() -> Self {
         Self(AtomicU64::new(Self::NONE))
     }
+}
+
+/// What keeps the gate back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SmallestHold {
+    pub(super) position: Position,
+    /// Some reader has walked there, or further: no slice before it is in flight.
+    pub(super) is_walked: bool,
 }
 
 #[derive(Debug)]
@@ -123,8 +136,9 @@ impl Gate {
     }
 
     /// The smallest hold, and nothing if nobody holds the gate. Holds before `gate` count as there.
-    pub(super) fn smallest_hold(&self, gate: Position) -> Option<Position> {
-        let mut smallest = None;
+    #[inline]
+    pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
+        let mut smallest: Option<SmallestHold> = None;
         for hold in self.holds.iter() {
             // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before
             // it moved its hold, or left, come before anything that the gate then permits.
@@ -132,10 +146,17 @@ impl Gate {
             if raw == Hold::NONE {
                 continue;
             }
-            let distance = Position::new(raw).distance_from(gate).max(0);
-            smallest = Some(smallest.map_or(distance, |least: i64| least.min(distance)));
+            let position = Position::new(raw & !Hold::JUMPED).later_of(gate);
+            let is_walked = raw & Hold::JUMPED == 0;
+            smallest = Some(match smallest {
+                None => SmallestHold { position, is_walked },
+                Some(other) => SmallestHold {
+                    position: position.earlier_of(other.position),
+                    is_walked: is_walked || other.is_walked,
+                },
+            });
         }
-        smallest.map(|distance| gate.plus(distance as u64))
+        smallest
     }
 
     /// Takes a hold at the gate, wherever that is by then. From the return on the gate does not
@@ -199,11 +220,15 @@ mod tests {
         let (first, at) = gate.join(|| start);
         assert_eq!(at, start);
         let (second, _) = gate.join(|| start);
-        first.move_to(start.plus(256));
-        second.move_to(start.plus(192));
-        assert_eq!(gate.smallest_hold(start), Some(start.plus(192)));
+        first.move_to(start.plus(256), false);
+        second.move_to(start.plus(192), true);
+        let smallest =
+            |bytes, is_walked| Some(SmallestHold { position: start.plus(bytes), is_walked });
+        assert_eq!(gate.smallest_hold(start), smallest(192, true));
+        first.move_to(start.plus(256), true);
+        assert_eq!(gate.smallest_hold(start), smallest(192, false));
         gate.leave(&second);
-        assert_eq!(gate.smallest_hold(start), Some(start.plus(256)));
+        assert_eq!(gate.smallest_hold(start), smallest(256, false));
         gate.leave(&first);
         assert_eq!(gate.smallest_hold(start), None);
     }

@@ -59,6 +59,11 @@ impl Position {
     }
 
     #[inline]
+    pub(crate) const fn earlier_of(self, other: Self) -> Self {
+        if self.is_before(other) { self } else { other }
+    }
+
+    #[inline]
     pub(crate) const fn later_of(self, other: Self) -> Self {
         if self.is_before(other) { other } else { self }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Held {
     hold: Seat<Hold>,
     /// No slice at or after this position is recycled.
     position: Position,
+    /// Where the reader jumped to, until the gate has come there: see [`Hold`].
+    jumped_to: Option<Position>,
 }
 
 impl Held {
@@ -47,7 +49,7 @@ impl Ring {
     /// Makes the caller a strong reader at the oldest slice that is kept for strong readers.
     pub(crate) fn join(&self) -> Held {
         let (hold, position) = self.gate.join(|| self.reserved());
-        Held { hold, position }
+        Held { hold, position, jumped_to: None }
     }
 
     /// Gives up what lies before `position`.
@@ -55,7 +57,22 @@ impl Ring {
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
         debug_assert!(!position.is_before(held.position));
         held.position = position;
-        held.hold.move_to(position);
+        if let Some(start) = held.jumped_to {
+            // The gate passes no slice in flight, so none is left behind once it has come there.
+            if !self.gate.load().position(position).is_before(start) {
+                held.jumped_to = None;
+            }
+        }
+        held.hold.move_to(position, held.jumped_to.is_some());
+    }
+
+    /// Goes on at `position`, a slice at or after the one where the reader joined, over slices that
+    /// may be in flight.
+    pub(crate) fn jump(&self, held: &mut Held, position: Position) {
+        if held.position.is_before(position) {
+            held.jumped_to = Some(position);
+            self.release_up_to(held, position);
+        }
     }
 
     pub(crate) fn leave(&self, held: Held) {

@@ -131,9 +131,20 @@ impl Ring {
                 return gate;
             }
             let target = match self.gate.smallest_hold(gate) {
-                // A reader that stands before padding has nothing to lose by it: it need not come
-                // back for the room to be free. It finds itself behind the gate, and follows.
-                Some(hold) => self.walk(hold, reserved, |state, _| state == State::Skip),
+                Some(hold) => {
+                    // Behind a reader that jumped there, a slice may be in flight.
+                    let from = if hold.is_walked { hold.position } else { gate };
+                    let reached = self.walk(from, hold.position, |_, _| true);
+                    // A reader that stands before padding has nothing to lose by it: it need not
+                    // come back for the room to be free. It finds itself behind the gate, and
+                    // follows.
+                    let skip = |state, _| state == State::Skip;
+                    if reached == hold.position {
+                        self.walk(reached, reserved, skip)
+                    } else {
+                        reached
+                    }
+                }
                 // Nobody reads: the oldest slices go, and an eighth of the ring more than is
                 // needed, so that the next writers find room, but none that is in flight.
                 None => {

@@ -3,17 +3,18 @@
 //! The lock is taken by those who wait and by those who wake them, never by a read or write that
 //! finds what it needs and nobody waiting; wakers are cloned, woken and dropped outside of it.
 //!
-//! *Order.* A waiter is woken when everybody before it has been, and its need can be met; a
-//! newcomer joins the end of the line even if its own need could be met, so that small slices do
-//! not starve a large one. Waking takes the waiter out of the line, but it keeps its ticket: if
-//! somebody was faster, it joins again at its old place.
+//! *Order.* A waiter is woken when everybody before it has been served, and its need can be met; it
+//! stays in the line until it has run and taken its room. A newcomer joins the end of the line even
+//! if its own need could be met, so that small slices do not starve a large one.
 //!
 //! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
-//! most find that others have taken the room. So after one waiter the waking stops, and *that*
-//! waiter wakes the next, once it has taken its room or given up ([`Request::forwards`]). This needs
-//! a waiter that cannot vanish: our own futures and the blocking calls, which give up in a
-//! destructor. What `AsyncWrite::poll_write` registers can be forgotten without a trace by a task
-//! that turns to something else, so behind such a waiter the waking goes on.
+//! most find that others have taken the room. So behind a waiter that has been woken the waking
+//! stops, and *that* waiter wakes the next, once it has taken its room or given up
+//! ([`Request::forwards`]). This needs a waiter that cannot vanish: our own futures and the blocking
+//! calls, which give up in a destructor. What `AsyncWrite::poll_write` registers can be forgotten
+//! without a trace by a task that turns to something else. Such a waiter is taken out of the line
+//! when it is woken, and the waking goes on behind it; it keeps its ticket, and if somebody was
+//! faster, it joins again at its old place.
 
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence, lock};
 use crossbeam_utils::CachePadded;
@@ -37,7 +38,8 @@ pub(crate) struct Request {
 struct Waiter {
     ticket: Ticket,
     request: Request,
-    waker: Waker,
+    /// Nothing once it was woken.
+    waker: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -90,7 +92,8 @@ impl WaitQueue {
         request: Request,
         waker: &Waker,
     ) -> bool {
-        let mut waker = waker.clone();
+        // User code may run in here: not under the lock.
+        let mut waker = Some(waker.clone());
         let mut guard = lock(&self.line);
         let line = &mut *guard;
         let ticket = *ticket.get_or_insert_with(|| {
@@ -102,13 +105,14 @@ impl WaitQueue {
         let present = line.waiters.get_mut(place).filter(|waiter| waiter.ticket == ticket);
         if let Some(waiter) = present {
             waiter.request = request;
-            // The old waker is dropped with the local one, after the lock.
+            // The old waker is dropped after the lock.
             std::mem::swap(&mut waiter.waker, &mut waker);
         } else {
-            line.waiters.insert(place, Waiter { ticket, request, waker: waker.clone() });
+            line.waiters.insert(place, Waiter { ticket, request, waker: waker.take() });
             self.waiting.store(line.waiters.len(), Ordering::Relaxed);
         }
         drop(guard);
+        drop(waker);
         // ORD(park:A) SeqCst, pairs with ORD(park:B).
         fence(Ordering::SeqCst);
         place == 0
@@ -126,20 +130,24 @@ impl WaitQueue {
 
     /// Wakes waiters in their order, for as long as `can_be_met` says so of their needs, and no
     /// further than to the first who will see to the rest.
-    #[inline]
     pub(crate) fn wake_while(&self, can_be_met: impl Fn(u64) -> bool) {
         loop {
             let mut line = lock(&self.line);
-            let first = line.waiters.front();
-            if !first.is_some_and(|waiter| can_be_met(waiter.request.need)) {
+            let Some(first) = line.waiters.front_mut() else { return };
+            // Woken before, and about to run: it will see to the rest.
+            let is_woken = first.waker.is_none();
+            if is_woken || !can_be_met(first.request.need) {
                 return;
             }
-            let waiter = line.waiters.pop_front();
-            self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+            let waker = first.waker.take();
+            let forwards = first.request.forwards;
+            if !forwards {
+                line.waiters.pop_front();
+                self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+            }
             drop(line);
-            let Some(Waiter { request, waker, .. }) = waiter else { return };
-            waker.wake();
-            if request.forwards {
+            waker.into_iter().for_each(Waker::wake);
+            if forwards {
                 return;
             }
         }
@@ -154,6 +162,6 @@ impl WaitQueue {
             let room = line.waiters.capacity();
             std::mem::replace(&mut line.waiters, VecDeque::with_capacity(room))
         };
-        waiters.into_iter().for_each(|waiter| waiter.waker.wake());
+        waiters.into_iter().filter_map(|waiter| waiter.waker).for_each(Waker::wake);
     }
 }

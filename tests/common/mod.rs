@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Far longer than any test takes, however busy the machine is: a hang becomes a failure.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Does `work` on a thread of its own and hands back what comes of it, panics too; fails if that
 /// takes longer than `limit`.

@@ -1,19 +1,21 @@
 //! The channel beside its model: each operation is done on both, and what comes of it compared.
 
-use super::model::{self, Ending, Model, Refused, Start, Unread};
+#[path = "driver/readers.rs"]
+mod readers;
+#[path = "driver/writers.rs"]
+mod writers;
+
+use super::model::{Ending, Model, Refused, Start, Unread};
 use super::{From as StartFrom, Operation, Setup, Whose};
 use overfall::error::{ReadError, ReserveError, TryReadError, TryReserveError, TryWriteError};
-use overfall::stats::ReaderStats;
-use overfall::{Backpressure, Channel, Reader, Slice, StartAt, Writer};
-use std::cell::{RefCell, RefMut};
-use std::future::poll_fn;
-use std::io::IoSlice;
+use overfall::{Backpressure, Channel, Reader, StartAt, Writer};
+use std::cell::RefCell;
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 /// As many endpoints of a kind, slices and futures as there are at a time.
 const MANY: usize = 6;
@@ -134,61 +136,6 @@ impl From<StartFrom> for (StartAt, Start) {
     }
 }
 
-/// Waits for orders, and does them.
-async fn obey(mut slice: Slice<'_>, mailbox: Rc<RefCell<Mailbox>>) {
-    mailbox.borrow_mut().reserved = Some(Ok(slice.position()));
-    loop {
-        let order =
-            poll_fn(|_| mailbox.borrow_mut().order.take().map_or(Poll::Pending, Poll::Ready));
-        match order.await {
-            Order::Fill(bytes) => {
-                let (written, remaining) = (slice.written(), slice.remaining());
-                assert_eq!(written + remaining, slice.len());
-                let more = slice.write(&bytes);
-                assert_eq!(slice.written(), written + more);
-                mailbox.borrow_mut().written = more;
-            }
-            Order::Commit => return slice.commit(),
-            Order::Abort => return slice.abort(),
-            Order::Leak => return mem::forget(slice),
-        }
-    }
-}
-
-async fn reserve(
-    mut writer: RefMut<'_, Writer>,
-    length: usize,
-    waits: bool,
-    mailbox: Rc<RefCell<Mailbox>>,
-) {
-    let slice = if waits {
-        writer.reserve(length).await.map_err(Refused::from)
-    } else {
-        writer.try_reserve(length).map_err(Refused::from)
-    };
-    match slice {
-        Ok(slice) => obey(slice, mailbox).await,
-        Err(refused) => mailbox.borrow_mut().reserved = Some(Err(refused)),
-    }
-}
-
-async fn reserve_slice(
-    channel: Arc<Channel>,
-    length: usize,
-    waits: bool,
-    mailbox: Rc<RefCell<Mailbox>>,
-) {
-    let slice = if waits {
-        channel.reserve_slice(length).await.map_err(Refused::from)
-    } else {
-        channel.try_reserve_slice(length).map_err(Refused::from)
-    };
-    match slice {
-        Ok(slice) => obey(slice, mailbox).await,
-        Err(refused) => mailbox.borrow_mut().reserved = Some(Err(refused)),
-    }
-}
-
 /// One of `list`, if there is one.
 fn pick<T>(list: &[T], number: u8) -> Option<usize> {
     usize::from(number).checked_rem(list.len())
@@ -297,10 +244,8 @@ impl Driver {
                 }
             }
             DropHandle => {
-                if let Some(channel) = self.channel.take() {
-                    drop(channel);
-                    self.after_handle();
-                }
+                self.channel = None;
+                self.after_handle();
             }
             Closed(whose) => self.closed(whose),
             PollClosed(future) => {
@@ -321,18 +266,19 @@ impl Driver {
     pub(super) fn check(&mut self) {
         let counters = &self.counters;
         let seen = |waker: usize| counters[waker].0.load(Ordering::Relaxed);
-        self.model.follow_wakes(seen);
+        // Readers that have moved on, or have gone.
+        self.model.wake_writers();
         let wakes: Vec<usize> = (0..counters.len()).map(seen).collect();
         assert_eq!(wakes, self.model.wakes, "who was woken");
         self.model.check_nobody_is_forgotten();
         for end in &self.writers {
             if let Ok(writer) = end.writer.try_borrow() {
-                check_writer(&writer, &self.model, end.number);
+                writers::check(&writer, &self.model, end.number);
             }
         }
         for end in &self.readers {
             let reader = self.model.readers[end.number].as_ref().unwrap();
-            check_reader_stats(&end.reader.stats(), &self.model, reader);
+            readers::check(&end.reader.stats(), &self.model, reader);
             assert_eq!(end.reader.is_strong(), reader.is_strong);
             let is_closed = reader.terminated || self.model.ending != Ending::Open;
             assert_eq!(end.reader.is_closed(), is_closed);
@@ -407,6 +353,7 @@ impl Driver {
 
     /// A handle is gone; slices that were reserved through it keep it alive meanwhile.
     fn after_handle(&mut self) {
+        self.model.sees_gate = self.channel.is_some();
         let is_kept = self.sessions.iter().any(|session| session.is_channels);
         if self.channel.is_none() && !is_kept && self.model.has_handle {
             self.model.drop_handle();
@@ -445,451 +392,4 @@ impl Driver {
             self.closing.remove(index);
         }
     }
-}
-
-/// Writers.
-impl Driver {
-    /// A writer that is not busy with a slice.
-    fn idle_writer(&self, number: u8) -> Option<usize> {
-        let index = pick(&self.writers, number)?;
-        self.writers[index].writer.try_borrow_mut().is_ok().then_some(index)
-    }
-
-    fn add_writer(&mut self, writer: Writer, number: usize) {
-        self.writers.push(WriterEnd { writer: Rc::new(RefCell::new(writer)), number });
-    }
-
-    fn new_writer(&mut self, strong: bool) {
-        if self.writers.len() == MANY {
-            return;
-        }
-        if let Some(channel) = &self.channel {
-            let writer =
-                if strong { channel.new_writer() } else { channel.new_weak_writer().into() };
-            let number = self.model.add_writer(Some(strong));
-            self.add_writer(writer, number);
-        }
-    }
-
-    fn clone_writer(&mut self, writer: u8) {
-        if self.writers.len() == MANY {
-            return;
-        }
-        if let Some(index) = self.idle_writer(writer) {
-            let clone = self.writers[index].writer.borrow().clone();
-            let number = self.model.clone_writer(self.writers[index].number);
-            self.add_writer(clone, number);
-        }
-    }
-
-    fn drop_writer(&mut self, writer: u8) {
-        if let Some(index) = self.idle_writer(writer) {
-            let end = self.writers.remove(index);
-            drop(end.writer);
-            self.model.remove_writer(end.number);
-        }
-    }
-
-    fn turn_writer(&mut self, writer: u8, strong: bool) {
-        if let Some(index) = self.idle_writer(writer) {
-            let WriterEnd { writer, number } = self.writers.remove(index);
-            let writer = Rc::into_inner(writer).unwrap().into_inner();
-            let writer: Writer =
-                if strong { writer.into_strong().into() } else { writer.into_weak().into() };
-            self.model.turn_writer(number, strong);
-            self.writers.insert(index, WriterEnd { writer: Rc::new(RefCell::new(writer)), number });
-        }
-    }
-
-    fn try_write(&mut self, writer: u8, lengths: &[usize]) {
-        let Some(index) = self.idle_writer(writer) else { return };
-        let bytes = self.payload(lengths.iter().sum());
-        let end = &self.writers[index];
-        let mut writer = end.writer.borrow_mut();
-        let written = match lengths {
-            [_] => writer.try_write(&bytes),
-            _ => {
-                let mut rest = &bytes[..];
-                let buffers: Vec<IoSlice<'_>> = lengths
-                    .iter()
-                    .map(|&length| {
-                        let (buffer, more) = rest.split_at(length);
-                        rest = more;
-                        IoSlice::new(buffer)
-                    })
-                    .collect();
-                writer.try_write_vectored(&buffers)
-            }
-        };
-        let written = written.map(|length| length as u64).map_err(Refused::from);
-        assert_eq!(written, self.model.try_write(end.number, &bytes));
-    }
-
-    #[cfg(not(feature = "futures"))]
-    fn poll_write(&mut self, writer: u8, length: usize) {
-        self.try_write(writer, &[length]);
-    }
-
-    #[cfg(feature = "futures")]
-    fn poll_write(&mut self, writer: u8, length: usize) {
-        use futures::io::AsyncWrite;
-        let Some(index) = self.idle_writer(writer) else { return };
-        let bytes = self.payload(length);
-        let (waker, waker_number) = self.waker();
-        let end = &self.writers[index];
-        let mut writer = end.writer.borrow_mut();
-        let polled = Pin::new(&mut *writer).poll_write(&mut Context::from_waker(&waker), &bytes);
-        let polled = polled.map_ok(|length| length as u64).map_err(|error| {
-            use overfall::error::WriteError;
-            match error.get_ref().and_then(|error| error.downcast_ref::<WriteError>()) {
-                Some(WriteError::Closed) => Refused::Closed,
-                Some(WriteError::Terminated) => Refused::Terminated,
-                other => panic!("{other:?} is news"),
-            }
-        });
-        assert_eq!(polled, self.model.poll_write(end.number, &bytes, waker_number));
-    }
-
-    fn finish_writer(&mut self, writer: u8, done: Refused) {
-        if let Some(index) = self.idle_writer(writer) {
-            let end = &self.writers[index];
-            match done {
-                Refused::Terminated => end.writer.borrow_mut().terminate(),
-                _ => end.writer.borrow_mut().shut_down(),
-            }
-            self.model.finish_writer(end.number, done);
-        }
-    }
-
-    #[allow(clippy::await_holding_refcell_ref, reason = "who finds it borrowed leaves it alone")]
-    fn reserve(&mut self, writer: u8, length: usize, waits: bool) {
-        if self.sessions.len() == MANY {
-            return;
-        }
-        let Some(index) = self.idle_writer(writer) else { return };
-        let end = &self.writers[index];
-        let mailbox = Rc::new(RefCell::new(Mailbox::default()));
-        let future = {
-            let (writer, mailbox) = (end.writer.clone(), mailbox.clone());
-            Box::pin(async move { reserve(writer.borrow_mut(), length, waits, mailbox).await })
-        };
-        let writer = end.number;
-        let session =
-            Session { future, mailbox, writer, is_channels: false, length, content: None };
-        self.start(session, waits);
-    }
-
-    fn reserve_slice(&mut self, length: usize, waits: bool) {
-        if self.sessions.len() == MANY {
-            return;
-        }
-        let Some(channel) = self.channel.clone() else { return };
-        let mailbox = Rc::new(RefCell::new(Mailbox::default()));
-        let future = Box::pin(reserve_slice(channel, length, waits, mailbox.clone()));
-        let writer = self.model.add_writer(None);
-        let session = Session { future, mailbox, writer, is_channels: true, length, content: None };
-        self.start(session, waits);
-    }
-
-    fn start(&mut self, session: Session, waits: bool) {
-        let (writer, length) = (session.writer, session.length as u64);
-        self.sessions.push(session);
-        let index = self.sessions.len() - 1;
-        if waits {
-            self.poll_session(index);
-        } else {
-            let (waker, _) = self.waker();
-            let result = self.turn(index, &waker);
-            let expected = self.model.try_reserve(writer, length);
-            self.reserved(index, result, Poll::Ready(expected));
-        }
-    }
-
-    /// Lets a session go on, and takes what it says of its reservation.
-    fn turn(&mut self, index: usize, waker: &Waker) -> Poll<Result<u64, Refused>> {
-        let session = &mut self.sessions[index];
-        let ended = session.future.as_mut().poll(&mut Context::from_waker(waker));
-        let reserved = session.mailbox.borrow_mut().reserved.take();
-        assert_eq!(ended.is_ready(), matches!(reserved, Some(Err(_))));
-        reserved.map_or(Poll::Pending, Poll::Ready)
-    }
-
-    fn reserved(
-        &mut self,
-        index: usize,
-        result: Poll<Result<u64, Refused>>,
-        expected: Poll<Result<u64, Refused>>,
-    ) {
-        assert_eq!(result, expected.map_ok(|at| self.model.raw(at)), "the reservation");
-        match result {
-            Poll::Pending => {}
-            Poll::Ready(Ok(_)) => self.sessions[index].content = Some(Vec::new()),
-            Poll::Ready(Err(_)) => self.remove_session(index),
-        }
-    }
-
-    fn poll_slice(&mut self, slice: u8) {
-        let waiting = pick(&self.sessions, slice);
-        if let Some(index) = waiting.filter(|&index| self.sessions[index].content.is_none()) {
-            self.poll_session(index);
-        }
-    }
-
-    fn poll_session(&mut self, index: usize) {
-        let (waker, number) = self.waker();
-        let result = self.turn(index, &waker);
-        let Session { writer, length, .. } = self.sessions[index];
-        let expected = self.model.poll_reserve(writer, length as u64, number);
-        self.reserved(index, result, expected);
-    }
-
-    /// A slice that is in flight.
-    fn slice(&self, slice: u8) -> Option<usize> {
-        pick(&self.sessions, slice).filter(|&index| self.sessions[index].content.is_some())
-    }
-
-    fn is_channels(&self, slice: u8) -> bool {
-        self.slice(slice).is_some_and(|index| self.sessions[index].is_channels)
-    }
-
-    fn order(&mut self, index: usize, order: Order) -> Poll<()> {
-        let session = &mut self.sessions[index];
-        session.mailbox.borrow_mut().order = Some(order);
-        session.future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    fn fill(&mut self, slice: u8, length: usize) {
-        let Some(index) = self.slice(slice) else { return };
-        let bytes = self.payload(length);
-        assert!(self.order(index, Order::Fill(bytes.clone())).is_pending());
-        let session = &mut self.sessions[index];
-        let content = session.content.as_mut().unwrap();
-        let fits = length.min(session.length - content.len());
-        assert_eq!(session.mailbox.borrow().written, fits);
-        content.extend_from_slice(&bytes[..fits]);
-    }
-
-    fn end_slice(&mut self, slice: u8, order: Order) {
-        let Some(index) = self.slice(slice) else { return };
-        let Session { writer, is_channels, .. } = self.sessions[index];
-        match order {
-            Order::Commit => {
-                self.model.commit(writer, self.sessions[index].content.as_ref().unwrap());
-            }
-            Order::Leak if is_channels => {
-                self.model.leak(writer);
-                self.leaked = true;
-            }
-            Order::Leak => {}
-            _ => self.model.abort(writer),
-        }
-        let is_leaked = is_channels && matches!(order, Order::Leak);
-        assert!(self.order(index, order).is_ready());
-        if is_leaked {
-            // The writer of that one slice is leaked, too.
-            self.sessions.remove(index);
-            self.after_handle();
-        } else {
-            self.remove_session(index);
-        }
-    }
-
-    /// Drops the guard, or the future that waits.
-    fn drop_session(&mut self, index: usize) {
-        let Session { writer, .. } = self.sessions[index];
-        self.model.abort(writer);
-        self.model.stop_waiting(writer);
-        self.remove_session(index);
-    }
-
-    fn remove_session(&mut self, index: usize) {
-        let Session { writer, is_channels, .. } = self.sessions.remove(index);
-        if is_channels {
-            self.model.remove_writer(writer);
-            self.after_handle();
-        }
-    }
-}
-
-/// Readers.
-impl Driver {
-    fn new_reader(&mut self, strong: bool, from: StartFrom) {
-        if self.readers.len() == MANY {
-            return;
-        }
-        if let Some(channel) = &self.channel {
-            let (at, start) = from.into();
-            let reader: Reader = if strong {
-                channel.new_strong_reader_at(at).into()
-            } else {
-                channel.new_weak_reader_at(at).into()
-            };
-            self.readers.push(ReaderEnd { reader, number: self.model.add_reader(strong, start) });
-        }
-    }
-
-    fn clone_reader(&mut self, reader: u8) {
-        if self.readers.len() == MANY {
-            return;
-        }
-        if let Some(index) = pick(&self.readers, reader) {
-            let reader = self.readers[index].reader.clone();
-            let number = self.model.clone_reader(self.readers[index].number);
-            self.readers.push(ReaderEnd { reader, number });
-        }
-    }
-
-    fn drop_reader(&mut self, reader: u8) {
-        if let Some(index) = pick(&self.readers, reader) {
-            let end = self.readers.remove(index);
-            drop(end.reader);
-            self.model.remove_reader(end.number);
-        }
-    }
-
-    fn turn_reader(&mut self, reader: u8, strong: bool) {
-        let Some(index) = pick(&self.readers, reader) else { return };
-        let ReaderEnd { reader, number } = self.readers.remove(index);
-        let reader = if strong {
-            let expected = self.model.can_be_strong(number);
-            let turned = reader.into_strong();
-            assert_eq!(turned.is_ok(), expected.unwrap_or(turned.is_ok()), "becomes strong");
-            match turned {
-                Ok(strong) => {
-                    self.model.into_strong_reader(number, strong.stats().position);
-                    strong.into()
-                }
-                Err(error) => error.reader,
-            }
-        } else {
-            self.model.into_weak_reader(number);
-            reader.into_weak().into()
-        };
-        self.readers.insert(index, ReaderEnd { reader, number });
-    }
-
-    fn try_read(&mut self, reader: u8, length: usize) {
-        let Some(index) = pick(&self.readers, reader) else { return };
-        let end = &mut self.readers[index];
-        let mut buffer = vec![0; length];
-        let read = end.reader.try_read(&mut buffer);
-        let read = read.map(|length| buffer[..length].to_vec()).map_err(Unread::from);
-        assert_eq!(read, self.model.read(end.number, length));
-    }
-
-    #[cfg(not(feature = "futures"))]
-    fn poll_read(&mut self, reader: u8, length: usize) {
-        self.try_read(reader, length);
-    }
-
-    #[cfg(feature = "futures")]
-    fn poll_read(&mut self, reader: u8, length: usize) {
-        use futures::io::AsyncRead;
-        let Some(index) = pick(&self.readers, reader) else { return };
-        let (waker, waker_number) = self.waker();
-        let end = &mut self.readers[index];
-        let mut buffer = vec![0; length];
-        let polled =
-            Pin::new(&mut end.reader).poll_read(&mut Context::from_waker(&waker), &mut buffer);
-        let polled =
-            polled.map_ok(|length| buffer[..length].to_vec()).map_err(|error| unread(&error));
-        let expected = if length == 0 {
-            Poll::Ready(Ok(Vec::new()))
-        } else {
-            let read = self.model.read(end.number, length);
-            self.model.poll(end.number, waker_number, read)
-        };
-        assert_eq!(polled, expected);
-    }
-
-    fn fill_buf(&mut self, reader: u8) {
-        let Some(index) = pick(&self.readers, reader) else { return };
-        let ReaderEnd { reader: Reader::Strong(reader), number } = &mut self.readers[index] else {
-            return;
-        };
-        let lent = reader.try_fill_buf().map(<[u8]>::to_vec).map_err(Unread::from);
-        assert_eq!(lent, self.model.fill_buf(*number));
-    }
-
-    #[cfg(not(feature = "futures"))]
-    fn poll_fill_buf(&mut self, reader: u8) {
-        self.fill_buf(reader);
-    }
-
-    #[cfg(feature = "futures")]
-    fn poll_fill_buf(&mut self, reader: u8) {
-        use futures::io::AsyncBufRead;
-        let (waker, waker_number) = self.waker();
-        let Some(index) = pick(&self.readers, reader) else { return };
-        let ReaderEnd { reader: Reader::Strong(reader), number } = &mut self.readers[index] else {
-            return;
-        };
-        let lent = Pin::new(reader).poll_fill_buf(&mut Context::from_waker(&waker));
-        let lent = lent.map_ok(<[u8]>::to_vec).map_err(|error| unread(&error));
-        let expected = self.model.fill_buf(*number);
-        assert_eq!(lent, self.model.poll(*number, waker_number, expected));
-    }
-
-    fn consume(&mut self, reader: u8, part: u8) {
-        let Some(index) = pick(&self.readers, reader) else { return };
-        if let ReaderEnd { reader: Reader::Strong(reader), number } = &mut self.readers[index] {
-            let lent = self.model.reader(*number).lent;
-            let amount = (lent * u64::from(part)).div_ceil(256);
-            reader.consume(amount as usize);
-            self.model.consume(*number, amount);
-        }
-    }
-
-    fn set_silent(&mut self, reader: u8, silent: bool) {
-        let Some(index) = pick(&self.readers, reader) else { return };
-        if let ReaderEnd { reader: Reader::Weak(reader), number } = &mut self.readers[index] {
-            reader.set_silent(silent);
-            self.model.set_silent(*number, silent);
-        }
-    }
-
-    fn terminate_reader(&mut self, reader: u8) {
-        if let Some(index) = pick(&self.readers, reader) {
-            let end = &mut self.readers[index];
-            end.reader.terminate();
-            self.model.terminate_reader(end.number);
-        }
-    }
-}
-
-#[cfg(feature = "futures")]
-fn unread(error: &std::io::Error) -> Unread {
-    use overfall::error::Lagged;
-    let inner = error.get_ref().unwrap();
-    if let Some(lagged) = inner.downcast_ref::<Lagged>() {
-        Unread::Lagged(lagged.skipped)
-    } else {
-        let error: &ReadError = inner.downcast_ref().unwrap();
-        Unread::from(*error)
-    }
-}
-
-fn check_writer(writer: &Writer, model: &Model, number: usize) {
-    let expected = model.writers[number].as_ref().unwrap();
-    assert_eq!(writer.is_strong(), expected.is_strong);
-    assert_eq!(writer.is_closed(), model.is_writer_closed(number));
-    let stats = writer.stats();
-    assert_eq!(stats.id, expected.id);
-    let figures = model::WriterFigures {
-        slices: stats.slices,
-        payload: stats.payload_bytes,
-        ring: stats.ring_bytes,
-        dropped_slices: stats.dropped_slices,
-        dropped_bytes: stats.dropped_bytes,
-    };
-    assert_eq!(figures, expected.figures);
-}
-
-fn check_reader_stats(stats: &ReaderStats, model: &Model, reader: &model::Reader) {
-    let (position, figures) = (stats.position, (stats.payload_bytes, stats.padding_bytes));
-    assert_eq!(position, model.raw(reader.position()), "where the reader is");
-    assert_eq!(stats.lag, model.reserved() - reader.position());
-    assert_eq!(figures, (reader.payload, reader.padding), "payload and padding");
-    assert_eq!((stats.skipped_bytes, stats.gaps), (reader.skipped, reader.gaps));
-    assert_eq!(stats.strong, reader.is_strong);
 }

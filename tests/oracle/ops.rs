@@ -146,141 +146,114 @@ pub(crate) enum Operation {
 /// If the channel does anything that the model does not.
 pub(crate) fn run(setup: &Setup, operations: &[Operation]) {
     let mut driver = Driver::new(setup);
-    for (number, operation) in operations.iter().enumerate() {
-        let trace = Trace(setup, &operations[..=number]);
+    for operation in operations {
         driver.apply(operation);
         driver.check();
-        std::mem::forget(trace);
     }
     driver.finish();
 }
 
-/// Shows what led to a panic.
-struct Trace<'a>(&'a Setup, &'a [Operation]);
-
-impl Drop for Trace<'_> {
-    fn drop(&mut self) {
-        eprintln!("{:?}", self.0);
-        for (number, operation) in self.1.iter().enumerate() {
-            eprintln!("{number:4}: {operation:?}");
-        }
-    }
-}
-
-/// Bytes, one after the other; zeros follow the last.
-struct Bytes<'a> {
-    left: std::slice::Iter<'a, u8>,
-}
-
-impl Bytes<'_> {
-    fn next(&mut self) -> u8 {
-        self.left.next().copied().unwrap_or(0)
-    }
-
-    fn flag(&mut self) -> bool {
-        self.next() & 1 != 0
-    }
-
-    fn wide(&mut self) -> u16 {
-        u16::from_le_bytes([self.next(), self.next()])
-    }
-
-    /// Mostly short, sometimes about as long as the ring.
-    fn length(&mut self, capacity: usize) -> usize {
-        match usize::from(self.next()) {
-            byte @ 0..128 => byte,
-            byte @ 128..192 => (byte - 127) * capacity / 64,
-            byte @ 192..224 => (byte - 191) * 64 + 1,
-            byte => capacity + (byte - 224) * capacity / 32 - 1,
-        }
-    }
-}
+/// The bytes that [`decode`] takes for the setup, and for each operation.
+pub(crate) const SETUP: usize = 12;
+pub(crate) const OPERATION: usize = 4;
 
 /// Makes a channel and operations of any bytes.
 pub(crate) fn decode(data: &[u8]) -> (Setup, Vec<Operation>) {
-    let bytes = &mut Bytes { left: data.iter() };
-    let kind = bytes.next();
-    let size = match bytes.next() {
+    let mut head = [0; SETUP];
+    let (first, rest) = data.split_at(data.len().min(SETUP));
+    head[..first.len()].copy_from_slice(first);
+    let [kind, granules, low, high, start @ ..] = head;
+    let size = match granules {
         // One granule or a few: this is where most things happen.
-        byte @ 0..192 => 64 << (byte % 5),
-        _ => usize::from(bytes.wide()) % 4096 + 1,
+        0..192 => 64 << (granules % 5),
+        _ => usize::from(u16::from_le_bytes([low, high])) % 4096 + 1,
     };
     let start = match kind >> 5 {
         0 | 1 => 0,
         // Close to the wrap of positions, and of what the gate keeps of them.
-        2 | 3 => (1 << 63) - 64 * (1 + u64::from(bytes.next())),
-        4 => (1 << 46) - 64 * (1 + u64::from(bytes.next())),
-        _ => (0..8).fold(0, |start, _| start << 8 | u64::from(bytes.next())),
+        2 | 3 => (1 << 63) - 64 * (1 + u64::from(start[0])),
+        4 => (1 << 46) - 64 * (1 + u64::from(start[0])),
+        _ => u64::from_le_bytes(start),
     };
     let setup = Setup {
         size,
         start,
-        backpressure: if kind & 7 == 0 { Backpressure::Drop } else { Backpressure::Block },
+        backpressure: if kind & 7 == 7 { Backpressure::Drop } else { Backpressure::Block },
         writer: kind & 8 == 0,
         strong_reader: kind & 16 == 0,
         weak_reader: kind & 3 != 3,
     };
     let capacity = size.next_power_of_two().max(64);
-    let mut operations = Vec::new();
-    while bytes.left.len() > 0 {
-        operations.push(operation(bytes, capacity));
-    }
-    (setup, operations)
+    let chunks = rest.chunks(OPERATION).map(|chunk| {
+        let mut bytes = [0; OPERATION];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        operation(bytes, capacity)
+    });
+    (setup, chunks.collect())
 }
 
-fn operation(bytes: &mut Bytes<'_>, capacity: usize) -> Operation {
+/// Mostly short, sometimes about as long as the ring.
+fn length(byte: u8, capacity: usize) -> usize {
+    match usize::from(byte) {
+        byte @ 0..128 => byte,
+        byte @ 128..192 => (byte - 127) * capacity / 64,
+        byte @ 192..224 => (byte - 191) * 64 + 1,
+        byte => capacity + (byte - 224) * capacity / 32 - 1,
+    }
+}
+
+fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Operation {
     use Operation::*;
-    match bytes.next() {
-        0..4 => NewWriter { strong: bytes.flag() },
-        4..6 => CloneWriter(bytes.next()),
-        6..10 => DropWriter(bytes.next()),
-        10..14 => TurnWriter { writer: bytes.next(), strong: bytes.flag() },
-        14..46 => TryWrite { writer: bytes.next(), length: bytes.length(capacity) },
-        46..52 => TryWriteVectored {
-            writer: bytes.next(),
-            lengths: [(); 3].map(|()| bytes.length(capacity)),
-        },
-        52..72 => PollWrite { writer: bytes.next(), length: bytes.length(capacity) },
-        72..84 => TryReserve { writer: bytes.next(), length: bytes.length(capacity) },
-        84..100 => Reserve { writer: bytes.next(), length: bytes.length(capacity) },
-        100 => ShutDown(bytes.next()),
-        101 => TerminateWriter(bytes.next()),
-        102..106 => TryReserveSlice { length: bytes.length(capacity) },
-        106..112 => ReserveSlice { length: bytes.length(capacity) },
-        112..120 => PollSlice(bytes.next()),
-        120..130 => Fill { slice: bytes.next(), length: bytes.length(capacity) },
-        130..140 => Commit(bytes.next()),
-        140..142 => Abort(bytes.next()),
-        142..144 => Leak(bytes.next()),
-        144..150 => DropSlice(bytes.next()),
+    let strong = what & 1 != 0;
+    let length = |byte| length(byte, capacity);
+    match code {
+        0..4 => NewWriter { strong },
+        4..6 => CloneWriter(who),
+        6..10 => DropWriter(who),
+        10..14 => TurnWriter { writer: who, strong },
+        14..46 => TryWrite { writer: who, length: length(what) },
+        46..52 => TryWriteVectored { writer: who, lengths: [what, more, what ^ more].map(length) },
+        52..72 => PollWrite { writer: who, length: length(what) },
+        72..84 => TryReserve { writer: who, length: length(what) },
+        84..100 => Reserve { writer: who, length: length(what) },
+        100 => ShutDown(who),
+        101 => TerminateWriter(who),
+        102..106 => TryReserveSlice { length: length(what) },
+        106..112 => ReserveSlice { length: length(what) },
+        112..120 => PollSlice(who),
+        120..130 => Fill { slice: who, length: length(what) },
+        130..140 => Commit(who),
+        140..142 => Abort(who),
+        142..144 => Leak(who),
+        144..150 => DropSlice(who),
         150..160 => NewReader {
-            strong: bytes.flag(),
-            from: match bytes.next() {
+            strong,
+            from: match more {
                 0..100 => From::Oldest,
                 100..180 => From::Now,
-                180..=255 => From::Back(bytes.length(capacity) as u64),
+                180..=255 => From::Back(length(what) as u64),
             },
         },
-        160..164 => CloneReader(bytes.next()),
-        164..170 => DropReader(bytes.next()),
-        170..178 => TurnReader { reader: bytes.next(), strong: bytes.flag() },
-        178..204 => TryRead { reader: bytes.next(), length: bytes.length(capacity) },
-        204..220 => PollRead { reader: bytes.next(), length: bytes.length(capacity) },
-        220..228 => FillBuf(bytes.next()),
-        228..232 => PollFillBuf(bytes.next()),
-        232..242 => Consume { reader: bytes.next(), part: bytes.next() },
-        242..244 => SetSilent { reader: bytes.next(), silent: bytes.flag() },
-        244 => TerminateReader(bytes.next()),
+        160..164 => CloneReader(who),
+        164..170 => DropReader(who),
+        170..178 => TurnReader { reader: who, strong },
+        178..204 => TryRead { reader: who, length: length(what) },
+        204..220 => PollRead { reader: who, length: length(what) },
+        220..228 => FillBuf(who),
+        228..232 => PollFillBuf(who),
+        232..242 => Consume { reader: who, part: what },
+        242..244 => SetSilent { reader: who, silent: strong },
+        244 => TerminateReader(who),
         245 => Drain,
         246 => Terminate,
         247 => DropHandle,
-        248..252 => Closed(match bytes.next() {
+        248..252 => Closed(match what {
             0..100 => Whose::Channel,
-            byte @ 100..180 => Whose::Writer(byte),
-            byte => Whose::Reader(byte),
+            100..180 => Whose::Writer(who),
+            180..=255 => Whose::Reader(who),
         }),
-        252..254 => PollClosed(bytes.next()),
-        254 => DropClosed(bytes.next()),
+        252..254 => PollClosed(who),
+        254 => DropClosed(who),
         255 => Show,
     }
 }

@@ -1,0 +1,419 @@
+//! Memory is fixed: once a channel and its endpoints are made, nothing is allocated any more.
+#![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
+
+mod common;
+
+use common::{LIMIT, Numbers, counting_waker, within};
+use overfall::{Channel, Reader, StartAt, Writer, pipe};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{BufRead, ErrorKind, Read, Write};
+use std::pin::pin;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
+use std::thread;
+use std::time::Duration;
+
+/// Counts what each thread allocates, and the rings of a size that nothing else has.
+struct Counting;
+
+/// The size of the rings that are counted, and of nothing else here.
+const RING: usize = 1 << 18;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+static RINGS: AtomicIsize = AtomicIsize::new(0);
+
+impl Counting {
+    fn count(layout: Layout, rings: isize) {
+        if rings > 0 {
+            // A thread that is about to end has nothing to count.
+            let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        }
+        if layout.size() == RING && layout.align() >= 64 {
+            RINGS.fetch_add(rings, Ordering::SeqCst);
+        }
+    }
+}
+
+// SAFETY: everything is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count(layout, 1);
+        // SAFETY: passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::count(layout, 1);
+        // SAFETY: passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::count(Layout::new::<u8>(), 1);
+        // SAFETY: passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        Self::count(layout, -1);
+        // SAFETY: passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many times this thread has allocated while it did `work`.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+    assert_eq!(allocations(|| ()), 0);
+}
+
+#[test]
+fn reads_and_writes_that_do_not_wait_allocate_nothing() {
+    let channel = Channel::new(4096);
+    let (mut writer, mut weak_writer) = (channel.new_writer(), channel.new_weak_writer());
+    let (mut reader, mut tap) = (channel.new_strong_reader(), channel.new_weak_reader());
+    let bytes = [7; 1000];
+    let mut buffer = [0; 1000];
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            writer.try_write(&bytes).unwrap();
+            let mut slice = weak_writer.try_reserve(300).unwrap();
+            slice.write(&bytes[..200]);
+            slice.commit();
+            writer.try_reserve(100).unwrap().abort();
+            assert!(writer.try_write(&[0; 4096]).is_err());
+            assert_eq!(reader.try_read(&mut buffer), Ok(1000));
+            assert_eq!(reader.try_fill_buf().unwrap().len(), 200);
+            reader.consume(200);
+            assert_eq!(reader.try_read(&mut buffer), Err(overfall::error::TryReadError::Empty));
+            // Overrun every other time.
+            let _ = tap.try_read(&mut buffer);
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(tap.stats().gaps > 0);
+}
+
+#[test]
+fn waiting_for_room_allocates_nothing() {
+    let channel = Channel::new(128);
+    let mut writers: [Writer; 3] = std::array::from_fn(|_| channel.new_writer());
+    let mut reader = channel.new_strong_reader();
+    let (wakes, waker) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let [first, second, third] = &mut writers;
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            first.try_write(&[1; 128]).unwrap();
+            {
+                let mut one = pin!(first.reserve(128));
+                let mut two = pin!(second.reserve(64));
+                let mut three = pin!(third.reserve(1));
+                for _ in 0..3 {
+                    assert!(one.as_mut().poll(&mut context).is_pending());
+                    assert!(two.as_mut().poll(&mut context).is_pending());
+                    assert!(three.as_mut().poll(&mut context).is_pending());
+                }
+                assert_eq!(reader.try_read(&mut [0; 128]), Ok(128));
+                assert!(one.as_mut().poll(&mut context).is_ready());
+            }
+            // The slice was dropped, and is skipped.
+            assert!(reader.try_read(&mut [0; 128]).is_err());
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(wakes.count() >= 1000);
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn waiting_for_bytes_allocates_nothing() {
+    use futures::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    let channel = Channel::new(128);
+    let mut writer = channel.new_writer();
+    let mut readers: [Reader; 2] =
+        [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+    let mut lends = channel.new_strong_reader();
+    let (wakes, waker) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            for reader in &mut readers {
+                for _ in 0..3 {
+                    let mut buffer = [0; 64];
+                    let read = pin!(reader.read(&mut buffer));
+                    assert!(read.poll(&mut context).is_pending());
+                }
+            }
+            assert!(pin!(lends.fill_buf()).poll(&mut context).is_pending());
+            assert!(pin!(writer.write(&[1; 64])).poll(&mut context).is_ready());
+            for reader in &mut readers {
+                let mut buffer = [0; 64];
+                let read = pin!(reader.read(&mut buffer));
+                assert!(matches!(read.poll(&mut context), std::task::Poll::Ready(Ok(64))));
+            }
+            assert_eq!(lends.try_read(&mut [0; 64]), Ok(64));
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(wakes.count(), 3000);
+}
+
+#[test]
+fn threads_that_wait_allocate_nothing() {
+    const SLICES: u32 = 5000;
+    let (writer, reader) = pipe(64);
+    let start = Arc::new(Barrier::new(2));
+    let (counted, begin) = (start.clone(), start);
+    let thread = thread::spawn(move || {
+        let mut writer = writer.blocking();
+        counted.wait();
+        let count = allocations(|| {
+            for number in 0..SLICES {
+                writer.write_all(&number.to_le_bytes()).unwrap();
+            }
+            let mut slice = writer.reserve(8).unwrap();
+            slice.write(b"the last");
+            slice.commit();
+        });
+        drop(writer);
+        count
+    });
+    let of_reader = within(LIMIT, move || {
+        let mut reader = reader.blocking();
+        begin.wait();
+        allocations(|| {
+            for number in 0..SLICES {
+                let mut word = [0; 4];
+                if number % 2 == 0 {
+                    reader.read_exact(&mut word).unwrap();
+                } else {
+                    word.copy_from_slice(reader.fill_buf().unwrap());
+                    reader.consume(4);
+                }
+                assert_eq!(u32::from_le_bytes(word), number);
+            }
+            let mut last = [0; 9];
+            assert_eq!(reader.read_timeout(&mut last, LIMIT).unwrap(), 8);
+        })
+    });
+    assert_eq!((of_reader, within(LIMIT, || thread.join().unwrap())), (0, 0));
+}
+
+#[test]
+fn giving_up_allocates_no_more_than_its_error() {
+    within(LIMIT, || {
+        let (writer, reader) = pipe(64);
+        let (mut writer, mut reader) = (writer.blocking(), reader.blocking());
+        writer.write_all(&[1; 64]).unwrap();
+        let error = allocations(|| drop(std::io::Error::new(ErrorKind::TimedOut, "text")));
+        for _ in 0..3 {
+            let count =
+                allocations(|| drop(writer.write_timeout(b"x", Duration::ZERO).unwrap_err()));
+            assert!(count <= error, "{count}");
+        }
+        reader.read_exact(&mut [0; 64]).unwrap();
+        let count =
+            allocations(|| drop(reader.read_timeout(&mut [0], Duration::ZERO).unwrap_err()));
+        assert!(count <= error, "{count}");
+    });
+}
+
+#[test]
+fn polling_again_and_again_does_not_grow_anything() {
+    let channel = Channel::new(64);
+    let (mut writer, _reader) = (channel.new_writer(), channel.new_strong_reader());
+    writer.try_write(&[1; 64]).unwrap();
+    let (_, one) = counting_waker();
+    let (_, other) = counting_waker();
+    let mut reserve = pin!(writer.reserve(64));
+    let mut closed = pin!(channel.closed());
+    // Whoever waits for the end first makes room for it.
+    assert!(closed.as_mut().poll(&mut Context::from_waker(&one)).is_pending());
+    let count = allocations(|| {
+        for _ in 0..10_000 {
+            for waker in [&one, &other] {
+                let mut context = Context::from_waker(waker);
+                assert!(reserve.as_mut().poll(&mut context).is_pending());
+                assert!(closed.as_mut().poll(&mut context).is_pending());
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn endpoints_that_come_and_go_use_the_same_memory_again() {
+    let channel = Channel::new(1024);
+    let (_, waker) = counting_waker();
+    let round = || {
+        let mut writer = channel.new_writer();
+        let _ = writer.try_write(b"x");
+        let weak_writer = writer.clone().into_weak();
+        let reader = channel.new_strong_reader_at(StartAt::Back(1));
+        let mut tap = channel.new_weak_reader();
+        let _ = tap.try_read(&mut [0; 4]);
+        let _ = reader.clone().into_weak().into_strong();
+        let mut closed = pin!(tap.closed());
+        assert!(closed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop((weak_writer, reader));
+        channel.try_reserve_slice(10).unwrap().commit();
+    };
+    round();
+    let count = allocations(|| (0..10_000).for_each(|_| round()));
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn ten_thousand_endpoints_at_once_take_room_once() {
+    // The rooms for so many can be as large as the rings that are counted.
+    let _one = one_at_a_time();
+    let channel = Channel::new(1024);
+    let mut readers = Vec::with_capacity(10_000);
+    let mut writers = Vec::with_capacity(10_000);
+    let mut round = || {
+        for _ in 0..5000 {
+            readers.push(Reader::from(channel.new_strong_reader()));
+            readers.push(channel.new_weak_reader().into());
+            writers.push(channel.new_writer());
+            writers.push(channel.new_weak_writer().into());
+        }
+        readers.clear();
+        writers.clear();
+    };
+    let first = allocations(&mut round);
+    assert!(first < 100, "rooms that double: {first}");
+    assert_eq!(allocations(&mut round), 0);
+}
+
+/// One test at a time allocates anything of the size of the rings that are counted.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether every counted ring has been freed, and none of them twice.
+#[track_caller]
+fn with_rings(work: impl FnOnce()) {
+    let _one = one_at_a_time();
+    let before = RINGS.load(Ordering::SeqCst);
+    work();
+    assert_eq!(RINGS.load(Ordering::SeqCst), before, "freed once");
+}
+
+#[test]
+fn the_ring_is_freed_with_the_last_of_whoever_is_left() {
+    with_rings(|| {
+        let before = RINGS.load(Ordering::SeqCst);
+        let channel = Channel::new(RING);
+        let (writer, reader) = (channel.new_writer(), channel.new_strong_reader());
+        let closed = channel.closed();
+        assert!(RINGS.load(Ordering::SeqCst) > before, "it is counted");
+        drop(channel);
+        drop(writer);
+        drop(reader);
+        assert!(RINGS.load(Ordering::SeqCst) > before, "somebody waits for its end");
+        drop(closed);
+    });
+}
+
+#[test]
+fn both_ends_dropped_at_the_same_time_free_the_ring_once() {
+    with_rings(|| {
+        within(LIMIT, || {
+            for _ in 0..200 {
+                let (mut writer, reader) = pipe(RING);
+                let together = Arc::new(Barrier::new(2));
+                let other = together.clone();
+                let thread = thread::spawn(move || {
+                    other.wait();
+                    drop(reader);
+                });
+                together.wait();
+                let _ = writer.try_write(b"during");
+                drop(writer);
+                thread.join().unwrap();
+            }
+        });
+    });
+}
+
+#[test]
+fn whoever_comes_turns_and_goes_the_counts_are_right() {
+    with_rings(|| {
+        for seed in 1..6 {
+            come_turn_and_go(seed);
+        }
+    });
+}
+
+fn come_turn_and_go(seed: u64) {
+    let mut numbers = Numbers::new(seed);
+    let channel = Channel::new(RING);
+    let (mut writers, mut readers) = (Vec::<Writer>::new(), Vec::<Reader>::new());
+    for _ in 0..2000 {
+        let of = |numbers: &mut Numbers, len: usize| numbers.below(len.max(1));
+        match numbers.below(12) {
+            0 => writers.push(channel.new_writer()),
+            1 => writers.push(channel.new_weak_writer().into()),
+            2 => readers.push(channel.new_strong_reader().into()),
+            3 => readers.push(channel.new_weak_reader().into()),
+            4 | 5 if !writers.is_empty() => {
+                let at = of(&mut numbers, writers.len());
+                drop(writers.swap_remove(at));
+            }
+            6 | 7 if !readers.is_empty() => {
+                let at = of(&mut numbers, readers.len());
+                drop(readers.swap_remove(at));
+            }
+            8 if !writers.is_empty() => {
+                let at = of(&mut numbers, writers.len());
+                writers.push(writers[at].clone());
+            }
+            9 if !readers.is_empty() => {
+                let at = of(&mut numbers, readers.len());
+                readers.push(readers[at].clone());
+            }
+            10 if !writers.is_empty() => {
+                let at = of(&mut numbers, writers.len());
+                let writer = writers.swap_remove(at);
+                writers.push(match writer.is_strong() {
+                    true => writer.into_weak().into(),
+                    false => writer.into_strong().into(),
+                });
+            }
+            11 if !readers.is_empty() => {
+                let at = of(&mut numbers, readers.len());
+                let reader = readers.swap_remove(at);
+                readers.push(match reader.is_strong() {
+                    true => reader.into_weak().into(),
+                    false => reader.into_strong().map_or_else(|error| error.reader, Into::into),
+                });
+            }
+            _ => {}
+        }
+        let strong_writers = writers.iter().filter(|writer| writer.is_strong()).count();
+        let strong_readers = readers.iter().filter(|reader| reader.is_strong()).count();
+        let stats = channel.stats();
+        assert_eq!(stats.strong_writers, strong_writers);
+        assert_eq!(stats.weak_writers, writers.len() - strong_writers);
+        assert_eq!(stats.strong_readers, strong_readers);
+        assert_eq!(stats.weak_readers, readers.len() - strong_readers);
+        assert_eq!(stats.readers.len(), readers.len());
+        assert!(!channel.is_closed());
+    }
+}

@@ -1,0 +1,153 @@
+//! What readers do.
+
+use super::{Ending, Model, Reader, Slice, State, Unread};
+#[cfg(feature = "futures")]
+use std::task::Poll;
+
+impl Model {
+    /// Whether nobody has begun to write over the slice at `at`.
+    pub(super) fn is_intact(&self, at: u64) -> bool {
+        self.reserved() <= at + self.capacity
+    }
+
+    pub(super) fn oldest_intact(&self, from: u64) -> u64 {
+        let least = from.max(self.reserved().saturating_sub(self.capacity));
+        self.slice(least).map_or(self.reserved(), |slice| slice.at)
+    }
+
+    /// The first slice at or after `from` with no more than `bytes` of payload from there up to the
+    /// first slice in flight.
+    pub(super) fn back(&self, from: u64, bytes: u64) -> u64 {
+        let limit = self.first_in_flight(from);
+        let slices = self.slices_from(from).iter().take_while(|slice| slice.at < limit);
+        let starts = slices.clone().map(|slice| slice.at).chain([limit]);
+        let payload = |start| -> u64 {
+            let slices = slices.clone().filter(|slice| slice.at >= start);
+            let lengths = slices.map(|slice| match &slice.state {
+                State::Committed(bytes) => bytes.len() as u64,
+                _ => 0,
+            });
+            lengths.sum()
+        };
+        starts.clone().find(|&start| payload(start) <= bytes).unwrap_or(limit)
+    }
+
+    /// Takes a reader on to its next byte, and tells what is left of that slice; empty at the end.
+    pub(super) fn look(&self, reader: &mut Reader) -> Result<&[u8], Unread> {
+        if reader.terminated || self.ending == Ending::Terminated {
+            return Err(Unread::Terminated);
+        }
+        loop {
+            if !reader.is_strong && !self.is_intact(reader.slice) {
+                let next = self.oldest_intact(reader.slice);
+                let skipped = next - reader.position();
+                reader.skipped += skipped;
+                reader.gaps += 1;
+                (reader.slice, reader.offset) = (next, 0);
+                if !reader.silent {
+                    return Err(Unread::Lagged(skipped));
+                }
+            }
+            match self.slice(reader.slice) {
+                None if !self.is_open() => return Ok(&[]),
+                None | Some(Slice { state: State::InFlight, .. }) => return Err(Unread::Empty),
+                Some(Slice { size, state: State::Skipped, .. }) => reader.step(*size, 0),
+                Some(Slice { size, state: State::Committed(bytes), .. }) => {
+                    let left = &bytes[reader.offset as usize..];
+                    if left.is_empty() {
+                        reader.step(*size, bytes.len() as u64);
+                        continue;
+                    }
+                    reader.lent = left.len() as u64;
+                    return Ok(left);
+                }
+            }
+        }
+    }
+
+    /// Counts `amount` bytes of the current slice as read.
+    pub(super) fn advance(&self, reader: &mut Reader, amount: u64) {
+        let Some(Slice { size, state: State::Committed(bytes), .. }) = self.slice(reader.slice)
+        else {
+            panic!("nothing to consume")
+        };
+        reader.payload += amount;
+        reader.offset += amount;
+        reader.lent -= amount;
+        if reader.offset == bytes.len() as u64 {
+            reader.step(*size, bytes.len() as u64);
+        }
+    }
+
+    pub(super) fn read_as(&self, reader: &mut Reader, length: usize) -> Result<Vec<u8>, Unread> {
+        let mut read = Vec::new();
+        if length == 0 {
+            return Ok(read);
+        }
+        let mut left = self.look(reader)?;
+        while !left.is_empty() {
+            let part = left.len().min(length - read.len());
+            read.extend_from_slice(&left[..part]);
+            self.advance(reader, part as u64);
+            if read.len() == length {
+                break;
+            }
+            // A weak reader's read ends where something is to be stepped over.
+            let next = self.slice(reader.slice).map(|slice| &slice.state);
+            let goes_on = matches!(next, Some(State::Committed(bytes)) if !bytes.is_empty());
+            if !reader.is_strong && !goes_on {
+                break;
+            }
+            left = self.look(reader).unwrap_or(&[]);
+        }
+        Ok(read)
+    }
+
+    /// Lets `operation` have a reader that it may change.
+    pub(super) fn with_reader<T>(
+        &mut self,
+        index: usize,
+        operation: impl FnOnce(&Self, &mut Reader) -> T,
+    ) -> T {
+        let mut reader = self.reader(index).clone();
+        let result = operation(self, &mut reader);
+        assert_eq!(
+            reader.payload + reader.padding + reader.skipped,
+            reader.position() - reader.began,
+            "the model's own accounts"
+        );
+        self.readers[index] = Some(reader);
+        result
+    }
+
+    pub(crate) fn read(&mut self, index: usize, length: usize) -> Result<Vec<u8>, Unread> {
+        self.with_reader(index, |model, reader| model.read_as(reader, length))
+    }
+
+    pub(crate) fn fill_buf(&mut self, index: usize) -> Result<Vec<u8>, Unread> {
+        self.with_reader(index, |model, reader| model.look(reader).map(<[u8]>::to_vec))
+    }
+
+    pub(crate) fn consume(&mut self, index: usize, amount: u64) {
+        if amount > 0 {
+            self.with_reader(index, |model, reader| model.advance(reader, amount));
+        }
+    }
+
+    /// A poll of a reader: whatever it finds, no older waker is registered any more.
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll<T>(
+        &mut self,
+        index: usize,
+        waker: usize,
+        found: Result<T, Unread>,
+    ) -> Poll<Result<T, Unread>> {
+        let is_empty = matches!(found, Err(Unread::Empty));
+        self.reader(index).waker = is_empty.then_some(waker);
+        if is_empty { Poll::Pending } else { Poll::Ready(found) }
+    }
+
+    pub(crate) fn terminate_reader(&mut self, index: usize) {
+        self.reader(index).terminated = true;
+    }
+}

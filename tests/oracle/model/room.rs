@@ -1,0 +1,153 @@
+//! Room in the ring, and who is woken when there is some.
+
+use super::{Ending, GRANULE, MASK, Model, Reader, Refused, Slice, State, Unread};
+
+impl Model {
+    /// As far as the gate may go: strong readers hold what they have not read, except that nobody
+    /// needs what was skipped; and nobody writes over a slice in flight.
+    pub(super) fn furthest_gate(&self) -> u64 {
+        let in_flight = self.first_in_flight(self.gate);
+        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
+        match readers.map(|reader| reader.slice).min() {
+            Some(held) => self.after_skipped(held).min(in_flight),
+            None => in_flight,
+        }
+    }
+
+    /// The gate was seen at `raw`: checks that it may be there.
+    pub(crate) fn follow_gate(&mut self, raw: u64) {
+        let gate = raw.wrapping_sub(self.start) & MASK;
+        assert!(gate >= self.gate, "the gate moved back, from {} to {gate}", self.gate);
+        let furthest = self.furthest_gate();
+        assert!(gate <= furthest, "the gate is at {gate}, past {furthest}");
+        assert!(self.reserved() <= gate + self.capacity, "more than a ring is reserved");
+        let slice = self.slice(gate);
+        let is_start = slice.map_or(self.reserved(), |slice| slice.at) == gate;
+        assert!(is_start, "the gate is in the middle of a slice, at {gate}");
+        // With nobody to read it, an eighth of the ring may go that nobody has asked for yet.
+        let is_held = self.readers.iter().flatten().any(Reader::is_holding);
+        if gate > self.gate && !is_held {
+            let enough = (self.asked.get() + self.capacity / 8).saturating_sub(self.capacity);
+            let last = &self.slices[self.slices.partition_point(|slice| slice.at < gate) - 1];
+            assert!(last.at < enough, "the gate is at {gate}, and {enough} was enough");
+        }
+        self.gate = gate;
+        self.asked.set(0);
+    }
+
+    /// The next step of reserving `length` bytes: its size, and whether it is padding to the end of
+    /// the lap.
+    pub(super) fn next_step(&self, length: u64) -> (u64, bool) {
+        let size = length.max(1).next_multiple_of(GRANULE);
+        let rest = self.capacity - self.raw(self.reserved()) % self.capacity;
+        if size <= rest { (size, false) } else { (rest, true) }
+    }
+
+    pub(super) fn has_room(&self, size: u64) -> bool {
+        let end = self.reserved() + size;
+        self.asked.set(self.asked.get().max(end));
+        end <= self.furthest_gate() + self.capacity
+    }
+
+    /// A step may be taken even though the whole is refused.
+    pub(super) fn reserve(&mut self, length: u64) -> Result<u64, Refused> {
+        loop {
+            match self.ending {
+                Ending::Open => {}
+                Ending::Drained => return Err(Refused::Closed),
+                Ending::Terminated => return Err(Refused::Terminated),
+            }
+            let (size, is_padding) = self.next_step(length);
+            if !self.has_room(size) {
+                return Err(Refused::Full);
+            }
+            let at = self.reserved();
+            let state = if is_padding { State::Skipped } else { State::InFlight };
+            self.slices.push(Slice { at, size, state });
+            if !is_padding {
+                return Ok(at);
+            }
+            self.after_commit();
+        }
+    }
+}
+
+/// Waking.
+impl Model {
+    pub(crate) fn new_waker(&mut self) -> usize {
+        self.wakes.push(0);
+        self.wakes.len() - 1
+    }
+
+    /// A commit wakes all readers, and those writers that it makes room for.
+    pub(super) fn after_commit(&mut self) {
+        self.wake_readers();
+        self.wake_writers();
+    }
+
+    pub(super) fn wake_readers(&mut self) {
+        for reader in self.readers.iter_mut().flatten() {
+            if let Some(waker) = reader.waker.take() {
+                self.wakes[waker] += 1;
+            }
+        }
+    }
+
+    /// Whether the first writer in line sleeps, although there is room for it.
+    pub(super) fn first_can_go_on(&self) -> bool {
+        let asleep = self.line.first().filter(|waiter| waiter.waker.is_some());
+        asleep.is_some_and(|waiter| self.has_room(self.next_step(waiter.need).0))
+    }
+
+    /// In order, for as long as there is room for the first one, up to one who wakes the next
+    /// itself. That one stays in the line until it has had its turn; nobody knows whether the
+    /// others will come back, so they lose their place for now.
+    pub(crate) fn wake_writers(&mut self) {
+        while self.first_can_go_on() {
+            let waiter = &mut self.line[0];
+            let waker = waiter.waker.take().unwrap();
+            self.wakes[waker] += 1;
+            if !waiter.forwards {
+                self.line.remove(0);
+            }
+        }
+    }
+
+    pub(super) fn leave_line(&mut self, index: usize) {
+        if let Some(ticket) = self.writer(index).ticket.take() {
+            self.line.retain(|waiter| waiter.ticket != ticket);
+            self.wake_writers();
+        }
+    }
+
+    pub(super) fn end(&mut self, ending: Ending) {
+        self.ending = self.ending.max(ending);
+        self.wake_readers();
+        for waker in self.line.drain(..).filter_map(|waiter| waiter.waker) {
+            self.wakes[waker] += 1;
+        }
+        for waker in self.closing.drain(..) {
+            self.wakes[waker] += 1;
+        }
+    }
+
+    /// Nobody who could go on is left asleep.
+    pub(crate) fn check_nobody_is_forgotten(&self) {
+        if self.is_open() {
+            assert!(
+                !self.first_can_go_on(),
+                "a writer that waits has room and was not woken: {:?}",
+                self.line
+            );
+        } else {
+            assert!(self.line.is_empty() && self.closing.is_empty());
+        }
+        for reader in self.readers.iter().flatten().filter(|reader| reader.waker.is_some()) {
+            let found = self.look(&mut reader.clone());
+            assert!(
+                matches!(found, Err(Unread::Empty)) || reader.terminated,
+                "a reader that waits was not woken for {found:?}: {reader:?}"
+            );
+        }
+    }
+}

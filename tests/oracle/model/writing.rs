@@ -1,0 +1,170 @@
+//! What writers do.
+
+use super::{GRANULE, Model, Refused, Slice, State, Waiter};
+use std::task::Poll;
+
+impl Model {
+    /// The bytes of the next slice of a write of `total`: all of them, if one can hold them.
+    pub(super) fn piece(&self, total: u64) -> u64 {
+        if total <= self.capacity { total } else { (self.capacity / 4).max(GRANULE) }
+    }
+
+    /// What every operation of a writer begins with: a leaked slice is given up.
+    pub(super) fn begin(&mut self, index: usize) -> Result<(), Refused> {
+        self.abort(index);
+        self.writer(index).done.map_or(Ok(()), Err)
+    }
+
+    pub(crate) fn try_reserve(&mut self, index: usize, length: u64) -> Result<u64, Refused> {
+        self.begin(index)?;
+        if length > self.capacity {
+            return Err(Refused::TooLong);
+        }
+        self.leave_line(index);
+        // Nobody overtakes those who wait.
+        let at =
+            if self.line.is_empty() { self.reserve(length)? } else { return Err(Refused::Full) };
+        self.writer(index).in_flight = Some(at);
+        Ok(at)
+    }
+
+    /// Reserves, or joins the line.
+    pub(super) fn poll_room(
+        &mut self,
+        index: usize,
+        length: u64,
+        forwards: bool,
+        waker: usize,
+    ) -> Poll<Result<u64, Refused>> {
+        let next = self.next_ticket;
+        let ticket = self.writer(index).ticket;
+        let ticket = match ticket {
+            Some(ticket) => ticket,
+            None if self.line.is_empty() => match self.reserve(length) {
+                Err(Refused::Full) => next,
+                result => return Poll::Ready(result),
+            },
+            None => next,
+        };
+        self.next_ticket = next.max(ticket + 1);
+        self.writer(index).ticket = Some(ticket);
+        self.line.retain(|waiter| waiter.ticket != ticket);
+        let place = self.line.partition_point(|waiter| waiter.ticket < ticket);
+        self.line.insert(place, Waiter { ticket, need: length, forwards, waker: Some(waker) });
+        let result = if place == 0 { self.reserve(length) } else { Err(Refused::Full) };
+        if result == Err(Refused::Full) && self.is_open() {
+            return Poll::Pending;
+        }
+        self.leave_line(index);
+        Poll::Ready(result)
+    }
+
+    pub(crate) fn poll_reserve(
+        &mut self,
+        index: usize,
+        length: u64,
+        waker: usize,
+    ) -> Poll<Result<u64, Refused>> {
+        let result = if self.drops {
+            self.try_reserve(index, length)
+        } else {
+            match self.begin(index) {
+                Ok(()) if length > self.capacity => Err(Refused::TooLong),
+                Ok(()) => match self.poll_room(index, length, true, waker) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => return Poll::Pending,
+                },
+                Err(refused) => Err(refused),
+            }
+        };
+        self.leave_line(index);
+        if let Ok(at) = result {
+            self.writer(index).in_flight = Some(at);
+        }
+        Poll::Ready(result)
+    }
+
+    /// The future of a reservation was dropped while it waited.
+    pub(crate) fn stop_waiting(&mut self, index: usize) {
+        self.leave_line(index);
+    }
+
+    /// Commits what was written of the slice in flight.
+    pub(crate) fn commit(&mut self, index: usize, bytes: &[u8]) {
+        let at = self.writer(index).in_flight.take().unwrap();
+        let place = self.slices.partition_point(|slice| slice.at < at);
+        let slice = &mut self.slices[place];
+        let (size, used) = (slice.size, (bytes.len() as u64).max(1).next_multiple_of(GRANULE));
+        slice.size = used;
+        slice.state = State::Committed(bytes.to_vec());
+        if used < size {
+            let rest = Slice { at: at + used, size: size - used, state: State::Skipped };
+            self.slices.insert(place + 1, rest);
+        }
+        self.after_commit();
+        let figures = &mut self.writer(index).figures;
+        figures.slices += 1;
+        figures.payload += bytes.len() as u64;
+        figures.ring += size;
+    }
+
+    pub(crate) fn abort(&mut self, index: usize) {
+        if let Some(at) = self.writer(index).in_flight.take() {
+            self.give_up(at);
+        }
+    }
+
+    pub(super) fn give_up(&mut self, at: u64) {
+        let place = self.slices.partition_point(|slice| slice.at < at);
+        self.slices[place].state = State::Skipped;
+        self.after_commit();
+    }
+
+    /// A slice of the channel's own was leaked: it is given up with the handle.
+    pub(crate) fn leak(&mut self, index: usize) {
+        let at = self.writer(index).in_flight.take().unwrap();
+        self.leaked.push(at);
+    }
+
+    pub(crate) fn try_write(&mut self, index: usize, bytes: &[u8]) -> Result<u64, Refused> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let length = self.piece(bytes.len() as u64);
+        self.try_reserve(index, length)?;
+        self.commit(index, &bytes[..length as usize]);
+        Ok(length)
+    }
+
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll_write(
+        &mut self,
+        index: usize,
+        bytes: &[u8],
+        waker: usize,
+    ) -> Poll<Result<u64, Refused>> {
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let length = self.piece(bytes.len() as u64);
+        if self.drops {
+            let written = self.try_write(index, bytes);
+            if written != Err(Refused::Full) {
+                return Poll::Ready(written);
+            }
+            let figures = &mut self.writer(index).figures;
+            figures.dropped_slices += 1;
+            figures.dropped_bytes += length;
+            return Poll::Ready(Ok(length));
+        }
+        let room = match self.begin(index) {
+            Ok(()) => self.poll_room(index, length, false, waker),
+            Err(refused) => Poll::Ready(Err(refused)),
+        };
+        if let Poll::Ready(Ok(at)) = room {
+            self.writer(index).in_flight = Some(at);
+            self.commit(index, &bytes[..length as usize]);
+        }
+        room.map_ok(|_| length)
+    }
+}
