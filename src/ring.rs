@@ -2,11 +2,11 @@
 //!
 //! # What it is
 //!
-//! One array of bytes, and one array of descriptors beside it, a descriptor for each *granule* of 64
-//! bytes. Every byte that ever passes through has a *position*: the number of that byte since the
-//! channel was made, 63 bits, never masked. The *index* of a byte is its position masked into the
-//! array. Writers *reserve* a *slice*: whole granules, contiguous in memory, in one step; fill it;
-//! and *commit* it in one step. Readers walk from slice to slice.
+//! One array of bytes, and one array of descriptors beside it, a descriptor for each *granule* of
+//! 64 bytes. Every byte that ever passes through has a *position*: the number of that byte since
+//! the channel was made, 63 bits, never masked. The *index* of a byte is its position masked into
+//! the array. Writers *reserve* a *slice*: whole granules, contiguous in memory, in one step; fill
+//! it; and *commit* it in one step. Readers walk from slice to slice.
 //!
 //! ```text
 //!                 gate                                    reserved
@@ -20,22 +20,23 @@
 //! ```
 //!
 //! Two cursors bound what is alive. `reserved` is moved by writers: every position below it belongs
-//! to some slice. The *gate* is the lowest position that must not be overwritten: writers may reserve
-//! up to a capacity past it. Nothing else is shared by all: there is no cursor of what is committed.
-//! Whether a slice is there is written on the slice itself, on its *stamp*.
+//! to some slice. The *gate* is the lowest position that must not be overwritten: writers may
+//! reserve up to a capacity past it. Nothing else is shared by all: there is no cursor of what is
+//! committed. Whether a slice is there is written on the slice itself, on its *stamp*.
 //!
-//! Coming from other rings: `reserved` is what some call the tail and others the head; we use neither.
+//! Coming from other rings: `reserved` is what some call the tail and others the head; we use
+//! neither.
 //!
 //! # State
 //!
-//! - `reserved`: a position, and in bit 63 [`CLOSED`]. Writers raise it by compare-exchange; closing
-//!   sets the bit with one `fetch_or`, so a reservation is either before the end or refused, and the
-//!   final position is decided in one step.
+//! - `reserved`: a position, and in bit 63 [`CLOSED`]. Writers raise it by compare-exchange;
+//!   closing sets the bit with one `fetch_or`, so a reservation is either before the end or
+//!   refused, and the final position is decided in one step.
 //! - A descriptor's stamp: the position of the slice that starts at its granule, plus its state in
-//!   the low bits. It is one of three things to a reader at position p: *p committed*, *p skipped*, or
-//!   something else, which is from an earlier lap (nothing there yet) or from a later one (overrun).
-//!   A stamp tells the whole 63 bits, so no lap is taken for another; and stamps live apart from
-//!   payload, so no payload is taken for a stamp.
+//!   the low bits. It is one of three things to a reader at position p: *p committed*, *p skipped*,
+//!   or something else, which is from an earlier lap (nothing there yet) or from a later one
+//!   (overrun). A stamp tells the whole 63 bits, so no lap is taken for another; and stamps live
+//!   apart from payload, so no payload is taken for a stamp.
 //! - The gate's word: a version and a position ([`gate::Word`]); the version is raised by whoever
 //!   joins. Beside it the `limit`, a position in full that is never behind the gate.
 //! - The holds: one for each strong reader, the position before which it needs nothing; and whether
@@ -52,49 +53,49 @@
 //!
 //! # The steps
 //!
-//! *Reserve* ([`Ring::reserve`]). Read `reserved`; work out the end of the slice; if that is more than a
-//! capacity past the writer's copy of the gate, bring the copy up to date, and if that does not help,
-//! try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe: the gate only
-//! moves forward. If `reserved` has moved meanwhile, the exchange fails, and all is done again. A slice
-//! never wraps: one that would run past the end of the lap reserves the rest of the lap first, as
-//! *padding*, a slice of its own which is skipped.
+//! *Reserve* ([`Ring::reserve`]). Read `reserved`; work out the end of the slice; if that is more
+//! than a capacity past the writer's copy of the gate, bring the copy up to date, and if that does
+//! not help, try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe:
+//! the gate only moves forward. If `reserved` has moved meanwhile, the exchange fails, and all is
+//! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
+//! the lap first, as *padding*, a slice of its own which is skipped.
 //!
-//! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do not
-//! meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
+//! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
+//! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
 //!
-//! *Move the gate* ([`Ring::advance_gate`]). Read the gate's word. With strong readers, the target is
-//! the smallest hold, and on from there over skipped slices. A reader that has walked to its hold from
-//! the gate has found every slice on the way committed; one that jumped there, because it started at
-//! the next slice to come, may have left slices in flight behind. If all have jumped, the target is
-//! reached by a walk from the gate, which stops at the first slice in flight. Without readers, it is walked from slice to slice,
-//! as far as is wanted and an eighth of the ring more, and stops at a slice in flight, whose writer
-//! still writes there. Exchange the word.
+//! *Move the gate* ([`Ring::advance_gate`]). Read the gate's word. With strong readers, the target
+//! is the smallest hold, and on from there over skipped slices. A reader that has walked to its
+//! hold from the gate has found every slice on the way committed; one that jumped there, because it
+//! started at the next slice to come, may have left slices in flight behind. If all have jumped,
+//! the target is reached by a walk from the gate, which stops at the first slice in flight. Without
+//! readers, it is walked from slice to slice, as far as is wanted and an eighth of the ring more,
+//! and stops at a slice in flight, whose writer still writes there. Exchange the word.
 //!
 //! What is read on the walk may be torn, because others may move the gate, and then recycle what we
 //! read. Then our exchange fails. To see that, suppose it succeeds and yet we read a word that some
-//! writer W wrote on a later lap. W had reserved past our gate, so it had read a gate later than ours.
-//! The first move away from our gate is ours, so W read our exchange or a later one; that happens
-//! after our read of the word, which therefore cannot have read what W wrote afterwards.
+//! writer W wrote on a later lap. W had reserved past our gate, so it had read a gate later than
+//! ours. The first move away from our gate is ours, so W read our exchange or a later one; that
+//! happens after our read of the word, which therefore cannot have read what W wrote afterwards.
 //!
-//! *Join* ([`gate::Gate::join`]). Read the gate's word, put its position into a hold of one's own, then
-//! exchange the word for one with the next version. A writer whose exchange of the gate succeeds has
-//! read the word after our exchange, and thus sees our hold; or it has read it before, and fails. The
-//! position is rebuilt from the word near a `reserved` that was read after it: if the exchange succeeds,
-//! the gate was there all the while, and `reserved` within a capacity of it.
+//! *Join* ([`gate::Gate::join`]). Read the gate's word, put its position into a hold of one's own,
+//! then exchange the word for one with the next version. A writer whose exchange of the gate
+//! succeeds has read the word after our exchange, and thus sees our hold; or it has read it before,
+//! and fails. The position is rebuilt from the word near a `reserved` that was read after it: if
+//! the exchange succeeds, the gate was there all the while, and `reserved` within a capacity of it.
 //!
-//! *Read, strong* ([`Ring::find_held`]). The stamp at one's position tells. A hold keeps committed slices
-//! in place, so their bytes may be lent as they are. It does not keep skipped slices: the gate may move
-//! over these, so that a reader that has read everything never holds anybody up, even if it does not come
-//! back to step over the padding. Such a reader may find itself behind the gate; then all between was
-//! skipped, and it follows.
+//! *Read, strong* ([`Ring::find_held`]). The stamp at one's position tells. A hold keeps committed
+//! slices in place, so their bytes may be lent as they are. It does not keep skipped slices: the
+//! gate may move over these, so that a reader that has read everything never holds anybody up, even
+//! if it does not come back to step over the padding. Such a reader may find itself behind the
+//! gate; then all between was skipped, and it follows.
 //!
-//! *Read, weak* ([`Ring::find`], [`Ring::copy_racing`], [`Ring::is_intact`]). Read the stamp and the
-//! descriptor, copy, and check afterwards that nobody had reserved over what was read: overwriting starts
-//! at the reservation, so a check against anything that moves at commit would be wrong. If the gate's
-//! limit has not passed the position nobody can have reserved over it, and the writers' line is left
-//! alone; only otherwise is `reserved` itself looked at. A reader that was overrun goes on at the oldest
-//! stamp that is still within the ring: any stamp that tells a position of the present ring is that of a
-//! whole slice.
+//! *Read, weak* ([`Ring::find`], [`Ring::copy_racing`], [`Ring::is_intact`]). Read the stamp and
+//! the descriptor, copy, and check afterwards that nobody had reserved over what was read:
+//! overwriting starts at the reservation, so a check against anything that moves at commit would be
+//! wrong. If the gate's limit has not passed the position nobody can have reserved over it, and the
+//! writers' line is left alone; only otherwise is `reserved` itself looked at. A reader that was
+//! overrun goes on at the oldest stamp that is still within the ring: any stamp that tells a
+//! position of the present ring is that of a whole slice.
 //!
 //! # Orderings
 //!
@@ -108,6 +109,7 @@
 //! | `gate:A` | `gate:C` | a joiner's hold before whoever could move the gate |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled |
+//! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
@@ -115,47 +117,48 @@
 //! | `parked:B` | `parked:A` | what is below a parked reader before who takes the stack |
 //! | `linked` | itself | a registered waker before who wakes it |
 //!
-//! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer that
-//! moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the exchanges of the
-//! gate's word form one release sequence for whoever comes in between.
+//! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
+//! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the
+//! exchanges of the gate's word form one release sequence for whoever comes in between.
 //!
-//! The chain that tells a weak reader: the writer's load of the gate, its exchange of `reserved`, the
-//! fence `reserved:A`, its store of a byte; our load of that byte, the fence `reserved:B`, our load of the
-//! limit and of `reserved`, which are then no older than what the writer saw and did.
+//! The chain that tells a weak reader: the writer's load of the gate, its exchange of `reserved`,
+//! the fence `reserved:A`, its store of a byte; our load of that byte, the fence `reserved:B`, our
+//! load of the limit and of `reserved`, which are then no older than what the writer saw and did.
 //!
 //! # Progress
 //!
 //! Reserving and committing are lock-free: an exchange fails only because another one succeeded.
-//! *Visibility is in the order of reservation*: a writer that is descheduled between its reservation and
-//! its commit delays, for every reader, what was reserved after it, and never what was reserved before;
-//! and a full lap later it delays writers, since nobody may overwrite its slice. Readers are wait-free but
-//! for waiting on what is not there. Waiting takes a lock only where writers line up for room
-//! (`wait/queue.rs`).
+//! *Visibility is in the order of reservation*: a writer that is descheduled between its
+//! reservation and its commit delays, for every reader, what was reserved after it, and never what
+//! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
+//! slice. Readers are wait-free but for waiting on what is not there. Waiting takes a lock only
+//! where writers line up for room (`wait/queue.rs`).
 //!
 //! # What was decided, and against what
 //!
-//! - *Slices against a `published` cursor.* A cursor that committing writers keep as the minimum over the
-//!   slices in flight packs bytes without rounding, but each commit moves a line that all readers poll and
-//!   looks at every other writer; it was slower from 64 bytes on, and more so with more writers. The price
-//!   of slices is that a write of one byte takes 64 bytes of the ring.
-//! - *24 bits of version and 40 bits of granule* in the gate's word. The position is counted in granules,
-//!   so that both fields have room. To be fooled, a writer would have to sleep between its look at the
-//!   word and its exchange while 2^24 readers join at one and the same position, or while 64 TiB pass
-//!   and the gate comes to stand at just the same place with the same version.
-//! - *The limit.* The word's position is rebuilt near a position that is known to be close. A weak reader
-//!   may be any distance behind, so for it the gate's position is kept in full, raised before the word is
-//!   exchanged. It costs a second exchange each time the gate is moved, which is once in many writes.
-//! - *Skipped slices are not held.* Without that, an empty ring whose reader does not come back could be
-//!   too full for a slice of the size of the ring, because of padding that nobody needs.
-//! - *Weak writers do not upgrade while a slice is in flight.* The CLOSED bit decides which slices belong to
-//!   the channel; one that was reserved before it is waited for by every reader, whoever holds the
-//!   channel open by then. So there is nothing that a writer would have to hold open, and no count that
-//!   writes would have to touch.
-//! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes, lives in
-//!   tables that are freed with the channel (`table.rs`).
+//! - *Slices against a `published` cursor.* A cursor that committing writers keep as the minimum
+//!   over the slices in flight packs bytes without rounding, but each commit moves a line that all
+//!   readers poll and looks at every other writer; it was slower from 64 bytes on, and more so with
+//!   more writers. The price of slices is that a write of one byte takes 64 bytes of the ring.
+//! - *24 bits of version and 40 bits of granule* in the gate's word. The position is counted in
+//!   granules, so that both fields have room. To be fooled, a writer would have to sleep between
+//!   its look at the word and its exchange while 2^24 readers join at one and the same position, or
+//!   while 64 TiB pass and the gate comes to stand at just the same place with the same version.
+//! - *The limit.* The word's position is rebuilt near a position that is known to be close. A weak
+//!   reader may be any distance behind, so for it the gate's position is kept in full, raised
+//!   before the word is exchanged. It costs a second exchange each time the gate is moved, which is
+//!   once in many writes.
+//! - *Skipped slices are not held.* Without that, an empty ring whose reader does not come back
+//!   could be too full for a slice of the size of the ring, because of padding that nobody needs.
+//! - *Weak writers do not upgrade while a slice is in flight.* The CLOSED bit decides which slices
+//!   belong to the channel; one that was reserved before it is waited for by every reader, whoever
+//!   holds the channel open by then. So there is nothing that a writer would have to hold open, and
+//!   no count that writes would have to touch.
+//! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes,
+//!   lives in tables that are freed with the channel (`table.rs`).
 //!
-//! The models in `src/models` run these steps on this code, and each was seen to fail with the line it
-//! guards taken out (`ci/mutants`).
+//! The models in `src/models` run these steps on this code, and each was seen to fail with the line
+//! it guards taken out (`ci/mutants`).
 
 #[cfg(not(overfall_loom))]
 mod copy;

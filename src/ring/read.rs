@@ -40,9 +40,10 @@ impl Held {
 }
 
 impl Ring {
-    /// The final position, once the channel is closed. It reads the writers' line: for cold paths.
+    /// The final position, once the channel is closed: whoever has seen that (ORD(ending:A)) gets
+    /// it. It reads the writers' line: for cold paths.
     pub(crate) fn end(&self) -> Option<Position> {
-        let word = self.reserved.load(Ordering::Acquire);
+        let word = self.reserved.load(Ordering::Relaxed);
         (word & CLOSED != 0).then(|| Position::new(word))
     }
 

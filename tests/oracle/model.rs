@@ -146,6 +146,8 @@ pub(crate) struct Model {
     slices: Vec<Slice>,
     /// Where the gate is, or, without a handle, was when it was last seen.
     gate: u64,
+    /// Whether a strong reader held it then.
+    was_held: bool,
     /// The furthest end of a slice that was asked for since the gate was last looked at.
     asked: Cell<u64>,
     pub(crate) has_handle: bool,
@@ -176,6 +178,7 @@ impl Model {
             ending: Ending::Open,
             slices: Vec::new(),
             gate: 0,
+            was_held: false,
             asked: Cell::new(0),
             has_handle: true,
             sees_gate: true,

@@ -26,7 +26,8 @@ impl Model {
         assert!(is_start, "the gate is in the middle of a slice, at {gate}");
         // With nobody to read it, an eighth of the ring may go that nobody has asked for yet.
         let is_held = self.readers.iter().flatten().any(Reader::is_holding);
-        if gate > self.gate && !is_held {
+        let was_held = std::mem::replace(&mut self.was_held, is_held);
+        if gate > self.gate && !is_held && !was_held {
             let enough = (self.asked.get() + self.capacity / 8).saturating_sub(self.capacity);
             let last = &self.slices[self.slices.partition_point(|slice| slice.at < gate) - 1];
             assert!(last.at < enough, "the gate is at {gate}, and {enough} was enough");
