@@ -275,18 +275,20 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Strength) {
-        let id = slot.figures.id.get() as u32;
+    /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
+    pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
-        lock(&self.census).retired.retire_reader(&slot.figures);
-        self.parking.slots.release(slot);
         self.change(|census| *census.readers(strength) -= 1);
-        trace::went("reader", strength, id);
+        trace::went("reader", strength, slot.figures.id.get() as u32);
     }
 
-    #[inline]
-    pub(crate) fn turn_reader(&self, slot: &Slot, from: Strength, to: Strength) {
-        slot.figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
+    /// Takes the slot of a reader that was counted out.
+    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>) {
+        lock(&self.census).retired.retire_reader(&slot.figures);
+        self.parking.slots.release(slot);
+    }
+
+    pub(crate) fn turn_reader(&self, from: Strength, to: Strength) {
         self.change(|census| {
             *census.readers(to) += 1;
             *census.readers(from) -= 1;
@@ -354,7 +356,9 @@ impl Shared {
             stats.dropped_slices += figures.dropped_slices;
             stats.dropped_bytes += figures.dropped_bytes;
         }
-        stats.skipped_bytes += stats.readers.iter().map(|reader| reader.skipped_bytes).sum::<u64>();
+        for slot in self.parking.slots.iter() {
+            stats.skipped_bytes += slot.figures.skipped_bytes.get();
+        }
         stats
     }
 }

@@ -53,6 +53,13 @@ use std::marker::PhantomData;
 /// drop(writer);
 /// slice.commit();
 /// ```
+///
+/// ```compile_fail,E0505
+/// # let channel = overfall::Channel::new(1024);
+/// let slice = channel.try_reserve_slice(10).unwrap();
+/// drop(channel);
+/// slice.commit();
+/// ```
 #[must_use = "dropped without `commit`, a slice is skipped by every reader"]
 pub struct Slice<'a> {
     owner: Owner<'a>,

@@ -490,3 +490,16 @@ fn readers_of_a_drained_channel_turn_into_each_other() {
         reads_end(reader);
     }
 }
+
+#[test]
+fn a_reader_that_terminates_itself_counts_as_gone() {
+    let (mut writer, mut reader) = pipe(256);
+    let mut other = reader.clone();
+    reader.terminate();
+    reader.terminate();
+    assert_eq!(writer.try_write(b"one is left"), Ok(11));
+    other.terminate();
+    assert_eq!(writer.try_write(b"nobody is left"), Err(TryWriteError::Closed));
+    assert!(reader.clone().is_closed());
+    drop((reader, other));
+}

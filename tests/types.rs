@@ -306,7 +306,7 @@ fn figures_taken_while_others_work_are_never_absurd() {
         let (writer, reader) = (channel.new_writer(), channel.new_strong_reader());
         let writing = thread::spawn(move || {
             let mut writer = writer.blocking();
-            (0..20_000).for_each(|_| writer.write_all(b"sixteen bytes...").unwrap());
+            (0..5000).for_each(|_| writer.write_all(b"sixteen bytes...").unwrap());
         });
         let reading = thread::spawn(move || {
             let mut reader = reader.blocking();

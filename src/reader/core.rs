@@ -3,6 +3,7 @@
 use crate::ring::position::{GRANULE, Position};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::{ReaderFigures, ReaderStats};
+use crate::sync::Ordering;
 use crate::table::Seat;
 use crate::trace;
 use crate::wait::parking::Slot;
@@ -38,17 +39,16 @@ impl Place {
 pub(crate) struct Core {
     shared: Arc<Shared>,
     slot: Seat<Slot>,
-    strength: Strength,
+    /// Nothing once it was terminated: then it counts for nobody.
+    strength: Option<Strength>,
     /// A waker of ours may be registered.
     parked: bool,
-    /// Ended by its own `terminate`.
-    pub(crate) terminated: bool,
 }
 
 impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
         let slot = shared.add_reader(strength);
-        Self { shared, slot, strength, parked: false, terminated: false }
+        Self { shared, slot, strength: Some(strength), parked: false }
     }
 
     #[inline]
@@ -58,8 +58,24 @@ impl Core {
 
     #[inline]
     pub(crate) fn turn(&mut self, strength: Strength) {
-        self.shared.turn_reader(&self.slot, self.strength, strength);
-        self.strength = strength;
+        self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
+        if let Some(before) = &mut self.strength {
+            self.shared.turn_reader(*before, strength);
+            *before = strength;
+        }
+    }
+
+    /// Ends this reader for itself: the channel goes on as if it had gone.
+    pub(crate) fn terminate(&mut self) {
+        self.unpark();
+        if let Some(strength) = self.strength.take() {
+            self.shared.count_reader_out(&self.slot, strength);
+        }
+    }
+
+    /// Whether it was ended by its own `terminate`.
+    pub(crate) fn has_terminated(&self) -> bool {
+        self.strength.is_none()
     }
 
     #[inline]
@@ -69,19 +85,20 @@ impl Core {
 
     #[inline]
     pub(crate) fn is_terminated(&self) -> bool {
-        self.terminated || self.shared.ending() == Ending::Terminated
+        self.has_terminated() || self.shared.ending() == Ending::Terminated
     }
 
     /// Whether the channel takes no more slices.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.terminated || self.shared.ending() != Ending::Open
+        self.has_terminated() || self.shared.ending() != Ending::Open
     }
 
-    /// Whether the channel takes no more slices and `slice` is behind the last one. It is final.
+    /// Whether the channel has drained and `slice` is behind the last one. It is final.
     #[inline]
     pub(crate) fn is_at_end(&self, slice: Position) -> bool {
-        self.shared.ending() != Ending::Open && self.shared.ring.end() == Some(slice)
+        // Terminated is not the end, even for a reader that looks meanwhile.
+        self.shared.ending() == Ending::Drained && self.shared.ring.end() == Some(slice)
     }
 
     /// Registers the waker; after this the reader looks once more before it waits.
@@ -140,7 +157,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.unpark();
-        self.shared.remove_reader(&self.slot, self.strength);
+        self.terminate();
+        self.shared.remove_reader(&self.slot);
     }
 }

@@ -124,7 +124,7 @@ impl StrongReader {
         core.skip_padding(padding);
         core.turn(Strength::Strong);
         hold.jump_to(&start);
-        if core.terminated {
+        if core.has_terminated() {
             hold.leave();
         }
         let mut reader = Self { hold, core, place: Place { length: None, ..start } };
@@ -361,8 +361,8 @@ impl Read for StrongReader {
     }
 
     fn end(&mut self) {
-        self.core.terminated = true;
         self.hold.leave();
+        self.core.terminate();
     }
 }
 
@@ -373,9 +373,9 @@ impl Clone for StrongReader {
     fn clone(&self) -> Self {
         let (mut hold, oldest) = Hold::new(self.core.shared());
         let mut core = Core::new(self.core.shared().clone(), Strength::Strong);
-        core.terminated = self.core.terminated;
-        if core.terminated {
+        if self.core.has_terminated() {
             hold.leave();
+            core.terminate();
         }
         // If the gate has passed this reader, then only over slices that are skipped.
         let is_behind = self.place.slice.is_before(oldest.slice);

@@ -17,7 +17,8 @@ use std::task::{Context, Poll};
 /// It reads what a [`StrongReader`] reads, for as long as it keeps up: what it has not read when
 /// more than [`capacity`](crate::Channel::capacity) ring bytes have been reserved after it is
 /// overwritten. Then one read fails with [`Lagged`], which tells how many ring bytes were missed,
-/// and the next one goes on at the oldest slice that is still intact. Bytes that were overwritten
+/// and the next one goes on at the oldest slice that is still intact. What was missed may have been
+/// nothing but padding, where slices are longer than half the ring. Bytes that were overwritten
 /// while they were read are never handed out.
 ///
 /// It costs the writers nothing, however far it is behind.
@@ -249,7 +250,7 @@ impl Read for WeakReader {
     }
 
     fn end(&mut self) {
-        self.core.terminated = true;
+        self.core.terminate();
     }
 }
 
@@ -259,8 +260,11 @@ impl Clone for WeakReader {
     /// Another weak reader that stands where this one does, with figures of its own.
     fn clone(&self) -> Self {
         let mut core = Core::new(self.core.shared().clone(), Strength::Weak);
-        core.terminated = self.core.terminated;
+        if self.core.has_terminated() {
+            core.terminate();
+        }
         core.note_position(self.place.position());
-        Self { core, place: self.place, missed: self.missed, silent: self.silent }
+        // A gap that is yet to be told is this reader's, not the clone's.
+        Self { core, place: self.place, missed: 0, silent: self.silent }
     }
 }

@@ -140,16 +140,12 @@ impl WaitQueue {
                 return;
             }
             let waker = first.waker.take();
-            let forwards = first.request.forwards;
-            if !forwards {
+            if !first.request.forwards {
                 line.waiters.pop_front();
                 self.waiting.store(line.waiters.len(), Ordering::Relaxed);
             }
             drop(line);
             waker.into_iter().for_each(Waker::wake);
-            if forwards {
-                return;
-            }
         }
     }
 

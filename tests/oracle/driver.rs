@@ -310,7 +310,7 @@ impl Driver {
         let skipped = model.readers.iter().flatten().map(|reader| reader.skipped);
         assert_eq!(stats.skipped_bytes, model.retired_skipped + skipped.sum::<u64>());
         let mut positions: Vec<u64> = stats.readers.iter().map(|reader| reader.position).collect();
-        let readers = model.readers.iter().flatten();
+        let readers = model.present_readers();
         let mut expected: Vec<u64> = readers.map(|reader| model.raw(reader.position())).collect();
         positions.sort_unstable();
         expected.sort_unstable();

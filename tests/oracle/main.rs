@@ -64,9 +64,12 @@ fn what_the_fuzz_target_has_found_stays_found() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/operations");
     // It is no part of the published crate.
     let Ok(entries) = fs::read_dir(&directory) else { return };
+    let mut cases = 0;
     for entry in entries {
+        cases += 1;
         let case = Shown(Case(fs::read(entry.unwrap().path()).unwrap()));
         let (setup, operations) = decode(&case.0.0);
         run(&setup, &operations);
     }
+    assert!(cases > 0, "{directory:?} is empty");
 }

@@ -136,7 +136,6 @@ impl Reader {
     }
 }
 
-/// Who comes next in line, and sees to the rest.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) capacity: u64,
@@ -246,12 +245,17 @@ impl Model {
     }
 
     pub(crate) fn readers_that_are(&self, strong: bool) -> usize {
-        self.readers.iter().flatten().filter(|reader| reader.is_strong == strong).count()
+        self.present_readers().filter(|reader| reader.is_strong == strong).count()
+    }
+
+    /// One that was terminated counts for nobody.
+    pub(crate) fn present_readers(&self) -> impl Iterator<Item = &Reader> {
+        self.readers.iter().flatten().filter(|reader| !reader.terminated)
     }
 
     /// The channel drains once nobody keeps it open.
-    fn after_change(&mut self) {
-        let is_read = self.readers.iter().flatten().count() > 0;
+    pub(super) fn after_change(&mut self) {
+        let is_read = self.present_readers().count() > 0;
         if self.is_open() && !self.has_handle && (self.writers_that_are(true) == 0 || !is_read) {
             self.end(Ending::Drained);
         }

@@ -148,6 +148,9 @@ impl Model {
     }
 
     pub(crate) fn terminate_reader(&mut self, index: usize) {
-        self.reader(index).terminated = true;
+        let reader = self.reader(index);
+        reader.terminated = true;
+        reader.waker = None;
+        self.after_change();
     }
 }
