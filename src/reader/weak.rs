@@ -257,14 +257,14 @@ impl Read for WeakReader {
 reader_methods!(WeakReader);
 
 impl Clone for WeakReader {
-    /// Another weak reader that stands where this one does, with figures of its own.
+    /// Another weak reader that stands where this one does, with figures of its own. Whoever goes
+    /// on with it learns of a gap that this one has yet to tell.
     fn clone(&self) -> Self {
         let mut core = Core::new(self.core.shared().clone(), Strength::Weak);
         if self.core.has_terminated() {
             core.terminate();
         }
         core.note_position(self.place.position());
-        // A gap that is yet to be told is this reader's, not the clone's.
-        Self { core, place: self.place, missed: 0, silent: self.silent }
+        Self { core, place: self.place, missed: self.missed, silent: self.silent }
     }
 }
