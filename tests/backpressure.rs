@@ -281,12 +281,12 @@ fn no_wake_is_missed_when_every_write_fills_the_ring_and_every_read_empties_it()
         let (writer, reader) = (channel.new_writer(), channel.new_strong_reader());
         let thread = thread::spawn(move || {
             let mut writer = writer.blocking();
-            for number in 0..20_000_u32 {
+            for number in 0..2_000_u32 {
                 writer.write_all(&number.to_le_bytes()).unwrap();
             }
         });
         let mut reader = reader.blocking();
-        for number in 0..20_000_u32 {
+        for number in 0..2_000_u32 {
             let mut bytes = [0; 4];
             reader.read_exact(&mut bytes).unwrap();
             assert_eq!(u32::from_le_bytes(bytes), number);
