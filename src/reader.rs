@@ -47,6 +47,7 @@ macro_rules! reader_methods {
             ///
             /// `Ok(0)` is the end: the channel has drained and everything has been read. A read into
             /// an empty buffer is `Ok(0)` as well, always.
+            /// A weak reader's read may be short where padding lies between two slices.
             ///
             /// # Errors
             ///

@@ -274,7 +274,6 @@ impl Shared {
         slot
     }
 
-    #[inline]
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
