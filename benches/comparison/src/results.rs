@@ -1,0 +1,139 @@
+//! The files of the results: one page of Markdown, which says how the figures came about, and plots.
+
+use crate::cores;
+use crate::plot;
+use crate::report::Table;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, io};
+
+const HEAD: &str = "# Overfall side by side with its rivals
+
+Made by `cargo run --release` in `benches/comparison`, which says what each rival is and how it is used.
+
+The ratio is how many times as much ours gets done in the same time as the rival: more than 1 is
+better for ours. Ours and the rival take samples in turn, in one process; the ratio is the median of
+those of the pairs, and its quartiles and extremes are beside it. Where threads take part, how far
+apart two cores are (the round trip of a cache line) is measured before, between and after the two
+samples of a pair, and the pair is kept only if the three agree within 25 %. Each contestant of each
+row was first checked: every byte of several laps. Every reader copies every message into a buffer
+of its own. All rings are of 64 KiB; ours takes granules of 64 bytes of that for each message.
+
+Left out where they cannot do what is asked: sluice, piper, and tokio's duplex and simplex pass bytes
+from one to one, among tasks; rtrb and nexus-logbuf do not wait as tasks do; selium-messaging's
+endpoints have no calls but those that do, so it takes part among tasks and nowhere else. The readers
+of tokio's broadcast and of outcry may lose messages, so they are found among the taps only. Left out
+although they could: bbqueue with a notifier among tasks, and the async forms of the channels of
+records, which are compared where several threads write. In each group *the best* is the rival against
+whom ours does worst, and the target is for that one.
+";
+
+/// Writes the page and the plots.
+pub(crate) fn write(place: &Path, tables: &[Table]) -> io::Result<()> {
+    fs::create_dir_all(place)?;
+    let sections: Vec<String> = tables.iter().map(Table::markdown).collect();
+    let page = format!("{HEAD}\n{}\n{}", circumstances(), sections.join("\n"));
+    fs::write(place.join("README.md"), page)?;
+    for table in tables {
+        let file = place.join(format!("{}.svg", table.case));
+        plot::draw(&file, table)?;
+    }
+    Ok(())
+}
+
+const START: &str = "<!-- made by benches/comparison -->\n";
+const END: &str = "<!-- end of what is made by benches/comparison -->\n";
+
+/// Puts what has a target, and the plots, between two marks in the project's own README.
+pub(crate) fn summarize(readme: &Path, tables: &[Table]) -> io::Result<()> {
+    let page = fs::read_to_string(readme)?;
+    let marks = page.split_once(START).zip(page.split_once(END));
+    let Some(((before, _), (_, after))) = marks else {
+        return Err(io::Error::other("the README has lost the marks around the results"));
+    };
+    let mut text = format!(
+        "{}\n| what | rival | ratio (quartiles) | goal |\n|---|---|---|---|\n",
+        circumstances()
+    );
+    for table in tables {
+        text += &table.summary();
+    }
+    for Table { title, case, .. } in tables {
+        text += &format!("\n![{title}](benches/comparison/results/{case}.svg)\n");
+    }
+    fs::write(readme, format!("{before}{START}\n{text}\n{END}{after}"))
+}
+
+/// The machine, the day, the command, the compiler, the versions.
+fn circumstances() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split_once(": ")).map_or("unknown", |(_, model)| model);
+    let mut text = String::from("| | |\n|---|---|\n");
+    let lines = [
+        ("machine", format!("{model}, {} cores", cores::count())),
+        ("date", date()),
+        ("command", command()),
+        ("compiler", env!("COMPILER").into()),
+        ("versions", versions()),
+    ];
+    for (name, value) in lines {
+        text += &format!("| {name} | {value} |\n");
+    }
+    text
+}
+
+/// What was asked for, without where the results are to go.
+fn command() -> String {
+    let mut words = vec!["cargo run --release --".to_owned()];
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--out" {
+            arguments.next();
+        } else if !argument.starts_with("--out=") {
+            words.push(argument);
+        }
+    }
+    format!("`{}`", words.join(" ").trim_end_matches(" --"))
+}
+
+/// The packages that this program names itself, as the lock file has them.
+fn versions() -> String {
+    const NOT_MEASURED: [&str; 4] = ["clap", "core_affinity", "futures-util", "plotters"];
+    let (manifest, lock) = (include_str!("../Cargo.toml"), include_str!("../Cargo.lock"));
+    let dependencies = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let dependencies = dependencies.take_while(|line| !line.starts_with('['));
+    let names = dependencies.filter(|line| !line.starts_with('#'));
+    let names = names.filter_map(|line| line.split_once(" =")).map(|(name, _)| name);
+    let names = names.filter(|name| cfg!(feature = "selium") || *name != "selium-messaging");
+    let version = |name: &str| {
+        let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
+        Some(format!("{name} {}", entry.split('"').next()?))
+    };
+    let versions = names.filter(|name| !NOT_MEASURED.contains(name)).filter_map(version);
+    versions.collect::<Vec<_>>().join(", ")
+}
+
+/// Today, in UTC.
+fn date() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut days = now.as_secs() / 86_400;
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
+}
