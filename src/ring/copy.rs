@@ -107,8 +107,8 @@ mod words {
 mod assembly {
     use core::arch::asm;
 
-    /// From this length on the processor's own string move is faster than a loop.
-    const STRING_MOVE: usize = 2048;
+    /// Up to this length a copy is in the caller's own code: it is a few moves.
+    const SHORT: usize = 64;
 
     /// Copies `from` to `to`, which others may be reading.
     ///
@@ -133,15 +133,20 @@ mod assembly {
         unsafe { copy(to.as_mut_ptr(), from, to.len()) }
     }
 
-    /// Loads `$width` bytes at an offset into a register and stores them at the same offset.
-    macro_rules! move_at {
-        ($class:ident, $instruction:literal, $modifier:literal, $to:expr, $from:expr, $offset:expr) => {
+    /// Moves the first and the last so many bytes of `$length`, which may overlap: loads them all
+    /// into registers, and then stores them.
+    macro_rules! move_ends {
+        ($to:ident, $from:ident, $length:ident, $class:ident, $modifier:literal, $instruction:literal, $width:literal) => {
             asm!(
-                concat!($instruction, " {through", $modifier, "}, [{from}]"),
-                concat!($instruction, " [{to}], {through", $modifier, "}"),
-                from = in(reg) $from.wrapping_add($offset),
-                to = in(reg) $to.wrapping_add($offset),
-                through = out($class) _,
+                concat!($instruction, " {first", $modifier, "}, [{from}]"),
+                concat!($instruction, " {last", $modifier, "}, [{from} + {length} - ", $width, "]"),
+                concat!($instruction, " [{to}], {first", $modifier, "}"),
+                concat!($instruction, " [{to} + {length} - ", $width, "], {last", $modifier, "}"),
+                from = in(reg) $from,
+                to = in(reg) $to,
+                length = in(reg) $length,
+                first = out($class) _,
+                last = out($class) _,
                 options(nostack, preserves_flags),
             )
         };
@@ -153,66 +158,143 @@ mod assembly {
     /// others may access either, they do so through this function.
     #[inline]
     unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
-        if length >= STRING_MOVE {
-            // SAFETY: the contract covers each byte that the instruction moves. The direction flag
-            // is clear, as at every entry of an asm block.
+        // SAFETY: passed on; and each move stays within `length`: a branch that moves w bytes at a
+        // time is only taken with at least w of them. Moves that end at `length` go over bytes that
+        // may have been moved before, to the same values.
+        unsafe {
+            if length > SHORT {
+                copy_long(to, from, length);
+            } else if length > 32 {
+                asm!(
+                    "movdqu {a}, [{from}]",
+                    "movdqu {b}, [{from} + 16]",
+                    "movdqu {c}, [{from} + {length} - 32]",
+                    "movdqu {d}, [{from} + {length} - 16]",
+                    "movdqu [{to}], {a}",
+                    "movdqu [{to} + 16], {b}",
+                    "movdqu [{to} + {length} - 32], {c}",
+                    "movdqu [{to} + {length} - 16], {d}",
+                    from = in(reg) from,
+                    to = in(reg) to,
+                    length = in(reg) length,
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
+                    options(nostack, preserves_flags),
+                );
+            } else if length >= 16 {
+                move_ends!(to, from, length, xmm_reg, "", "movdqu", "16");
+            } else if length >= 8 {
+                move_ends!(to, from, length, reg, ":r", "mov", "8");
+            } else if length >= 4 {
+                move_ends!(to, from, length, reg, ":e", "mov", "4");
+            } else if length >= 2 {
+                move_ends!(to, from, length, reg, ":x", "mov", "2");
+            } else if length == 1 {
+                move_ends!(to, from, length, reg_byte, "", "mov", "1");
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`copy`], and `length` is at least [`SHORT`].
+    #[inline(never)]
+    unsafe fn copy_long(to: *mut u8, from: *const u8, length: usize) {
+        if std::arch::is_x86_feature_detected!("avx") {
+            // SAFETY: passed on; the processor has the instructions.
+            unsafe { copy_with_avx(to, from, length) }
+        } else {
+            // SAFETY: passed on.
+            unsafe { copy_with_sse(to, from, length) }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`copy_long`].
+    unsafe fn copy_with_sse(to: *mut u8, from: *const u8, length: usize) {
+        let last = length - 64;
+        let mut offset = 0;
+        loop {
+            // SAFETY: `offset` is at most `last`, and the 64 bytes from there are inside.
             unsafe {
                 asm!(
-                    "rep movsb",
-                    inout("rcx") length => _,
-                    inout("rdi") to => _,
-                    inout("rsi") from => _,
+                    "movdqu {a}, [{from}]",
+                    "movdqu {b}, [{from} + 16]",
+                    "movdqu {c}, [{from} + 32]",
+                    "movdqu {d}, [{from} + 48]",
+                    "movdqu [{to}], {a}",
+                    "movdqu [{to} + 16], {b}",
+                    "movdqu [{to} + 32], {c}",
+                    "movdqu [{to} + 48], {d}",
+                    from = in(reg) from.wrapping_add(offset),
+                    to = in(reg) to.wrapping_add(offset),
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
                     options(nostack, preserves_flags),
                 );
             }
-            return;
-        }
-        // SAFETY: each move stays within `length`: a branch that moves w bytes at a time is only
-        // taken with at least w of them, and its last move ends at `length`, over bytes that
-        // may have been moved before, to the same values.
-        unsafe {
-            if length >= 16 {
-                let last = length - 16;
-                let mut offset = 0;
-                while offset + 64 <= length {
-                    asm!(
-                        "movdqu {a}, [{from}]",
-                        "movdqu {b}, [{from} + 16]",
-                        "movdqu {c}, [{from} + 32]",
-                        "movdqu {d}, [{from} + 48]",
-                        "movdqu [{to}], {a}",
-                        "movdqu [{to} + 16], {b}",
-                        "movdqu [{to} + 32], {c}",
-                        "movdqu [{to} + 48], {d}",
-                        from = in(reg) from.wrapping_add(offset),
-                        to = in(reg) to.wrapping_add(offset),
-                        a = out(xmm_reg) _,
-                        b = out(xmm_reg) _,
-                        c = out(xmm_reg) _,
-                        d = out(xmm_reg) _,
-                        options(nostack, preserves_flags),
-                    );
-                    offset += 64;
-                }
-                while offset < last {
-                    move_at!(xmm_reg, "movdqu", "", to, from, offset);
-                    offset += 16;
-                }
-                if offset < length {
-                    move_at!(xmm_reg, "movdqu", "", to, from, last);
-                }
-            } else if length >= 8 {
-                move_at!(reg, "mov", ":r", to, from, 0);
-                move_at!(reg, "mov", ":r", to, from, length - 8);
-            } else if length >= 4 {
-                move_at!(reg, "mov", ":e", to, from, 0);
-                move_at!(reg, "mov", ":e", to, from, length - 4);
-            } else if length >= 2 {
-                move_at!(reg, "mov", ":x", to, from, 0);
-                move_at!(reg, "mov", ":x", to, from, length - 2);
-            } else if length == 1 {
-                move_at!(reg_byte, "mov", "", to, from, 0);
+            if offset == last {
+                return;
             }
+            // The last 64 bytes end at `length`, and some of them may be moved twice.
+            offset = (offset + 64).min(last);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`copy_long`], and the processor has AVX.
+    #[target_feature(enable = "avx")]
+    unsafe fn copy_with_avx(to: *mut u8, from: *const u8, length: usize) {
+        // SAFETY: whole blocks of 128 bytes while there are as many, and then the last 64 or 128
+        // bytes, which end at `length`: at least 64 there are.
+        unsafe {
+            asm!(
+                "2:",
+                "cmp {left}, 128",
+                "jb 3f",
+                "vmovdqu {a}, [{from}]",
+                "vmovdqu {b}, [{from} + 32]",
+                "vmovdqu {c}, [{from} + 64]",
+                "vmovdqu {d}, [{from} + 96]",
+                "vmovdqu [{to}], {a}",
+                "vmovdqu [{to} + 32], {b}",
+                "vmovdqu [{to} + 64], {c}",
+                "vmovdqu [{to} + 96], {d}",
+                "sub {from}, -128",
+                "sub {to}, -128",
+                "sub {left}, 128",
+                "jmp 2b",
+                "3:",
+                "test {left}, {left}",
+                "jz 5f",
+                "cmp {left}, 64",
+                "jbe 4f",
+                "vmovdqu {a}, [{from}]",
+                "vmovdqu {b}, [{from} + 32]",
+                "vmovdqu [{to}], {a}",
+                "vmovdqu [{to} + 32], {b}",
+                "4:",
+                "vmovdqu {a}, [{from} + {left} - 64]",
+                "vmovdqu {b}, [{from} + {left} - 32]",
+                "vmovdqu [{to} + {left} - 64], {a}",
+                "vmovdqu [{to} + {left} - 32], {b}",
+                "5:",
+                "vzeroupper",
+                from = inout(reg) from => _,
+                to = inout(reg) to => _,
+                left = inout(reg) length => _,
+                a = out(ymm_reg) _,
+                b = out(ymm_reg) _,
+                c = out(ymm_reg) _,
+                d = out(ymm_reg) _,
+                options(nostack),
+            );
         }
     }
 }
