@@ -54,7 +54,7 @@ pub enum ChannelError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryWriteError {
-    /// There is no room now, or others wait for room and come first.
+    /// There is no room now, or others wait for what there is and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
     Full,
     /// The channel takes no more slices, or this writer was shut down.
@@ -85,7 +85,7 @@ pub enum WriteError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
-    /// There is no room now, or others wait for room and come first.
+    /// There is no room now, or others wait for what there is and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
     Full,
     /// No slice can be that long.

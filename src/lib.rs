@@ -3,6 +3,7 @@
 
 mod channel;
 pub mod error;
+mod fence;
 mod io;
 #[cfg(all(test, overfall_loom))]
 mod models;

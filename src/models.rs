@@ -8,13 +8,16 @@
 
 mod ending;
 mod overrun;
+mod owner;
 pub(crate) mod storage;
 mod strong;
 mod waiting;
 
+use crate::fence::LIGHT_FENCES;
 use crate::ring::descriptor::Description;
 use crate::ring::position::{GRANULE, Geometry, Position};
-use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring};
+use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring, WriterSlot};
+use crate::table::Seat;
 use std::sync::Arc;
 
 const PREEMPTIONS: usize = 3;
@@ -24,6 +27,13 @@ fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.check(check);
+}
+
+/// A model of what stands on heavy fences.
+fn model_of_heavy_fences(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+    LIGHT_FENCES.set(true);
+    model(preemptions, check);
+    LIGHT_FENCES.set(false);
 }
 
 /// A ring of so many granules that starts just before the wrap of the 63 bits.
@@ -42,9 +52,20 @@ type Fill = u8;
 
 /// Reserves `granules`, past padding; nothing if there is no room.
 fn reserve(ring: &Ring, granules: u64) -> Result<Reservation, Refused> {
+    reserve_from(ring, &ring.writers().acquire(), granules)
+}
+
+/// The same from a seat.
+fn reserve_from(
+    ring: &Ring,
+    seat: &Seat<WriterSlot>,
+    granules: u64,
+) -> Result<Reservation, Refused> {
     let mut gate = ring.gate();
     loop {
-        if let Reserved::Slice(reservation) = ring.reserve(granules * GRANULE, &mut gate)? {
+        if let Reserved::Slice(reservation) =
+            ring.reserve(seat, granules * GRANULE, 0, &mut gate)?
+        {
             return Ok(reservation);
         }
     }
@@ -69,11 +90,11 @@ fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
     loop {
         let position = held.position();
         match ring.find_held(position) {
-            Found::Slice(description) => {
-                let mut bytes = vec![0; description.length as usize];
+            Found::Slice(length) => {
+                let mut bytes = vec![0; length as usize];
                 ring.copy_held(held, position, 0, &mut bytes);
-                let byte = whole(&description, &bytes);
-                let size = ring.geometry().slice_size(u64::from(description.length));
+                let byte = whole(&ring.describe(position), &bytes);
+                let size = ring.geometry().slice_size(length);
                 ring.release_up_to(held, position.plus(size));
                 return Some(byte);
             }

@@ -29,9 +29,10 @@
 //!
 //! # State
 //!
-//! - `reserved`: a position, and in bit 63 [`CLOSED`]. Writers raise it by compare-exchange;
-//!   closing sets the bit with one `fetch_or`, so a reservation is either before the end or
-//!   refused, and the final position is decided in one step.
+//! - `reserved` ([`cursor::Cursor`]): a position, a bit that says *closed*, and one that says *sole*.
+//!   Writers raise it by compare-exchange, or, while one of them owns it, that one with plain loads
+//!   and stores; closing sets the bit with one `fetch_or`, when nobody owns it, so a reservation is
+//!   either before the end or refused, and the final position is decided in one step.
 //! - A descriptor's stamp: the position of the slice that starts at its granule, plus its state in
 //!   the low bits. It is one of three things to a reader at position p: *p committed*, *p skipped*,
 //!   or something else, which is from an earlier lap (nothing there yet) or from a later one
@@ -59,6 +60,13 @@
 //! the gate only moves forward. If `reserved` has moved meanwhile, the exchange fails, and all is
 //! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
 //! the lap first, as *padding*, a slice of its own which is skipped.
+//!
+//! *Reserve alone* ([`Ring::reserve_alone`]). A writer that finds, a thousand times in a row, that
+//! nobody else has moved the cursor, takes it for itself ([`cursor`] tells how, and how it is taken
+//! away again). From then on a reservation is a comparison with the last position that the gate and
+//! the lap allow, a look whether the cursor is still one's own, and a store. Nothing else changes:
+//! the cursor's word, the fence behind the reservation, the slice and its commit are the same, and
+//! to readers there is no difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
@@ -110,6 +118,8 @@
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
+//! | `light` | `heavy` | the owner's intent before its look whose the cursor is; a change before the look whether anybody sleeps (`fence.rs`) |
+//! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
@@ -131,8 +141,10 @@
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
 //! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. Readers are wait-free but for waiting on what is not there. Waiting takes a lock only
-//! where writers line up for room (`wait/queue.rs`).
+//! slice. Readers are wait-free but for waiting on what is not there. Locks are taken where writers
+//! line up for room (`wait/queue.rs`), by who goes to sleep while nobody looks for sleepers
+//! (`wait/watch.rs`), and when the cursor changes hands: a writer that comes to a ring which another
+//! had to itself waits for that one's step, a handful of instructions, once.
 //!
 //! # What was decided, and against what
 //!
@@ -140,6 +152,15 @@
 //!   over the slices in flight packs bytes without rounding, but each commit moves a line that all
 //!   readers poll and looks at every other writer; it was slower from 64 bytes on, and more so with
 //!   more writers. The price of slices is that a write of one byte takes 64 bytes of the ring.
+//! - *An owner of the cursor, and light fences.* A locked instruction costs as much as the rest of a
+//!   short write; there were three in a write and a read: the exchange, and a full fence on either
+//!   side for those who may sleep. Now there is none while one writer is alone and nobody sleeps,
+//!   and who ends that state pays a heavy fence, a few microseconds. It is about who writes, not
+//!   who is there: a thousand idle writers take nothing away. Systems without a heavy fence stay
+//!   with exchanges and full fences, which is the state in which each channel starts.
+//! - *No handing back of cache lines.* A reader that stores to each line it has read leaves it in a
+//!   state that some processors fetch back faster; on others the writer's next lap is a quarter to a
+//!   third slower for it. Neither do prefetches for writing ahead of the writer help.
 //! - *24 bits of version and 40 bits of granule* in the gate's word. The position is counted in
 //!   granules, so that both fields have room. To be fooled, a writer would have to sleep between
 //!   its look at the word and its exchange while 2^24 readers join at one and the same position, or
@@ -162,6 +183,7 @@
 
 #[cfg(not(overfall_loom))]
 mod copy;
+mod cursor;
 pub(crate) mod descriptor;
 mod gate;
 pub(crate) mod position;
@@ -172,8 +194,9 @@ mod storage;
 
 #[cfg(overfall_loom)]
 use crate::models::storage;
-use crate::sync::{AtomicU64, Ordering};
-use crossbeam_utils::CachePadded;
+use crate::table::Table;
+use cursor::Cursor;
+pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
 use position::{GRANULE, Geometry, Position};
@@ -181,16 +204,13 @@ pub(crate) use read::{Found, Held};
 pub(crate) use reserve::{Refused, Reservation, Reserved};
 use storage::Storage;
 
-/// Set in `reserved` when no more slices are taken.
-const CLOSED: u64 = 1 << 63;
-
 #[derive(Debug)]
 pub(crate) struct Ring {
     geometry: Geometry,
     storage: Storage,
     descriptors: Box<[Descriptor]>,
-    /// Every position below it belongs to some slice. Bit 63 says that the channel is closed.
-    reserved: CachePadded<AtomicU64>,
+    /// Every position below it belongs to some slice.
+    reserved: Cursor,
     gate: Gate,
     /// Where the first slice lies.
     start: Position,
@@ -208,7 +228,7 @@ impl Ring {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: descriptors.into_boxed_slice(),
-            reserved: CachePadded::new(AtomicU64::new(start.raw())),
+            reserved: Cursor::new(start),
             gate: Gate::new(start),
             start,
         })
@@ -229,10 +249,16 @@ impl Ring {
         self.start
     }
 
+    /// Where writers have their seats.
+    #[inline]
+    pub(crate) fn writers(&self) -> &Table<WriterSlot> {
+        &self.reserved.writers
+    }
+
     /// Where the next slice will lie. Relaxed: only a fence gives it a meaning for others' bytes.
     #[inline]
     pub(crate) fn reserved(&self) -> Position {
-        Position::new(self.reserved.load(Ordering::Relaxed))
+        self.reserved.load().position()
     }
 
     /// The lowest position that strong readers can still join at.
@@ -244,6 +270,14 @@ impl Ring {
 
     #[inline]
     fn descriptor(&self, position: Position) -> &Descriptor {
-        &self.descriptors[self.geometry.granule(position)]
+        // As many as there are granules, a power of two, which spares the check of the bounds.
+        let mask = self.descriptors.len() - 1;
+        &self.descriptors[(position.raw() / GRANULE) as usize & mask]
+    }
+
+    /// What the descriptor at `position` says besides a length.
+    #[cfg(overfall_loom)]
+    pub(crate) fn describe(&self, position: Position) -> descriptor::Description {
+        self.descriptor(position).describe()
     }
 }

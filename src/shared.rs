@@ -1,17 +1,19 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
 use crate::Backpressure;
+use crate::fence;
 use crate::ring::position::{Geometry, Position};
-use crate::ring::{Refused, Reservation, Reserved, Ring};
-use crate::stats::{ChannelStats, Figure, Totals, WriterFigures};
-use crate::sync::{AtomicU32, Mutex, Ordering, fence, lock};
-use crate::table::{Seat, Table};
+use crate::ring::{Reservation, Ring, WriterSlot};
+use crate::stats::{ChannelStats, Totals};
+use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock};
+use crate::table::Seat;
 use crate::trace;
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Request, Ticket, WaitQueue};
+use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 /// Whether, and how, the channel has come to its end. It only ever rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,15 +30,6 @@ pub(crate) enum Ending {
 pub(crate) enum Strength {
     Strong,
     Weak,
-}
-
-/// What the channel keeps for each writer.
-#[derive(Debug, Default)]
-pub(crate) struct WriterSlot {
-    pub(crate) figures: WriterFigures,
-    /// The slice that was reserved through the channel's handle and is in flight: its position,
-    /// and its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
-    pub(crate) in_flight: (Figure, Figure),
 }
 
 /// How many endpoints of each kind there are.
@@ -82,12 +75,13 @@ pub(crate) struct Shared {
     pub(crate) backpressure: Backpressure,
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
-    pub(crate) parking: Parking,
+    /// Whether commits and releases look for those who sleep.
+    watch: Watch,
+    parking: Parking,
     /// Writers that wait for room.
     pub(crate) room: WaitQueue,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
-    pub(crate) writers: Table<WriterSlot>,
     next_writer_id: AtomicU32,
     next_reader_id: AtomicU32,
     census: Mutex<Census>,
@@ -99,55 +93,94 @@ impl Shared {
         start: Position,
         backpressure: Backpressure,
     ) -> Option<Self> {
+        fence::prepare();
         Some(Self {
             ring: Ring::new(geometry, start)?,
             backpressure,
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
+            watch: Watch::new(),
             parking: Parking::new(),
             room: WaitQueue::new(),
             closing: WaitQueue::new(),
-            writers: Table::new(),
             next_writer_id: AtomicU32::new(1),
             next_reader_id: AtomicU32::new(1),
             census: Mutex::new(Census { handle: true, ..Census::default() }),
         })
     }
 
-    /// Reserves a slice for `length` payload bytes, past the padding that it may need.
+    /// Wakes whom a commit, or an abort, may have unblocked: readers, and, while no strong reader
+    /// holds the gate, writers, whom a slice in flight held up. Tells whether it found anybody, if
+    /// it had to look.
     #[inline]
-    pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reservation, Refused> {
-        loop {
-            match self.ring.reserve(length, gate)? {
-                Reserved::Slice(reservation) => return Ok(reservation),
-                // Whatever lies behind the padding may have been committed before it, while
-                // readers were parked at the padding.
-                Reserved::Padding => self.after_commit(),
-            }
+    pub(crate) fn after_commit(&self) -> Option<bool> {
+        self.watch.must_look().then(|| self.wake_parked())
+    }
+
+    /// Wakes whom a reader that moved on, or left, may have unblocked.
+    #[inline]
+    pub(crate) fn after_release(&self) {
+        if self.watch.must_look() {
+            self.wake_waiting();
         }
     }
 
-    /// Wakes whom a commit, or an abort, may have unblocked: readers, and, while no strong reader
-    /// holds the gate, writers, whom a slice in flight held up.
-    #[inline]
-    pub(crate) fn after_commit(&self) {
+    /// Wakes all who sleep and may have something to do now, and tells whether anybody slept.
+    fn wake_parked(&self) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
-        fence(Ordering::SeqCst);
+        full_fence(Ordering::SeqCst);
+        let somebody = self.is_anybody_asleep();
         if !self.parking.is_empty() {
             self.parking.wake_all();
         }
         if !self.room.is_empty() {
             self.wake_writers();
         }
+        somebody
     }
 
-    /// Wakes whom a reader that moved on, or left, may have unblocked.
-    #[inline]
-    pub(crate) fn after_release(&self) {
+    /// The same for writers alone.
+    fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
-        fence(Ordering::SeqCst);
+        full_fence(Ordering::SeqCst);
         if !self.room.is_empty() {
             self.wake_writers();
         }
+    }
+
+    fn is_anybody_asleep(&self) -> bool {
+        !self.parking.is_empty() || !self.room.is_empty()
+    }
+
+    /// After how many looks in vain the watch should [end](Self::end_watch).
+    pub(crate) fn patience(&self) -> u32 {
+        self.watch.patience()
+    }
+
+    /// Many looks have found nobody: from now on who sleeps has to say so.
+    #[cold]
+    pub(crate) fn end_watch(&self) {
+        if self.watch.end(|| self.is_anybody_asleep()) {
+            self.wake_parked();
+        }
+    }
+
+    /// Registers a reader to be woken. After this it must look once more before it sleeps.
+    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
+        self.parking.park(slot, waker);
+        self.watch.keep();
+    }
+
+    /// Joins the line for room, as [`WaitQueue::join`]. After this the writer must try once more
+    /// before it sleeps.
+    pub(crate) fn wait_for_room(
+        &self,
+        ticket: &mut Option<Ticket>,
+        request: Request,
+        waker: &Waker,
+    ) -> bool {
+        let is_first = self.room.join(ticket, request, waker);
+        self.watch.keep();
+        is_first
     }
 
     fn wake_writers(&self) {
@@ -192,7 +225,7 @@ impl Shared {
             trace::ended(self.ring.capacity(), ending);
         }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
-        fence(Ordering::SeqCst);
+        full_fence(Ordering::SeqCst);
         self.parking.wake_all();
         self.room.wake_all();
         self.closing.wake_all();
@@ -212,8 +245,10 @@ impl Shared {
         let mut place = Place(&self.closing, None);
         poll_fn(|context| {
             if self.ending() == Ending::Open {
-                let request = Request { need: 0, forwards: false };
+                let request = Request { need: 0, room: 1, forwards: false };
                 place.0.join(&mut place.1, request, context.waker());
+                // ORD(park:A) SeqCst, pairs with ORD(park:B) in `end`.
+                full_fence(Ordering::SeqCst);
             }
             if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
         })
@@ -223,7 +258,7 @@ impl Shared {
     /// Registers a writer: its slot, and its id.
     #[inline]
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
-        let slot = self.writers.acquire();
+        let slot = self.ring.writers().acquire();
         let id = self.next_writer_id.fetch_add(1, Ordering::Relaxed);
         if let Some(strength) = strength {
             let mut census = lock(&self.census);
@@ -247,7 +282,7 @@ impl Shared {
         let mut census = lock(&self.census);
         census.retired.retire_writer(&slot.figures);
         drop(census);
-        self.writers.release(slot);
+        self.ring.writers().release(slot);
         if let Some(strength) = strength {
             self.change(|census| *census.writers(strength) -= 1);
             trace::went("writer", strength, id);
@@ -297,7 +332,7 @@ impl Shared {
     /// The last handle is gone. What was reserved through it and leaked is given up.
     #[inline]
     pub(crate) fn drop_handle(&self) {
-        for slot in self.writers.iter() {
+        for slot in self.ring.writers().iter() {
             let (position, size) = &slot.in_flight;
             if size.get() > 0 {
                 let position = Position::new(position.get());
@@ -326,7 +361,6 @@ impl Shared {
         let census = lock(&self.census);
         let ring = &self.ring;
         let reserved = ring.reserved();
-        let lag = |position| reserved.past(Position::new(position));
         let readers = || {
             let slots = self.parking.slots.iter().map(|slot| &slot.figures);
             slots.filter(|figures| figures.present.load(Ordering::Relaxed))
@@ -346,9 +380,9 @@ impl Shared {
             weak_writers: census.weak_writers,
             strong_readers: census.strong_readers,
             weak_readers: census.weak_readers,
-            readers: readers().map(|figures| figures.read(lag)).collect(),
+            readers: readers().map(|figures| figures.read(reserved)).collect(),
         };
-        for writer in self.writers.iter() {
+        for writer in self.ring.writers().iter() {
             let figures = writer.figures.read(0);
             stats.payload_bytes += figures.payload_bytes;
             stats.slices += figures.slices;

@@ -4,6 +4,7 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
+use crate::ring::position::Position;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// What a channel has done so far, and who takes part in it.
@@ -125,23 +126,25 @@ impl Figure {
 /// The figures of a writer, in its slot.
 #[derive(Debug, Default)]
 pub(crate) struct WriterFigures {
-    pub(crate) slices: Figure,
-    pub(crate) payload_bytes: Figure,
+    /// Slices committed or dropped, and their payload bytes: what descriptors tell.
+    pub(crate) sequence: Figure,
+    pub(crate) bytes: Figure,
     pub(crate) ring_bytes: Figure,
     pub(crate) dropped_slices: Figure,
     pub(crate) dropped_bytes: Figure,
 }
 
 impl WriterFigures {
-    #[inline]
     pub(crate) fn read(&self, id: u32) -> WriterStats {
+        // First what is subtracted. It may still be of a later moment than the rest.
+        let (dropped_slices, dropped_bytes) = (self.dropped_slices.get(), self.dropped_bytes.get());
         WriterStats {
             id,
-            slices: self.slices.get(),
-            payload_bytes: self.payload_bytes.get(),
+            slices: self.sequence.get().saturating_sub(dropped_slices),
+            payload_bytes: self.bytes.get().saturating_sub(dropped_bytes),
             ring_bytes: self.ring_bytes.get(),
-            dropped_slices: self.dropped_slices.get(),
-            dropped_bytes: self.dropped_bytes.get(),
+            dropped_slices,
+            dropped_bytes,
         }
     }
 }
@@ -153,9 +156,9 @@ pub(crate) struct ReaderFigures {
     pub(crate) present: AtomicBool,
     pub(crate) strong: AtomicBool,
     pub(crate) id: Figure,
+    pub(crate) start: Figure,
     pub(crate) position: Figure,
     pub(crate) payload_bytes: Figure,
-    pub(crate) padding_bytes: Figure,
     pub(crate) skipped_bytes: Figure,
     pub(crate) gaps: Figure,
 }
@@ -166,9 +169,9 @@ impl Default for ReaderFigures {
             present: AtomicBool::new(false),
             strong: AtomicBool::new(false),
             id: Figure::default(),
+            start: Figure::default(),
             position: Figure::default(),
             payload_bytes: Figure::default(),
-            padding_bytes: Figure::default(),
             skipped_bytes: Figure::default(),
             gaps: Figure::default(),
         }
@@ -176,17 +179,20 @@ impl Default for ReaderFigures {
 }
 
 impl ReaderFigures {
-    #[inline]
-    pub(crate) fn read(&self, lag: impl Fn(u64) -> u64) -> ReaderStats {
-        let position = self.position.get();
+    pub(crate) fn read(&self, reserved: Position) -> ReaderStats {
+        let position = Position::new(self.position.get());
+        let [payload_bytes, skipped_bytes] =
+            [&self.payload_bytes, &self.skipped_bytes].map(Figure::get);
+        let way = position.past(Position::new(self.start.get()));
         ReaderStats {
             id: self.id.get() as u32,
             strong: self.strong.load(Ordering::Relaxed),
-            position,
-            lag: lag(position),
-            payload_bytes: self.payload_bytes.get(),
-            padding_bytes: self.padding_bytes.get(),
-            skipped_bytes: self.skipped_bytes.get(),
+            position: position.raw(),
+            lag: reserved.past(position),
+            payload_bytes,
+            // What was met on the way and not counted. The figures may be of different moments.
+            padding_bytes: way.saturating_sub(payload_bytes).saturating_sub(skipped_bytes),
+            skipped_bytes,
             gaps: self.gaps.get(),
         }
     }
@@ -204,22 +210,23 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
-    #[inline]
     pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
-        self.slices += figures.slices.take();
-        self.payload_bytes += figures.payload_bytes.take();
-        self.dropped_slices += figures.dropped_slices.take();
-        self.dropped_bytes += figures.dropped_bytes.take();
-        figures.ring_bytes.set(0);
+        let stats = figures.read(0);
+        self.slices += stats.slices;
+        self.payload_bytes += stats.payload_bytes;
+        self.dropped_slices += stats.dropped_slices;
+        self.dropped_bytes += stats.dropped_bytes;
+        let WriterFigures { sequence, bytes, ring_bytes, dropped_slices, dropped_bytes } = figures;
+        for figure in [sequence, bytes, ring_bytes, dropped_slices, dropped_bytes] {
+            figure.set(0);
+        }
     }
 
     /// The same for a reader.
     #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.skipped_bytes += figures.skipped_bytes.take();
-        for figure in
-            [&figures.position, &figures.payload_bytes, &figures.padding_bytes, &figures.gaps]
-        {
+        for figure in [&figures.start, &figures.position, &figures.payload_bytes, &figures.gaps] {
             figure.set(0);
         }
     }

@@ -4,15 +4,16 @@
 //! changes tokio as well. `clippy.toml` refuses the originals everywhere else.
 #![allow(clippy::disallowed_types, reason = "this is the one place that names them")]
 
-use std::sync::PoisonError;
 pub(crate) use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, TryLockError};
 
 #[cfg(not(overfall_loom))]
 mod primitives {
     pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, compiler_fence, fence};
     pub(crate) use std::sync::{Mutex, MutexGuard};
     use std::task::Waker;
+    pub(crate) use std::thread::yield_now;
 
     pub(crate) fn register(slot: &AtomicWaker, waker: &Waker) {
         slot.register(waker);
@@ -26,8 +27,9 @@ mod primitives {
 #[cfg(overfall_loom)]
 mod primitives {
     pub(crate) use loom::future::AtomicWaker;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::thread::yield_now;
     use std::task::Waker;
 
     // What loom's stand-in calls by other names.
@@ -46,4 +48,13 @@ pub(crate) use primitives::*;
 /// section leaves its data whole at every step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks if nobody else has it locked.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }

@@ -4,10 +4,12 @@
 //! them: this is what makes reclamation schemes unnecessary here. It grows by doubling: chunk k
 //! holds `FIRST << k` entries. Who holds an entry keeps its chunk at hand, so that the way there
 //! is short.
+#![allow(unsafe_code)]
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 /// Entries of the first chunk.
@@ -24,10 +26,18 @@ type Chunk<T> = Arc<[CachePadded<Entry<T>>]>;
 /// An entry that somebody holds. It goes back by [`Table::release`].
 #[derive(Debug)]
 pub(crate) struct Seat<T> {
-    chunk: Chunk<T>,
-    offset: usize,
+    /// In the chunk. Every read and write goes through here, and an index would be one load and
+    /// one check more each time.
+    entry: NonNull<CachePadded<Entry<T>>>,
+    /// Keeps the entry where it is.
+    _chunk: Chunk<T>,
     index: Index,
 }
+
+// SAFETY: a seat is a share of the chunk and a reference into it; entries are shared as they are.
+unsafe impl<T: Send + Sync> Send for Seat<T> {}
+// SAFETY: as for Send.
+unsafe impl<T: Send + Sync> Sync for Seat<T> {}
 
 impl<T> Seat<T> {
     #[inline]
@@ -41,7 +51,9 @@ impl<T> Deref for Seat<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.chunk[self.offset].value
+        // SAFETY: `entry` was made from a reference into the chunk, which never moves, is only ever
+        // shared, and lives for as long as `_chunk` does.
+        &unsafe { self.entry.as_ref() }.value
     }
 }
 
@@ -87,7 +99,8 @@ impl<T: Default> Table<T> {
     pub(crate) fn acquire(&self) -> Seat<T> {
         let index = self.acquire_index();
         let (chunk, offset) = locate(index);
-        Seat { chunk: self.chunk(chunk).clone(), offset, index }
+        let chunk = self.chunk(chunk).clone();
+        Seat { entry: NonNull::from(&chunk[offset]), _chunk: chunk, index }
     }
 
     #[inline]
@@ -177,7 +190,7 @@ mod tests {
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn an_entry_takes_the_bytes_that_the_readme_states() {
-        assert_eq!(size_of::<CachePadded<Entry<crate::shared::WriterSlot>>>(), 128);
+        assert_eq!(size_of::<CachePadded<Entry<crate::ring::WriterSlot>>>(), 128);
         assert_eq!(size_of::<CachePadded<Entry<crate::wait::parking::Slot>>>(), 128);
         assert_eq!(size_of::<CachePadded<Entry<u64>>>(), 128);
     }

@@ -6,11 +6,14 @@
 //! `fence(SeqCst)`, (3) looks whether anybody waits, and (4) wakes them. Of the two fences one
 //! comes first in the single order of all such fences, and whoever's comes second sees what the
 //! other did before: either the sleeper sees the change, or the other one sees the sleeper.
-//! Acquire and Release alone would let both look past each other. While nobody waits, the price is
-//! the fence and two loads of lines that nobody writes.
+//! Acquire and Release alone would let both look past each other.
+//!
+//! The second step of who changes something is left out while nobody has slept for long ([`watch`]):
+//! then the price is one load of a line that nobody writes.
 //!
 //! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
 //! so that all of this exists once.
 
 pub(crate) mod parking;
 pub(crate) mod queue;
+pub(crate) mod watch;

@@ -26,7 +26,7 @@ macro_rules! writer_methods {
             ///
             /// # Errors
             ///
-            /// [`TryWriteError::Full`] if there is no room, or others wait for room: nothing was
+            /// [`TryWriteError::Full`] if there is no room, or others wait for it: nothing was
             /// written, and nothing is counted as dropped, in either kind of
             /// [`Backpressure`](crate::Backpressure). `Closed` and `Terminated` as they say.
             ///
@@ -36,7 +36,7 @@ macro_rules! writer_methods {
             /// reservations.
             #[inline]
             pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-                self.core_mut().try_write(&[bytes])
+                self.core_mut().try_write(bytes)
             }
 
             /// [`try_write`](Self::try_write) for several buffers, which become one slice.
@@ -48,14 +48,14 @@ macro_rules! writer_methods {
                 &mut self,
                 bytes: &[IoSlice<'_>],
             ) -> Result<usize, TryWriteError> {
-                self.core_mut().try_write(bytes)
+                self.core_mut().try_write_among_others(bytes)
             }
 
             /// Reserves room for one slice of up to `len` payload bytes without waiting.
             ///
             /// # Errors
             ///
-            /// [`TryReserveError::Full`] if there is no room, or others wait for room;
+            /// [`TryReserveError::Full`] if there is no room, or others wait for it;
             /// [`TryReserveError::TooLong`] if no slice can be that long; `Closed` and `Terminated`
             /// as they say.
             pub fn try_reserve(&mut self, len: usize) -> Result<Slice<'_>, TryReserveError> {

@@ -154,11 +154,22 @@ impl<R: Read> Blocking<R> {
         self.read_until_deadline(buffer, deadline_after(timeout))
     }
 
+    #[inline]
     fn read_until_deadline(
         &mut self,
         buffer: &mut [u8],
         deadline: Option<Instant>,
     ) -> io::Result<usize> {
+        match self.endpoint.read_now(buffer) {
+            Ok(read) => Ok(read),
+            Err(TryReadError::Empty) => self.wait_and_read(buffer, deadline),
+            Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged).into()),
+            Err(TryReadError::Terminated) => Err(ReadError::Terminated.into()),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_and_read(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
         let at_once = spin(|| match self.endpoint.read_now(buffer) {
             Ok(read) => Some(Ok(read)),
             Err(TryReadError::Empty) => None,
@@ -240,7 +251,20 @@ impl<W: HasCore> Blocking<W> {
         self.write_until_deadline(&[bytes], deadline_after(timeout))
     }
 
+    #[inline]
     fn write_until_deadline(
+        &mut self,
+        buffers: &[impl Deref<Target = [u8]>],
+        deadline: Option<Instant>,
+    ) -> io::Result<usize> {
+        match buffers {
+            [bytes] if self.endpoint.writer_core().write_alone(bytes) => Ok(bytes.len()),
+            _ => self.wait_and_write(buffers, deadline),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_and_write(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
         deadline: Option<Instant>,
@@ -248,7 +272,7 @@ impl<W: HasCore> Blocking<W> {
         let core = self.endpoint.writer_core();
         let at_once = match core.shared().backpressure {
             Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match core.try_write(buffers) {
+            Backpressure::Block => spin(|| match core.try_write_among_others(buffers) {
                 Ok(written) => Some(Ok(written)),
                 Err(crate::error::TryWriteError::Full) => None,
                 Err(crate::error::TryWriteError::Closed) => Some(Err(WriteError::Closed)),

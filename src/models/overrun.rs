@@ -5,8 +5,9 @@ use loom::thread;
 
 /// Reads the slice at `position` as a weak reader does: the byte that fills it, if it was intact.
 fn read_weak(ring: &Ring, position: Position) -> Option<Fill> {
-    let Found::Slice(description) = ring.find(position) else { return None };
-    let mut bytes = vec![0; description.length as usize];
+    let Found::Slice(length) = ring.find(position) else { return None };
+    let description = ring.describe(position);
+    let mut bytes = vec![0; length as usize];
     ring.copy_racing(position, &mut bytes);
     ring.is_intact(position).then(|| whole(&description, &bytes))
 }

@@ -172,6 +172,8 @@ fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
             other.abort(reservation);
             let reservation = reserve(&other, 2).unwrap();
             other.write(&reservation, 0, &[7; GRANULE as usize]);
+            let mut reservation = reservation;
+            other.trim(&mut reservation, GRANULE);
             let length = GRANULE as u32;
             other.commit(reservation, Description { length, writer: 7, sequence: 0, bytes: 7 });
         });

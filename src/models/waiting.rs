@@ -165,11 +165,11 @@ fn a_reader_parked_at_padding_is_woken() {
         for _ in 0..3 {
             assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
         }
-        let padding = shared.clone();
+        let mut padding = StrongWriter::new(&shared);
         let thread = thread::spawn(move || {
             // Padding, and then a slice that stays in flight: nothing else wakes the reader.
-            let mut gate = padding.ring.gate();
-            padding.reserve(2 * GRANULE, &mut gate)
+            let reservation = padding.writer_core().try_reserve(2 * GRANULE as usize);
+            (padding, reservation)
         });
         let other = shared.clone();
         let writing = thread::spawn(move || {
@@ -187,6 +187,86 @@ fn a_reader_parked_at_padding_is_woken() {
             assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
         }
         let _in_flight = thread.join().unwrap();
+    });
+}
+
+/// Guards the fences of who commits without a look (ORD(light)) and of who sleeps nevertheless
+/// (ORD(heavy)): without either, or if the sleeper does not turn the watch on, or relies on it before
+/// the fence, the reader sleeps for ever.
+#[test]
+fn a_reader_that_sleeps_while_nobody_looks_is_woken() {
+    model_of_heavy_fences(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        shared.end_watch();
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        thread.join().unwrap();
+    });
+}
+
+/// The same for a writer that waits for room.
+#[test]
+fn a_writer_that_sleeps_while_nobody_looks_is_woken() {
+    model_of_heavy_fences(PREEMPTIONS, || {
+        let shared = shared(1);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        assert_eq!(block_on(write_slice(&mut writer, 1, 1)), Ok(GRANULE as usize));
+        shared.end_watch();
+        let thread = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+            reader
+        });
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
+        drop(thread.join().unwrap());
+    });
+}
+
+/// Guards that who finds the watch *rising* waits for it to be on: two readers go to sleep while
+/// nobody looks, and the second must not rely on the fence of the first before it is done.
+#[test]
+fn two_readers_that_sleep_while_nobody_looks_are_woken() {
+    model_of_heavy_fences(2, || {
+        let shared = shared(2);
+        let mut strong = StrongReader::new(&shared, StartAt::Oldest);
+        let mut weak = WeakReader::new(&shared, StartAt::Oldest);
+        shared.end_watch();
+        let ring = shared.clone();
+        let writing = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        let reading = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(1)));
+        });
+        assert_eq!(block_on(read_byte(&mut strong)), Ok(Some(1)));
+        writing.join().unwrap();
+        reading.join().unwrap();
+    });
+}
+
+/// Guards the last look of who ends the watch, and the fence before it: a reader went to sleep on
+/// the strength of the watch, and the next commit does not look.
+#[test]
+fn the_watch_does_not_end_over_a_sleeper() {
+    model_of_heavy_fences(2, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ending = shared.clone();
+        let ending = thread::spawn(move || ending.end_watch());
+        let ring = shared.clone();
+        let writing = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        ending.join().unwrap();
+        writing.join().unwrap();
     });
 }
 

@@ -27,6 +27,29 @@ impl Place {
         Self { slice, offset: 0, length: None }
     }
 
+    /// The slice after one of `length` payload bytes.
+    #[inline]
+    pub(crate) fn after(&self, length: u64) -> Self {
+        Self::at(self.slice.plus(((length + (GRANULE - 1)) & !(GRANULE - 1)).max(GRANULE)))
+    }
+
+    /// So many bytes further, in the current slice of `length` payload bytes or behind it.
+    #[inline]
+    pub(crate) fn advanced(&self, bytes: u64, length: u64) -> Self {
+        let offset = self.offset + bytes;
+        if offset == length {
+            self.after(length)
+        } else {
+            Self { slice: self.slice, offset, length: Some(length) }
+        }
+    }
+
+    /// The payload bytes left of the current slice, as far as it is known.
+    #[inline]
+    pub(crate) fn left(&self) -> u64 {
+        self.length.map_or(0, |length| length - self.offset)
+    }
+
     /// The position of the next byte.
     #[inline]
     pub(crate) fn position(&self) -> Position {
@@ -103,7 +126,7 @@ impl Core {
 
     /// Registers the waker; after this the reader looks once more before it waits.
     pub(crate) fn park(&mut self, waker: &Waker) {
-        self.shared.parking.park(&self.slot, waker);
+        self.shared.park(&self.slot, waker);
         self.parked = true;
     }
 
@@ -120,27 +143,18 @@ impl Core {
         self.figures().payload_bytes.add(bytes);
     }
 
-    /// Steps over a slice that has been read, and tells where the next one is.
-    #[inline]
-    pub(crate) fn step_over(&self, place: Place) -> Position {
-        let length = place.length.unwrap_or(0);
-        let size = length.next_multiple_of(GRANULE).max(GRANULE);
-        self.figures().padding_bytes.add(size - length);
-        place.slice.plus(size)
-    }
-
-    /// Steps over ring bytes that hold nothing.
-    #[inline]
-    pub(crate) fn skip_padding(&self, bytes: u64) {
-        self.figures().padding_bytes.add(bytes);
-    }
-
     /// Counts a gap.
     #[inline]
     pub(crate) fn count_gap(&self, skipped: u64) {
         self.figures().skipped_bytes.add(skipped);
         self.figures().gaps.add(1);
         trace::lagged(self.figures().id.get() as u32, skipped);
+    }
+
+    /// The reader starts here.
+    pub(crate) fn start_at(&self, position: Position) {
+        self.figures().start.set(position.raw());
+        self.note_position(position);
     }
 
     /// Lets the figures know where the reader stands.
@@ -151,7 +165,7 @@ impl Core {
 
     pub(crate) fn stats(&self) -> ReaderStats {
         let reserved = self.shared.ring.reserved();
-        self.figures().read(|position| reserved.past(Position::new(position)))
+        self.figures().read(reserved)
     }
 }
 

@@ -5,8 +5,9 @@ use super::{Read, WeakReader, reader_methods};
 use crate::channel::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::io::Blocking;
+use crate::ring::position::GRANULE;
 use crate::ring::{Found, Held};
-use crate::shared::{Shared, Strength};
+use crate::shared::{Ending, Shared, Strength};
 use crate::stats::ReaderStats;
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct StrongReader {
     hold: Hold,
     core: Core,
     place: Place,
+    /// Payload bytes that may be consumed without another look.
+    lent: u64,
 }
 
 /// Keeps the gate from passing what the reader has not read; gives way when it is dropped.
@@ -74,8 +77,8 @@ impl Drop for Hold {
 
 /// What a strong reader sees when it looks.
 enum Look {
-    /// So many payload bytes of the current slice are left.
-    Bytes(u64),
+    /// There is payload.
+    Bytes,
     Nothing,
     End,
 }
@@ -84,7 +87,7 @@ impl StrongReader {
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (hold, oldest) = Hold::new(shared);
         let core = Core::new(shared.clone(), Strength::Strong);
-        let mut reader = Self { hold, core, place: oldest };
+        let mut reader = Self { hold, core, place: oldest, lent: 0 };
         match start {
             StartAt::Oldest => {}
             StartAt::Now => reader.place = Place::at(shared.ring.reserved()),
@@ -99,8 +102,7 @@ impl StrongReader {
                 };
             }
         }
-        reader.hold.jump_to(&reader.place);
-        reader.settle();
+        reader.start();
         reader
     }
 
@@ -109,25 +111,23 @@ impl StrongReader {
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
         let (mut hold, oldest) = Hold::new(core.shared());
         let mut start = place;
-        let mut padding = 0;
         // Only padding may lie between the reader and what is kept; then nothing is lost.
         while start.slice.is_before(oldest.slice) {
             let ring = &core.shared().ring;
             match ring.find(start.slice) {
                 Found::Skip(size) if start.offset == 0 => {
-                    padding += size;
                     start = Place::at(start.slice.plus(size));
                 }
                 _ => return Err(core),
             }
         }
-        core.skip_padding(padding);
         core.turn(Strength::Strong);
         hold.jump_to(&start);
         if core.has_terminated() {
             hold.leave();
         }
-        let mut reader = Self { hold, core, place: Place { length: None, ..start } };
+        let place = Place { length: None, ..start };
+        let mut reader = Self { hold, core, place, lent: 0 };
         reader.settle();
         Ok(reader)
     }
@@ -138,10 +138,16 @@ impl StrongReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
         let _what_it_finds = self.look();
         self.settle();
-        let Self { hold, mut core, place } = self;
+        let Self { hold, mut core, place, .. } = self;
         core.turn(Strength::Weak);
         drop(hold);
         WeakReader::from_strong(core, place)
+    }
+
+    /// Begins to count, and to hold writers back, at the present place.
+    fn start(&mut self) {
+        self.hold.jump_to(&self.place);
+        self.core.start_at(self.place.position());
     }
 
     /// Gives back what has been read, and lets the figures know.
@@ -159,18 +165,11 @@ impl StrongReader {
         }
         loop {
             match self.place.length {
-                Some(length) if self.place.offset < length => {
-                    return Ok(Look::Bytes(length - self.place.offset));
-                }
-                Some(_) => self.place = Place::at(self.core.step_over(self.place)),
+                Some(length) if self.place.offset < length => return Ok(Look::Bytes),
+                Some(length) => self.place = self.place.after(length),
                 None => match self.core.shared().ring.find_held(self.place.slice) {
-                    Found::Slice(description) => {
-                        self.place.length = Some(u64::from(description.length));
-                    }
-                    Found::Skip(size) => {
-                        self.core.skip_padding(size);
-                        self.place = Place::at(self.place.slice.plus(size));
-                    }
+                    Found::Slice(length) => self.place.length = Some(length),
+                    Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
                     Found::Nothing | Found::Overrun => {
                         self.settle();
                         let at_end = self.core.is_at_end(self.place.slice);
@@ -181,69 +180,107 @@ impl StrongReader {
         }
     }
 
+    /// Says why there was nothing to copy, or copies what has come meanwhile.
+    #[inline(never)]
+    fn read_after_look(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        match self.look()? {
+            Look::Bytes => Ok(self.copy(buffer)),
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(0),
+        }
+    }
+
     /// Looks, and if there is nothing, registers to be woken and looks again.
     #[inline]
     fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
-        let mut look = self.look();
-        if matches!(look, Ok(Look::Nothing)) {
-            self.core.park(context.waker());
-            look = self.look();
-            if matches!(look, Ok(Look::Nothing)) {
-                return Poll::Pending;
+        match self.look() {
+            Ok(Look::Nothing) => self.park_and_look(context),
+            look => {
+                self.core.unpark();
+                Poll::Ready(look)
             }
+        }
+    }
+
+    /// Registers to be woken, and looks.
+    fn park_and_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
+        self.core.park(context.waker());
+        let look = self.look();
+        if matches!(look, Ok(Look::Nothing)) {
+            return Poll::Pending;
         }
         self.core.unpark();
         Poll::Ready(look)
     }
 
-    /// Copies what is there, across slices, after a look that found `left` bytes.
+    /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
     #[inline]
-    fn copy(&mut self, buffer: &mut [u8], mut left: u64) -> usize {
-        let mut copied = 0;
-        loop {
-            let part = (buffer.len() - copied).min(left as usize);
-            let Some(held) = &self.hold.held else { break };
-            let to = &mut buffer[copied..copied + part];
-            self.core.shared().ring.copy_held(held, self.place.slice, self.place.offset, to);
-            copied += part;
-            self.place.offset += part as u64;
-            if copied == buffer.len() {
-                break;
-            }
-            match self.look() {
-                Ok(Look::Bytes(more)) => left = more,
-                // Whatever it is, the next read will say it.
-                _ => break,
-            }
+    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
+        let Hold { shared, held: Some(held) } = &mut self.hold else { return false };
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let length = buffer.len() as u64;
+        if shared.ring.find_committed(slice) != Some(length)
+            || shared.ending() == Ending::Terminated
+        {
+            return false;
         }
-        self.finish(copied as u64);
-        copied
+        shared.ring.copy_held(held, slice, 0, buffer);
+        let next = slice.plus((length + (GRANULE - 1)) & !(GRANULE - 1));
+        self.place.slice = next;
+        shared.ring.release_up_to(held, next);
+        shared.after_release();
+        self.core.count_payload(length);
+        self.core.note_position(next);
+        true
     }
 
-    /// Counts what was read, and gives back what is used up.
-    #[inline]
-    fn finish(&mut self, read: u64) {
-        if self.place.length == Some(self.place.offset) {
-            self.place = Place::at(self.core.step_over(self.place));
+    /// Copies what is there, across slices; 0 if nothing is, for whatever reason.
+    fn copy(&mut self, buffer: &mut [u8]) -> usize {
+        let Some(held) = &self.hold.held else { return 0 };
+        if self.core.is_terminated() {
+            return 0;
         }
-        self.core.count_payload(read);
-        self.settle();
+        let ring = &self.hold.shared.ring;
+        let mut place = self.place;
+        let mut copied = 0;
+        while copied < buffer.len() {
+            let length = match place.length {
+                Some(length) => length,
+                None => match ring.find_held(place.slice) {
+                    Found::Slice(length) => length,
+                    Found::Skip(size) => {
+                        place = Place::at(place.slice.plus(size));
+                        continue;
+                    }
+                    Found::Nothing | Found::Overrun => break,
+                },
+            };
+            let part = (buffer.len() - copied).min((length - place.offset) as usize);
+            ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
+            copied += part;
+            place = place.advanced(part as u64, length);
+        }
+        if copied > 0 {
+            self.place = place;
+            self.lent = place.left();
+            self.core.count_payload(copied as u64);
+            self.settle();
+        }
+        copied
     }
 
     #[cfg(not(overfall_loom))]
     #[inline]
-    fn lend(&self, length: u64) -> &[u8] {
-        match &self.hold.held {
-            Some(held) => {
-                let Place { slice, offset, .. } = self.place;
-                self.core.shared().ring.lend(held, slice, offset, length)
-            }
-            None => &[],
-        }
+    fn lend(&mut self) -> &[u8] {
+        let Hold { shared, held: Some(held) } = &self.hold else { return &[] };
+        let lent = shared.ring.lend(held, self.place.slice, self.place.offset);
+        self.lent = lent.len() as u64;
+        lent
     }
 
-    /// Lends what is left of the current slice, without a copy and without waiting. Empty at the
-    /// end of the channel only. [`consume`](Self::consume) goes on.
+    /// Lends what comes next and lies in one piece, without a copy and without waiting: the rest of
+    /// the current slice, and, where slices fill whole granules of 64 bytes, those behind it, up to a
+    /// quarter of the ring. Empty at the end of the channel only. [`consume`](Self::consume) goes on.
     ///
     /// ```
     /// let (mut writer, mut reader) = overfall::pipe(1024);
@@ -272,9 +309,9 @@ impl StrongReader {
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.look()? {
-            Look::Bytes(length) => {
+            Look::Bytes => {
                 self.settle();
-                Ok(self.lend(length))
+                Ok(self.lend())
             }
             Look::Nothing => Err(TryReadError::Empty),
             Look::End => Ok(&[]),
@@ -289,9 +326,9 @@ impl StrongReader {
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
         match self.poll_look(context) {
-            Poll::Ready(Ok(Look::Bytes(length))) => {
+            Poll::Ready(Ok(Look::Bytes)) => {
                 self.settle();
-                Poll::Ready(Ok(self.lend(length)))
+                Poll::Ready(Ok(self.lend()))
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(&[])),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -299,37 +336,50 @@ impl StrongReader {
         }
     }
 
-    /// Marks the first `amount` bytes of what was lent as read. When the slice is used up, the
-    /// writers have its ring bytes back.
+    /// Marks the first `amount` bytes of what was lent as read. The writers have the ring bytes of
+    /// each slice that is used up back.
     ///
     /// # Panics
     ///
-    /// If `amount` is more than what is left of the current slice, which is what was lent last.
+    /// If `amount` is more than what is left of what was lent last.
     #[inline]
     pub fn consume(&mut self, amount: usize) {
         if amount == 0 {
             return;
         }
-        let left = self.place.length.map_or(0, |length| length - self.place.offset);
+        let lent = self.lent;
         assert!(
-            amount as u64 <= left,
-            "consume({amount}) of {left} bytes: only what `fill_buf` has lent can be consumed"
+            amount as u64 <= lent,
+            "consume({amount}) of {lent} bytes: only what `fill_buf` has lent can be consumed"
         );
-        self.place.offset += amount as u64;
-        self.finish(amount as u64);
+        self.lent -= amount as u64;
+        if self.core.has_terminated() {
+            // It has given everything back, and may find other slices there.
+            return;
+        }
+        let mut left = amount as u64;
+        while left > 0 {
+            let place = self.place;
+            let next = place.length.or_else(|| self.hold.shared.ring.find_committed(place.slice));
+            let Some(length) = next else { unreachable!("what was lent is held") };
+            let part = left.min(length - place.offset);
+            self.place = place.advanced(part, length);
+            left -= part;
+        }
+        self.core.count_payload(amount as u64);
+        self.settle();
     }
 }
 
 impl Read for StrongReader {
     #[inline]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if buffer.is_empty() {
-            return Ok(0);
+        if self.read_whole(buffer) {
+            return Ok(buffer.len());
         }
-        match self.look()? {
-            Look::Bytes(left) => Ok(self.copy(buffer, left)),
-            Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(0),
+        match self.copy(buffer) {
+            0 if !buffer.is_empty() => self.read_after_look(buffer),
+            copied => Ok(copied),
         }
     }
 
@@ -342,8 +392,13 @@ impl Read for StrongReader {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        match self.poll_look(context) {
-            Poll::Ready(Ok(Look::Bytes(left))) => Poll::Ready(Ok(self.copy(buffer, left))),
+        let copied = if self.read_whole(buffer) { buffer.len() } else { self.copy(buffer) };
+        if copied > 0 {
+            self.core.unpark();
+            return Poll::Ready(Ok(copied));
+        }
+        match self.park_and_look(context) {
+            Poll::Ready(Ok(Look::Bytes)) => Poll::Ready(Ok(self.copy(buffer))),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Pending,
@@ -380,9 +435,8 @@ impl Clone for StrongReader {
         // If the gate has passed this reader, then only over slices that are skipped.
         let is_behind = self.place.slice.is_before(oldest.slice);
         let place = if is_behind { oldest } else { self.place };
-        hold.jump_to(&place);
-        let mut reader = Self { hold, core, place };
-        reader.settle();
+        let mut reader = Self { hold, core, place, lent: 0 };
+        reader.start();
         reader
     }
 }

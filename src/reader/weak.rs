@@ -54,7 +54,7 @@ impl WeakReader {
             }
         };
         let core = Core::new(shared.clone(), Strength::Weak);
-        core.note_position(slice);
+        core.start_at(slice);
         Self { core, place: Place::at(slice), missed: 0, silent: false }
     }
 
@@ -119,15 +119,10 @@ impl WeakReader {
                 Some(length) if offset < length => return Ok(Look::Bytes(length - offset)),
                 // An empty slice has only been looked at so far.
                 Some(0) if !ring.is_intact(slice) => self.catch_up(),
-                Some(_) => self.place = Place::at(self.core.step_over(self.place)),
+                Some(length) => self.place = self.place.after(length),
                 None => match ring.find(slice) {
-                    Found::Slice(description) => {
-                        self.place.length = Some(u64::from(description.length));
-                    }
-                    Found::Skip(size) => {
-                        self.core.skip_padding(size);
-                        self.place = Place::at(slice.plus(size));
-                    }
+                    Found::Slice(length) => self.place.length = Some(length),
+                    Found::Skip(size) => self.place = Place::at(slice.plus(size)),
                     Found::Nothing => {
                         self.core.note_position(slice);
                         let at_end = self.core.is_at_end(slice);
@@ -153,6 +148,27 @@ impl WeakReader {
         Poll::Ready(look)
     }
 
+    /// The quick way of a read: the next slice just fills `buffer`, and was intact. If not, nothing
+    /// has happened, but that the contents of the buffer are anything.
+    #[inline]
+    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let ring = &self.core.shared().ring;
+        let length = buffer.len() as u64;
+        if ring.find(slice) != Found::Slice(length) || self.missed > 0 || self.core.is_terminated()
+        {
+            return false;
+        }
+        ring.copy_racing(slice, buffer);
+        if !ring.is_intact(slice) {
+            return false;
+        }
+        self.place = self.place.after(length);
+        self.core.count_payload(length);
+        self.core.note_position(self.place.slice);
+        true
+    }
+
     /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
     /// first bytes were overwritten meanwhile: then the gap is noted, and the caller looks again.
     #[inline]
@@ -167,9 +183,8 @@ impl WeakReader {
                 break;
             }
             copied += part;
-            self.place.offset += part as u64;
-            if self.place.length == Some(self.place.offset) {
-                self.place = Place::at(self.core.step_over(self.place));
+            if let Some(length) = self.place.length {
+                self.place = self.place.advanced(part as u64, length);
             }
             if copied == buffer.len() || self.missed > 0 {
                 break;
@@ -188,8 +203,7 @@ impl WeakReader {
     #[inline]
     fn look_on(&mut self) -> Option<u64> {
         match self.core.shared().ring.find(self.place.slice) {
-            Found::Slice(description) if description.length > 0 => {
-                let length = u64::from(description.length);
+            Found::Slice(length) if length > 0 => {
                 self.place.length = Some(length);
                 Some(length)
             }
@@ -204,6 +218,9 @@ impl Read for WeakReader {
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         if buffer.is_empty() {
             return Ok(0);
+        }
+        if self.read_whole(buffer) {
+            return Ok(buffer.len());
         }
         loop {
             match self.look()? {
@@ -225,6 +242,10 @@ impl Read for WeakReader {
     ) -> Poll<Result<usize, ReadError>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
+        }
+        if self.read_whole(buffer) {
+            self.core.unpark();
+            return Poll::Ready(Ok(buffer.len()));
         }
         loop {
             match self.poll_look(context) {
@@ -264,7 +285,7 @@ impl Clone for WeakReader {
         if self.core.has_terminated() {
             core.terminate();
         }
-        core.note_position(self.place.position());
+        core.start_at(self.place.position());
         Self { core, place: self.place, missed: self.missed, silent: self.silent }
     }
 }

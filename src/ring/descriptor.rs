@@ -82,9 +82,15 @@ impl Descriptor {
         self.stamp.store(position.raw() + state, Ordering::Release);
     }
 
-    /// What the descriptor says now. It is the description of the slice whose stamp was seen as
-    /// long as nobody may have reserved over it since; until that is known it may be torn.
+    /// The length of the slice whose stamp was seen, as long as nobody may have reserved over it
+    /// since; until that is known it may be torn.
     #[inline]
+    pub(crate) fn length(&self) -> u64 {
+        self.length_and_writer.load(Ordering::Relaxed) >> 32
+    }
+
+    /// All that the descriptor says, to be trusted as the length.
+    #[cfg(overfall_loom)]
     pub(crate) fn describe(&self) -> Description {
         let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
         Description {

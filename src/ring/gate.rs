@@ -49,6 +49,12 @@ impl Hold {
     const NONE: u64 = u64::MAX;
     const JUMPED: u64 = 1;
 
+    /// Where it is, for the reader whose it is.
+    #[inline]
+    pub(super) fn position(&self) -> Position {
+        Position::new(self.0.load(Ordering::Relaxed) & !Self::JUMPED)
+    }
+
     #[inline]
     pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
         let jumped = if has_jumped { Self::JUMPED } else { 0 };
@@ -161,7 +167,7 @@ impl Gate {
 
     /// Takes a hold at the gate, wherever that is by then. From the return on the gate does not
     /// pass it. `near` tells a current position of `reserved`.
-    pub(super) fn join(&self, near: impl Fn() -> Position) -> (Seat<Hold>, Position) {
+    pub(super) fn join(&self, near: impl Fn() -> Position) -> Seat<Hold> {
         let hold = self.holds.acquire();
         loop {
             let seen = self.load();
@@ -180,7 +186,7 @@ impl Gate {
                 Ordering::Relaxed,
             );
             if exchange.is_ok() {
-                return (hold, position);
+                return hold;
             }
         }
     }
@@ -217,9 +223,9 @@ mod tests {
         let start = Position::new((1 << 63) - 128);
         let gate = Gate::new(start);
         assert_eq!(gate.smallest_hold(start), None);
-        let (first, at) = gate.join(|| start);
-        assert_eq!(at, start);
-        let (second, _) = gate.join(|| start);
+        let first = gate.join(|| start);
+        assert_eq!(first.position(), start);
+        let second = gate.join(|| start);
         first.move_to(start.plus(256), false);
         second.move_to(start.plus(192), true);
         let smallest =

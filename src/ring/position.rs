@@ -104,16 +104,6 @@ impl Geometry {
         if length == 0 { GRANULE } else { (length + GRANULE - 1) & !(GRANULE - 1) }
     }
 
-    #[inline]
-    pub(crate) const fn index(self, position: Position) -> usize {
-        (position.raw() & (self.capacity - 1)) as usize
-    }
-
-    #[inline]
-    pub(crate) const fn granule(self, position: Position) -> usize {
-        self.index(position) / GRANULE as usize
-    }
-
     /// The bytes from `position` to the end of its lap, where the ring starts over.
     #[inline]
     pub(crate) const fn rest_of_lap(self, position: Position) -> u64 {
@@ -143,7 +133,6 @@ mod tests {
         let geometry = Geometry::new(256);
         assert_eq!(geometry.rest_of_lap(Position::new(0)), 256);
         assert_eq!(geometry.rest_of_lap(Position::new(256 + 192)), 64);
-        assert_eq!(geometry.index(Position::new(256 + 192)), 192);
         assert_eq!(geometry.slice_size(0), 64);
         assert_eq!(geometry.slice_size(64), 64);
         assert_eq!(geometry.slice_size(65), 128);

@@ -1,18 +1,18 @@
 //! The readers' side: strong readers, whose hold keeps what they read in place, and weak ones,
 //! who check afterwards that it was.
 
-use super::descriptor::{Description, State};
+use super::Ring;
+use super::descriptor::State;
 use super::gate::Hold;
-use super::position::Position;
-use super::{CLOSED, Ring};
+use super::position::{GRANULE, Position};
 use crate::sync::{Ordering, fence};
 use crate::table::Seat;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
-    /// A slice with payload.
-    Slice(Description),
+    /// A slice with so many payload bytes.
+    Slice(u64),
     /// So many ring bytes to step over.
     Skip(u64),
     /// Nothing yet.
@@ -26,16 +26,15 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Held {
     hold: Seat<Hold>,
-    /// No slice at or after this position is recycled.
-    position: Position,
     /// Where the reader jumped to, until the gate has come there: see [`Hold`].
     jumped_to: Option<Position>,
 }
 
 impl Held {
+    /// No slice at or after this position is recycled.
     #[inline]
     pub(crate) fn position(&self) -> Position {
-        self.position
+        self.hold.position()
     }
 }
 
@@ -43,21 +42,19 @@ impl Ring {
     /// The final position, once the channel is closed: whoever has seen that (ORD(ending:A)) gets
     /// it. It reads the writers' line: for cold paths.
     pub(crate) fn end(&self) -> Option<Position> {
-        let word = self.reserved.load(Ordering::Relaxed);
-        (word & CLOSED != 0).then(|| Position::new(word))
+        let word = self.reserved.load();
+        word.is_closed().then(|| word.position())
     }
 
     /// Makes the caller a strong reader at the oldest slice that is kept for strong readers.
     pub(crate) fn join(&self) -> Held {
-        let (hold, position) = self.gate.join(|| self.reserved());
-        Held { hold, position, jumped_to: None }
+        Held { hold: self.gate.join(|| self.reserved()), jumped_to: None }
     }
 
     /// Gives up what lies before `position`.
     #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
-        debug_assert!(!position.is_before(held.position));
-        held.position = position;
+        debug_assert!(!position.is_before(held.position()));
         if let Some(start) = held.jumped_to {
             // The gate passes no slice in flight, so none is left behind once it has come there.
             if !self.gate.load().position(position).is_before(start) {
@@ -70,7 +67,7 @@ impl Ring {
     /// Goes on at `position`, a slice at or after the one where the reader joined, over slices that
     /// may be in flight.
     pub(crate) fn jump(&self, held: &mut Held, position: Position) {
-        if held.position.is_before(position) {
+        if held.position().is_before(position) {
             held.jumped_to = Some(position);
             self.release_up_to(held, position);
         }
@@ -80,18 +77,30 @@ impl Ring {
         self.gate.leave(&held.hold);
     }
 
+    /// The payload bytes of the slice at `position`, if it is committed, for a strong reader whose
+    /// hold is there or before it. The hold keeps the slice and its descriptor in place.
+    #[inline]
+    pub(crate) fn find_committed(&self, position: Position) -> Option<u64> {
+        let descriptor = self.descriptor(position);
+        (descriptor.state(position) == Some(State::Committed)).then(|| descriptor.length())
+    }
+
     /// What is at `position`, for a strong reader whose hold is there or before it.
     #[inline]
     pub(crate) fn find_held(&self, position: Position) -> Found {
         let descriptor = self.descriptor(position);
-        let found = match descriptor.state(position) {
-            // The hold keeps a slice with payload, and its descriptor, in place.
-            Some(State::Committed) => return Found::Slice(descriptor.describe()),
-            Some(State::Skip) => Found::Skip(u64::from(descriptor.describe().length)),
-            None => Found::Nothing,
-        };
-        // Padding is not kept for anybody: the gate may have passed it, and writers with it
-        // (`advance_gate`). Then what was just read belongs to a later lap, or is torn.
+        match descriptor.state(position) {
+            Some(State::Committed) => Found::Slice(descriptor.length()),
+            Some(State::Skip) => self.look_behind(position, Found::Skip(descriptor.length())),
+            None => self.look_behind(position, Found::Nothing),
+        }
+    }
+
+    /// What is really at `position`, for a strong reader that has `found` something else than a
+    /// slice. Padding is not kept for anybody: the gate may have passed it, and writers with it
+    /// (`advance_gate`). Then what was found belongs to a later lap, or is torn.
+    #[inline(never)]
+    fn look_behind(&self, position: Position, found: Found) -> Found {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): whoever has written over this descriptor
         // had seen a gate past it, and then the load below sees it, too.
         fence(Ordering::Acquire);
@@ -104,17 +113,17 @@ impl Ring {
         }
     }
 
-    /// What is at `position`, for a weak reader. A slice's description is to be trusted only after
+    /// What is at `position`, for a weak reader. A slice's length is to be trusted only after
     /// [`Ring::is_intact`], except that the slice is within the ring.
     #[inline]
     pub(crate) fn find(&self, position: Position) -> Found {
         let descriptor = self.descriptor(position);
         let state = descriptor.state(position);
-        let description = descriptor.describe();
-        let size = self.geometry.slice_size(u64::from(description.length));
+        let length = descriptor.length();
+        let size = self.geometry.slice_size(length);
         match state {
             Some(_) if size > self.geometry.rest_of_lap(position) => Found::Overrun,
-            Some(State::Committed) => Found::Slice(description),
+            Some(State::Committed) => Found::Slice(length),
             Some(State::Skip) if self.is_intact(position) => Found::Skip(size),
             None if self.is_intact(position) => Found::Nothing,
             _ => Found::Overrun,
@@ -145,7 +154,7 @@ impl Ring {
             if self.descriptor(position).state(position).is_some() {
                 return position;
             }
-            position = position.plus(super::position::GRANULE);
+            position = position.plus(GRANULE);
         }
         position
     }
@@ -175,10 +184,7 @@ impl Ring {
         let (mut position, mut total) = (from, 0);
         while position.is_before(limit) {
             let (length, size) = match self.find(position) {
-                Found::Slice(description) => {
-                    let length = u64::from(description.length);
-                    (length, self.geometry.slice_size(length))
-                }
+                Found::Slice(length) => (length, self.geometry.slice_size(length)),
                 Found::Skip(size) => (0, size),
                 Found::Nothing => break,
                 Found::Overrun => return None,
@@ -198,43 +204,43 @@ impl Ring {
     /// Copies bytes that may be overwritten meanwhile; [`Ring::is_intact`] tells.
     #[inline]
     pub(crate) fn copy_racing(&self, position: Position, to: &mut [u8]) {
-        self.storage.read(self.geometry.index(position), to);
+        self.storage.read(position, to);
     }
 
-    /// Lends bytes of a committed slice: `length` of them from `offset` in the slice at `slice`.
+    /// Lends the committed slice at `slice` from `offset` on, and the slices behind it that are
+    /// there, for as long as their bytes lie side by side: until one does not fill its granules, the
+    /// lap ends, or it is a quarter of the ring, so that the writers get something back.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
     #[inline]
-    pub(crate) fn lend<'a>(
-        &'a self,
-        held: &'a Held,
-        slice: Position,
-        offset: u64,
-        length: u64,
-    ) -> &'a [u8] {
-        let descriptor = self.descriptor(slice);
-        // Cheap, and what the proof stands on: the stamp is there, after the hold, and the bytes
-        // are of this slice.
-        assert!(!slice.is_before(held.position));
-        assert!(descriptor.state(slice) == Some(State::Committed));
-        assert!(offset + length <= u64::from(descriptor.describe().length));
-        let index = self.geometry.index(slice.plus(offset));
-        // SAFETY: the slice is committed, its stamp was just seen, and the bytes are its own. The
-        // hold stands at or before it for as long as `held` is borrowed, since moving the hold or
-        // leaving needs it mutably or whole; and the gate does not pass a committed slice that is
-        // held (`advance_gate` walks past a hold over skipped slices only).
-        unsafe { self.storage.lend(index, length as usize) }
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, slice: Position, offset: u64) -> &'a [u8] {
+        assert!(!slice.is_before(held.position()));
+        let mut length = 0;
+        while let Some(more @ 1..) = self.find_committed(slice.plus(length)) {
+            length += more;
+            let is_lap_over = self.geometry.rest_of_lap(slice.plus(length)) == self.capacity();
+            if length % GRANULE != 0 || is_lap_over || length >= self.capacity() / 4 {
+                break;
+            }
+        }
+        let (start, length) = (slice.plus(offset), length.saturating_sub(offset));
+        // SAFETY: the bytes from `slice` on are those of slices whose stamps were just seen to be
+        // committed, one right behind the other. The hold stands at or before the first for as long
+        // as `held` is borrowed, since moving the hold or leaving needs it mutably or whole; and the
+        // gate does not pass a committed slice that is held (`advance_gate` walks past a hold over
+        // skipped slices only).
+        unsafe { self.storage.lend(start, length as usize) }
     }
 
-    /// Copies bytes of a committed slice, for a strong reader.
+    /// Copies bytes of a committed slice, for a strong reader. As a weak one does, with accesses
+    /// that may race: this needs no proof that they do not.
     #[inline]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
+        debug_assert!(!slice.is_before(held.position()));
+        let position = slice.plus(offset);
         #[cfg(not(overfall_loom))]
-        to.copy_from_slice(self.lend(held, slice, offset, to.len() as u64));
+        self.storage.read(position, to);
         #[cfg(overfall_loom)]
-        {
-            assert!(!slice.is_before(held.position));
-            self.storage.read_lent(self.geometry.index(slice.plus(offset)), to);
-        }
+        self.storage.read_lent(position, to);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::descriptor::{Description, State};
 use super::position::Position;
-use super::{CLOSED, Ring};
+use super::{Ring, WriterSlot};
 use crate::sync::{Ordering, fence};
+use crate::table::Seat;
 
 /// Why nothing was reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,30 +30,81 @@ pub(crate) enum Reserved {
     Slice(Reservation),
     /// The rest of a lap, which is skipped already. As after a commit, readers may have to be
     /// woken; then the next step can be taken.
-    Padding,
+    Padding(Reservation),
 }
 
 impl Ring {
-    /// Takes a step towards room for `length` contiguous bytes. `gate` is the caller's copy of the
-    /// gate's position, which may be stale; it is brought up to date when the room runs out.
+    /// Reserves `size` ring bytes before `limit`, if `writer` owns the cursor; `limit` is what
+    /// [`Ring::limit_alone`] told it since, or any earlier position.
     #[inline]
-    pub(crate) fn reserve(&self, length: u64, gate: &mut Position) -> Result<Reserved, Refused> {
+    pub(crate) fn reserve_alone(
+        &self,
+        writer: &Seat<WriterSlot>,
+        size: u64,
+        limit: Position,
+    ) -> Option<Reservation> {
+        // Only this writer can have made itself the owner, and did not between here and the step.
+        let position = self.reserved();
+        if size as i64 > limit.distance_from(position) {
+            return None;
+        }
+        if !self.reserved.step(writer, position, position.plus(size)) {
+            return None;
+        }
+        // ORD(reserved:A) as in `reserve`.
+        fence(Ordering::Release);
+        Some(Reservation { position, size })
+    }
+
+    /// How far `writer` may [reserve alone](Self::reserve_alone) after `position`, where it left
+    /// the cursor: to the end of the room and of the lap, and never more than a slice can have.
+    pub(crate) fn limit_alone(
+        &self,
+        writer: &Seat<WriterSlot>,
+        position: Position,
+        gate: Position,
+    ) -> Position {
+        if !self.reserved.is_owner(writer) {
+            return position;
+        }
+        let free = gate.plus(self.capacity()).past(position);
+        let room = free.min(self.geometry.rest_of_lap(position)).min(self.geometry.max_slice());
+        position.plus(room)
+    }
+
+    /// Takes a step towards room for `length` contiguous bytes, and leaves `others` ring bytes of
+    /// room. `gate` is the caller's copy of the gate's position, which may be stale; it is brought
+    /// up to date when the room runs out.
+    #[inline]
+    pub(crate) fn reserve(
+        &self,
+        writer: &Seat<WriterSlot>,
+        length: u64,
+        others: u64,
+        gate: &mut Position,
+    ) -> Result<Reserved, Refused> {
         debug_assert!(length <= self.geometry.max_slice());
-        let mut word = self.reserved.load(Ordering::Relaxed);
+        let mut word = self.reserved.load();
         loop {
-            if word & CLOSED != 0 {
+            if word.is_closed() {
                 // ORD(close:A) Acquire, pairs with ORD(close:B): who finds the channel closed
                 // finds out why.
                 fence(Ordering::Acquire);
                 return Err(Refused::Closed);
             }
-            let reserved = Position::new(word);
+            if !self.reserved.is_movable(word, writer) {
+                self.reserved.share();
+                word = self.reserved.load();
+                continue;
+            }
+            let reserved = word.position();
             let (size, is_padding) = self.next_step(reserved, length);
             let end = reserved.plus(size);
-            if !self.has_room(end, *gate) {
-                *gate = self.advance_gate(reserved, end.minus(self.capacity()));
-                if !self.has_room(end, *gate) {
-                    let now = self.reserved.load(Ordering::Relaxed);
+            let wanted = end.plus(others);
+            if !self.has_room(wanted, *gate) {
+                *gate = self.advance_gate(reserved, wanted.minus(self.capacity()));
+                if !self.has_room(wanted, *gate) {
+                    let now = self.reserved.load();
                     if now == word {
                         return Err(Refused::Full);
                     }
@@ -60,15 +112,7 @@ impl Ring {
                     continue;
                 }
             }
-            // Relaxed: what this writer must see of others it has from the gate (ORD(gate:A)); what
-            // others must see of this step follows the fence below.
-            let exchange = self.reserved.compare_exchange_weak(
-                word,
-                end.raw(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            if let Err(now) = exchange {
+            if let Err(now) = self.reserved.exchange(word, end) {
                 word = now;
                 continue;
             }
@@ -80,8 +124,13 @@ impl Ring {
                 return Ok(Reserved::Slice(reservation));
             }
             self.abort(reservation);
-            return Ok(Reserved::Padding);
+            return Ok(Reserved::Padding(reservation));
         }
+    }
+
+    /// Lets `writer` reserve alone, if nobody else does, and the cursor is at `end`.
+    pub(crate) fn take_cursor(&self, writer: &Seat<WriterSlot>, end: Position) {
+        self.reserved.take(writer, end);
     }
 
     /// A slice is contiguous: one that would run past the end of the lap leaves the rest of the lap
@@ -100,22 +149,28 @@ impl Ring {
         end.distance_from(gate) <= self.capacity() as i64
     }
 
+    /// What others must leave so that a slice of `length` fits wherever the cursor is by then: as
+    /// much again for padding, but for what is more than half of the ring.
+    pub(crate) fn room_with_padding(&self, length: u64) -> u64 {
+        (2 * self.geometry.slice_size(length)).min(self.capacity())
+    }
+
     /// Whether [`Ring::reserve`] would get somewhere now; true, too, when it would be told that
     /// the channel is closed.
     #[inline]
     pub(crate) fn has_room_for(&self, length: u64) -> bool {
         loop {
-            let word = self.reserved.load(Ordering::Relaxed);
-            if word & CLOSED != 0 {
+            let word = self.reserved.load();
+            if word.is_closed() {
                 return true;
             }
-            let reserved = Position::new(word);
+            let reserved = word.position();
             let end = reserved.plus(self.next_step(reserved, length).0);
             let gate = self.advance_gate(reserved, end.minus(self.capacity()));
             if self.has_room(end, gate) {
                 return true;
             }
-            if self.reserved.load(Ordering::Relaxed) == word {
+            if self.reserved.load() == word {
                 return false;
             }
         }
@@ -176,7 +231,7 @@ impl Ring {
             if !goes_on(state, position) {
                 break;
             }
-            let length = u64::from(self.descriptor(position).describe().length);
+            let length = self.descriptor(position).length();
             let next = position.plus(self.geometry.slice_size(length));
             if limit.is_before(next) {
                 break;
@@ -186,16 +241,22 @@ impl Ring {
         position
     }
 
-    /// Commits the first `description.length` bytes of a slice, which have been written.
+    /// Gives up what a slice of `length` payload bytes does not need of its reservation. It goes
+    /// first, so that whoever sees the slice can step over what follows.
+    pub(crate) fn trim(&self, reservation: &mut Reservation, length: u64) {
+        let used = self.geometry.slice_size(length);
+        if used < reservation.size {
+            let position = reservation.position.plus(used);
+            self.abort(Reservation { position, size: reservation.size - used });
+            reservation.size = used;
+        }
+    }
+
+    /// Commits a slice, whose bytes have been written, and which needs all of its reservation.
     #[inline]
     pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
         let Reservation { position, size } = reservation;
-        let used = self.geometry.slice_size(u64::from(description.length));
-        debug_assert!(used <= size);
-        if used < size {
-            // The rest goes first, so that whoever sees the slice can step over what follows.
-            self.abort(Reservation { position: position.plus(used), size: size - used });
-        }
+        debug_assert_eq!(size, self.geometry.slice_size(u64::from(description.length)));
         self.descriptor(position).publish(position, State::Committed, description);
     }
 
@@ -216,17 +277,16 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
-        let index = self.geometry.index(reservation.position.plus(offset));
+        let position = reservation.position.plus(offset);
         // SAFETY: a `Reservation` is made by `reserve` alone, for one writer, which lends it here
         // before it commits or aborts; what is written is inside of it, as was just checked, and
         // its size is a multiple of whole words.
-        unsafe { self.storage.write(index, bytes) }
+        unsafe { self.storage.write(position, bytes) }
     }
 
     /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.
     #[inline]
     pub(crate) fn close(&self) {
-        // ORD(close:B) Release, pairs with ORD(close:A).
-        self.reserved.fetch_or(CLOSED, Ordering::Release);
+        self.reserved.close();
     }
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::copy;
+use super::position::Position;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
@@ -21,20 +22,24 @@ unsafe impl Send for Storage {}
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    /// `capacity` zeroed bytes, or nothing if there is no memory for them.
+    /// `capacity` zeroed bytes, a power of two, or nothing if there is no memory for them.
     pub(super) fn new(capacity: usize) -> Option<Self> {
         let layout = Layout::from_size_align(capacity, ALIGNMENT).ok()?;
-        assert!(capacity > 0);
-        // SAFETY: the layout has a size, as was just checked.
+        assert!(capacity.is_power_of_two());
+        // SAFETY: the layout has a size: 0 is no power of two.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         Some(Self { base, layout })
     }
 
-    /// The address of `length` bytes from `index`, which are all inside the ring.
+    /// The address of `length` bytes from `position`, masked into the ring, which are all inside.
     #[inline]
-    fn at(&self, index: usize, length: usize) -> *mut u8 {
-        let fits = index.checked_add(length).is_some_and(|end| end <= self.layout.size());
-        assert!(fits, "{length} bytes at {index} are not inside the ring");
+    fn at(&self, position: Position, length: usize) -> *mut u8 {
+        let size = self.layout.size();
+        // The size is a power of two (`Geometry`).
+        let index = position.raw() as usize & (size - 1);
+        if length > size - index {
+            outside(index, length);
+        }
         self.base.as_ptr().wrapping_add(index)
     }
 
@@ -45,8 +50,8 @@ impl Storage {
     /// The caller has reserved these bytes, has not committed them yet, and does not write them
     /// from two threads at a time; bytes that share a word of 8 with the end belong to it, too.
     #[inline]
-    pub(super) unsafe fn write(&self, index: usize, bytes: &[u8]) {
-        let to = self.at(index, bytes.len());
+    pub(super) unsafe fn write(&self, position: Position, bytes: &[u8]) {
+        let to = self.at(position, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
         // nobody else writes here; nobody is lent these bytes, since who reserves them has seen
         // the gate pass every reader that was (`lend` says so); who copies uses `read`.
@@ -56,8 +61,8 @@ impl Storage {
     /// Copies bytes out of the ring. They may be torn: check afterwards that nobody may have
     /// reserved them.
     #[inline]
-    pub(super) fn read(&self, index: usize, to: &mut [u8]) {
-        let from = self.at(index, to.len());
+    pub(super) fn read(&self, position: Position, to: &mut [u8]) {
+        let from = self.at(position, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
         // only writes are those of `write`.
         unsafe { copy::load(from, to) }
@@ -71,13 +76,20 @@ impl Storage {
     /// last use of what is returned a hold keeps the gate from passing that slice, so that
     /// no writer can reserve them.
     #[inline]
-    pub(super) unsafe fn lend(&self, index: usize, length: usize) -> &[u8] {
-        let from = self.at(index, length);
+    pub(super) unsafe fn lend(&self, position: Position, length: usize) -> &[u8] {
+        let from = self.at(position, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
         // The writes of the slice happen before this by its stamp, and the next ones need a
         // reservation, which by the contract cannot be had.
         unsafe { std::slice::from_raw_parts(from, length) }
     }
+}
+
+/// Apart, so that the way of who is inside stays short.
+#[cold]
+#[inline(never)]
+fn outside(index: usize, length: usize) -> ! {
+    panic!("{length} bytes at {index} are not inside the ring");
 }
 
 impl Drop for Storage {

@@ -16,7 +16,7 @@
 //! found by the next who takes the stack.
 
 use crate::stats::ReaderFigures;
-use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, fence, register, take_waker};
+use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, register, take_waker};
 use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
@@ -45,7 +45,11 @@ impl Default for Slot {
 impl Slot {
     /// Forgets the waker of a reader that no longer waits.
     pub(crate) fn unpark(&self) {
-        drop(take_waker(&self.waker));
+        // Whoever took the slot off the stack takes the waker, too. Relaxed: with a stale look it is
+        // taken here, or woken once too often.
+        if self.linked.load(Ordering::Relaxed) {
+            drop(take_waker(&self.waker));
+        }
     }
 }
 
@@ -67,7 +71,7 @@ impl Parking {
         self.top.load(Ordering::Relaxed) == 0
     }
 
-    /// Registers a reader to be woken. After this it must check once more before it sleeps.
+    /// Registers a reader to be woken, before the watch is kept ([`Watch::keep`](super::watch::Watch)).
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         register(&slot.waker, waker);
         // ORD(linked) AcqRel on both sides: if we find it set, whoever clears it comes after us
@@ -89,8 +93,6 @@ impl Parking {
                 }
             }
         }
-        // ORD(park:A) SeqCst, pairs with ORD(park:B).
-        fence(Ordering::SeqCst);
     }
 
     /// Wakes every parked reader.

@@ -4,8 +4,11 @@
 //! finds what it needs and nobody waiting; wakers are cloned, woken and dropped outside of it.
 //!
 //! *Order.* A waiter is woken when everybody before it has been served, and its need can be met; it
-//! stays in the line until it has run and taken its room. A newcomer joins the end of the line even
-//! if its own need could be met, so that small slices do not starve a large one.
+//! stays in the line until it has run and taken its room. A newcomer goes ahead only if it leaves
+//! room enough for all who are in the line ([`WaitQueue::needed`]); otherwise it joins the end, so
+//! that small slices do not starve a large one. It need not join while there is enough for all:
+//! who has been woken takes microseconds to run, and if all who come meanwhile went to sleep behind
+//! it, there would be a sleep and a wake for each slice from then on.
 //!
 //! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
 //! most find that others have taken the room. So behind a waiter that has been woken the waking
@@ -16,7 +19,7 @@
 //! when it is woken, and the waking goes on behind it; it keeps its ticket, and if somebody was
 //! faster, it joins again at its old place.
 
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence, lock};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -30,6 +33,8 @@ pub(crate) struct Ticket(u64);
 pub(crate) struct Request {
     /// For writers: payload bytes.
     pub(crate) need: u64,
+    /// What others must leave for it, in ring bytes; more than 0.
+    pub(crate) room: u64,
     /// It wakes the next one when it is served or gives up.
     pub(crate) forwards: bool,
 }
@@ -51,15 +56,15 @@ struct Line {
 
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
-    /// How many are in the line: written under the lock, read without.
-    waiting: CachePadded<AtomicUsize>,
+    /// The sum of what those in the line need: written under the lock, read without.
+    needed: CachePadded<AtomicU64>,
     line: Mutex<Line>,
 }
 
 impl WaitQueue {
     pub(crate) fn new() -> Self {
         Self {
-            waiting: CachePadded::new(AtomicUsize::new(0)),
+            needed: CachePadded::new(AtomicU64::new(0)),
             line: Mutex::new(Line { waiters: VecDeque::new(), next: Ticket(0) }),
         }
     }
@@ -75,17 +80,29 @@ impl WaitQueue {
     /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
+        self.needed() == 0
     }
 
+    /// The ring bytes that a newcomer must leave to those who are in the line.
     #[inline]
+    pub(crate) fn needed(&self) -> u64 {
+        self.needed.load(Ordering::Relaxed)
+    }
+
+    /// How many are in the line.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        lock(&self.line).waiters.len()
+    }
+
+    /// Under the lock: somebody needs so much less, and somebody so much more.
+    fn change_needed(&self, less: u64, more: u64) {
+        // No ring and no line is so large that this overflows.
+        self.needed.store(self.needed() - less + more, Ordering::Relaxed);
     }
 
     /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
-    /// waker there. Tells whether nobody is before. After this the caller must check once more
-    /// before it sleeps.
+    /// waker there. Tells whether nobody is before. After this, and a full fence, the caller must
+    /// check once more before it sleeps.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
@@ -104,17 +121,16 @@ impl WaitQueue {
         let place = line.waiters.partition_point(|waiter| waiter.ticket < ticket);
         let present = line.waiters.get_mut(place).filter(|waiter| waiter.ticket == ticket);
         if let Some(waiter) = present {
+            self.change_needed(waiter.request.room, request.room);
             waiter.request = request;
             // The old waker is dropped after the lock.
             std::mem::swap(&mut waiter.waker, &mut waker);
         } else {
             line.waiters.insert(place, Waiter { ticket, request, waker: waker.take() });
-            self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+            self.change_needed(0, request.room);
         }
         drop(guard);
         drop(waker);
-        // ORD(park:A) SeqCst, pairs with ORD(park:B).
-        fence(Ordering::SeqCst);
         place == 0
     }
 
@@ -123,7 +139,9 @@ impl WaitQueue {
         let mut line = lock(&self.line);
         let found = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
         let waiter = found.ok().and_then(|place| line.waiters.remove(place));
-        self.waiting.store(line.waiters.len(), Ordering::Relaxed);
+        if let Some(waiter) = &waiter {
+            self.change_needed(waiter.request.room, 0);
+        }
         drop(line);
         drop(waiter);
     }
@@ -141,8 +159,8 @@ impl WaitQueue {
             }
             let waker = first.waker.take();
             if !first.request.forwards {
+                self.change_needed(first.request.room, 0);
                 line.waiters.pop_front();
-                self.waiting.store(line.waiters.len(), Ordering::Relaxed);
             }
             drop(line);
             waker.into_iter().for_each(Waker::wake);
@@ -153,7 +171,7 @@ impl WaitQueue {
     pub(crate) fn wake_all(&self) {
         let waiters = {
             let mut line = lock(&self.line);
-            self.waiting.store(0, Ordering::Relaxed);
+            self.needed.store(0, Ordering::Relaxed);
             // The room stays with the line: those who join again must not allocate.
             let room = line.waiters.capacity();
             std::mem::replace(&mut line.waiters, VecDeque::with_capacity(room))

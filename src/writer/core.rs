@@ -4,9 +4,9 @@ use crate::Backpressure;
 use crate::error::{ReserveError, TryReserveError, TryWriteError, WriteError};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{GRANULE, Position};
-use crate::ring::{Refused, Reservation};
-use crate::shared::{Ending, Shared, Strength, WriterSlot};
-use crate::stats::{WriterFigures, WriterStats};
+use crate::ring::{Refused, Reservation, Reserved, WriterSlot};
+use crate::shared::{Ending, Shared, Strength};
+use crate::stats::WriterStats;
 use crate::table::Seat;
 use crate::wait::queue::{Request, Ticket};
 use std::future::poll_fn;
@@ -52,6 +52,18 @@ pub(crate) enum Wait {
     LeavesWhenDropped,
 }
 
+/// After so many slices in a row between which no other writer came, a writer takes the cursor for
+/// itself. Taking it away costs the next writer a heavy fence, a few microseconds; so many slices
+/// save about as much. Where assertions are on it is few, so that tests go there and back all the
+/// time; models go there when they mean to.
+const PATIENCE: u32 = if cfg!(overfall_loom) {
+    u32::MAX
+} else if cfg!(debug_assertions) {
+    8
+} else {
+    1024
+};
+
 #[derive(Debug)]
 pub(crate) struct Core {
     shared: Arc<Shared>,
@@ -60,11 +72,17 @@ pub(crate) struct Core {
     /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
     /// keeps the channel open meanwhile.
     strength: Option<Strength>,
-    /// How many slices, and payload bytes, this writer had written or lost to a full ring before.
-    sequence: u64,
-    bytes: u64,
     /// Where the gate was when it was last looked at.
     gate: Position,
+    /// How far it may reserve alone. While there is anything else that the quick way of a write
+    /// would have to look at, it is no further than the cursor.
+    limit: Position,
+    /// Where the last reservation that was not alone ended.
+    end: Position,
+    /// How many reservations in a row began where the one before had ended.
+    undisturbed: u32,
+    /// How many commits in a row looked for sleepers and found nobody.
+    looked_in_vain: u32,
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
     /// here by whatever the writer does next.
     in_flight: Option<Reservation>,
@@ -82,9 +100,11 @@ impl Core {
             slot,
             id,
             strength,
-            sequence: 0,
-            bytes: 0,
             gate,
+            limit: gate,
+            end: gate,
+            undisturbed: 0,
+            looked_in_vain: 0,
             in_flight: None,
             ticket: None,
             done: None,
@@ -119,13 +139,8 @@ impl Core {
         &self.shared
     }
 
-    #[inline]
-    fn figures(&self) -> &WriterFigures {
-        &self.slot.figures
-    }
-
     pub(crate) fn stats(&self) -> WriterStats {
-        self.figures().read(self.id)
+        self.slot.figures.read(self.id)
     }
 
     #[inline]
@@ -154,24 +169,56 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn reserve_now(&mut self, length: u64) -> Result<Reservation, Refused> {
-        let reservation = self.shared.reserve(length, &mut self.gate)?;
-        self.in_flight = Some(reservation);
-        Ok(reservation)
+    /// Reserves a slice, past the padding that it may need.
+    /// `others` ring bytes of room stay free.
+    fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
+        self.limit = self.end;
+        loop {
+            match self.shared.ring.reserve(&self.slot, length, others, &mut self.gate)? {
+                Reserved::Slice(reservation) => {
+                    self.note(reservation);
+                    return Ok(reservation);
+                }
+                Reserved::Padding(reservation) => {
+                    self.note(reservation);
+                    // Whatever lies behind the padding may have been committed before it, while
+                    // readers were parked at the padding.
+                    self.shared.after_commit();
+                }
+            }
+        }
     }
 
-    /// Reserves without waiting, and without overtaking those who wait.
+    /// Takes the cursor for itself when it has had no competition for long, and learns how far it
+    /// may go alone.
     #[inline]
-    fn reserve_if_idle(&mut self, length: u64) -> Result<Reservation, Refused> {
-        self.stop_waiting();
-        if self.shared.room.is_empty() {
-            self.reserve_now(length)
-        } else if self.shared.ending() == Ending::Open {
-            Err(Refused::Full)
-        } else {
-            Err(Refused::Closed)
+    fn note(&mut self, reservation: Reservation) {
+        let is_next = reservation.position == self.end;
+        self.end = reservation.position.plus(reservation.size);
+        self.undisturbed = if is_next { self.undisturbed + 1 } else { 0 };
+        // The quick way does not look at who waits in the line.
+        if self.undisturbed >= PATIENCE && self.shared.room.is_empty() {
+            self.undisturbed = 0;
+            self.shared.ring.take_cursor(&self.slot, self.end);
         }
+        self.limit = self.shared.ring.limit_alone(&self.slot, self.end, self.gate);
+    }
+
+    /// Ends the watch for sleepers when it has been in vain for long.
+    #[cold]
+    fn count_look(&mut self, found: bool) {
+        self.looked_in_vain = if found { 0 } else { self.looked_in_vain + 1 };
+        if self.looked_in_vain >= self.shared.patience() {
+            self.looked_in_vain = 0;
+            self.shared.end_watch();
+        }
+    }
+
+    /// Reserves without waiting, and without taking the room of those who wait.
+    #[inline]
+    fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
+        self.stop_waiting();
+        self.reserve_now(length, self.shared.room.needed())
     }
 
     /// Reserves, or joins the line of those who wait for room.
@@ -182,16 +229,18 @@ impl Core {
         length: u64,
         wait: Wait,
     ) -> Poll<Result<Reservation, Ended>> {
-        if self.ticket.is_none() && self.shared.room.is_empty() {
-            match self.reserve_now(length) {
+        if self.ticket.is_none() {
+            match self.reserve_now(length, self.shared.room.needed()) {
                 Ok(reservation) => return Poll::Ready(Ok(reservation)),
                 Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
                 Err(Refused::Full) => {}
             }
         }
-        let request = Request { need: length, forwards: wait == Wait::LeavesWhenDropped };
-        let result = if self.shared.room.join(&mut self.ticket, request, waker) {
-            self.reserve_now(length)
+        self.limit = self.end;
+        let room = self.shared.ring.room_with_padding(length);
+        let request = Request { need: length, room, forwards: wait == Wait::LeavesWhenDropped };
+        let result = if self.shared.wait_for_room(&mut self.ticket, request, waker) {
+            self.reserve_now(length, 0)
         } else if self.shared.ending() == Ending::Open {
             Err(Refused::Full)
         } else {
@@ -226,10 +275,17 @@ impl Core {
         let length = self
             .check_length(length)
             .map_err(|(len, max)| TryReserveError::TooLong { len, max })?;
-        self.reserve_if_idle(length).map_err(|refused| match refused {
+        let reservation = self.reserve_if_room(length).map_err(|refused| match refused {
             Refused::Full => TryReserveError::Full,
             Refused::Closed => self.why_closed().into(),
-        })
+        })?;
+        self.set_in_flight(reservation);
+        Ok(reservation)
+    }
+
+    fn set_in_flight(&mut self, reservation: Reservation) {
+        self.in_flight = Some(reservation);
+        self.limit = self.end;
     }
 
     /// Waits for a reservation. Dropped, the future leaves the line.
@@ -264,7 +320,13 @@ impl Core {
         let length =
             self.check_length(length).map_err(|(len, max)| ReserveError::TooLong { len, max })?;
         let room = ready!(self.poll_room(context.waker(), length, Wait::LeavesWhenDropped));
-        Poll::Ready(room.map_err(Into::into))
+        Poll::Ready(match room {
+            Ok(reservation) => {
+                self.set_in_flight(reservation);
+                Ok(reservation)
+            }
+            Err(ended) => Err(ended.into()),
+        })
     }
 
     /// Copies `bytes` to `offset` of the slice in flight.
@@ -274,23 +336,33 @@ impl Core {
     }
 
     /// Commits the first `length` bytes of the slice in flight.
-    #[inline]
     pub(crate) fn commit(&mut self, length: u64) {
-        let Some(reservation) = self.in_flight.take() else { return };
+        if let Some(mut reservation) = self.in_flight.take() {
+            let reserved = reservation.size;
+            self.shared.ring.trim(&mut reservation, length);
+            // What was trimmed was used up as well.
+            self.slot.figures.ring_bytes.add(reserved - reservation.size);
+            self.publish(reservation, length);
+        }
+    }
+
+    /// Commits a reservation of just the size of `length` bytes, and counts them.
+    #[inline]
+    fn publish(&mut self, reservation: Reservation, length: u64) {
+        let figures = &self.slot.figures;
         let description = Description {
             length: length as u32,
             writer: self.id,
-            sequence: self.sequence,
-            bytes: self.bytes,
+            sequence: figures.sequence.get(),
+            bytes: figures.bytes.get(),
         };
-        self.shared.ring.commit(reservation, description);
-        self.shared.after_commit();
-        self.sequence = self.sequence.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(length);
-        let figures = self.figures();
-        figures.slices.add(1);
-        figures.payload_bytes.add(length);
+        figures.sequence.add(1);
+        figures.bytes.add(length);
         figures.ring_bytes.add(reservation.size);
+        self.shared.ring.commit(reservation, description);
+        if let Some(found) = self.shared.after_commit() {
+            self.count_look(found);
+        }
     }
 
     /// Gives the slice in flight up, if there is one.
@@ -305,10 +377,11 @@ impl Core {
     /// Counts a slice that was discarded for want of room.
     #[inline]
     fn count_dropped(&mut self, length: u64) {
-        self.sequence = self.sequence.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(length);
-        self.figures().dropped_slices.add(1);
-        self.figures().dropped_bytes.add(length);
+        let figures = &self.slot.figures;
+        figures.sequence.add(1);
+        figures.bytes.add(length);
+        figures.dropped_slices.add(1);
+        figures.dropped_bytes.add(length);
     }
 
     /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What
@@ -320,7 +393,7 @@ impl Core {
         if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
     }
 
-    /// Fills the slice just reserved with the first `length` bytes of `buffers`, and commits it.
+    /// Fills a reservation with the first `length` bytes of `buffers`, and commits it.
     #[inline]
     fn write_slice(
         &mut self,
@@ -336,11 +409,38 @@ impl Core {
                 offset += part as u64;
             }
         }
-        self.commit(length);
+        self.publish(reservation, length);
+    }
+
+    /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
+    /// room. If not, nothing has happened.
+    #[inline]
+    pub(crate) fn write_alone(&mut self, bytes: &[u8]) -> bool {
+        let length = bytes.len() as u64;
+        if length == 0 {
+            return false;
+        }
+        // No slice is so long that rounding up would overflow.
+        let size = (length + (GRANULE - 1)) & !(GRANULE - 1);
+        let reservation = self.shared.ring.reserve_alone(&self.slot, size, self.limit);
+        let Some(reservation) = reservation else { return false };
+        self.fill(&reservation, 0, bytes);
+        self.publish(reservation, length);
+        true
     }
 
     #[inline]
-    pub(crate) fn try_write(
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+        if self.write_alone(bytes) {
+            Ok(bytes.len())
+        } else {
+            self.try_write_among_others(&[bytes])
+        }
+    }
+
+    /// [`Core::try_write`] of several buffers, and of one that had no luck there.
+    #[inline(never)]
+    pub(crate) fn try_write_among_others(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
     ) -> Result<usize, TryWriteError> {
@@ -350,7 +450,7 @@ impl Core {
         }
         self.begin()?;
         let length = self.piece(total);
-        let reservation = self.reserve_if_idle(length).map_err(|refused| match refused {
+        let reservation = self.reserve_if_room(length).map_err(|refused| match refused {
             Refused::Full => TryWriteError::Full,
             Refused::Closed => self.why_closed().into(),
         })?;
@@ -366,12 +466,25 @@ impl Core {
         buffers: &[impl Deref<Target = [u8]>],
         wait: Wait,
     ) -> Poll<Result<usize, WriteError>> {
+        match buffers {
+            [bytes] if self.write_alone(bytes) => Poll::Ready(Ok(bytes.len())),
+            _ => self.poll_write_among_others(context, buffers, wait),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_write_among_others(
+        &mut self,
+        context: &mut Context<'_>,
+        buffers: &[impl Deref<Target = [u8]>],
+        wait: Wait,
+    ) -> Poll<Result<usize, WriteError>> {
         let total = total_length(buffers);
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
         if self.shared.backpressure == Backpressure::Drop {
-            return Poll::Ready(match self.try_write(buffers) {
+            return Poll::Ready(match self.try_write_among_others(buffers) {
                 Ok(length) => Ok(length),
                 Err(TryWriteError::Full) => {
                     let length = self.piece(total);
@@ -402,6 +515,7 @@ impl Core {
 
     #[inline]
     fn finish(&mut self, done: Done) {
+        self.limit = self.end;
         self.abort();
         self.stop_waiting();
         if self.done != Some(Done::Terminated) {

@@ -354,8 +354,8 @@ impl Model {
             self.follow_padding(&mut reader, position);
         }
         let began = reader.position();
-        let (waker, payload, padding, skipped, gaps) = (None, 0, 0, 0, 0);
-        let clone = Reader { waker, began, payload, padding, skipped, gaps, ..reader };
+        let (waker, payload, padding, skipped, gaps, lent) = (None, 0, 0, 0, 0, 0);
+        let clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
         self.readers.push(Some(clone));
         self.readers.len() - 1
     }
@@ -387,6 +387,7 @@ impl Model {
         if reader.is_strong {
             let _ = self.look(&mut reader);
             reader.is_strong = false;
+            reader.lent = 0;
             // Reads that skip gaps silently are asked for anew.
             reader.silent = false;
             self.readers[index] = Some(reader);

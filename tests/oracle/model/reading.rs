@@ -1,6 +1,6 @@
 //! What readers do.
 
-use super::{Ending, Model, Reader, Slice, State, Unread};
+use super::{Ending, GRANULE, Model, Reader, Slice, State, Unread};
 #[cfg(feature = "futures")]
 use std::task::Poll;
 
@@ -125,13 +125,47 @@ impl Model {
     }
 
     pub(crate) fn fill_buf(&mut self, index: usize) -> Result<Vec<u8>, Unread> {
-        self.with_reader(index, |model, reader| model.look(reader).map(<[u8]>::to_vec))
+        self.with_reader(index, |model, reader| {
+            let mut lent = model.look(reader)?.to_vec();
+            // And what lies right behind it, up to a quarter of the ring.
+            let mut end = reader.slice + reader.offset + lent.len() as u64;
+            while end % GRANULE == 0
+                && model.raw(end) % model.capacity != 0
+                && end - reader.slice < model.capacity / 4
+            {
+                let Some(Slice { at, state: State::Committed(bytes), .. }) = model.slice(end)
+                else {
+                    break;
+                };
+                if *at != end || bytes.is_empty() {
+                    break;
+                }
+                lent.extend_from_slice(bytes);
+                end += bytes.len() as u64;
+            }
+            reader.lent = lent.len() as u64;
+            Ok(lent)
+        })
     }
 
     pub(crate) fn consume(&mut self, index: usize, amount: u64) {
-        if amount > 0 {
-            self.with_reader(index, |model, reader| model.advance(reader, amount));
-        }
+        self.with_reader(index, |model, reader| {
+            let lent = reader.lent;
+            let mut left = amount;
+            // One that has ended has given everything back.
+            while left > 0 && !reader.terminated {
+                let Some(Slice { state: State::Committed(bytes), .. }) = model.slice(reader.slice)
+                else {
+                    panic!("nothing to consume")
+                };
+                let part = left.min(bytes.len() as u64 - reader.offset);
+                assert!(part > 0, "an empty slice was lent");
+                reader.lent = part;
+                model.advance(reader, part);
+                left -= part;
+            }
+            reader.lent = lent - amount;
+        });
     }
 
     /// A poll of a reader: whatever it finds, no older waker is registered any more.

@@ -44,14 +44,21 @@ impl Model {
         if size <= rest { (size, false) } else { (rest, true) }
     }
 
-    pub(super) fn has_room(&self, size: u64) -> bool {
-        let end = self.reserved() + size;
+    /// `others` ring bytes stay free.
+    pub(super) fn has_room(&self, size: u64, others: u64) -> bool {
+        let end = self.reserved() + size + others;
         self.asked.set(self.asked.get().max(end));
         end <= self.furthest_gate() + self.capacity
     }
 
-    /// A step may be taken even though the whole is refused.
-    pub(super) fn reserve(&mut self, length: u64) -> Result<u64, Refused> {
+    /// What a newcomer leaves to those who wait: for each its slice, and as much again for padding.
+    pub(super) fn needed(&self) -> u64 {
+        let slices = self.line.iter().map(|waiter| waiter.need.max(1).next_multiple_of(GRANULE));
+        slices.map(|size| (2 * size).min(self.capacity)).sum()
+    }
+
+    /// A step may be taken even though the whole is refused. `others` ring bytes stay free.
+    pub(super) fn reserve(&mut self, length: u64, others: u64) -> Result<u64, Refused> {
         loop {
             match self.ending {
                 Ending::Open => {}
@@ -59,7 +66,7 @@ impl Model {
                 Ending::Terminated => return Err(Refused::Terminated),
             }
             let (size, is_padding) = self.next_step(length);
-            if !self.has_room(size) {
+            if !self.has_room(size, others) {
                 return Err(Refused::Full);
             }
             let at = self.reserved();
@@ -97,7 +104,7 @@ impl Model {
     /// Whether the first writer in line sleeps, although there is room for it.
     pub(super) fn first_can_go_on(&self) -> bool {
         let asleep = self.line.first().filter(|waiter| waiter.waker.is_some());
-        asleep.is_some_and(|waiter| self.has_room(self.next_step(waiter.need).0))
+        asleep.is_some_and(|waiter| self.has_room(self.next_step(waiter.need).0, 0))
     }
 
     /// In order, for as long as there is room for the first one, up to one who wakes the next

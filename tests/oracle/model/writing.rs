@@ -21,9 +21,8 @@ impl Model {
             return Err(Refused::TooLong);
         }
         self.leave_line(index);
-        // Nobody overtakes those who wait.
-        let at =
-            if self.line.is_empty() { self.reserve(length)? } else { return Err(Refused::Full) };
+        // Nobody takes the room of those who wait.
+        let at = self.reserve(length, self.needed())?;
         self.writer(index).in_flight = Some(at);
         Ok(at)
     }
@@ -40,18 +39,17 @@ impl Model {
         let ticket = self.writer(index).ticket;
         let ticket = match ticket {
             Some(ticket) => ticket,
-            None if self.line.is_empty() => match self.reserve(length) {
+            None => match self.reserve(length, self.needed()) {
                 Err(Refused::Full) => next,
                 result => return Poll::Ready(result),
             },
-            None => next,
         };
         self.next_ticket = next.max(ticket + 1);
         self.writer(index).ticket = Some(ticket);
         self.line.retain(|waiter| waiter.ticket != ticket);
         let place = self.line.partition_point(|waiter| waiter.ticket < ticket);
         self.line.insert(place, Waiter { ticket, need: length, forwards, waker: Some(waker) });
-        let result = if place == 0 { self.reserve(length) } else { Err(Refused::Full) };
+        let result = if place == 0 { self.reserve(length, 0) } else { Err(Refused::Full) };
         if result == Err(Refused::Full) && self.is_open() {
             return Poll::Pending;
         }
