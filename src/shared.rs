@@ -247,8 +247,8 @@ impl Shared {
             if self.ending() == Ending::Open {
                 let request = Request { need: 0, room: 1, forwards: false };
                 place.0.join(&mut place.1, request, context.waker());
-                // ORD(park:A) SeqCst, pairs with ORD(park:B) in `end`.
-                full_fence(Ordering::SeqCst);
+                // No fence: whoever ends the channel goes through the line, whoever is in there, and so
+                // comes before us, who see the end, or after us, and finds us.
             }
             if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
         })

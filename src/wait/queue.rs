@@ -101,8 +101,8 @@ impl WaitQueue {
     }
 
     /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
-    /// waker there. Tells whether nobody is before. After this, and a full fence, the caller must
-    /// check once more before it sleeps.
+    /// waker there. Tells whether nobody is before. After this the caller must check once more
+    /// before it sleeps; if others wake only whom they see without the lock, behind a full fence.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
