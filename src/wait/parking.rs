@@ -74,9 +74,15 @@ impl Parking {
     /// Registers a reader to be woken, before the watch is kept ([`Watch::keep`](super::watch::Watch)).
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         register(&slot.waker, waker);
+        // ORD(linked) Acquire, pairs with the swap in `wake_all`. Cleared, it is ours alone, and needs
+        // no exchange: the push below takes it along.
+        let is_ours = !slot.linked.load(Ordering::Acquire);
+        if is_ours {
+            slot.linked.store(true, Ordering::Relaxed);
+        }
         // ORD(linked) AcqRel on both sides: if we find it set, whoever clears it comes after us
         // and, reading from our swap, sees the waker that we registered.
-        if !slot.linked.swap(true, Ordering::AcqRel) {
+        if is_ours || !slot.linked.swap(true, Ordering::AcqRel) {
             let mut top = self.top.load(Ordering::Relaxed);
             loop {
                 slot.below.store(top, Ordering::Relaxed);
