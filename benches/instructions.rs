@@ -1,0 +1,136 @@
+//! Operations to count the instructions of: `ci/instructions` runs this under callgrind.
+//!
+//! A time depends on the machine and its mood; a number of instructions is the same every time, so
+//! that a twentieth more of them is a change of the code and nothing else. It says nothing of what
+//! an instruction costs, of caches, or of several threads: the other benches are for that.
+//!
+//! `instructions KIND SIZE COUNT` does COUNT operations of SIZE bytes each. Called any other way, as
+//! by a plain `cargo bench`, it does a few of each kind and says nothing.
+
+use overfall::{Backpressure, Channel};
+use std::hint::black_box;
+use std::io::Write;
+
+/// A multiple of every size: no slice needs padding, and all laps are alike.
+const RING: usize = 64 * 1024;
+
+const LARGEST: usize = 4096;
+
+/// Bytes that lie in the same place of a page in every run, since a `memcpy` counts its steps from
+/// where they lie.
+#[repr(align(4096))]
+struct Page([u8; LARGEST]);
+
+impl Page {
+    fn new(byte: u8) -> Box<Self> {
+        Box::new(Self([byte; LARGEST]))
+    }
+}
+
+/// Does so many operations of one kind with messages of this size, into a buffer of the same.
+type Kind = fn(&[u8], &mut [u8], u64);
+
+const KINDS: [(&str, Kind); 7] = [
+    ("strong", strong),
+    ("weak", weak),
+    ("shared", shared),
+    ("lent", lent),
+    ("slice", slice),
+    ("blocking", blocking),
+    ("drop", discarded),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let numbers = |size: &str, count: &str| Some((size.parse().ok()?, count.parse().ok()?));
+    if let [name, size, count] = &arguments[..] {
+        if let Some((size, count)) = numbers(size, count) {
+            let kind = KINDS.iter().find(|(kind, _)| kind == name);
+            let (_, kind) = kind.unwrap_or_else(|| panic!("no operation is called {name}"));
+            return run(*kind, size, count);
+        }
+    }
+    for (_, kind) in KINDS {
+        run(kind, 64, 10);
+    }
+}
+
+fn run(kind: Kind, size: usize, count: u64) {
+    let (from, mut to) = (Page::new(7), Page::new(0));
+    kind(&from.0[..size], &mut to.0[..size], count);
+}
+
+/// A write, and a strong reader's read.
+fn strong(from: &[u8], to: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    for _ in 0..count {
+        assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+        assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
+    }
+}
+
+/// A write that nobody can hold up, and a weak reader's read.
+fn weak(from: &[u8], to: &mut [u8], count: u64) {
+    let channel = Channel::new(RING);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_weak_reader());
+    for _ in 0..count {
+        assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+        assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
+    }
+}
+
+/// A write and a read, where two writers take turns, so that neither has the cursor for itself.
+fn shared(from: &[u8], to: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    let mut other = writer.clone();
+    for _ in 0..count {
+        std::mem::swap(&mut writer, &mut other);
+        assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+        assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
+    }
+}
+
+/// A write, and a read without a copy.
+fn lent(from: &[u8], _: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    for _ in 0..count {
+        assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+        let lent = reader.try_fill_buf().map(|lent| black_box(lent).len());
+        assert_eq!(lent, Ok(from.len()));
+        reader.consume(from.len());
+    }
+}
+
+/// A slice that is reserved, written and committed, and a strong reader's read.
+fn slice(from: &[u8], to: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    for _ in 0..count {
+        let mut slice = writer.try_reserve(from.len()).expect("there is room");
+        slice.write(black_box(from));
+        slice.commit();
+        assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
+    }
+}
+
+/// A write and a read of blocking endpoints that have nothing to wait for.
+fn blocking(from: &[u8], to: &mut [u8], count: u64) {
+    use std::io::Read;
+    let (writer, reader) = overfall::pipe(RING);
+    let (mut writer, mut reader) = (writer.blocking(), reader.blocking());
+    for _ in 0..count {
+        assert!(matches!(writer.write(black_box(from)), Ok(length) if length == from.len()));
+        assert!(matches!(reader.read(black_box(to)), Ok(length) if length == from.len()));
+    }
+}
+
+/// A write that finds no room, is discarded and counted.
+fn discarded(from: &[u8], _: &mut [u8], count: u64) {
+    let channel = Channel::with_parameters(RING, Backpressure::Drop);
+    let (mut writer, _reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    while writer.try_write(from).is_ok() {}
+    let mut writer = writer.blocking();
+    for _ in 0..count {
+        assert!(matches!(writer.write(black_box(from)), Ok(length) if length == from.len()));
+    }
+    assert_eq!(writer.get_ref().stats().dropped_slices, count);
+}
