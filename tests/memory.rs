@@ -4,7 +4,7 @@
 mod common;
 
 use common::{LIMIT, Numbers, counting_waker, within};
-use overfall::{Channel, Reader, StartAt, Writer, pipe};
+use overfall::{Backpressure, Channel, Reader, StartAt, Writer, pipe};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -15,7 +15,7 @@ use std::task::Context;
 use std::thread;
 use std::time::Duration;
 
-/// Counts what each thread allocates, and the rings of a size that nothing else has.
+/// Counts what each thread allocates and holds, and the rings of a size that nothing else has.
 struct Counting;
 
 /// The size of the rings that are counted, and of nothing else here.
@@ -23,11 +23,14 @@ const RING: usize = 1 << 18;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// What this thread has allocated and not given back.
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 static RINGS: AtomicIsize = AtomicIsize::new(0);
 
 impl Counting {
     fn count(layout: Layout, rings: isize) {
+        Self::count_bytes(rings * layout.size() as isize);
         if rings > 0 {
             // A thread that is about to end has nothing to count.
             let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
@@ -35,6 +38,10 @@ impl Counting {
         if layout.size() == RING && layout.align() >= 64 {
             RINGS.fetch_add(rings, Ordering::SeqCst);
         }
+    }
+
+    fn count_bytes(more: isize) {
+        let _ = BYTES.try_with(|bytes| bytes.set(bytes.get() + more));
     }
 }
 
@@ -53,7 +60,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::count(Layout::new::<u8>(), 1);
+        Self::count(Layout::new::<()>(), 1);
+        Self::count_bytes(size as isize - layout.size() as isize);
         // SAFETY: passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -75,10 +83,25 @@ fn allocations(work: impl FnOnce()) -> usize {
     ALLOCATIONS.get() - before
 }
 
+/// How many bytes more this thread holds after `work`, as long as what comes of it is alive.
+fn bytes<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = BYTES.get();
+    let value = work();
+    ((BYTES.get() - before).try_into().expect("something was allocated, not given back"), value)
+}
+
 #[test]
 fn the_count_counts() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
     assert_eq!(allocations(|| ()), 0);
+    assert_eq!(bytes(|| Box::new(1_u64)).0, 8);
+    assert_eq!(bytes(|| drop(Box::new(1_u64))).0, 0);
+    let (grown, _) = bytes(|| {
+        let mut numbers = Vec::<u64>::with_capacity(1);
+        numbers.reserve_exact(10);
+        numbers
+    });
+    assert_eq!(grown, 80);
 }
 
 #[test]
@@ -171,6 +194,164 @@ fn waiting_for_bytes_allocates_nothing() {
     });
     assert_eq!(count, 0);
     assert_eq!(wakes.count(), 3000);
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn waiting_with_the_traits_of_tokio_allocates_nothing() {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+    let channel = Channel::new(128);
+    let mut writers: [Writer; 2] = [channel.new_writer(), channel.new_weak_writer().into()];
+    let mut readers: [Reader; 2] =
+        [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+    let mut lends = channel.new_strong_reader();
+    let (wakes, waker) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            let mut buffer = [0; 128];
+            for reader in &mut readers {
+                assert!(pin!(reader.read(&mut buffer)).poll(&mut context).is_pending());
+            }
+            assert!(pin!(lends.fill_buf()).poll(&mut context).is_pending());
+            let [first, second] = &mut writers;
+            assert!(pin!(first.write(&[1; 128])).poll(&mut context).is_ready());
+            assert!(pin!(second.write(&[1; 128])).poll(&mut context).is_pending());
+            for reader in &mut readers {
+                assert!(pin!(reader.read(&mut buffer)).poll(&mut context).is_ready());
+            }
+            assert_eq!(lends.try_read(&mut buffer), Ok(128));
+            assert!(pin!(second.write(&[1; 128])).poll(&mut context).is_ready());
+            for reader in &mut readers {
+                assert!(pin!(reader.read(&mut buffer)).poll(&mut context).is_ready());
+            }
+            assert_eq!(lends.try_read(&mut buffer), Ok(128));
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(wakes.count() >= 4000, "{}", wakes.count());
+}
+
+#[test]
+fn weak_endpoints_on_threads_that_wait_allocate_nothing() {
+    const WORDS: u32 = 2000;
+    let (there, back) = (Channel::new(64), Channel::new(64));
+    let mut asks = there.new_weak_writer().blocking();
+    let mut hears = back.new_weak_reader().blocking();
+    let mut is_asked = there.new_weak_reader().blocking();
+    let mut answers = back.new_weak_writer().blocking();
+    let start = Arc::new(Barrier::new(2));
+    let begin = start.clone();
+    // The strong ends of the channels are their handles, which stay here.
+    let thread = thread::spawn(move || {
+        begin.wait();
+        allocations(|| {
+            let mut word = [0; 4];
+            for _ in 0..WORDS {
+                is_asked.read_exact(&mut word).unwrap();
+                answers.write_all(&word).unwrap();
+            }
+        })
+    });
+    let of_asker = within(LIMIT, move || {
+        start.wait();
+        allocations(|| {
+            let mut word = [0; 4];
+            for number in 0..WORDS {
+                asks.write_all(&number.to_le_bytes()).unwrap();
+                hears.read_exact(&mut word).unwrap();
+                assert_eq!(u32::from_le_bytes(word), number);
+            }
+        })
+    });
+    assert_eq!((of_asker, within(LIMIT, || thread.join().unwrap())), (0, 0));
+    drop((there, back));
+}
+
+#[test]
+fn discarding_allocates_nothing() {
+    let channel = Channel::with_parameters(1024, Backpressure::Drop);
+    let (mut writer, mut weak_writer) = (channel.new_writer(), channel.new_weak_writer());
+    let mut discards = channel.new_writer().blocking();
+    let mut reader = channel.new_strong_reader();
+    let (_, waker) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let bytes = [7; 200];
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            while writer.try_write(&bytes).is_ok() {}
+            assert_eq!(discards.write(&bytes).unwrap(), 200);
+            let parts = [std::io::IoSlice::new(&bytes), std::io::IoSlice::new(&bytes)];
+            assert_eq!(discards.write_vectored(&parts).unwrap(), 400);
+            assert!(weak_writer.try_write_vectored(&parts).is_err());
+            assert!(weak_writer.try_reserve(200).is_err());
+            let reserve = pin!(weak_writer.reserve(200));
+            assert!(matches!(reserve.poll(&mut context), std::task::Poll::Ready(Err(_))));
+            while reader.try_read(&mut [0; 1024]).is_ok() {}
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(channel.stats().dropped_slices, 2000);
+}
+
+/// The README states these figures.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod stated {
+    use super::*;
+    use overfall::{StrongReader, StrongWriter, WeakReader, WeakWriter};
+
+    /// A slot of a writer or of a reader, and a hold.
+    const ENTRY: usize = 128;
+    /// The entries that a table has from the start.
+    const FIRST: usize = 8;
+    /// A writer's place in the line for room.
+    const PLACE: usize = 48;
+
+    #[test]
+    fn a_channel_takes_half_as_much_again_as_its_ring_and_no_more_than_7_and_a_half_kib() {
+        let besides = |capacity: usize| {
+            let (bytes, channel) = bytes(|| Channel::new(capacity));
+            assert_eq!(channel.capacity(), capacity);
+            bytes - capacity - capacity / 2
+        };
+        let fixed = besides(64);
+        assert!((7 * 1024..=7 * 1024 + 512).contains(&fixed), "{fixed}");
+        for capacity in [128, 4096, 1 << 16, 1 << 20] {
+            assert_eq!(besides(capacity), fixed);
+        }
+    }
+
+    #[test]
+    fn endpoints_are_as_large_as_the_readme_says() {
+        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [120; 2]);
+        assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (144, 96));
+    }
+
+    /// What the channel allocates for its first so many endpoints of a kind.
+    fn of_endpoints<T>(count: usize, make: impl Fn(&Channel) -> T) -> usize {
+        let channel = Channel::new(64);
+        let mut endpoints = Vec::with_capacity(count);
+        bytes(|| (0..count).for_each(|_| endpoints.push(make(&channel)))).0
+    }
+
+    #[test]
+    fn tables_begin_with_eight_entries_and_grow_by_doubling() {
+        for count in [1, 8, 9, 24, 25, 56, 57, 1000, 1016, 1017] {
+            let (mut entries, mut more, mut grown) = (FIRST, FIRST, 0);
+            while entries < count {
+                more *= 2;
+                entries += more;
+                // Each time with a head of its own.
+                grown += more * ENTRY + ENTRY;
+            }
+            assert!(entries <= FIRST.max(2 * count + 6));
+            assert_eq!(of_endpoints(count, Channel::new_weak_reader), grown);
+            assert_eq!(of_endpoints(count, Channel::new_strong_reader), 2 * grown);
+            let places = of_endpoints(count, Channel::new_weak_writer) - grown;
+            // How the line grows is up to the standard library.
+            assert!((count * PLACE..=(2 * count).max(4) * PLACE).contains(&places), "{places}");
+        }
+    }
 }
 
 #[test]

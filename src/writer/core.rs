@@ -271,6 +271,9 @@ impl Core {
 
     #[inline]
     pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
+        if let Some(reservation) = self.reserve_in_flight(length) {
+            return Ok(reservation);
+        }
         self.begin()?;
         let length = self
             .check_length(length)
@@ -283,9 +286,17 @@ impl Core {
         Ok(reservation)
     }
 
+    /// The quick way to a reservation that stays in flight.
+    fn reserve_in_flight(&mut self, length: usize) -> Option<Reservation> {
+        let can_be = (1..=self.max_slice()).contains(&(length as u64));
+        let reservation = if can_be { self.reserve_alone(length as u64)? } else { return None };
+        self.set_in_flight(reservation);
+        Some(reservation)
+    }
+
     fn set_in_flight(&mut self, reservation: Reservation) {
         self.in_flight = Some(reservation);
-        self.limit = self.end;
+        self.limit = reservation.position;
     }
 
     /// Waits for a reservation. Dropped, the future leaves the line.
@@ -308,6 +319,9 @@ impl Core {
         context: &mut Context<'_>,
         length: usize,
     ) -> Poll<Result<Reservation, ReserveError>> {
+        if let Some(reservation) = self.reserve_in_flight(length) {
+            return Poll::Ready(Ok(reservation));
+        }
         if self.shared.backpressure == Backpressure::Drop {
             return Poll::Ready(self.try_reserve(length).map_err(|error| match error {
                 TryReserveError::Full => ReserveError::Full,
@@ -339,6 +353,9 @@ impl Core {
     pub(crate) fn commit(&mut self, length: u64) {
         if let Some(mut reservation) = self.in_flight.take() {
             let reserved = reservation.size;
+            // The next one may be reserved alone again.
+            self.end = reservation.position.plus(reserved);
+            self.limit = self.shared.ring.limit_alone(&self.slot, self.end, self.gate);
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
@@ -412,6 +429,15 @@ impl Core {
         self.publish(reservation, length);
     }
 
+    /// The quick way to a reservation for `length` bytes, more than 0. Whatever stands in the way of it
+    /// has set `limit` back.
+    #[inline]
+    fn reserve_alone(&self, length: u64) -> Option<Reservation> {
+        // Nothing in memory is so long that rounding up would overflow.
+        let size = (length + (GRANULE - 1)) & !(GRANULE - 1);
+        self.shared.ring.reserve_alone(&self.slot, size, self.limit)
+    }
+
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
     /// room. If not, nothing has happened.
     #[inline]
@@ -420,10 +446,7 @@ impl Core {
         if length == 0 {
             return false;
         }
-        // No slice is so long that rounding up would overflow.
-        let size = (length + (GRANULE - 1)) & !(GRANULE - 1);
-        let reservation = self.shared.ring.reserve_alone(&self.slot, size, self.limit);
-        let Some(reservation) = reservation else { return false };
+        let Some(reservation) = self.reserve_alone(length) else { return false };
         self.fill(&reservation, 0, bytes);
         self.publish(reservation, length);
         true
