@@ -76,13 +76,12 @@ fn child() {
 #[track_caller]
 fn calls(case: &str) -> Vec<i64> {
     // Whoever starts the child traces it: this thread, and no other.
-    let child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(WORK, case)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let child = Pid::from_raw(child.id().try_into().unwrap());
     // `__WNOTHREAD`: other tests have children of their own.
     let wait = || waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)).unwrap();
     let thread = match wait() {
@@ -118,14 +117,8 @@ fn calls(case: &str) -> Vec<i64> {
         }
     }
     ptrace::detach(thread, None).unwrap();
-    let ending = loop {
-        match wait() {
-            WaitStatus::Exited(pid, code) if pid == child => break code,
-            WaitStatus::Signaled(_, signal, _) => panic!("{case}: {signal}"),
-            _ => {}
-        }
-    };
-    assert_eq!(ending, 0, "{case}: the child failed");
+    let ending = child.wait().unwrap();
+    assert!(ending.success(), "{case}: the child failed: {ending}");
     calls
 }
 
