@@ -151,11 +151,11 @@ impl Cursor {
 
     /// Makes `writer` the owner, if there is none and the cursor is at `end`.
     #[cold]
-    pub(super) fn take(&self, writer: &Seat<WriterSlot>, end: Position) -> bool {
+    pub(super) fn take(&self, writer: &Seat<WriterSlot>, end: Position) {
         if !fence::is_asymmetric() {
-            return false;
+            return;
         }
-        let Some(_changing) = try_lock(&self.changing) else { return false };
+        let Some(_changing) = try_lock(&self.changing) else { return };
         let Movable { word, owner } = &*self.movable;
         writer.destination.store(end.raw(), Ordering::Relaxed);
         let (shared, sole) = (end.raw(), end.raw() | SOLE);
@@ -163,7 +163,6 @@ impl Cursor {
         if taken.is_ok() {
             owner.store(writer.index(), Ordering::Relaxed);
         }
-        taken.is_ok()
     }
 
     /// Lets everybody move the cursor by exchange.
