@@ -120,6 +120,33 @@ fn what_is_lent_is_lent_until_it_is_consumed() {
 }
 
 #[test]
+fn slices_that_lie_side_by_side_are_lent_in_one_piece() {
+    within(LIMIT, || {
+        let (mut writer, mut reader) = blocking_pipe(1024);
+        for byte in 1..=3 {
+            writer.write_all(&[byte; 64]).unwrap();
+        }
+        writer.write_all(&[4; 10]).unwrap();
+        writer.write_all(&[5; 64]).unwrap();
+        let lent = reader.fill_buf().unwrap();
+        assert_eq!(lent.len(), 202, "up to the first that does not fill its granule");
+        assert!(lent.chunks(64).zip(1..).all(|(chunk, byte)| chunk.iter().all(|&b| b == byte)));
+        // What is consumed need not end with a slice.
+        reader.consume(100);
+        assert_eq!(reader.fill_buf().unwrap()[..28], [2; 28]);
+        reader.consume(28);
+        let mut slice = [0; 64];
+        assert_eq!(reader.read(&mut slice).unwrap(), 64, "a read in between takes it from there");
+        assert_eq!(slice, [3; 64]);
+        let panic = catch_unwind(AssertUnwindSafe(|| reader.consume(11))).unwrap_err();
+        assert!(panic.downcast::<String>().unwrap().contains("consume(11) of 0 bytes"));
+        assert_eq!(reader.fill_buf().unwrap(), [4; 10]);
+        reader.consume(10);
+        assert_eq!(reader.fill_buf().unwrap(), [5; 64]);
+    });
+}
+
+#[test]
 fn consuming_more_than_was_lent_is_a_panic_with_the_figures() {
     within(LIMIT, || {
         let (mut writer, mut reader) = blocking_pipe(128);

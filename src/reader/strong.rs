@@ -227,6 +227,7 @@ impl StrongReader {
         shared.ring.copy_held(held, slice, 0, buffer);
         let next = slice.plus((length + (GRANULE - 1)) & !(GRANULE - 1));
         self.place.slice = next;
+        self.lent = 0;
         shared.ring.release_up_to(held, next);
         shared.after_release();
         self.core.count_payload(length);

@@ -169,8 +169,7 @@ impl Core {
         }
     }
 
-    /// Reserves a slice, past the padding that it may need.
-    /// `others` ring bytes of room stay free.
+    /// Reserves a slice, past the padding that it may need; `others` ring bytes of room stay free.
     fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
         self.limit = self.end;
         loop {
@@ -195,7 +194,7 @@ impl Core {
     fn note(&mut self, reservation: Reservation) {
         let is_next = reservation.position == self.end;
         self.end = reservation.position.plus(reservation.size);
-        self.undisturbed = if is_next { self.undisturbed + 1 } else { 0 };
+        self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
         // The quick way does not look at who waits in the line.
         if self.undisturbed >= PATIENCE && self.shared.room.is_empty() {
             self.undisturbed = 0;
