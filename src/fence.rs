@@ -62,7 +62,9 @@ mod imp {
         if STATE.load(Ordering::Relaxed) == UNKNOWN {
             let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
             let state = if registered.is_ok() { AVAILABLE } else { MISSING };
-            STATE.store(state, Ordering::Relaxed);
+            // The first answer stands for all: nobody may lose what others rely on.
+            let _earlier =
+                STATE.compare_exchange(UNKNOWN, state, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -77,19 +79,19 @@ mod imp {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// # Panics
-    ///
-    /// If the system takes back what it had granted: nothing that relied on it could go on.
+    /// Ends the process if the system takes back what it had granted, as a filter of system calls
+    /// might: writers and sleepers rely on it, in states that nobody could undo without.
     #[cold]
     pub(crate) fn heavy() {
         // ORD(heavy) SeqCst, pairs with ORD(light). The fences are for this thread's own accesses.
         fence(Ordering::SeqCst);
         if is_asymmetric() {
             if let Err(error) = membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
-                panic!(
-                    "membarrier, which this process had registered for, failed: {error}; allow the \
-                     system call, or build with `--cfg overfall_portable`, which does without"
+                eprintln!(
+                    "overfall: membarrier, which this process had registered for, failed: {error}. \
+                     Allow the system call, or build with `--cfg overfall_portable`, which does without."
                 );
+                std::process::abort();
             }
         }
         fence(Ordering::SeqCst);

@@ -144,7 +144,8 @@
 //! slice. Readers are wait-free but for waiting on what is not there. Locks are taken where writers
 //! line up for room (`wait/queue.rs`), by who goes to sleep while nobody looks for sleepers
 //! (`wait/watch.rs`), and when the cursor changes hands: a writer that comes to a ring which another
-//! had to itself waits for that one's step, a handful of instructions, once.
+//! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
+//! handful of instructions. That is the exception to what was just said of reserving.
 //!
 //! # What was decided, and against what
 //!

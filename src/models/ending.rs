@@ -60,6 +60,25 @@ fn a_terminate_wakes_a_parked_writer_which_learns_why() {
     });
 }
 
+/// Guards that a reader which finds something, and nothing any more when it copies, fails: it is not
+/// at the end.
+#[test]
+fn a_terminate_is_not_taken_for_the_end() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ending = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ending.ring, 1, 1).unwrap();
+            ending.after_commit();
+            ending.end(Ending::Terminated);
+        });
+        let read = block_on(read_byte(&mut reader));
+        assert!(matches!(read, Ok(Some(1)) | Err(ReadError::Terminated)), "{read:?}");
+        thread.join().unwrap();
+    });
+}
+
 /// Guards the census: whoever goes last, handle or writer, the reader comes to the end.
 #[test]
 fn the_last_to_go_drains_the_channel() {

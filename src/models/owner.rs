@@ -101,6 +101,28 @@ fn a_former_owner_does_not_disturb_the_present_one() {
     });
 }
 
+/// Guards the fence before a writer takes itself for the owner and exchanges (ORD(light)): a former
+/// one must not find the word of the present owner and itself still named.
+#[test]
+fn a_former_owner_does_not_exchange_what_another_owns() {
+    model_of_heavy_fences(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let (mut former, mut owner) = (Alone::new(&ring), Alone::new(&ring));
+        former.take(&ring);
+        let writing = ring.clone();
+        let thread = thread::spawn(move || {
+            owner.write(&writing, 1).unwrap();
+            owner.take(&writing);
+            owner.write(&writing, 2).unwrap();
+        });
+        // As a writer whose limit has been set back.
+        fill(&ring, reserve_from(&ring, &former.seat, 1).unwrap(), 3);
+        thread.join().unwrap();
+        assert_eq!(read_all(&ring, &mut held), [1, 2, 3]);
+    });
+}
+
 /// Guards that closing takes the cursor away first: the owner's next step would undo it.
 #[test]
 fn a_drain_and_an_owner_agree_on_the_final_position() {

@@ -184,7 +184,11 @@ impl StrongReader {
     #[inline(never)]
     fn read_after_look(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         match self.look()? {
-            Look::Bytes => Ok(self.copy(buffer)),
+            Look::Bytes => match self.copy(buffer) {
+                // There was something, so that it is not the end.
+                0 => Err(TryReadError::Terminated),
+                copied => Ok(copied),
+            },
             Look::Nothing => Err(TryReadError::Empty),
             Look::End => Ok(0),
         }
@@ -235,7 +239,7 @@ impl StrongReader {
         true
     }
 
-    /// Copies what is there, across slices; 0 if nothing is, for whatever reason.
+    /// Copies what is there, across slices; 0 if nothing is, or the channel was terminated.
     fn copy(&mut self, buffer: &mut [u8]) -> usize {
         let Some(held) = &self.hold.held else { return 0 };
         if self.core.is_terminated() {
@@ -399,7 +403,10 @@ impl Read for StrongReader {
             return Poll::Ready(Ok(copied));
         }
         match self.park_and_look(context) {
-            Poll::Ready(Ok(Look::Bytes)) => Poll::Ready(Ok(self.copy(buffer))),
+            Poll::Ready(Ok(Look::Bytes)) => Poll::Ready(match self.copy(buffer) {
+                0 => Err(ReadError::Terminated),
+                copied => Ok(copied),
+            }),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Pending,

@@ -160,7 +160,7 @@ mod assembly {
     unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
         // SAFETY: passed on; and each move stays within `length`: a branch that moves w bytes at a
         // time is only taken with at least w of them. Moves that end at `length` go over bytes that
-        // may have been moved before, to the same values.
+        // may have been moved before.
         unsafe {
             if length > SHORT {
                 copy_long(to, from, length);
@@ -199,7 +199,7 @@ mod assembly {
 
     /// # Safety
     ///
-    /// As for [`copy`], and `length` is at least [`SHORT`].
+    /// As for [`copy`], and `length` is more than [`SHORT`].
     #[inline(never)]
     unsafe fn copy_long(to: *mut u8, from: *const u8, length: usize) {
         if std::arch::is_x86_feature_detected!("avx") {
@@ -256,43 +256,41 @@ mod assembly {
         unsafe {
             asm!(
                 "2:",
-                "cmp {left}, 128",
+                "cmp rdx, 128",
                 "jb 3f",
-                "vmovdqu {a}, [{from}]",
-                "vmovdqu {b}, [{from} + 32]",
-                "vmovdqu {c}, [{from} + 64]",
-                "vmovdqu {d}, [{from} + 96]",
-                "vmovdqu [{to}], {a}",
-                "vmovdqu [{to} + 32], {b}",
-                "vmovdqu [{to} + 64], {c}",
-                "vmovdqu [{to} + 96], {d}",
-                "sub {from}, -128",
-                "sub {to}, -128",
-                "sub {left}, 128",
+                "vmovdqu ymm0, [rsi]",
+                "vmovdqu ymm1, [rsi + 32]",
+                "vmovdqu ymm2, [rsi + 64]",
+                "vmovdqu ymm3, [rsi + 96]",
+                "vmovdqu [rdi], ymm0",
+                "vmovdqu [rdi + 32], ymm1",
+                "vmovdqu [rdi + 64], ymm2",
+                "vmovdqu [rdi + 96], ymm3",
+                "sub rsi, -128",
+                "sub rdi, -128",
+                "sub rdx, 128",
                 "jmp 2b",
                 "3:",
-                "test {left}, {left}",
+                "test rdx, rdx",
                 "jz 5f",
-                "cmp {left}, 64",
+                "cmp rdx, 64",
                 "jbe 4f",
-                "vmovdqu {a}, [{from}]",
-                "vmovdqu {b}, [{from} + 32]",
-                "vmovdqu [{to}], {a}",
-                "vmovdqu [{to} + 32], {b}",
+                "vmovdqu ymm0, [rsi]",
+                "vmovdqu ymm1, [rsi + 32]",
+                "vmovdqu [rdi], ymm0",
+                "vmovdqu [rdi + 32], ymm1",
                 "4:",
-                "vmovdqu {a}, [{from} + {left} - 64]",
-                "vmovdqu {b}, [{from} + {left} - 32]",
-                "vmovdqu [{to} + {left} - 64], {a}",
-                "vmovdqu [{to} + {left} - 32], {b}",
+                "vmovdqu ymm0, [rsi + rdx - 64]",
+                "vmovdqu ymm1, [rsi + rdx - 32]",
+                "vmovdqu [rdi + rdx - 64], ymm0",
+                "vmovdqu [rdi + rdx - 32], ymm1",
                 "5:",
                 "vzeroupper",
-                from = inout(reg) from => _,
-                to = inout(reg) to => _,
-                left = inout(reg) length => _,
-                a = out(ymm_reg) _,
-                b = out(ymm_reg) _,
-                c = out(ymm_reg) _,
-                d = out(ymm_reg) _,
+                inout("rsi") from => _,
+                inout("rdi") to => _,
+                inout("rdx") length => _,
+                // `vzeroupper` changes all vector registers.
+                clobber_abi("C"),
                 options(nostack),
             );
         }

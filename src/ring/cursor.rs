@@ -146,7 +146,13 @@ impl Cursor {
     /// Whether `writer` may move the cursor by exchange from `seen`; if not, see [`Cursor::share`].
     #[inline]
     pub(super) fn is_movable(&self, seen: Word, writer: &Seat<WriterSlot>) -> bool {
-        !seen.is_sole() || self.is_owner(writer)
+        if !seen.is_sole() {
+            return true;
+        }
+        // ORD(light) pairs with ORD(heavy) in `share`, which came between us and a later owner, if
+        // `seen` is of one: then we see that we are none.
+        fence::light();
+        self.is_owner(writer)
     }
 
     /// Makes `writer` the owner, if there is none and the cursor is at `end`.

@@ -278,7 +278,7 @@ impl Ring {
             "a write past the end of its slice"
         );
         let position = reservation.position.plus(offset);
-        // SAFETY: a `Reservation` is made by `reserve` alone, for one writer, which lends it here
+        // SAFETY: a `Reservation` is made by `reserve` and `reserve_alone`, for one writer, which lends it here
         // before it commits or aborts; what is written is inside of it, as was just checked, and
         // its size is a multiple of whole words.
         unsafe { self.storage.write(position, bytes) }

@@ -72,14 +72,14 @@ impl Storage {
     ///
     /// # Safety
     ///
-    /// The bytes are those of a committed slice whose stamp the caller has seen, and until the
-    /// last use of what is returned a hold keeps the gate from passing that slice, so that
+    /// The bytes are those of committed slices whose stamps the caller has seen, and until the
+    /// last use of what is returned a hold keeps the gate from passing the first of them, so that
     /// no writer can reserve them.
     #[inline]
     pub(super) unsafe fn lend(&self, position: Position, length: usize) -> &[u8] {
         let from = self.at(position, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
-        // The writes of the slice happen before this by its stamp, and the next ones need a
+        // The writes of the slices happen before this by their stamps, and the next ones need a
         // reservation, which by the contract cannot be had.
         unsafe { std::slice::from_raw_parts(from, length) }
     }

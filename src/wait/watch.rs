@@ -81,7 +81,7 @@ impl Watch {
             return;
         }
         let _changing = lock(&self.changing);
-        if self.state.load(Ordering::Relaxed) == OFF {
+        if self.state.load(Ordering::Relaxed) != ON {
             self.rise();
         }
     }

@@ -195,12 +195,23 @@ impl Core {
         let is_next = reservation.position == self.end;
         self.end = reservation.position.plus(reservation.size);
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
-        // The quick way does not look at who waits in the line.
-        if self.undisturbed >= PATIENCE && self.shared.room.is_empty() {
+        if self.undisturbed >= PATIENCE {
             self.undisturbed = 0;
             self.shared.ring.take_cursor(&self.slot, self.end);
         }
-        self.limit = self.shared.ring.limit_alone(&self.slot, self.end, self.gate);
+        self.set_limit();
+    }
+
+    /// How far the quick way goes from `end`, where this writer has left the cursor. It does not
+    /// look at who waits in the line, and so there is none while somebody does. Who comes to the line
+    /// later has taken the cursor away before.
+    #[inline]
+    fn set_limit(&mut self) {
+        self.limit = if self.shared.room.is_empty() {
+            self.shared.ring.limit_alone(&self.slot, self.end, self.gate)
+        } else {
+            self.end
+        };
     }
 
     /// Ends the watch for sleepers when it has been in vain for long.
@@ -246,7 +257,11 @@ impl Core {
             Err(Refused::Closed)
         };
         let result = match result {
-            Err(Refused::Full) => return Poll::Pending,
+            Err(Refused::Full) => {
+                // Padding may have been had. The quick way is not for who waits.
+                self.limit = self.end;
+                return Poll::Pending;
+            }
             Err(Refused::Closed) => Err(self.why_closed()),
             Ok(reservation) => Ok(reservation),
         };
@@ -354,7 +369,7 @@ impl Core {
             let reserved = reservation.size;
             // The next one may be reserved alone again.
             self.end = reservation.position.plus(reserved);
-            self.limit = self.shared.ring.limit_alone(&self.slot, self.end, self.gate);
+            self.set_limit();
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
