@@ -7,7 +7,7 @@ use crate::contestants::selium;
 use crate::contestants::{channels, io, os_pipe, ours, tokio_mpsc};
 use crate::pair::Cores;
 use crate::parties::{self, Terms};
-use crate::report::Table;
+use crate::report::{Table, Target};
 use crate::tasks;
 use crate::team::Team;
 use crate::transport::{AsyncEnds, Receiver, Sender, Wait};
@@ -16,6 +16,9 @@ const SIZE: usize = 64;
 const ABOUT: &str = "A message of 64 bytes goes from one party to the other and back, over two channels, \
 and both wait for each. *Tasks*: on tokio's multi-threaded runtime with one worker or two, \
 unconstrained. *Threads*: each on a core of its own, with the calls that wait.";
+
+/// What a rival that is made for this takes is what ours may take.
+const NO_SLOWER: Target = Target::Ratio(1.0);
 
 pub(super) fn run(session: &Session) -> Table {
     let title = "Round trips";
@@ -63,7 +66,8 @@ fn among_tasks<A: AsyncEnds, B: AsyncEnds>(
     make: impl FnOnce() -> (A, B),
 ) {
     let name = format!("tasks, {}", workers_in_words(workers));
-    let cell = Cell { name, rival, size: SIZE, target: None };
+    let target = (rival == "tokio mpsc").then_some(NO_SLOWER);
+    let cell = Cell { name, rival, size: SIZE, target };
     let ours = || task_team("ours", workers, crossed(io::ours(), io::ours()));
     sheet.row(cell, ours, || task_team(rival, workers, make()));
 }
@@ -83,7 +87,8 @@ fn among_threads<S: Sender, R: Receiver>(
     rival: &'static str,
     make: impl Fn() -> (S, R),
 ) {
-    let cell = Cell { name: "threads".into(), rival, size: SIZE, target: None };
+    let target = (rival == "crossbeam-channel").then_some(NO_SLOWER);
+    let cell = Cell { name: "threads".into(), rival, size: SIZE, target };
     let ours = || thread_team("ours", crossed(ours::blocking(), ours::blocking()));
     sheet.row(cell, ours, || thread_team(rival, crossed(make(), make())));
 }
