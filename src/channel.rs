@@ -206,8 +206,8 @@ impl Channel {
     }
 
     /// Reserves room for one slice of up to `len` payload bytes, without a writer, and waits for it
-    /// if need be. The slice has a writer number of its own. Who writes more than once is
-    /// better off with a writer.
+    /// if need be. The slice tells no writer: its number is 0. Who writes more than once
+    /// is better off with a writer.
     ///
     /// # Errors
     ///
@@ -269,6 +269,12 @@ impl Channel {
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move { shared.closed().await }
+    }
+
+    /// The name of a writer, if it has one, by its number. It is known for as long as there is a
+    /// message of that writer in the ring, also when the writer has gone.
+    pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
+        self.shared.writer_name(writer)
     }
 
     /// What the channel has done so far. It adds up the figures of all endpoints, which takes time

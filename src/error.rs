@@ -132,12 +132,65 @@ pub enum ReserveError {
     Terminated,
 }
 
+/// Why a message that was not to wait was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// There is no room now, or others wait for what there is and come first.
+    #[error("the ring is full: try again once readers have caught up, or wait with `send`")]
+    Full,
+    /// No slice can be that long. Messages are never split.
+    #[error(
+        "{len} bytes never fit into one slice: the longest is {max}; send less at once, or use a \
+         larger ring"
+    )]
+    TooLong {
+        /// What was to be sent, in payload bytes; of several messages, in ring bytes.
+        len: usize,
+        /// The longest slice of this channel, in bytes.
+        max: usize,
+    },
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No slice can be that long. Messages are never split.
+    #[error(
+        "{len} bytes never fit into one slice: the longest is {max}; send less at once, or use a \
+         larger ring"
+    )]
+    TooLong {
+        /// What was to be sent, in payload bytes; of several messages, in ring bytes.
+        len: usize,
+        /// The longest slice of this channel, in bytes.
+        max: usize,
+    },
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
 /// Why a read that does not wait read nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReadError {
     /// There is nothing to read yet.
-    #[error("nothing to read yet: try again later, or wait with `read`")]
+    #[error("nothing to read yet: try again later, or wait with `read` or `recv`")]
     Empty,
     /// A weak reader missed something.
     #[error(transparent)]
@@ -225,6 +278,31 @@ impl From<ReserveError> for io::Error {
             ReserveError::TooLong { .. } => io::ErrorKind::InvalidInput,
             ReserveError::Closed => io::ErrorKind::BrokenPipe,
             ReserveError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<TrySendError> for io::Error {
+    /// As for [`TryReserveError`].
+    fn from(error: TrySendError) -> Self {
+        let kind = match error {
+            TrySendError::Full => io::ErrorKind::WouldBlock,
+            TrySendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            TrySendError::Closed => io::ErrorKind::BrokenPipe,
+            TrySendError::Terminated => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<SendError> for io::Error {
+    /// As for [`TryReserveError`].
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::Closed => io::ErrorKind::BrokenPipe,
+            SendError::Terminated => io::ErrorKind::ConnectionAborted,
         };
         Self::new(kind, error)
     }

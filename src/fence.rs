@@ -17,6 +17,18 @@
 //! Where there is no such call, [`is_asymmetric`] says so, and whoever relies on it stays with plain
 //! fences and exchanges: the same code, in the state in which it starts.
 
+/// How many times in a row plain fences or exchanges must have been for nothing before somebody
+/// changes to what stands on heavy ones: about as many as cost what the way back costs, a few
+/// microseconds. Where assertions are on it is few, so that tests go there and back all the time;
+/// models go there when they mean to.
+pub(crate) const PATIENCE: u32 = if cfg!(overfall_loom) {
+    u32::MAX
+} else if cfg!(debug_assertions) {
+    8
+} else {
+    1024
+};
+
 #[cfg(overfall_loom)]
 mod imp {
     use crate::sync::{Ordering, fence};

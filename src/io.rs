@@ -1,9 +1,11 @@
 //! The io traits: blocking ones always, those of the async world as features.
 
 mod blocking;
+mod budget;
 #[cfg(feature = "futures")]
 mod futures;
 #[cfg(feature = "tokio")]
 mod tokio;
 
 pub use blocking::Blocking;
+pub(crate) use budget::poll_proceed;

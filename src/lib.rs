@@ -5,8 +5,10 @@ mod channel;
 pub mod error;
 mod fence;
 mod io;
+mod message;
 #[cfg(all(test, overfall_loom))]
 mod models;
+mod names;
 mod reader;
 mod ring;
 mod shared;
@@ -20,6 +22,7 @@ mod writer;
 
 pub use channel::{Backpressure, Builder, Channel, StartAt, pipe};
 pub use io::Blocking;
+pub use message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
 pub use reader::{Reader, StrongReader, WeakReader};
 pub use slice::Slice;
 pub use writer::{StrongWriter, WeakWriter, Writer};

@@ -15,7 +15,7 @@ mod waiting;
 
 use crate::fence::LIGHT_FENCES;
 use crate::ring::descriptor::Description;
-use crate::ring::position::{GRANULE, Geometry, Position};
+use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
 use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring, WriterSlot};
 use crate::table::Seat;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
                 let mut bytes = vec![0; length as usize];
                 ring.copy_held(held, position, 0, &mut bytes);
                 let byte = whole(&ring.describe(position), &bytes);
-                let size = ring.geometry().slice_size(length);
+                let size = slice_size(length);
                 ring.release_up_to(held, position.plus(size));
                 return Some(byte);
             }

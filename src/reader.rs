@@ -1,15 +1,21 @@
 //! Readers.
 
 mod core;
+mod inbox;
+mod receive;
 mod strong;
 mod weak;
 
 use self::core::Core;
+pub(crate) use inbox::Inbox;
+pub(crate) use receive::{Receive, poll_attempt};
+use receive::{receive_methods, wait_for};
 pub use strong::StrongReader;
 pub use weak::WeakReader;
 
 use crate::error::{IntoStrongError, ReadError, TryReadError};
 use crate::io::Blocking;
+use crate::message::{Header, Message, Messages, Missed};
 use crate::stats::ReaderStats;
 use std::fmt;
 use std::task::{Context, Poll};
@@ -142,14 +148,14 @@ impl Reader {
         }
     }
 
-    fn as_read(&self) -> &dyn Read {
+    fn as_read(&self) -> &dyn Receive {
         match self {
             Self::Strong(reader) => reader,
             Self::Weak(reader) => reader,
         }
     }
 
-    fn as_read_mut(&mut self) -> &mut dyn Read {
+    fn as_read_mut(&mut self) -> &mut dyn Receive {
         match self {
             Self::Strong(reader) => reader,
             Self::Weak(reader) => reader,
@@ -184,6 +190,34 @@ impl Read for Reader {
 }
 
 reader_methods!(Reader);
+
+impl Receive for Reader {
+    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
+        self.as_read_mut().take()
+    }
+
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        self.as_read_mut().take_into(buffer)
+    }
+
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
+        self.as_read_mut().take_many(limit)
+    }
+
+    fn message(&mut self, header: Header) -> Message<'_> {
+        self.as_read_mut().message(header)
+    }
+
+    fn messages(&mut self) -> Messages<'_> {
+        self.as_read_mut().messages()
+    }
+
+    fn skip_rest(&mut self) -> u64 {
+        self.as_read_mut().skip_rest()
+    }
+}
+
+receive_methods!(Reader);
 
 impl Clone for Reader {
     /// Another reader of the same kind that starts where this one stands.

@@ -277,7 +277,7 @@ impl Ring {
     }
 
     /// What the descriptor at `position` says besides a length.
-    #[cfg(overfall_loom)]
+    #[inline]
     pub(crate) fn describe(&self, position: Position) -> descriptor::Description {
         self.descriptor(position).describe()
     }

@@ -2,6 +2,8 @@
 
 use crate::Backpressure;
 use crate::fence;
+use crate::message::Tally;
+use crate::names::Names;
 use crate::ring::position::{Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
 use crate::stats::{ChannelStats, Totals};
@@ -13,6 +15,7 @@ use crate::wait::queue::{Request, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Whether, and how, the channel has come to its end. It only ever rises.
@@ -42,6 +45,10 @@ struct Census {
     weak_readers: usize,
     /// What endpoints that have gone had counted.
     retired: Totals,
+    /// The number that was given to a writer last.
+    last_writer_id: u32,
+    /// Numbers have started over: some may still be somebody's.
+    writer_ids_started_over: bool,
 }
 
 impl Census {
@@ -82,9 +89,9 @@ pub(crate) struct Shared {
     pub(crate) room: WaitQueue,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
-    next_writer_id: AtomicU32,
     next_reader_id: AtomicU32,
     census: Mutex<Census>,
+    names: Mutex<Names>,
 }
 
 impl Shared {
@@ -102,9 +109,9 @@ impl Shared {
             parking: Parking::new(),
             room: WaitQueue::new(),
             closing: WaitQueue::new(),
-            next_writer_id: AtomicU32::new(1),
             next_reader_id: AtomicU32::new(1),
             census: Mutex::new(Census { handle: true, ..Census::default() }),
+            names: Mutex::new(Names::default()),
         })
     }
 
@@ -255,20 +262,66 @@ impl Shared {
         .await;
     }
 
-    /// Registers a writer: its slot, and its id.
+    /// Registers a writer: its slot, and its number. A slice without a writer has the number 0.
     #[inline]
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.ring.writers().acquire();
-        let id = self.next_writer_id.fetch_add(1, Ordering::Relaxed);
-        if let Some(strength) = strength {
-            let mut census = lock(&self.census);
-            *census.writers(strength) += 1;
-            let writers = census.strong_writers + census.weak_writers;
-            drop(census);
-            self.room.make_room(writers);
-            trace::came("writer", strength, id);
-        }
+        let Some(strength) = strength else { return (slot, 0) };
+        let mut census = lock(&self.census);
+        let id = self.next_writer_id(&mut census);
+        slot.id.set(u64::from(id));
+        *census.writers(strength) += 1;
+        let writers = census.strong_writers + census.weak_writers;
+        drop(census);
+        self.room.make_room(writers);
+        trace::came("writer", strength, id);
         (slot, id)
+    }
+
+    /// A number that no living writer has, and none has had for long.
+    fn next_writer_id(&self, census: &mut Census) -> u32 {
+        loop {
+            let id = census.last_writer_id.wrapping_add(1);
+            census.last_writer_id = id;
+            census.writer_ids_started_over |= id == 0;
+            if id != 0 && !(census.writer_ids_started_over && self.is_writer_there(id)) {
+                return id;
+            }
+        }
+    }
+
+    fn is_writer_there(&self, id: u32) -> bool {
+        self.ring.writers().iter().any(|slot| slot.id.get() == u64::from(id))
+    }
+
+    /// The first number that no writer has been given yet. Whoever has decided where to read from
+    /// before this call sees everything that writers with this number or a later one send.
+    pub(crate) fn first_newer_writer(&self) -> u32 {
+        lock(&self.census).last_writer_id.wrapping_add(1)
+    }
+
+    /// Takes the next step of a sweep through what a reader knows of writers.
+    #[cold]
+    pub(crate) fn sweep(&self, tally: &mut Tally) {
+        // Whoever has gone has been here, and so we see how far it had come.
+        let _census = lock(&self.census);
+        tally.sweep(|id| self.is_writer_there(id), || self.ring.reserved());
+    }
+
+    /// Gives a writer a name.
+    pub(crate) fn name_writer(&self, id: u32, name: Arc<str>) {
+        let mut names = lock(&self.names);
+        names.forget_before(self.oldest_kept());
+        names.set(id, name);
+    }
+
+    pub(crate) fn writer_name(&self, id: u32) -> Option<Arc<str>> {
+        lock(&self.names).get(id)
+    }
+
+    /// Before this, nobody can read anything any more.
+    fn oldest_kept(&self) -> Position {
+        self.ring.reserved().minus(self.ring.capacity())
     }
 
     /// Takes a writer off again.
@@ -279,9 +332,15 @@ impl Shared {
         id: u32,
         strength: Option<Strength>,
     ) {
+        let has_sent = slot.figures.sequence.get() > 0;
         let mut census = lock(&self.census);
         census.retired.retire_writer(&slot.figures);
+        slot.id.set(0);
         drop(census);
+        let mut names = lock(&self.names);
+        names.forget_before(self.oldest_kept());
+        names.retire(id, has_sent.then(|| self.ring.reserved()));
+        drop(names);
         self.ring.writers().release(slot);
         if let Some(strength) = strength {
             self.change(|census| *census.writers(strength) -= 1);
@@ -297,16 +356,21 @@ impl Shared {
         });
     }
 
+    /// Registers a reader: its slot, and the first number that no writer has been given yet, as
+    /// [`Shared::first_newer_writer`] has it.
     #[inline]
-    pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
+    pub(crate) fn add_reader(&self, strength: Strength) -> (Seat<Slot>, u32) {
         let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         slot.figures.id.set(u64::from(id));
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         slot.figures.present.store(true, Ordering::Relaxed);
-        *lock(&self.census).readers(strength) += 1;
+        let mut census = lock(&self.census);
+        *census.readers(strength) += 1;
+        let first_newer_writer = census.last_writer_id.wrapping_add(1);
+        drop(census);
         trace::came("reader", strength, id);
-        slot
+        (slot, first_newer_writer)
     }
 
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.

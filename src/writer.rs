@@ -1,6 +1,7 @@
 //! Writers.
 
 mod core;
+mod send;
 mod strong;
 mod weak;
 
@@ -8,7 +9,7 @@ pub(crate) use self::core::{Core, Wait};
 pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
-use crate::error::{ReserveError, TryReserveError, TryWriteError};
+use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use crate::io::Blocking;
 use crate::slice::Slice;
 use crate::stats::WriterStats;
@@ -142,6 +143,7 @@ macro_rules! writer_methods {
         }
     };
 }
+use send::send_methods;
 use writer_methods;
 
 /// What the io traits of all writers are made of.
@@ -197,6 +199,7 @@ impl Writer {
 }
 
 writer_methods!(Writer);
+send_methods!(Writer);
 
 impl Clone for Writer {
     /// Another writer of the same kind, with a number and figures of its own.

@@ -1,5 +1,7 @@
 //! Endpoints that park the thread.
 
+mod messages;
+
 use crate::Backpressure;
 use crate::error::{ReadError, ReserveError, TryReadError, WriteError};
 #[cfg(not(overfall_loom))]

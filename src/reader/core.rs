@@ -1,6 +1,9 @@
 //! What readers of both kinds are made of.
 
-use crate::ring::position::{GRANULE, Position};
+use super::inbox::Inbox;
+use crate::message::{Header, Missed, Tally};
+use crate::ring::descriptor::Description;
+use crate::ring::position::{Position, slice_size};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::{ReaderFigures, ReaderStats};
 use crate::sync::Ordering;
@@ -30,7 +33,7 @@ impl Place {
     /// The slice after one of `length` payload bytes.
     #[inline]
     pub(crate) fn after(&self, length: u64) -> Self {
-        Self::at(self.slice.plus(((length + (GRANULE - 1)) & !(GRANULE - 1)).max(GRANULE)))
+        Self::at(self.slice.plus(slice_size(length)))
     }
 
     /// So many bytes further, in the current slice of `length` payload bytes or behind it.
@@ -66,12 +69,48 @@ pub(crate) struct Core {
     strength: Option<Strength>,
     /// A waker of ours may be registered.
     parked: bool,
+    /// The first number that no writer had when this reader began to read.
+    first_newer_writer: u32,
+    /// The payload bytes read when the last message was counted. Different from what has been read,
+    /// when bytes were read in between.
+    counted: u64,
+    /// Nothing until the first message is received.
+    tally: Option<Box<Tally>>,
+    pub(super) inbox: Option<Box<Inbox>>,
 }
 
+/// Stands for `counted` where it is not known what was read in between.
+const UNKNOWN: u64 = u64::MAX;
+
 impl Core {
+    /// A reader that has made up its mind where to start.
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
-        let slot = shared.add_reader(strength);
-        Self { shared, slot, strength: Some(strength), parked: false }
+        let (slot, first_newer_writer) = shared.add_reader(strength);
+        Self {
+            shared,
+            slot,
+            strength: Some(strength),
+            parked: false,
+            first_newer_writer,
+            counted: 0,
+            tally: None,
+            inbox: None,
+        }
+    }
+
+    /// Another reader, for one that stands where this one does, and has missed what it has.
+    pub(crate) fn another(&self) -> Self {
+        let strength = self.strength.unwrap_or(Strength::Weak);
+        let mut another = Self::new(self.shared.clone(), strength);
+        another.first_newer_writer = self.first_newer_writer;
+        if self.counted != self.figures().payload_bytes.get() {
+            another.counted = UNKNOWN;
+        }
+        another.tally.clone_from(&self.tally);
+        if self.has_terminated() {
+            another.terminate();
+        }
+        another
     }
 
     #[inline]
@@ -143,6 +182,49 @@ impl Core {
         self.figures().payload_bytes.add(bytes);
     }
 
+    /// An empty message was stepped over, as readers of bytes do: who counts messages begins anew.
+    #[cold]
+    pub(crate) fn step_over_empty(&mut self) {
+        self.counted = UNKNOWN;
+    }
+
+    /// Counts the rest of a message from `offset` on, and learns what was missed before it.
+    #[inline]
+    pub(crate) fn count_message(
+        &mut self,
+        slice: Position,
+        offset: u64,
+        description: &Description,
+    ) -> Header {
+        let left = u64::from(description.length) - offset;
+        let payload = self.figures().payload_bytes.get();
+        let is_current = self.counted == payload;
+        self.counted = payload + left;
+        self.figures().payload_bytes.set(payload + left);
+        let tally = match &mut self.tally {
+            Some(tally) if is_current => tally,
+            tally => begin_to_count(tally, is_current, &mut self.first_newer_writer, &self.shared),
+        };
+        let missed = match description.writer {
+            0 => Missed::default(),
+            _ => tally.count(description),
+        };
+        if tally.must_sweep(slice) {
+            self.shared.sweep(tally);
+        }
+        Header::of(description, slice.plus(offset).raw(), offset, missed)
+    }
+
+    /// What was missed, over all writers.
+    pub(crate) fn missed(&self) -> Missed {
+        self.tally.as_ref().map_or(Missed::default(), |tally| tally.total())
+    }
+
+    /// What was missed of each writer.
+    pub(crate) fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
+        self.tally.iter().flat_map(|tally| tally.by_writer())
+    }
+
     /// Counts a gap.
     #[inline]
     pub(crate) fn count_gap(&self, skipped: u64) {
@@ -152,7 +234,11 @@ impl Core {
     }
 
     /// The reader starts here.
-    pub(crate) fn start_at(&self, position: Position) {
+    pub(crate) fn start_at(&mut self, position: Position) {
+        if position == self.shared.ring.start() {
+            // Nobody has sent anything before.
+            self.first_newer_writer = 1;
+        }
         self.figures().start.set(position.raw());
         self.note_position(position);
     }
@@ -167,6 +253,23 @@ impl Core {
         let reserved = self.shared.ring.reserved();
         self.figures().read(reserved)
     }
+}
+
+/// At the first message, and at the first one after bytes were read.
+#[cold]
+fn begin_to_count<'a>(
+    tally: &'a mut Option<Box<Tally>>,
+    is_current: bool,
+    first_newer_writer: &mut u32,
+    shared: &Shared,
+) -> &'a mut Tally {
+    if !is_current {
+        *first_newer_writer = shared.first_newer_writer();
+        if let Some(tally) = tally {
+            tally.restart(*first_newer_writer);
+        }
+    }
+    tally.get_or_insert_with(|| Box::new(Tally::new(*first_newer_writer)))
 }
 
 impl Drop for Core {

@@ -1,11 +1,13 @@
 //! The strong reader.
 
 use super::core::{Core, Place};
+use super::receive::{Receive, receive_methods, wait_for};
 use super::{Read, WeakReader, reader_methods};
 use crate::channel::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::io::Blocking;
-use crate::ring::position::GRANULE;
+use crate::message::{Header, Message, Messages, Missed};
+use crate::ring::position::{Position, slice_size};
 use crate::ring::{Found, Held};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::ReaderStats;
@@ -77,8 +79,8 @@ impl Drop for Hold {
 
 /// What a strong reader sees when it looks.
 enum Look {
-    /// There is payload.
-    Bytes,
+    /// There is a slice, with so many payload bytes left.
+    Slice(u64),
     Nothing,
     End,
 }
@@ -86,22 +88,22 @@ enum Look {
 impl StrongReader {
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (hold, oldest) = Hold::new(shared);
-        let core = Core::new(shared.clone(), Strength::Strong);
-        let mut reader = Self { hold, core, place: oldest, lent: 0 };
-        match start {
-            StartAt::Oldest => {}
-            StartAt::Now => reader.place = Place::at(shared.ring.reserved()),
+        let place = match start {
+            StartAt::Oldest => oldest,
+            StartAt::Now => Place::at(shared.ring.reserved()),
             StartAt::Back(bytes) => {
                 let mut from = oldest.slice;
-                reader.place = loop {
+                loop {
                     match shared.ring.back(from, bytes) {
                         Some(start) => break Place::at(start),
                         // Padding at our hold was recycled: what we hold begins after it.
                         None => from = shared.ring.oldest_intact(from),
                     }
-                };
+                }
             }
-        }
+        };
+        let core = Core::new(shared.clone(), Strength::Strong);
+        let mut reader = Self { hold, core, place, lent: 0 };
         reader.start();
         reader
     }
@@ -152,7 +154,7 @@ impl StrongReader {
 
     /// Gives back what has been read, and lets the figures know.
     #[inline]
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.hold.move_to(&self.place);
         self.core.note_position(self.place.position());
     }
@@ -160,13 +162,26 @@ impl StrongReader {
     /// Goes on to the next payload byte, if there is one.
     #[inline]
     fn look(&mut self) -> Result<Look, ReadError> {
+        loop {
+            match self.look_for_slice()? {
+                Look::Slice(0) => {
+                    self.core.step_over_empty();
+                    self.place = self.place.after(0);
+                }
+                look => return Ok(look),
+            }
+        }
+    }
+
+    /// Goes on to the next slice, or to what is left of the present one.
+    #[inline]
+    fn look_for_slice(&mut self) -> Result<Look, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
         }
         loop {
             match self.place.length {
-                Some(length) if self.place.offset < length => return Ok(Look::Bytes),
-                Some(length) => self.place = self.place.after(length),
+                Some(length) => return Ok(Look::Slice(length - self.place.offset)),
                 None => match self.core.shared().ring.find_held(self.place.slice) {
                     Found::Slice(length) => self.place.length = Some(length),
                     Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
@@ -184,7 +199,7 @@ impl StrongReader {
     #[inline(never)]
     fn read_after_look(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         match self.look()? {
-            Look::Bytes => match self.copy(buffer) {
+            Look::Slice(_) => match self.copy(buffer) {
                 // There was something, so that it is not the end.
                 0 => Err(TryReadError::Terminated),
                 copied => Ok(copied),
@@ -229,7 +244,7 @@ impl StrongReader {
             return false;
         }
         shared.ring.copy_held(held, slice, 0, buffer);
-        let next = slice.plus((length + (GRANULE - 1)) & !(GRANULE - 1));
+        let next = slice.plus(slice_size(length));
         self.place.slice = next;
         self.lent = 0;
         shared.ring.release_up_to(held, next);
@@ -248,10 +263,16 @@ impl StrongReader {
         let ring = &self.hold.shared.ring;
         let mut place = self.place;
         let mut copied = 0;
+        let mut is_empty_among = false;
         while copied < buffer.len() {
             let length = match place.length {
                 Some(length) => length,
                 None => match ring.find_held(place.slice) {
+                    Found::Slice(0) => {
+                        is_empty_among = true;
+                        place = place.after(0);
+                        continue;
+                    }
                     Found::Slice(length) => length,
                     Found::Skip(size) => {
                         place = Place::at(place.slice.plus(size));
@@ -269,6 +290,9 @@ impl StrongReader {
             self.place = place;
             self.lent = place.left();
             self.core.count_payload(copied as u64);
+            if is_empty_among {
+                self.core.step_over_empty();
+            }
             self.settle();
         }
         copied
@@ -314,7 +338,7 @@ impl StrongReader {
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.look()? {
-            Look::Bytes => {
+            Look::Slice(_) => {
                 self.settle();
                 Ok(self.lend())
             }
@@ -331,7 +355,7 @@ impl StrongReader {
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
         match self.poll_look(context) {
-            Poll::Ready(Ok(Look::Bytes)) => {
+            Poll::Ready(Ok(Look::Slice(_))) => {
                 self.settle();
                 Poll::Ready(Ok(self.lend()))
             }
@@ -379,11 +403,11 @@ impl StrongReader {
 impl Read for StrongReader {
     #[inline]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if self.read_whole(buffer) {
+        if buffer.is_empty() || self.read_whole(buffer) {
             return Ok(buffer.len());
         }
         match self.copy(buffer) {
-            0 if !buffer.is_empty() => self.read_after_look(buffer),
+            0 => self.read_after_look(buffer),
             copied => Ok(copied),
         }
     }
@@ -403,7 +427,7 @@ impl Read for StrongReader {
             return Poll::Ready(Ok(copied));
         }
         match self.park_and_look(context) {
-            Poll::Ready(Ok(Look::Bytes)) => Poll::Ready(match self.copy(buffer) {
+            Poll::Ready(Ok(Look::Slice(_))) => Poll::Ready(match self.copy(buffer) {
                 0 => Err(ReadError::Terminated),
                 copied => Ok(copied),
             }),
@@ -431,14 +455,115 @@ impl Read for StrongReader {
 
 reader_methods!(StrongReader);
 
+impl StrongReader {
+    /// Takes the slice that a look has found.
+    #[inline]
+    fn take_slice(&mut self) -> Header {
+        let Place { slice, offset, .. } = self.place;
+        let description = self.hold.shared.ring.describe(slice);
+        self.place = self.place.after(u64::from(description.length));
+        self.lent = 0;
+        self.core.count_message(slice, offset, &description)
+    }
+
+    /// Goes on to the next slice, and gives nothing back on the way.
+    fn is_at_slice(&mut self) -> bool {
+        while self.place.length.is_none() {
+            match self.hold.shared.ring.find_held(self.place.slice) {
+                Found::Slice(length) => self.place.length = Some(length),
+                Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
+                Found::Nothing | Found::Overrun => return false,
+            }
+        }
+        true
+    }
+
+    /// The bytes of a message that was taken and not given back.
+    #[inline]
+    pub(crate) fn lend_message(&self, header: &Header) -> &[u8] {
+        let Hold { shared, held } = &self.hold;
+        let Some(held) = held else { unreachable!("what was lent is held") };
+        let offset = u64::from(header.offset);
+        let slice = Position::new(header.position).minus(offset);
+        shared.ring.lend_slice(held, slice, offset, u64::from(header.len))
+    }
+
+    /// The messages that were taken last.
+    pub(crate) fn batch(&self) -> &[Header] {
+        self.core.inbox.as_ref().map_or(&[], |inbox| inbox.batch())
+    }
+}
+
+impl Receive for StrongReader {
+    #[inline]
+    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
+        match self.look_for_slice()? {
+            Look::Slice(_) => Ok(Some(self.take_slice())),
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(None),
+        }
+    }
+
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        let header = self.take()?;
+        if let Some(header) = &header {
+            buffer.extend_from_slice(self.lend_message(header));
+            self.settle();
+        }
+        Ok(header)
+    }
+
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
+        self.core.inbox.get_or_insert_default().clear();
+        if limit == 0 {
+            return Ok(true);
+        }
+        match self.look_for_slice()? {
+            Look::Slice(_) => {}
+            Look::Nothing => return Err(TryReadError::Empty),
+            Look::End => return Ok(false),
+        }
+        for _ in 0..limit {
+            if !self.is_at_slice() {
+                break;
+            }
+            let header = self.take_slice();
+            self.core.inbox.get_or_insert_default().push(header);
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn message(&mut self, header: Header) -> Message<'_> {
+        Message::lent(header, self)
+    }
+
+    fn messages(&mut self) -> Messages<'_> {
+        Messages::lent(self)
+    }
+
+    fn skip_rest(&mut self) -> u64 {
+        let left = self.place.left();
+        if self.place.offset == 0 || self.core.has_terminated() {
+            return 0;
+        }
+        self.place = self.place.advanced(left, self.place.offset + left);
+        self.lent = 0;
+        self.core.count_payload(left);
+        self.settle();
+        left
+    }
+}
+
+receive_methods!(StrongReader);
+
 impl Clone for StrongReader {
     /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
     fn clone(&self) -> Self {
         let (mut hold, oldest) = Hold::new(self.core.shared());
-        let mut core = Core::new(self.core.shared().clone(), Strength::Strong);
-        if self.core.has_terminated() {
+        let core = self.core.another();
+        if core.has_terminated() {
             hold.leave();
-            core.terminate();
         }
         // If the gate has passed this reader, then only over slices that are skipped.
         let is_behind = self.place.slice.is_before(oldest.slice);

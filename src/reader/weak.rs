@@ -1,10 +1,13 @@
 //! The weak reader.
 
 use super::core::{Core, Place};
+use super::inbox::{Appended, Inbox, Space};
+use super::receive::{Receive, receive_methods, wait_for};
 use super::{Read, StrongReader, reader_methods};
 use crate::channel::StartAt;
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
 use crate::io::Blocking;
+use crate::message::{Header, Message, Messages, Missed};
 use crate::ring::Found;
 use crate::shared::{Shared, Strength};
 use crate::stats::ReaderStats;
@@ -35,7 +38,7 @@ pub struct WeakReader {
 enum Look {
     /// So many payload bytes of the current slice are left, or what looks like it: to be trusted
     /// once the slice is found intact.
-    Bytes(u64),
+    Slice(u64),
     Nothing,
     End,
 }
@@ -53,7 +56,7 @@ impl WeakReader {
                 (0..8).find_map(|_| ring.back(oldest(), bytes)).unwrap_or_else(|| ring.reserved())
             }
         };
-        let core = Core::new(shared.clone(), Strength::Weak);
+        let mut core = Core::new(shared.clone(), Strength::Weak);
         core.start_at(slice);
         Self { core, place: Place::at(slice), missed: 0, silent: false }
     }
@@ -108,6 +111,28 @@ impl WeakReader {
     /// Goes on to what looks like the next payload byte.
     #[inline]
     fn look(&mut self) -> Result<Look, ReadError> {
+        loop {
+            match self.look_for_slice()? {
+                Look::Slice(0) => self.step_over_empty(),
+                look => return Ok(look),
+            }
+        }
+    }
+
+    /// An empty slice has only been looked at so far.
+    #[cold]
+    fn step_over_empty(&mut self) {
+        if self.core.shared().ring.is_intact(self.place.slice) {
+            self.core.step_over_empty();
+            self.place = self.place.after(0);
+        } else {
+            self.catch_up();
+        }
+    }
+
+    /// Goes on to what looks like the next slice, or what is left of the present one.
+    #[inline]
+    fn look_for_slice(&mut self) -> Result<Look, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
         }
@@ -116,10 +141,7 @@ impl WeakReader {
             let Place { slice, offset, length } = self.place;
             let ring = &self.core.shared().ring;
             match length {
-                Some(length) if offset < length => return Ok(Look::Bytes(length - offset)),
-                // An empty slice has only been looked at so far.
-                Some(0) if !ring.is_intact(slice) => self.catch_up(),
-                Some(length) => self.place = self.place.after(length),
+                Some(length) => return Ok(Look::Slice(length - offset)),
                 None => match ring.find(slice) {
                     Found::Slice(length) => self.place.length = Some(length),
                     Found::Skip(size) => self.place = Place::at(slice.plus(size)),
@@ -224,7 +246,7 @@ impl Read for WeakReader {
         }
         loop {
             match self.look()? {
-                Look::Bytes(left) => match self.copy(buffer, left) {
+                Look::Slice(left) => match self.copy(buffer, left) {
                     0 => {}
                     copied => return Ok(copied),
                 },
@@ -249,7 +271,7 @@ impl Read for WeakReader {
         }
         loop {
             match self.poll_look(context) {
-                Poll::Ready(Ok(Look::Bytes(left))) => match self.copy(buffer, left) {
+                Poll::Ready(Ok(Look::Slice(left))) => match self.copy(buffer, left) {
                     0 => {}
                     copied => return Poll::Ready(Ok(copied)),
                 },
@@ -277,14 +299,137 @@ impl Read for WeakReader {
 
 reader_methods!(WeakReader);
 
+impl WeakReader {
+    /// Takes what is left of the slice that a look has found; nothing if it was overwritten
+    /// meanwhile: then the gap is noted.
+    #[inline]
+    fn take_slice(&mut self, left: u64, to: &mut impl Space) -> Option<Header> {
+        let Place { slice, offset, .. } = self.place;
+        let ring = &self.core.shared().ring;
+        let description = ring.describe(slice);
+        ring.copy_racing(slice.plus(offset), to.space(left as usize));
+        if !ring.is_intact(slice) {
+            self.catch_up();
+            return None;
+        }
+        self.place = self.place.after(offset + left);
+        let header = self.core.count_message(slice, offset, &description);
+        self.core.note_position(self.place.slice);
+        Some(header)
+    }
+
+    /// Takes the next message.
+    #[inline]
+    fn take_to(&mut self, to: &mut impl Space) -> Result<Option<Header>, TryReadError> {
+        loop {
+            match self.look_for_slice()? {
+                Look::Slice(left) => {
+                    if let Some(header) = self.take_slice(left, to) {
+                        return Ok(Some(header));
+                    }
+                }
+                Look::Nothing => return Err(TryReadError::Empty),
+                Look::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The slice behind those that were just taken, if it is there: so many bytes.
+    fn next_slice(&mut self) -> Option<u64> {
+        while self.missed == 0 {
+            match self.core.shared().ring.find(self.place.slice) {
+                Found::Slice(length) => {
+                    self.place.length = Some(length);
+                    return Some(length);
+                }
+                Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
+                // The next look will see what it is.
+                Found::Nothing | Found::Overrun => break,
+            }
+        }
+        None
+    }
+
+    /// Does `work` with the inbox, emptied, at hand.
+    #[inline]
+    fn with_inbox<T>(&mut self, work: impl FnOnce(&mut Self, &mut Inbox) -> T) -> T {
+        let mut inbox = self.core.inbox.take().unwrap_or_default();
+        inbox.clear();
+        let result = work(self, &mut inbox);
+        self.core.inbox = Some(inbox);
+        result
+    }
+}
+
+impl Receive for WeakReader {
+    #[inline]
+    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
+        self.with_inbox(|reader, inbox| reader.take_to(inbox))
+    }
+
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        let mut to = Appended { start: buffer.len(), buffer };
+        let taken = self.take_to(&mut to);
+        if !matches!(taken, Ok(Some(_))) {
+            to.buffer.truncate(to.start);
+        }
+        taken
+    }
+
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
+        self.with_inbox(|reader, inbox| {
+            if limit == 0 {
+                return Ok(true);
+            }
+            let Some(mut header) = reader.take_to(inbox)? else { return Ok(false) };
+            loop {
+                inbox.keep(header);
+                if inbox.batch().len() == limit {
+                    break;
+                }
+                let Some(left) = reader.next_slice() else { break };
+                match reader.take_slice(left, inbox) {
+                    Some(next) => header = next,
+                    None => break,
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    #[inline]
+    fn message(&mut self, header: Header) -> Message<'_> {
+        let bytes = self.core.inbox.as_ref().map_or(&[][..], |inbox| inbox.first(&header));
+        Message::borrowed(header, bytes)
+    }
+
+    fn messages(&mut self) -> Messages<'_> {
+        Messages::copied(self.core.inbox.get_or_insert_default())
+    }
+
+    fn skip_rest(&mut self) -> u64 {
+        let left = self.place.left();
+        if self.place.offset == 0 || self.core.has_terminated() {
+            return 0;
+        }
+        if !self.core.shared().ring.is_intact(self.place.slice) {
+            self.catch_up();
+            return 0;
+        }
+        self.place = self.place.after(self.place.offset + left);
+        self.core.count_payload(left);
+        self.core.note_position(self.place.slice);
+        left
+    }
+}
+
+receive_methods!(WeakReader);
+
 impl Clone for WeakReader {
     /// Another weak reader that stands where this one does, with figures of its own. Whoever goes
     /// on with it learns of a gap that this one has yet to tell.
     fn clone(&self) -> Self {
-        let mut core = Core::new(self.core.shared().clone(), Strength::Weak);
-        if self.core.has_terminated() {
-            core.terminate();
-        }
+        let mut core = self.core.another();
         core.start_at(self.place.position());
         Self { core, place: self.place, missed: self.missed, silent: self.silent }
     }

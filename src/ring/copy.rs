@@ -8,7 +8,7 @@
 //! There are two forms. `words` is portable: it works on whole, aligned `AtomicU64`, the same
 //! words on both sides, so that no two accesses to a byte differ in size. On x86_64 `assembly`
 //! takes its place: what it does is what a loop of relaxed loads and stores of single bytes would
-//! do, which gives it a meaning in the abstract machine, but it moves 16 of them at a time. It
+//! do, which gives it a meaning in the abstract machine, but it moves 16 or 32 of them at a time. It
 //! earns its lines by the time of a copy from a few hundred bytes on (`cargo bench --bench copy`,
 //! with and without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for
 //! Miri, sanitizers, and whoever prefers it.
@@ -248,6 +248,26 @@ mod assembly {
 
     /// # Safety
     ///
+    /// As for [`store`].
+    #[cfg(test)]
+    pub(in super::super) unsafe fn store_with_sse(to: *mut u8, from: &[u8]) {
+        let form = if from.len() > SHORT { copy_with_sse } else { copy };
+        // SAFETY: passed on.
+        unsafe { form(to, from.as_ptr(), from.len()) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`load`].
+    #[cfg(test)]
+    pub(in super::super) unsafe fn load_with_sse(from: *const u8, to: &mut [u8]) {
+        let form = if to.len() > SHORT { copy_with_sse } else { copy };
+        // SAFETY: passed on.
+        unsafe { form(to.as_mut_ptr(), from, to.len()) }
+    }
+
+    /// # Safety
+    ///
     /// As for [`copy_long`], and the processor has AVX.
     #[target_feature(enable = "avx")]
     unsafe fn copy_with_avx(to: *mut u8, from: *const u8, length: usize) {
@@ -309,6 +329,9 @@ mod tests {
             ("words", words::store as Store, words::load as Load),
             #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
             ("assembly", assembly::store, assembly::load),
+            // What processors without AVX get.
+            #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
+            ("assembly without AVX", assembly::store_with_sse, assembly::load_with_sse),
         ]
     }
 

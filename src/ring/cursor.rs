@@ -69,6 +69,8 @@ pub(crate) struct WriterSlot {
     /// Where the writer moves the cursor without an exchange; not past the cursor, once it is done.
     destination: AtomicU64,
     pub(crate) figures: WriterFigures,
+    /// The number of the writer; 0 if nobody has the slot, or a slice without a writer.
+    pub(crate) id: Figure,
     /// The slice that was reserved through the channel's handle and is in flight: its position,
     /// and its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
     pub(crate) in_flight: (Figure, Figure),

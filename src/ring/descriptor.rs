@@ -25,6 +25,32 @@ pub(crate) struct Description {
     pub(crate) sequence: u64,
     /// How many payload bytes those had.
     pub(crate) bytes: u64,
+    pub(crate) joins: Joins,
+}
+
+/// How a slice goes together with those of its writer next to it, as pieces of one write.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Joins {
+    /// It goes on where the one before stopped.
+    pub(crate) continues: bool,
+    /// It goes on in the next one.
+    pub(crate) is_continued: bool,
+}
+
+impl Joins {
+    /// In the two high bits of the sequence number, which nobody counts up to.
+    const SHIFT: u32 = 62;
+
+    #[inline]
+    fn bits(self) -> u64 {
+        (u64::from(self.continues) | u64::from(self.is_continued) << 1) << Self::SHIFT
+    }
+
+    #[inline]
+    fn of_bits(sequence: u64) -> Self {
+        let bits = sequence >> Self::SHIFT;
+        Self { continues: bits & 1 != 0, is_continued: bits & 2 != 0 }
+    }
 }
 
 /// 32 bytes, one descriptor for each granule of the ring; the one where a slice starts describes it.
@@ -71,7 +97,8 @@ impl Descriptor {
         let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
         self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
         if state == State::Committed {
-            self.sequence.store(description.sequence, Ordering::Relaxed);
+            let sequence = description.sequence | description.joins.bits();
+            self.sequence.store(sequence, Ordering::Relaxed);
             self.bytes.store(description.bytes, Ordering::Relaxed);
         }
         let state = match state {
@@ -90,14 +117,16 @@ impl Descriptor {
     }
 
     /// All that the descriptor says, to be trusted as the length.
-    #[cfg(overfall_loom)]
+    #[inline]
     pub(crate) fn describe(&self) -> Description {
         let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
+        let sequence = self.sequence.load(Ordering::Relaxed);
         Description {
             length: (length_and_writer >> 32) as u32,
             writer: length_and_writer as u32,
-            sequence: self.sequence.load(Ordering::Relaxed),
+            sequence: sequence & (u64::MAX >> 2),
             bytes: self.bytes.load(Ordering::Relaxed),
+            joins: Joins::of_bits(sequence),
         }
     }
 }

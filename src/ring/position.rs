@@ -12,6 +12,13 @@ pub(crate) const MAX_CAPACITY: u64 = 1 << 44;
 /// The most payload bytes one slice can describe, rounded down to whole granules.
 const MAX_LENGTH: u64 = (u32::MAX as u64) & !(GRANULE - 1);
 
+/// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least. No
+/// slice, and nothing in memory, is so long that this overflows.
+#[inline]
+pub(crate) const fn slice_size(length: u64) -> u64 {
+    if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
+}
+
 /// The number of a ring byte since the channel was made; 63 bits, never masked into the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u64);
@@ -98,12 +105,6 @@ impl Geometry {
         if self.capacity < MAX_LENGTH { self.capacity } else { MAX_LENGTH }
     }
 
-    /// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least.
-    #[inline]
-    pub(crate) const fn slice_size(self, length: u64) -> u64 {
-        if length == 0 { GRANULE } else { (length + GRANULE - 1) & !(GRANULE - 1) }
-    }
-
     /// The bytes from `position` to the end of its lap, where the ring starts over.
     #[inline]
     pub(crate) const fn rest_of_lap(self, position: Position) -> u64 {
@@ -133,8 +134,8 @@ mod tests {
         let geometry = Geometry::new(256);
         assert_eq!(geometry.rest_of_lap(Position::new(0)), 256);
         assert_eq!(geometry.rest_of_lap(Position::new(256 + 192)), 64);
-        assert_eq!(geometry.slice_size(0), 64);
-        assert_eq!(geometry.slice_size(64), 64);
-        assert_eq!(geometry.slice_size(65), 128);
+        assert_eq!(slice_size(0), 64);
+        assert_eq!(slice_size(64), 64);
+        assert_eq!(slice_size(65), 128);
     }
 }

@@ -4,7 +4,7 @@
 use super::Ring;
 use super::descriptor::State;
 use super::gate::Hold;
-use super::position::{GRANULE, Position};
+use super::position::{GRANULE, Position, slice_size};
 use crate::sync::{Ordering, fence};
 use crate::table::Seat;
 
@@ -120,7 +120,7 @@ impl Ring {
         let descriptor = self.descriptor(position);
         let state = descriptor.state(position);
         let length = descriptor.length();
-        let size = self.geometry.slice_size(length);
+        let size = slice_size(length);
         match state {
             Some(_) if size > self.geometry.rest_of_lap(position) => Found::Overrun,
             Some(State::Committed) => Found::Slice(length),
@@ -184,7 +184,7 @@ impl Ring {
         let (mut position, mut total) = (from, 0);
         while position.is_before(limit) {
             let (length, size) = match self.find(position) {
-                Found::Slice(length) => (length, self.geometry.slice_size(length)),
+                Found::Slice(length) => (length, slice_size(length)),
                 Found::Skip(size) => (0, size),
                 Found::Nothing => break,
                 Found::Overrun => return None,
@@ -230,6 +230,29 @@ impl Ring {
         // gate does not pass a committed slice that is held (`advance_gate` walks past a hold over
         // skipped slices only).
         unsafe { self.storage.lend(start, length as usize) }
+    }
+
+    /// Lends `length` bytes of the committed slice at `slice` from `offset` on.
+    #[cfg(not(overfall_loom))]
+    #[allow(unsafe_code)]
+    #[inline]
+    pub(crate) fn lend_slice<'a>(
+        &'a self,
+        held: &'a Held,
+        slice: Position,
+        offset: u64,
+        length: u64,
+    ) -> &'a [u8] {
+        assert!(!slice.is_before(held.position()));
+        assert!(self.find_committed(slice).is_some_and(|whole| offset + length <= whole));
+        // SAFETY: the stamp of the slice was just seen to be committed, and the bytes are inside of
+        // it. For the rest as in `lend`.
+        unsafe { self.storage.lend(slice.plus(offset), length as usize) }
+    }
+
+    #[cfg(overfall_loom)]
+    pub(crate) fn lend_slice(&self, _: &Held, _: Position, _: u64, _: u64) -> &[u8] {
+        unreachable!("models copy: loom has no bytes to lend");
     }
 
     /// Copies bytes of a committed slice, for a strong reader. As a weak one does, with accesses

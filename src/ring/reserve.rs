@@ -1,7 +1,7 @@
 //! The writers' side: reserve, commit, abort, and moving the gate on.
 
-use super::descriptor::{Description, State};
-use super::position::Position;
+use super::descriptor::{Description, Joins, State};
+use super::position::{GRANULE, Position, slice_size};
 use super::{Ring, WriterSlot};
 use crate::sync::{Ordering, fence};
 use crate::table::Seat;
@@ -22,6 +22,16 @@ pub(crate) struct Reservation {
     pub(crate) position: Position,
     /// Ring bytes: whole granules.
     pub(crate) size: u64,
+}
+
+impl Reservation {
+    /// The part of it at `offset` for a slice of `length` payload bytes, to be committed by itself.
+    #[inline]
+    pub(crate) fn part(&self, offset: u64, length: u64) -> Self {
+        let size = slice_size(length);
+        assert!(offset + size <= self.size && slice_size(offset) == offset.max(GRANULE));
+        Self { position: self.position.plus(offset), size }
+    }
 }
 
 /// One step of a reservation, taken.
@@ -100,6 +110,10 @@ impl Ring {
             let reserved = word.position();
             let (size, is_padding) = self.next_step(reserved, length);
             let end = reserved.plus(size);
+            if others > 0 && size + others > self.capacity() {
+                // Wherever the gate is: it need not move for this.
+                return Err(Refused::Full);
+            }
             let wanted = end.plus(others);
             if !self.has_room(wanted, *gate) {
                 *gate = self.advance_gate(reserved, wanted.minus(self.capacity()));
@@ -138,7 +152,7 @@ impl Ring {
     /// the ring fits in the end. Tells the size of the next step, and whether it is padding.
     #[inline]
     fn next_step(&self, reserved: Position, length: u64) -> (u64, bool) {
-        let size = self.geometry.slice_size(length);
+        let size = slice_size(length);
         let rest = self.geometry.rest_of_lap(reserved);
         if size <= rest { (size, false) } else { (rest, true) }
     }
@@ -152,7 +166,7 @@ impl Ring {
     /// What others must leave so that a slice of `length` fits wherever the cursor is by then: as
     /// much again for padding, but for what is more than half of the ring.
     pub(crate) fn room_with_padding(&self, length: u64) -> u64 {
-        (2 * self.geometry.slice_size(length)).min(self.capacity())
+        (2 * slice_size(length)).min(self.capacity())
     }
 
     /// Whether [`Ring::reserve`] would get somewhere now; true, too, when it would be told that
@@ -232,7 +246,7 @@ impl Ring {
                 break;
             }
             let length = self.descriptor(position).length();
-            let next = position.plus(self.geometry.slice_size(length));
+            let next = position.plus(slice_size(length));
             if limit.is_before(next) {
                 break;
             }
@@ -244,7 +258,7 @@ impl Ring {
     /// Gives up what a slice of `length` payload bytes does not need of its reservation. It goes
     /// first, so that whoever sees the slice can step over what follows.
     pub(crate) fn trim(&self, reservation: &mut Reservation, length: u64) {
-        let used = self.geometry.slice_size(length);
+        let used = slice_size(length);
         if used < reservation.size {
             let position = reservation.position.plus(used);
             self.abort(Reservation { position, size: reservation.size - used });
@@ -256,7 +270,7 @@ impl Ring {
     #[inline]
     pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
         let Reservation { position, size } = reservation;
-        debug_assert_eq!(size, self.geometry.slice_size(u64::from(description.length)));
+        debug_assert_eq!(size, slice_size(u64::from(description.length)));
         self.descriptor(position).publish(position, State::Committed, description);
     }
 
@@ -264,7 +278,9 @@ impl Ring {
     #[inline]
     pub(crate) fn abort(&self, reservation: Reservation) {
         let Reservation { position, size } = reservation;
-        let description = Description { length: size as u32, writer: 0, sequence: 0, bytes: 0 };
+        let joins = Joins::default();
+        let description =
+            Description { length: size as u32, writer: 0, sequence: 0, bytes: 0, joins };
         self.descriptor(position).publish(position, State::Skip, description);
     }
 
@@ -278,9 +294,9 @@ impl Ring {
             "a write past the end of its slice"
         );
         let position = reservation.position.plus(offset);
-        // SAFETY: a `Reservation` is made by `reserve` and `reserve_alone`, for one writer, which lends it here
-        // before it commits or aborts; what is written is inside of it, as was just checked, and
-        // its size is a multiple of whole words.
+        // SAFETY: a `Reservation` is made by `reserve` and `reserve_alone`, for one writer, which
+        // lends it here before it commits or aborts; what is written is inside of it, as was just
+        // checked, and its size is a multiple of whole words.
         unsafe { self.storage.write(position, bytes) }
     }
 

@@ -18,20 +18,10 @@
 //!
 //! It starts *on*; where fences are not asymmetric it stays so.
 
-use crate::fence;
+use crate::fence::{self, PATIENCE};
 use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock, try_lock};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
-
-/// The patience until the cost of a heavy fence is known. Where assertions are on it stays so, and
-/// is small, so that tests go there and back all the time; models go there when they mean to.
-const PATIENCE: u32 = if cfg!(overfall_loom) {
-    u32::MAX
-} else if cfg!(debug_assertions) {
-    8
-} else {
-    1024
-};
 
 const OFF: u32 = 0;
 const RISING: u32 = 1;
@@ -43,7 +33,8 @@ const LOOK: u128 = 5;
 #[derive(Debug)]
 pub(crate) struct Watch {
     state: CachePadded<AtomicU32>,
-    /// After how many looks in vain in a row the watch ends.
+    /// After how many looks in vain in a row the watch ends: [`PATIENCE`] until it is known what a
+    /// heavy fence costs here. Where assertions are on it stays so.
     patience: AtomicU32,
     changing: Mutex<()>,
 }

@@ -1,9 +1,13 @@
 //! What writers of both kinds are made of.
 
 use crate::Backpressure;
-use crate::error::{ReserveError, TryReserveError, TryWriteError, WriteError};
-use crate::ring::descriptor::Description;
-use crate::ring::position::{GRANULE, Position};
+use crate::error::{
+    ReserveError, SendError, TryReserveError, TrySendError, TryWriteError, WriteError,
+};
+use crate::fence::PATIENCE;
+use crate::io::poll_proceed;
+use crate::ring::descriptor::{Description, Joins};
+use crate::ring::position::{GRANULE, Position, slice_size};
 use crate::ring::{Refused, Reservation, Reserved, WriterSlot};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::WriterStats;
@@ -23,7 +27,7 @@ enum Done {
 
 /// Why a writer cannot have a slice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Ended {
+pub(super) enum Ended {
     Closed,
     Terminated,
 }
@@ -41,7 +45,7 @@ macro_rules! from_ended {
         }
     )*};
 }
-from_ended!(TryWriteError WriteError TryReserveError ReserveError);
+from_ended!(TryWriteError WriteError TryReserveError ReserveError TrySendError SendError);
 
 /// Whether a waiter can be forgotten by a task without a trace, or sees to it that it leaves the
 /// line: [`crate::wait::queue`] says what for.
@@ -51,18 +55,6 @@ pub(crate) enum Wait {
     MayBeForgotten,
     LeavesWhenDropped,
 }
-
-/// After so many slices in a row between which no other writer came, a writer takes the cursor for
-/// itself. Taking it away costs the next writer a heavy fence, a few microseconds; so many slices
-/// save about as much. Where assertions are on it is few, so that tests go there and back all the
-/// time; models go there when they mean to.
-const PATIENCE: u32 = if cfg!(overfall_loom) {
-    u32::MAX
-} else if cfg!(debug_assertions) {
-    8
-} else {
-    1024
-};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -89,6 +81,8 @@ pub(crate) struct Core {
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
+    /// The last slice was a piece of a write that goes on with the next one.
+    is_splitting: bool,
 }
 
 impl Core {
@@ -108,6 +102,7 @@ impl Core {
             in_flight: None,
             ticket: None,
             done: None,
+            is_splitting: false,
         }
     }
 
@@ -139,6 +134,10 @@ impl Core {
         &self.shared
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     pub(crate) fn stats(&self) -> WriterStats {
         self.slot.figures.read(self.id)
     }
@@ -150,7 +149,7 @@ impl Core {
 
     /// Why the channel takes no more slices.
     #[inline]
-    fn why_closed(&self) -> Ended {
+    pub(super) fn why_closed(&self) -> Ended {
         match self.shared.ending() {
             Ending::Terminated => Ended::Terminated,
             Ending::Open | Ending::Drained => Ended::Closed,
@@ -160,7 +159,7 @@ impl Core {
     /// Puts the writer in order for the next operation: gives up a slice whose guard was leaked,
     /// and refuses if the writer has come to its end.
     #[inline]
-    fn begin(&mut self) -> Result<(), Ended> {
+    pub(super) fn begin(&mut self) -> Result<(), Ended> {
         self.abort();
         match self.done {
             None => Ok(()),
@@ -189,7 +188,7 @@ impl Core {
     }
 
     /// Takes the cursor for itself when it has had no competition for long, and learns how far it
-    /// may go alone.
+    /// may go alone. So many exchanges cost about what it costs to take the cursor away again.
     #[inline]
     fn note(&mut self, reservation: Reservation) {
         let is_next = reservation.position == self.end;
@@ -226,14 +225,14 @@ impl Core {
 
     /// Reserves without waiting, and without taking the room of those who wait.
     #[inline]
-    fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
+    pub(super) fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
         self.stop_waiting();
         self.reserve_now(length, self.shared.room.needed())
     }
 
     /// Reserves, or joins the line of those who wait for room.
     #[inline]
-    fn poll_room(
+    pub(super) fn poll_room(
         &mut self,
         waker: &Waker,
         length: u64,
@@ -278,7 +277,7 @@ impl Core {
     }
 
     #[inline]
-    fn check_length(&self, length: usize) -> Result<u64, (usize, usize)> {
+    pub(super) fn check_length(&self, length: usize) -> Result<u64, (usize, usize)> {
         let max = self.max_slice();
         if length as u64 <= max { Ok(length as u64) } else { Err((length, max as usize)) }
     }
@@ -315,6 +314,14 @@ impl Core {
 
     /// Waits for a reservation. Dropped, the future leaves the line.
     pub(crate) async fn reserve(&mut self, length: usize) -> Result<Reservation, ReserveError> {
+        self.wait_for(|core, context| core.poll_reserve(context, length)).await
+    }
+
+    /// Waits until `poll` is ready. Dropped, the future leaves the line.
+    pub(super) async fn wait_for<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> T {
         /// Stops waiting when the future is dropped.
         struct Waiting<'a>(&'a mut Core);
         impl Drop for Waiting<'_> {
@@ -323,7 +330,13 @@ impl Core {
             }
         }
         let waiting = Waiting(self);
-        poll_fn(|context| waiting.0.poll_reserve(context, length)).await
+        poll_fn(|context| {
+            let budget = ready!(poll_proceed(context));
+            let value = ready!(poll(waiting.0, context));
+            budget.made_progress();
+            Poll::Ready(value)
+        })
+        .await
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.
@@ -373,24 +386,58 @@ impl Core {
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
-            self.publish(reservation, length);
+            self.is_splitting = false;
+            self.publish(reservation, length, Joins::default());
         }
     }
 
     /// Commits a reservation of just the size of `length` bytes, and counts them.
     #[inline]
-    fn publish(&mut self, reservation: Reservation, length: u64) {
+    pub(super) fn publish(&mut self, reservation: Reservation, length: u64, joins: Joins) {
         let figures = &self.slot.figures;
         let description = Description {
             length: length as u32,
             writer: self.id,
             sequence: figures.sequence.get(),
             bytes: figures.bytes.get(),
+            joins,
         };
         figures.sequence.add(1);
         figures.bytes.add(length);
         figures.ring_bytes.add(reservation.size);
         self.shared.ring.commit(reservation, description);
+        self.after_commit();
+    }
+
+    /// Commits each of `messages`, which have been written side by side into a reservation of just
+    /// their size. The last one goes first: nobody comes to it before the first one is there, and so
+    /// readers see all of them or none.
+    pub(super) fn publish_many(&mut self, reservation: Reservation, messages: &[&[u8]]) {
+        let figures = &self.slot.figures;
+        let total: u64 = messages.iter().map(|message| message.len() as u64).sum();
+        let (mut sequence, mut bytes) = (figures.sequence.get(), figures.bytes.get());
+        figures.sequence.add(messages.len() as u64);
+        figures.bytes.add(total);
+        figures.ring_bytes.add(reservation.size);
+        sequence += messages.len() as u64;
+        bytes += total;
+        let mut offset = reservation.size;
+        for message in messages.iter().rev() {
+            let length = message.len() as u64;
+            offset -= slice_size(length);
+            sequence -= 1;
+            bytes -= length;
+            let joins = Joins::default();
+            let description =
+                Description { length: length as u32, writer: self.id, sequence, bytes, joins };
+            self.shared.ring.commit(reservation.part(offset, length), description);
+        }
+        self.after_commit();
+    }
+
+    /// Wakes whom a commit may have unblocked.
+    #[inline]
+    fn after_commit(&mut self) {
         if let Some(found) = self.shared.after_commit() {
             self.count_look(found);
         }
@@ -407,7 +454,7 @@ impl Core {
 
     /// Counts a slice that was discarded for want of room.
     #[inline]
-    fn count_dropped(&mut self, length: u64) {
+    pub(super) fn count_dropped(&mut self, length: u64) {
         let figures = &self.slot.figures;
         figures.sequence.add(1);
         figures.bytes.add(length);
@@ -424,12 +471,24 @@ impl Core {
         if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
     }
 
-    /// Fills a reservation with the first `length` bytes of `buffers`, and commits it.
+    /// How a slice of `length` of the `total` bytes of a write goes together with those beside it.
+    fn join(&mut self, length: u64, total: u64) -> Joins {
+        let continues = self.is_splitting;
+        self.is_splitting = length < total;
+        if self.is_splitting {
+            // The quick way joins nothing.
+            self.limit = self.end;
+        }
+        Joins { continues, is_continued: self.is_splitting }
+    }
+
+    /// Fills a reservation with the first `length` of the `total` bytes of `buffers`, and commits it.
     #[inline]
     fn write_slice(
         &mut self,
         reservation: Reservation,
         length: u64,
+        total: u64,
         buffers: &[impl Deref<Target = [u8]>],
     ) {
         let mut offset = 0;
@@ -440,16 +499,15 @@ impl Core {
                 offset += part as u64;
             }
         }
-        self.publish(reservation, length);
+        let joins = self.join(length, total);
+        self.publish(reservation, length, joins);
     }
 
     /// The quick way to a reservation for `length` bytes, more than 0. Whatever stands in the way of it
     /// has set `limit` back.
     #[inline]
     fn reserve_alone(&self, length: u64) -> Option<Reservation> {
-        // Nothing in memory is so long that rounding up would overflow.
-        let size = (length + (GRANULE - 1)) & !(GRANULE - 1);
-        self.shared.ring.reserve_alone(&self.slot, size, self.limit)
+        self.shared.ring.reserve_alone(&self.slot, slice_size(length), self.limit)
     }
 
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
@@ -462,7 +520,7 @@ impl Core {
         }
         let Some(reservation) = self.reserve_alone(length) else { return false };
         self.fill(&reservation, 0, bytes);
-        self.publish(reservation, length);
+        self.publish(reservation, length, Joins::default());
         true
     }
 
@@ -491,7 +549,7 @@ impl Core {
             Refused::Full => TryWriteError::Full,
             Refused::Closed => self.why_closed().into(),
         })?;
-        self.write_slice(reservation, length, buffers);
+        self.write_slice(reservation, length, total, buffers);
         Ok(length as usize)
     }
 
@@ -525,6 +583,7 @@ impl Core {
                 Ok(length) => Ok(length),
                 Err(TryWriteError::Full) => {
                     let length = self.piece(total);
+                    self.join(length, total);
                     self.count_dropped(length);
                     Ok(length as usize)
                 }
@@ -535,8 +594,14 @@ impl Core {
         self.begin()?;
         let length = self.piece(total);
         let reservation = ready!(self.poll_room(context.waker(), length, wait))?;
-        self.write_slice(reservation, length, buffers);
+        self.write_slice(reservation, length, total, buffers);
         Poll::Ready(Ok(length as usize))
+    }
+
+    /// What was written in part is not gone on with.
+    #[inline]
+    pub(super) fn end_splitting(&mut self) {
+        self.is_splitting = false;
     }
 
     /// This writer is done: it stops keeping the channel open.

@@ -1,7 +1,7 @@
 //! The strong writer.
 
-use super::{Core, HasCore, WeakWriter, writer_methods};
-use crate::error::{ReserveError, TryReserveError, TryWriteError};
+use super::{Core, HasCore, Wait, WeakWriter, send_methods, writer_methods};
+use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use crate::io::Blocking;
 use crate::shared::{Shared, Strength};
 use crate::slice::Slice;
@@ -44,6 +44,7 @@ impl StrongWriter {
 }
 
 writer_methods!(StrongWriter);
+send_methods!(StrongWriter);
 
 impl Clone for StrongWriter {
     /// Another strong writer, with a number and figures of its own.

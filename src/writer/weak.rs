@@ -1,7 +1,7 @@
 //! The weak writer.
 
-use super::{Core, HasCore, StrongWriter, writer_methods};
-use crate::error::{ReserveError, TryReserveError, TryWriteError};
+use super::{Core, HasCore, StrongWriter, Wait, send_methods, writer_methods};
+use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use crate::io::Blocking;
 use crate::shared::{Shared, Strength};
 use crate::slice::Slice;
@@ -41,6 +41,7 @@ impl WeakWriter {
 }
 
 writer_methods!(WeakWriter);
+send_methods!(WeakWriter);
 
 impl Clone for WeakWriter {
     /// Another weak writer, with a number and figures of its own.

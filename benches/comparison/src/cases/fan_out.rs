@@ -68,34 +68,38 @@ fn name(kind: &str, size: usize, readers: usize) -> String {
     format!("{kind}, {readers} reader{plural}, {}", report::bytes(size))
 }
 
+/// Against ours, polled.
 fn polled<S: Sender, R: ReceiveMany>(
     sheet: &mut Sheet<'_>,
     size: usize,
     rival: &'static str,
-    (sender, receivers): (S, Vec<R>),
+    ends: (S, Vec<R>),
 ) {
-    let readers = receivers.len();
-    let name = name("threads", size, readers);
-    let ours = || threads("ours", size, ours::one_to_many(readers));
-    let cell = Cell { name, rival, size, target: None };
-    sheet.row(cell, ours, || threads(rival, size, (sender, receivers)));
+    let ours = ours::one_to_many(ends.1.len());
+    on_threads(sheet, size, ours, (rival, ends));
 }
 
+/// Against ours, waiting.
 fn waiting<S: Sender, R: ReceiveMany>(
     sheet: &mut Sheet<'_>,
     size: usize,
     rival: &'static str,
-    (sender, receivers): (S, Vec<R>),
+    ends: (S, Vec<R>),
 ) {
-    let readers = receivers.len();
-    let name = name("threads", size, readers);
-    let ours = || {
-        let (mut senders, receivers) = ours::many_blocking(1, readers);
-        let receivers = receivers.into_iter().map(Lending).collect();
-        threads("ours", size, (senders.remove(0), receivers))
-    };
+    let (mut senders, receivers) = ours::many_blocking(1, ends.1.len());
+    let ours = (senders.remove(0), receivers.into_iter().map(Lending).collect());
+    on_threads(sheet, size, ours, (rival, ends));
+}
+
+fn on_threads(
+    sheet: &mut Sheet<'_>,
+    size: usize,
+    ours: (impl Sender, Vec<impl ReceiveMany>),
+    (rival, theirs): (&'static str, (impl Sender, Vec<impl ReceiveMany>)),
+) {
+    let name = name("threads", size, theirs.1.len());
     let cell = Cell { name, rival, size, target: None };
-    sheet.row(cell, ours, || threads(rival, size, (sender, receivers)));
+    sheet.row(cell, || threads("ours", size, ours), || threads(rival, size, theirs));
 }
 
 fn as_tasks<S: AsyncSender, R: AsyncReceiver>(

@@ -1,0 +1,243 @@
+//! Messages, with threads that park.
+
+use super::{Blocking, deadline_after, spin, timed_out};
+use crate::Backpressure;
+use crate::error::{TryReadError, TrySendError};
+use crate::message::{Header, Message, Messages};
+use crate::reader::{Receive, poll_attempt};
+use crate::writer::{Core, HasCore, Wait};
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<R: Receive> Blocking<R> {
+    /// Receives the next message, as [`StrongReader::recv`](crate::StrongReader::recv); `Ok(None)` is
+    /// the end.
+    ///
+    /// # Errors
+    ///
+    /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
+    /// `ConnectionAborted` after the channel or the reader was terminated.
+    #[inline]
+    pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
+        self.recv_until(None)
+    }
+
+    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for `recv`; `TimedOut`.
+    pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Message<'_>>> {
+        self.recv_until(Some(deadline))
+    }
+
+    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing for as long as
+    /// `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for `recv`; `TimedOut`.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Message<'_>>> {
+        self.recv_until(deadline_after(timeout))
+    }
+
+    #[inline]
+    fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Message<'_>>> {
+        Ok(match self.attempt_until(deadline, R::take)? {
+            Some(header) => Some(self.endpoint.message(header)),
+            None => None,
+        })
+    }
+
+    /// Receives the next message and appends it to `buffer`; `Ok(None)` is the end. On an error
+    /// nothing is appended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_into(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Header>> {
+        self.attempt_until(None, |reader| reader.take_into(buffer))
+    }
+
+    /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing until
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); `TimedOut`.
+    pub fn recv_into_deadline(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        deadline: Instant,
+    ) -> io::Result<Option<Header>> {
+        self.attempt_until(Some(deadline), |reader| reader.take_into(buffer))
+    }
+
+    /// Waits for a message, and receives those that are there, up to `limit`; `Ok(None)` is the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_many(&mut self, limit: usize) -> io::Result<Option<Messages<'_>>> {
+        self.recv_many_until(limit, None)
+    }
+
+    /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing until
+    /// `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); `TimedOut`.
+    pub fn recv_many_deadline(
+        &mut self,
+        limit: usize,
+        deadline: Instant,
+    ) -> io::Result<Option<Messages<'_>>> {
+        self.recv_many_until(limit, Some(deadline))
+    }
+
+    fn recv_many_until(
+        &mut self,
+        limit: usize,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<Messages<'_>>> {
+        let taken = self.attempt_until(deadline, |reader| reader.take_many(limit))?;
+        Ok(if taken { Some(self.endpoint.messages()) } else { None })
+    }
+
+    /// Tries once, then for a little while, then parks.
+    #[inline]
+    fn attempt_until<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> io::Result<T> {
+        match attempt(&mut self.endpoint) {
+            Err(TryReadError::Empty) => self.wait_and_attempt(deadline, attempt),
+            found => Ok(found?),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_and_attempt<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> io::Result<T> {
+        let at_once = spin(|| match attempt(&mut self.endpoint) {
+            Err(TryReadError::Empty) => None,
+            found => Some(found),
+        });
+        if let Some(found) = at_once {
+            return Ok(found?);
+        }
+        let found = self
+            .park_until(deadline, |reader, context| poll_attempt(reader, context, &mut attempt));
+        self.endpoint.stop_waiting();
+        Ok(found.ok_or_else(timed_out)??)
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<W: HasCore> Blocking<W> {
+    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if no slice can be that long, `BrokenPipe` if the channel takes no more slices,
+    /// `ConnectionAborted` after the channel or the writer was terminated.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.send_until(message, None)
+    }
+
+    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
+    /// nothing was sent then.
+    ///
+    /// # Errors
+    ///
+    /// As for `send`; `TimedOut`.
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
+        self.send_until(message, Some(deadline))
+    }
+
+    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
+    /// `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for `send`; `TimedOut`.
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
+        self.send_until(message, deadline_after(timeout))
+    }
+
+    #[inline]
+    fn send_until(&mut self, message: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+        if self.endpoint.writer_core().write_alone(message) {
+            return Ok(());
+        }
+        self.wait_and_send(
+            deadline,
+            |core| core.try_send_among_others(message),
+            |core, context| {
+                core.poll_send(context, message, Wait::LeavesWhenDropped).map_err(io::Error::from)
+            },
+        )
+    }
+
+    /// Sends several messages with one reservation and one wake-up, as
+    /// [`StrongWriter::send_many`](crate::StrongWriter::send_many).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<()> {
+        self.send_many_until(messages, None)
+    }
+
+    /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room until
+    /// `deadline`; nothing was sent then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); `TimedOut`.
+    pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
+        self.send_many_until(messages, Some(deadline))
+    }
+
+    fn send_many_until(&mut self, messages: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
+        self.wait_and_send(
+            deadline,
+            |core| core.try_send_many(messages),
+            |core, context| {
+                let wait = Wait::LeavesWhenDropped;
+                core.poll_send_many(context, messages, wait).map_err(io::Error::from)
+            },
+        )
+    }
+
+    #[inline(never)]
+    fn wait_and_send(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut Core) -> Result<(), TrySendError>,
+        mut poll: impl FnMut(&mut Core, &mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> io::Result<()> {
+        let core = self.endpoint.writer_core();
+        let at_once = match core.shared().backpressure {
+            Backpressure::Drop => None,
+            Backpressure::Block => spin(|| match attempt(core) {
+                Err(TrySendError::Full) => None,
+                sent => Some(sent.map_err(io::Error::from)),
+            }),
+        };
+        let sent = at_once.or_else(|| {
+            self.park_until(deadline, |writer, context| poll(writer.writer_core(), context))
+        });
+        self.endpoint.writer_core().stop_waiting();
+        sent.ok_or_else(timed_out)?
+    }
+}

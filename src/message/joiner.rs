@@ -1,0 +1,116 @@
+//! Puts together again what a write had to split.
+
+use super::{Message, Missed};
+use std::collections::HashMap;
+use std::ops::Deref;
+
+/// Puts the pieces of long writes together.
+///
+/// A write that is longer than the longest slice becomes several messages, and those of other
+/// writers may come between them. The joiner keeps the pieces of each writer until the last one has
+/// come, and hands on at once what was not split. Pieces of a write of which another piece was
+/// missed are left out, and counted.
+///
+/// It keeps as much as the writes under way are long, whatever the size of the ring is: use it for
+/// writers that are trusted to come to an end.
+///
+/// ```
+/// use overfall::{Channel, Joiner};
+/// use std::io::Write;
+///
+/// let channel = Channel::new(256);
+/// let mut reader = channel.new_strong_reader().blocking();
+/// let mut writer = channel.new_strong_writer().blocking();
+/// drop(channel);
+/// let thread = std::thread::spawn(move || writer.write_all(&[7; 1000]));
+///
+/// let mut joiner = Joiner::new();
+/// let mut lengths = Vec::new();
+/// while let Some(message) = reader.recv()? {
+///     if let Some(whole) = joiner.join(&message) {
+///         lengths.push(whole.len());
+///     }
+/// }
+/// assert_eq!(lengths, [1000]);
+/// # thread.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Joiner {
+    /// What has come so far of a write of this writer.
+    begun: HashMap<u32, Vec<u8>>,
+    left_out: Missed,
+}
+
+/// What a [`Joiner`] hands on: the bytes of one whole message or write.
+#[derive(Debug)]
+pub enum Joined<'a> {
+    /// It was one message.
+    Whole(&'a [u8]),
+    /// It was put together.
+    Pieces(Vec<u8>),
+}
+
+impl Joiner {
+    /// One that has seen nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next message of a reader; hands on what it completes. Messages of all writers must
+    /// come through here, in the order in which they were received.
+    pub fn join<'a>(&mut self, message: &'a Message<'_>) -> Option<Joined<'a>> {
+        let header = message.header();
+        let begun = self.begun.remove(&header.writer);
+        let begun = match begun {
+            Some(begun) if header.continues && header.missed.is_none() => Some(begun),
+            // Its end was missed, or its writer went on to something else.
+            Some(begun) => {
+                self.leave_out(begun.len());
+                None
+            }
+            None => None,
+        };
+        match begun {
+            Some(mut bytes) => {
+                bytes.extend_from_slice(message);
+                self.hand_on(header.writer, header.is_continued, bytes)
+            }
+            None if header.continues => {
+                self.leave_out(message.len());
+                None
+            }
+            None if header.is_continued => self.hand_on(header.writer, true, message.to_vec()),
+            None => Some(Joined::Whole(message)),
+        }
+    }
+
+    fn hand_on(&mut self, writer: u32, goes_on: bool, bytes: Vec<u8>) -> Option<Joined<'static>> {
+        if goes_on {
+            self.begun.insert(writer, bytes);
+            None
+        } else {
+            Some(Joined::Pieces(bytes))
+        }
+    }
+
+    fn leave_out(&mut self, bytes: usize) {
+        self.left_out += Missed { messages: 1, bytes: bytes as u64 };
+    }
+
+    /// What was left out so far because it was not whole: how many runs of pieces, and their bytes.
+    pub fn left_out(&self) -> Missed {
+        self.left_out
+    }
+}
+
+impl Deref for Joined<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Pieces(bytes) => bytes,
+        }
+    }
+}

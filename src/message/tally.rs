@@ -1,0 +1,218 @@
+//! What a reader missed of each writer.
+//!
+//! Each slice tells how many messages and bytes its writer had sent before it. So a reader that
+//! remembers, of each writer, where the last message it got ended, knows with the next one exactly
+//! what lay between them: overwritten, or dropped by the writer.
+//!
+//! Of a writer that it has not heard of yet it knows that only if it was there before the writer
+//! was: numbers rise, so it remembers the first one that had not been given when it started. What
+//! an older writer had sent before the first message of it that we get is not ours to miss.
+//!
+//! Writers come and go for as long as the channel lives, so those that have gone must be forgotten,
+//! and not while there are messages of theirs that we have yet to come to. A *sweep* marks who has
+//! gone, notes how far writers had come by then, and forgets the marked ones when we have come past
+//! that.
+
+use super::Missed;
+use crate::ring::descriptor::Description;
+use crate::ring::position::Position;
+
+/// With so many writers the first sweep begins.
+const MANY: usize = 64;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    /// In the order of their numbers.
+    writers: Vec<Writer>,
+    /// Where the writer of the last message is among them.
+    last: usize,
+    /// The first number that no writer had when the count began.
+    first_newer: u32,
+    /// Over all writers, those that were forgotten too.
+    total: Missed,
+    sweep: Sweep,
+}
+
+#[derive(Clone, Debug)]
+struct Writer {
+    id: u32,
+    /// What its next message will say, if nothing is missed; nothing if the count begins with it.
+    expected: Option<Expected>,
+    missed: Missed,
+    has_gone: bool,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Expected {
+    sequence: u64,
+    bytes: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Sweep {
+    /// Begins when there are so many writers.
+    At(usize),
+    /// Ends when the reader has come here.
+    Until(Position),
+}
+
+impl Tally {
+    pub(crate) fn new(first_newer: u32) -> Self {
+        let sweep = Sweep::At(MANY);
+        Self { writers: Vec::new(), last: 0, first_newer, total: Missed::default(), sweep }
+    }
+
+    /// Begins anew: what was read since is not known.
+    pub(crate) fn restart(&mut self, first_newer: u32) {
+        self.first_newer = first_newer;
+        self.writers.iter_mut().for_each(|writer| writer.expected = None);
+    }
+
+    /// Counts a message, and tells what was missed before it.
+    #[inline]
+    pub(crate) fn count(&mut self, description: &Description) -> Missed {
+        let id = description.writer;
+        if self.writers.get(self.last).is_none_or(|writer| writer.id != id) {
+            self.last = self.find(id);
+        }
+        let writer = &mut self.writers[self.last];
+        let next = Expected {
+            sequence: description.sequence + 1,
+            bytes: description.bytes + u64::from(description.length),
+        };
+        let Some(expected) = writer.expected.replace(next) else { return Missed::default() };
+        if expected.sequence == description.sequence {
+            return Missed::default();
+        }
+        let missed = Missed {
+            messages: description.sequence.wrapping_sub(expected.sequence),
+            bytes: description.bytes.wrapping_sub(expected.bytes),
+        };
+        writer.missed += missed;
+        self.total += missed;
+        missed
+    }
+
+    /// Where a writer is; it is there from now on.
+    #[inline(never)]
+    fn find(&mut self, id: u32) -> usize {
+        match self.writers.binary_search_by_key(&id, |writer| writer.id) {
+            Ok(index) => index,
+            Err(index) => {
+                // Numbers start over after 2^32.
+                let is_newer = (id.wrapping_sub(self.first_newer) as i32) >= 0;
+                let expected = is_newer.then(Expected::default);
+                let writer = Writer { id, expected, missed: Missed::default(), has_gone: false };
+                self.writers.insert(index, writer);
+                index
+            }
+        }
+    }
+
+    pub(crate) fn total(&self) -> Missed {
+        self.total
+    }
+
+    /// Who was missed, and what of them, by their numbers.
+    pub(crate) fn by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
+        let missed = self.writers.iter().map(|writer| (writer.id, writer.missed));
+        missed.filter(|(_, missed)| !missed.is_none())
+    }
+
+    /// Whether it is time for the next step of a sweep, for a reader at `position`.
+    #[inline]
+    pub(crate) fn must_sweep(&self, position: Position) -> bool {
+        match self.sweep {
+            Sweep::At(many) => self.writers.len() >= many,
+            Sweep::Until(end) => !position.is_before(end),
+        }
+    }
+
+    /// Takes that step. `is_there` tells whether a writer has not gone; `reserved` is read after that
+    /// has been asked.
+    #[cold]
+    pub(crate) fn sweep(
+        &mut self,
+        is_there: impl Fn(u32) -> bool,
+        reserved: impl FnOnce() -> Position,
+    ) {
+        self.sweep = match self.sweep {
+            Sweep::At(_) => {
+                self.writers.iter_mut().for_each(|writer| writer.has_gone = !is_there(writer.id));
+                Sweep::Until(reserved())
+            }
+            Sweep::Until(_) => {
+                self.writers.retain(|writer| !writer.has_gone);
+                self.last = 0;
+                Sweep::At((2 * self.writers.len()).max(MANY))
+            }
+        };
+    }
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::descriptor::Joins;
+
+    fn message(writer: u32, sequence: u64, bytes: u64, length: u32) -> Description {
+        Description { length, writer, sequence, bytes, joins: Joins::default() }
+    }
+
+    fn missed(messages: u64, bytes: u64) -> Missed {
+        Missed { messages, bytes }
+    }
+
+    #[test]
+    fn what_lies_between_two_messages_of_a_writer_was_missed() {
+        let mut tally = Tally::new(1);
+        assert_eq!(tally.count(&message(1, 0, 0, 10)), missed(0, 0));
+        assert_eq!(tally.count(&message(2, 3, 70, 5)), missed(3, 70));
+        assert_eq!(tally.count(&message(1, 1, 10, 10)), missed(0, 0));
+        assert_eq!(tally.count(&message(1, 5, 40, 10)), missed(3, 20));
+        assert_eq!(tally.count(&message(2, 4, 75, 5)), missed(0, 0));
+        assert_eq!(tally.total(), missed(6, 90));
+        let by_writer: Vec<_> = tally.by_writer().collect();
+        assert_eq!(by_writer, [(1, missed(3, 20)), (2, missed(3, 70))]);
+    }
+
+    #[test]
+    fn the_count_of_an_older_writer_begins_with_its_first_message() {
+        let mut tally = Tally::new(5);
+        assert_eq!(tally.count(&message(4, 9, 90, 10)), missed(0, 0));
+        assert_eq!(tally.count(&message(4, 11, 110, 10)), missed(1, 10));
+        assert_eq!(tally.count(&message(5, 1, 10, 10)), missed(1, 10));
+        tally.restart(6);
+        assert_eq!(tally.count(&message(4, 20, 200, 10)), missed(0, 0));
+        assert_eq!(tally.count(&message(5, 20, 200, 10)), missed(0, 0));
+        assert_eq!(tally.count(&message(6, 2, 20, 10)), missed(2, 20));
+        assert_eq!(tally.total(), missed(4, 40));
+    }
+
+    #[test]
+    fn numbers_that_start_over_are_newer_ones() {
+        let mut tally = Tally::new(u32::MAX);
+        assert_eq!(tally.count(&message(1, 2, 20, 10)), missed(2, 20));
+        assert_eq!(tally.count(&message(u32::MAX - 1, 2, 20, 10)), missed(0, 0));
+    }
+
+    #[test]
+    fn who_has_gone_is_forgotten_once_the_reader_is_past_its_messages() {
+        let mut tally = Tally::new(1);
+        let position = Position::new(640);
+        for id in 1..=MANY as u32 {
+            assert!(!tally.must_sweep(position));
+            tally.count(&message(id, 1, 10, 10));
+        }
+        assert!(tally.must_sweep(position));
+        tally.sweep(|id| id % 2 == 0, || Position::new(1280));
+        assert!(!tally.must_sweep(Position::new(1279)));
+        assert_eq!(tally.count(&message(1, 2, 20, 10)), missed(0, 0), "not yet forgotten");
+        assert!(tally.must_sweep(Position::new(1280)));
+        tally.sweep(|_| unreachable!(), || unreachable!());
+        assert_eq!(tally.writers.len(), MANY / 2);
+        assert_eq!(tally.total(), missed(MANY as u64, 10 * MANY as u64));
+        assert_eq!(tally.count(&message(2, 2, 20, 10)), missed(0, 0), "still there");
+        assert!(!tally.must_sweep(Position::new(1280)));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a reader keeps to receive messages with.
+
+use crate::message::Header;
+
+/// Where messages start in memory: as in the ring.
+const ALIGNMENT: usize = 64;
+
+/// The messages of a batch, and, for a weak reader, the copies of their bytes. Reused from one to the
+/// next, so that they grow to what is needed and stay so.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    batch: Vec<Header>,
+    bytes: Vec<u8>,
+    /// Where the first aligned byte of `bytes` is.
+    base: usize,
+    /// How far it is filled from there.
+    end: usize,
+}
+
+/// Where the bytes of a message go.
+pub(super) trait Space {
+    /// Room for `length` bytes. Who asks again gets the same room.
+    fn space(&mut self, length: usize) -> &mut [u8];
+}
+
+impl Space for Inbox {
+    #[inline]
+    fn space(&mut self, length: usize) -> &mut [u8] {
+        if self.bytes.len() < self.base + self.end + length {
+            self.grow(length);
+        }
+        let start = self.base + self.end;
+        &mut self.bytes[start..start + length]
+    }
+}
+
+/// Behind what is in a buffer of the caller's.
+pub(super) struct Appended<'a> {
+    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) start: usize,
+}
+
+impl Space for Appended<'_> {
+    fn space(&mut self, length: usize) -> &mut [u8] {
+        self.buffer.resize(self.start + length, 0);
+        &mut self.buffer[self.start..]
+    }
+}
+
+impl Inbox {
+    /// Empty again.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.batch.clear();
+        self.end = 0;
+    }
+
+    /// Notes a message that lies elsewhere.
+    pub(crate) fn push(&mut self, header: Header) {
+        self.batch.push(header);
+    }
+
+    /// Notes a message that was put into the space, which is used up with it.
+    pub(super) fn keep(&mut self, header: Header) {
+        self.end += size(&header);
+        self.batch.push(header);
+    }
+
+    #[inline]
+    pub(crate) fn batch(&self) -> &[Header] {
+        &self.batch
+    }
+
+    /// The message that was put first into the space.
+    #[inline]
+    pub(crate) fn first(&self, header: &Header) -> &[u8] {
+        &self.bytes[self.base..self.base + header.len as usize]
+    }
+
+    /// The message of the batch at `start`, which moves on to the next one.
+    #[inline]
+    pub(crate) fn next_of_batch(&self, start: &mut usize, header: &Header) -> &[u8] {
+        let from = self.base + *start;
+        *start += size(header);
+        &self.bytes[from..from + header.len as usize]
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let size = (self.end + more).next_multiple_of(ALIGNMENT).next_power_of_two();
+        let mut bytes = vec![0; size + ALIGNMENT];
+        // Memory does not move when a `Vec` does.
+        let base = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        bytes[base..base + self.end].copy_from_slice(&self.bytes[self.base..self.base + self.end]);
+        (self.bytes, self.base) = (bytes, base);
+    }
+}
+
+/// The bytes from one message to the next.
+#[inline]
+fn size(header: &Header) -> usize {
+    (header.len as usize).next_multiple_of(ALIGNMENT)
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use crate::ring::descriptor::{Description, Joins};
+
+    fn header(length: usize) -> Header {
+        let joins = Joins::default();
+        let description =
+            Description { length: length as u32, writer: 1, sequence: 0, bytes: 0, joins };
+        Header::of(&description, 0, 0, crate::message::Missed::default())
+    }
+
+    #[test]
+    fn messages_start_at_a_multiple_of_64_in_memory_however_the_inbox_grew() {
+        let mut inbox = Inbox::default();
+        let lengths = [0, 1, 63, 64, 65, 1000, 100_000];
+        for (number, length) in lengths.into_iter().enumerate() {
+            inbox.space(length).fill(number as u8);
+            inbox.keep(header(length));
+        }
+        let mut start = 0;
+        for (number, length) in lengths.into_iter().enumerate() {
+            let message = inbox.next_of_batch(&mut start, &header(length));
+            assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(message.len(), length);
+            assert!(message.iter().all(|&byte| byte == number as u8));
+        }
+        inbox.clear();
+        inbox.space(10).fill(7);
+        assert_eq!(inbox.first(&header(10)), [7; 10]);
+    }
+}
