@@ -4,8 +4,12 @@ mod blocking;
 mod budget;
 #[cfg(feature = "futures")]
 mod futures;
+#[cfg(feature = "futures")]
+mod streams;
 #[cfg(feature = "tokio")]
 mod tokio;
 
 pub use blocking::Blocking;
 pub(crate) use budget::poll_proceed;
+#[cfg(feature = "futures")]
+pub use streams::{MessageSink, MessageStream, OwnedMessage};

@@ -17,11 +17,17 @@ pub mod stats;
 mod sync;
 mod table;
 mod trace;
+#[cfg(feature = "rkyv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
+pub mod typed;
 mod wait;
 mod writer;
 
 pub use channel::{Backpressure, Builder, Channel, StartAt, pipe};
 pub use io::Blocking;
+#[cfg(feature = "futures")]
+#[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
+pub use io::{MessageSink, MessageStream, OwnedMessage};
 pub use message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
 pub use reader::{Reader, StrongReader, WeakReader};
 pub use slice::Slice;

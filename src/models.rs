@@ -7,6 +7,7 @@
 //! runs the models that must fail then.
 
 mod ending;
+mod messages;
 mod overrun;
 mod owner;
 pub(crate) mod storage;
@@ -14,7 +15,7 @@ mod strong;
 mod waiting;
 
 use crate::fence::LIGHT_FENCES;
-use crate::ring::descriptor::Description;
+use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
 use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring, WriterSlot};
 use crate::table::Seat;
@@ -75,8 +76,8 @@ fn reserve_from(
 fn fill(ring: &Ring, reservation: Reservation, fill: Fill) {
     ring.write(&reservation, 0, &vec![fill; reservation.size as usize]);
     let length = reservation.size as u32;
-    let description =
-        Description { length, writer: u32::from(fill), sequence: 0, bytes: u64::from(fill) };
+    let (writer, bytes, joins) = (u32::from(fill), u64::from(fill), Joins::default());
+    let description = Description { length, writer, sequence: 0, bytes, joins };
     ring.commit(reservation, description);
 }
 

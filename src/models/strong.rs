@@ -175,7 +175,11 @@ fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
             let mut reservation = reservation;
             other.trim(&mut reservation, GRANULE);
             let length = GRANULE as u32;
-            other.commit(reservation, Description { length, writer: 7, sequence: 0, bytes: 7 });
+            let joins = Joins::default();
+            other.commit(
+                reservation,
+                Description { length, writer: 7, sequence: 0, bytes: 7, joins },
+            );
         });
         let early = read(&ring, &mut held);
         if early.is_some() {

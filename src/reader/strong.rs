@@ -210,6 +210,7 @@ impl StrongReader {
     }
 
     /// Looks, and if there is nothing, registers to be woken and looks again.
+    #[cfg(not(overfall_loom))]
     #[inline]
     fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
         match self.look() {

@@ -250,9 +250,18 @@ impl Ring {
         unsafe { self.storage.lend(slice.plus(offset), length as usize) }
     }
 
+    /// The models' memory is no slice of bytes: what they lend is a copy, which they leak.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend_slice(&self, _: &Held, _: Position, _: u64, _: u64) -> &[u8] {
-        unreachable!("models copy: loom has no bytes to lend");
+    pub(crate) fn lend_slice(
+        &self,
+        held: &Held,
+        slice: Position,
+        offset: u64,
+        length: u64,
+    ) -> &[u8] {
+        let mut bytes = vec![0; length as usize];
+        self.copy_held(held, slice, offset, &mut bytes);
+        bytes.leak()
     }
 
     /// Copies bytes of a committed slice, for a strong reader. As a weak one does, with accesses

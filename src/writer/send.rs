@@ -37,7 +37,7 @@ impl Core {
         let sent = self.poll_to_send(context, message.len() as u64, wait);
         match ready!(sent)? {
             Some(reservation) => self.send_slice(reservation, message),
-            None => self.drop_message(message),
+            None => self.drop_message(message.len()),
         }
         Poll::Ready(Ok(()))
     }
@@ -65,7 +65,7 @@ impl Core {
         let sent = self.poll_to_send(context, total_size(messages), wait);
         match ready!(sent)? {
             Some(reservation) => self.send_slices(reservation, messages),
-            None => messages.iter().for_each(|message| self.drop_message(message)),
+            None => messages.iter().for_each(|message| self.drop_message(message.len())),
         }
         Poll::Ready(Ok(()))
     }
@@ -124,9 +124,10 @@ impl Core {
         self.publish_many(reservation, messages);
     }
 
-    fn drop_message(&mut self, message: &[u8]) {
+    /// Counts a message of `length` bytes that is dropped for want of room.
+    pub(crate) fn drop_message(&mut self, length: usize) {
         self.end_splitting();
-        self.count_dropped(message.len() as u64);
+        self.count_dropped(length as u64);
     }
 }
 

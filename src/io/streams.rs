@@ -1,0 +1,215 @@
+//! Streams and sinks of messages, for the combinators of futures.
+
+use super::poll_proceed;
+use crate::Backpressure;
+use crate::error::{ReadError, SendError, TrySendError};
+use crate::message::Header;
+use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use bytes::Bytes;
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// A message with bytes of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct OwnedMessage {
+    /// What is known of it.
+    pub header: Header,
+    /// Its bytes, copied out of the ring.
+    pub bytes: Bytes,
+}
+
+impl From<OwnedMessage> for Bytes {
+    fn from(message: OwnedMessage) -> Self {
+        message.bytes
+    }
+}
+
+/// The messages of a reader, one after the other, each copied out of the ring.
+///
+/// Made by the `into_stream` of each reader. A gap of a weak reader is an item, `Err` with
+/// [`ReadError::Lagged`], and the stream goes on behind it. It ends when the channel has drained, or
+/// after it was terminated, which is an item, too.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use futures::{SinkExt, StreamExt};
+///
+/// let (writer, reader) = overfall::pipe(4096);
+/// let mut sink = writer.into_sink();
+/// sink.send("one".into()).await?;
+/// sink.send("two".into()).await?;
+/// sink.close().await?;
+/// let lengths: Vec<_> = reader.into_stream().map(|item| item.unwrap().bytes.len()).collect().await;
+/// assert_eq!(lengths, [3, 3]);
+/// # Ok::<(), overfall::error::SendError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct MessageStream<R> {
+    reader: R,
+    has_ended: bool,
+}
+
+impl<R> MessageStream<R> {
+    /// The reader, for its figures and what it missed.
+    pub fn get_ref(&self) -> &R {
+        &self.reader
+    }
+
+    /// The reader.
+    pub fn into_inner(self) -> R {
+        self.reader
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<R: Receive + Unpin> Stream for MessageStream<R> {
+    type Item = Result<OwnedMessage, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.has_ended {
+            return Poll::Ready(None);
+        }
+        let budget = ready!(poll_proceed(context));
+        let taken = ready!(poll_attempt(&mut this.reader, context, R::take));
+        budget.made_progress();
+        Poll::Ready(match taken {
+            Ok(Some(header)) => {
+                let bytes = Bytes::copy_from_slice(&this.reader.message(header));
+                Some(Ok(OwnedMessage { header, bytes }))
+            }
+            Ok(None) => {
+                this.has_ended = true;
+                None
+            }
+            Err(error) => {
+                this.has_ended = error == ReadError::Terminated;
+                Some(Err(error))
+            }
+        })
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
+    fn is_terminated(&self) -> bool {
+        self.has_ended
+    }
+}
+
+/// Sends each item as a message.
+///
+/// Made by the `into_sink` of each writer. It keeps one message for which there is no room yet, and is
+/// ready for the next one once that is sent. To close it shuts the writer down.
+///
+/// A sink cannot tell its writer that a future which waits for it was dropped: such a writer keeps its
+/// place in the line for room until there is some, or the sink is used again or dropped.
+#[derive(Debug)]
+#[must_use = "sinks do nothing unless polled"]
+pub struct MessageSink<W> {
+    writer: W,
+    waiting: Option<Bytes>,
+}
+
+impl<W> MessageSink<W> {
+    /// The writer, for its figures.
+    pub fn get_ref(&self) -> &W {
+        &self.writer
+    }
+
+    /// The writer. A message that still waits for room is gone: flush before.
+    pub fn into_inner(self) -> W {
+        self.writer
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<W: HasCore + Unpin> MessageSink<W> {
+    /// Sends the message that waits, if there is one.
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(message) = &self.waiting else { return Poll::Ready(Ok(())) };
+        let budget = ready!(poll_proceed(context));
+        let core = self.writer.writer_core();
+        let sent = ready!(core.poll_send(context, message, Wait::MayBeForgotten));
+        budget.made_progress();
+        self.waiting = None;
+        Poll::Ready(sent)
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
+    type Error = SendError;
+
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_waiting(context)
+    }
+
+    /// # Panics
+    ///
+    /// If the sink has not said that it is ready since the last item.
+    fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
+        let this = self.get_mut();
+        assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");
+        let core = this.writer.writer_core();
+        match core.try_send(&message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full) => {
+                keep_or_drop(core, &mut this.waiting, message);
+                Ok(())
+            }
+            Err(TrySendError::TooLong { len, max }) => Err(SendError::TooLong { len, max }),
+            Err(TrySendError::Closed) => Err(SendError::Closed),
+            Err(TrySendError::Terminated) => Err(SendError::Terminated),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.get_mut().poll_waiting(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let this = self.get_mut();
+        ready!(this.poll_waiting(context))?;
+        this.writer.writer_core().shut_down();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// There is no room.
+fn keep_or_drop(core: &mut Core, waiting: &mut Option<Bytes>, message: Bytes) {
+    match core.shared().backpressure {
+        Backpressure::Block => *waiting = Some(message),
+        Backpressure::Drop => core.drop_message(message.len()),
+    }
+}
+
+macro_rules! into_stream {
+    ($($reader:ident)*) => {$(
+        impl $reader {
+            /// This reader as a stream of messages.
+            pub fn into_stream(self) -> MessageStream<Self> {
+                MessageStream { reader: self, has_ended: false }
+            }
+        }
+    )*};
+}
+into_stream!(Reader StrongReader WeakReader);
+
+macro_rules! into_sink {
+    ($($writer:ident)*) => {$(
+        impl $writer {
+            /// This writer as a sink of messages.
+            pub fn into_sink(self) -> MessageSink<Self> {
+                MessageSink { writer: self, waiting: None }
+            }
+        }
+    )*};
+}
+into_sink!(Writer StrongWriter WeakWriter);

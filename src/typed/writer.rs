@@ -1,0 +1,238 @@
+//! Sending values.
+
+use super::{SendError, TrySendError};
+use crate::error::ReserveError;
+use crate::io::Blocking;
+use crate::writer::HasCore;
+use crate::{Slice, StrongWriter, WeakWriter};
+use rkyv::Archive;
+use rkyv::api::high::{HighSerializer, to_bytes_in};
+use rkyv::rancor::{Error, Source};
+use rkyv::ser::{Positional, Writer as Serializer, allocator::ArenaHandle};
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+/// Where messages start in memory: no type may ask for more.
+const ALIGNMENT: usize = 64;
+
+/// What can be sent: whatever derives rkyv's `Archive` and `Serialize`.
+pub trait Sendable:
+    for<'a, 'b> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'b>, Error>>
+{
+}
+
+impl<T> Sendable for T where
+    T: for<'a, 'b> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'b>, Error>>
+{
+}
+
+/// Where a value is serialized to: a slice of the ring, or nowhere, to learn how long it becomes.
+#[derive(Debug)]
+pub struct Target<'a> {
+    slice: Option<Slice<'a>>,
+    position: usize,
+}
+
+impl Positional for Target<'_> {
+    #[inline]
+    fn pos(&self) -> usize {
+        self.position
+    }
+}
+
+impl Serializer<Error> for Target<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(slice) = &mut self.slice {
+            if slice.write(bytes) < bytes.len() {
+                return Err(Error::new(Unsteady));
+            }
+        }
+        self.position += bytes.len();
+        Ok(())
+    }
+}
+
+/// A value that serializes to more bytes the second time than the first.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the value became longer while it was serialized: its `Serialize` does not always do the same"
+)]
+struct Unsteady;
+
+/// How many bytes a value becomes.
+#[inline]
+fn length<T: Sendable>(value: &T) -> Result<usize, Error> {
+    const {
+        assert!(
+            align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
+            "messages are aligned to 64 bytes, and the archived type asks for more"
+        );
+    }
+    let target = to_bytes_in::<Target<'_>, Error>(value, Target { slice: None, position: 0 })?;
+    Ok(target.position)
+}
+
+/// Serializes a value into a slice, and commits it. On an error the slice is given up.
+#[inline]
+fn fill<T: Sendable>(value: &T, slice: Slice<'_>) -> Result<(), Error> {
+    let target =
+        to_bytes_in::<Target<'_>, Error>(value, Target { slice: Some(slice), position: 0 })?;
+    if let Some(slice) = target.slice {
+        slice.commit();
+    }
+    Ok(())
+}
+
+/// A writer whose messages are values of `T`: a [`StrongWriter`] or a [`WeakWriter`], or, made by
+/// [`blocking`](Self::blocking), one that parks the thread.
+pub struct Writer<T, W = StrongWriter> {
+    writer: W,
+    values: PhantomData<fn(T)>,
+}
+
+impl<T, W> Writer<T, W> {
+    /// A writer of values to any channel of bytes.
+    pub fn new(writer: W) -> Self {
+        Self { writer, values: PhantomData }
+    }
+
+    /// The writer of bytes, for its figures.
+    pub fn get_ref(&self) -> &W {
+        &self.writer
+    }
+
+    /// The writer of bytes.
+    pub fn into_inner(self) -> W {
+        self.writer
+    }
+}
+
+macro_rules! typed_writer {
+    ($($writer:ident)*) => {$(
+        impl<T: Sendable> Writer<T, $writer> {
+            /// Sends a value without waiting.
+            ///
+            /// # Errors
+            ///
+            /// As for [`StrongWriter::try_send`], and if the value cannot be serialized. Nothing was
+            /// sent then.
+            #[inline]
+            pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
+                let length = length(value).map_err(TrySendError::Serialize)?;
+                let slice = self.writer.try_reserve(length)?;
+                fill(value, slice).map_err(TrySendError::Serialize)
+            }
+
+            /// Sends a value, and waits for room if need be. With
+            /// [`Backpressure::Drop`](crate::Backpressure::Drop) it does not wait: a value for which
+            /// there is no room is dropped and counted.
+            ///
+            /// # Errors
+            ///
+            /// As for [`StrongWriter::send`], and if the value cannot be serialized.
+            ///
+            /// # Cancel safety
+            ///
+            /// Dropped while it waits, the future has sent nothing.
+            pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
+                let length = length(value).map_err(SendError::Serialize)?;
+                // Asked for apart: a slice cannot leave the arm of a match in which it is refused.
+                let refused = match self.writer.reserve(length).await {
+                    Ok(slice) => return fill(value, slice).map_err(SendError::Serialize),
+                    Err(refused) => refused,
+                };
+                refuse(&mut self.writer, length, refused)
+            }
+
+            /// This writer as one that parks the thread.
+            pub fn blocking(self) -> Writer<T, Blocking<$writer>> {
+                Writer::new(self.writer.blocking())
+            }
+        }
+    )*};
+}
+typed_writer!(StrongWriter WeakWriter);
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
+    /// Sends a value, and parks the thread until there is room; as
+    /// [`send`](Writer::send) of the writers that do not park.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
+    pub fn send(&mut self, value: &T) -> io::Result<()> {
+        let length = length(value).map_err(SendError::Serialize)?;
+        let refused = match self.writer.reserve(length) {
+            Ok(slice) => return Ok(fill(value, slice).map_err(SendError::Serialize)?),
+            Err(refused) => refused,
+        };
+        Ok(refuse(self.writer.get_mut(), length, refused)?)
+    }
+
+    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
+    /// nothing was sent then.
+    ///
+    /// # Errors
+    ///
+    /// As for `send`; `TimedOut`.
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
+        let length = length(value).map_err(SendError::Serialize)?;
+        let refused = match self.writer.reserve_deadline(length, deadline) {
+            Ok(slice) => return Ok(fill(value, slice).map_err(SendError::Serialize)?),
+            Err(refused) => refused,
+        };
+        // With `Backpressure::Drop` no room is no error.
+        if refused.kind() == io::ErrorKind::WouldBlock {
+            return Ok(refuse(self.writer.get_mut(), length, ReserveError::Full)?);
+        }
+        Err(refused)
+    }
+
+    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
+    /// `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for `send`; `TimedOut`.
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.send_deadline(value, deadline),
+            None => self.send(value),
+        }
+    }
+}
+
+/// Drops a value for which there is no room, or says why it cannot be sent.
+fn refuse(
+    writer: &mut impl HasCore,
+    length: usize,
+    refused: ReserveError,
+) -> Result<(), SendError> {
+    use crate::error::SendError as Refused;
+    Err(SendError::Message(match refused {
+        ReserveError::Full => {
+            writer.writer_core().drop_message(length);
+            return Ok(());
+        }
+        ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
+        ReserveError::Closed => Refused::Closed,
+        ReserveError::Terminated => Refused::Terminated,
+    }))
+}
+
+impl<T, W: Clone> Clone for Writer<T, W> {
+    /// Another writer, with a number and figures of its own.
+    fn clone(&self) -> Self {
+        Self::new(self.writer.clone())
+    }
+}
+
+impl<T, W: fmt::Debug> fmt::Debug for Writer<T, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("typed::Writer").field(&self.writer).finish()
+    }
+}
