@@ -69,7 +69,16 @@
 //! to readers there is no difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
-//! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
+//! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it. A
+//! reservation can become several slices, a *batch*: they are filled first, and then committed from the
+//! last to the first. Readers come to the first one first, so they see all of them or none. (Who was
+//! overrun may come upon one in the middle: to it those before were in flight, as any other's may be.)
+//!
+//! *What is known of a slice* besides its bytes stands in its descriptor: who wrote it, how many slices
+//! and how many bytes that writer had written before it, those it dropped for want of room among them,
+//! and whether it is a piece of a longer write. Since every slice tells where its writer stood, a reader
+//! knows from two slices of a writer exactly what lay between them, however many were overwritten
+//! meanwhile, and nothing has to be kept anywhere for that (`message/tally.rs`).
 //!
 //! *Move the gate* ([`Ring::advance_gate`]). Read the gate's word. With strong readers, the target
 //! is the smallest hold, and on from there over skipped slices. A reader that has walked to its
