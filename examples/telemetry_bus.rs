@@ -87,7 +87,7 @@ fn show(mut bus: Reader<Event, Blocking<WeakReader>>) -> io::Result<(u64, Missed
             Err(error) => return Err(error),
         };
         seen += 1;
-        let header = *event.header();
+        let header = event.header();
         let text = match &*event {
             ArchivedEvent::Sample { celsius, .. } => format!("{celsius:.2} degrees"),
             _ => format!("{:?}", event.deserialize().map_err(io::Error::other)?),

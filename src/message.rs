@@ -6,8 +6,9 @@ mod tally;
 pub use joiner::{Joined, Joiner};
 pub(crate) use tally::Tally;
 
-use crate::reader::{Inbox, StrongReader};
+use crate::reader::{Inbox, Place, StrongReader, Taken};
 use crate::ring::descriptor::Description;
+use crate::ring::position::Position;
 use std::fmt;
 use std::ops::{Add, AddAssign, Deref};
 
@@ -33,29 +34,26 @@ pub struct Header {
     pub continues: bool,
     /// It goes on in the next message of its writer.
     pub is_continued: bool,
-    /// The payload bytes of the slice that were read before.
-    pub(crate) offset: u32,
 }
 
 impl Header {
-    /// Of a message at `position`, of which `offset` bytes were read before.
+    /// Of the message in `slice`, of which `offset` bytes were read before.
     #[inline]
     pub(crate) fn of(
         description: &Description,
-        position: u64,
+        slice: Position,
         offset: u64,
         missed: Missed,
     ) -> Self {
         let Description { length, writer, sequence, joins, .. } = *description;
         Self {
-            position,
+            position: slice.plus(offset).raw(),
             sequence,
             writer,
             len: length - offset as u32,
             missed,
             continues: joins.continues,
             is_continued: joins.is_continued,
-            offset: offset as u32,
         }
     }
 }
@@ -98,30 +96,35 @@ impl AddAssign for Missed {
 /// when it is dropped; one of a weak reader is a copy. Either way the bytes are contiguous, start at
 /// a multiple of 64 in memory, and do not change.
 pub struct Message<'a> {
-    header: Header,
     body: Body<'a>,
 }
 
 enum Body<'a> {
-    /// In the ring, kept by the reader's hold until this is dropped.
+    /// In the ring, where the reader's hold keeps it until this is dropped. The reader knows where.
     Lent(&'a mut StrongReader),
-    /// In a buffer, or in the ring and kept by somebody else.
-    Borrowed(&'a [u8]),
+    /// In the ring, where the hold of a batch keeps it.
+    OfBatch(&'a StrongReader, Taken, &'a [u8]),
+    Copied(&'a Header, &'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn lent(header: Header, reader: &'a mut StrongReader) -> Self {
-        Self { header, body: Body::Lent(reader) }
+    #[inline]
+    pub(crate) fn lent(reader: &'a mut StrongReader) -> Self {
+        Self { body: Body::Lent(reader) }
     }
 
-    pub(crate) fn borrowed(header: Header, bytes: &'a [u8]) -> Self {
-        Self { header, body: Body::Borrowed(bytes) }
+    pub(crate) fn copied(header: &'a Header, bytes: &'a [u8]) -> Self {
+        Self { body: Body::Copied(header, bytes) }
     }
 
     /// What is known of it: who sent it, its number and position, and what was missed before it.
     #[inline]
-    pub fn header(&self) -> &Header {
-        &self.header
+    pub fn header(&self) -> Header {
+        match &self.body {
+            Body::Lent(reader) => reader.header_of(&reader.taken),
+            Body::OfBatch(reader, taken, _) => reader.header_of(taken),
+            Body::Copied(header, _) => **header,
+        }
     }
 }
 
@@ -131,8 +134,8 @@ impl Deref for Message<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.body {
-            Body::Lent(reader) => reader.lend_message(&self.header),
-            Body::Borrowed(bytes) => bytes,
+            Body::Lent(reader) => reader.lend_message(&reader.taken),
+            Body::OfBatch(_, _, bytes) | Body::Copied(_, bytes) => bytes,
         }
     }
 }
@@ -155,7 +158,7 @@ impl Drop for Message<'_> {
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message").field("header", &self.header).field("bytes", &&**self).finish()
+        f.debug_struct("Message").field("header", &self.header()).field("bytes", &&**self).finish()
     }
 }
 
@@ -170,7 +173,6 @@ pub struct Messages<'a> {
 enum Kept<'a> {
     /// In the ring, by the reader's hold.
     Lent(&'a mut StrongReader),
-    /// In the inbox.
     Copied(&'a Inbox),
 }
 
@@ -183,17 +185,12 @@ impl<'a> Messages<'a> {
         Self { kept: Kept::Copied(inbox) }
     }
 
-    #[inline]
-    fn headers(&self) -> &[Header] {
-        match &self.kept {
-            Kept::Lent(reader) => reader.batch(),
-            Kept::Copied(inbox) => inbox.batch(),
-        }
-    }
-
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.headers().len()
+        match &self.kept {
+            Kept::Lent(reader) => reader.batch.len,
+            Kept::Copied(inbox) => inbox.headers().len(),
+        }
     }
 
     /// Whether there are none: then none were asked for.
@@ -202,8 +199,13 @@ impl<'a> Messages<'a> {
     }
 
     /// The messages, one after the other.
+    #[inline]
     pub fn iter(&self) -> MessagesIter<'_> {
-        MessagesIter { messages: self, next: 0, start: 0 }
+        let next = match &self.kept {
+            Kept::Lent(reader) => Next::Lent(reader, reader.batch.first),
+            Kept::Copied(inbox) => Next::Copied(inbox, 0),
+        };
+        MessagesIter { next, index: 0, len: self.len() }
     }
 }
 
@@ -211,12 +213,14 @@ impl<'a> IntoIterator for &'a Messages<'_> {
     type Item = Message<'a>;
     type IntoIter = MessagesIter<'a>;
 
+    #[inline]
     fn into_iter(self) -> MessagesIter<'a> {
         self.iter()
     }
 }
 
 impl Drop for Messages<'_> {
+    #[inline]
     fn drop(&mut self) {
         if let Kept::Lent(reader) = &mut self.kept {
             reader.settle();
@@ -233,10 +237,17 @@ impl fmt::Debug for Messages<'_> {
 /// Goes through [`Messages`].
 #[derive(Debug)]
 pub struct MessagesIter<'a> {
-    messages: &'a Messages<'a>,
-    next: usize,
-    /// Where the next one starts in the inbox.
-    start: usize,
+    next: Next<'a>,
+    index: usize,
+    len: usize,
+}
+
+/// Where the next message is.
+#[derive(Debug)]
+enum Next<'a> {
+    Lent(&'a StrongReader, Place),
+    /// At so many bytes.
+    Copied(&'a Inbox, usize),
 }
 
 impl<'a> Iterator for MessagesIter<'a> {
@@ -244,17 +255,25 @@ impl<'a> Iterator for MessagesIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Message<'a>> {
-        let header = *self.messages.headers().get(self.next)?;
-        self.next += 1;
-        let bytes = match &self.messages.kept {
-            Kept::Lent(reader) => reader.lend_message(&header),
-            Kept::Copied(inbox) => inbox.next_of_batch(&mut self.start, &header),
+        if self.index == self.len {
+            return None;
+        }
+        let body = match &mut self.next {
+            Next::Lent(reader, place) => {
+                let taken = reader.next_of_batch(place, self.index);
+                Body::OfBatch(reader, taken, reader.lend_message(&taken))
+            }
+            Next::Copied(inbox, start) => {
+                let header = &inbox.headers()[self.index];
+                Body::Copied(header, inbox.next(start, header))
+            }
         };
-        Some(Message::borrowed(header, bytes))
+        self.index += 1;
+        Some(Message { body })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.messages.len() - self.next;
+        let left = self.len - self.index;
         (left, Some(left))
     }
 }

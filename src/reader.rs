@@ -7,10 +7,12 @@ mod strong;
 mod weak;
 
 use self::core::Core;
+pub(crate) use self::core::Place;
 pub(crate) use inbox::Inbox;
 pub(crate) use receive::{Receive, poll_attempt};
 use receive::{receive_methods, wait_for};
 pub use strong::StrongReader;
+pub(crate) use strong::Taken;
 pub use weak::WeakReader;
 
 use crate::error::{IntoStrongError, ReadError, TryReadError};
@@ -192,7 +194,7 @@ impl Read for Reader {
 reader_methods!(Reader);
 
 impl Receive for Reader {
-    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
+    fn take(&mut self) -> Result<bool, TryReadError> {
         self.as_read_mut().take()
     }
 
@@ -204,8 +206,8 @@ impl Receive for Reader {
         self.as_read_mut().take_many(limit)
     }
 
-    fn message(&mut self, header: Header) -> Message<'_> {
-        self.as_read_mut().message(header)
+    fn message(&mut self) -> Message<'_> {
+        self.as_read_mut().message()
     }
 
     fn messages(&mut self) -> Messages<'_> {

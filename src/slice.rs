@@ -140,6 +140,25 @@ impl<'a> Slice<'a> {
         self.core().commit(written);
     }
 
+    /// Writes `bytes` at `offset`, wherever has been written before.
+    #[cfg(feature = "rkyv")]
+    #[inline]
+    pub(crate) fn fill(&self, offset: usize, bytes: &[u8]) {
+        let core = match &self.owner {
+            Owner::Writer(core) => &**core,
+            Owner::Channel(core, _) => core,
+        };
+        core.fill(&self.reservation, offset as u64, bytes);
+    }
+
+    /// Commits the first `length` bytes, which [`Slice::fill`] has written.
+    #[cfg(feature = "rkyv")]
+    #[inline]
+    pub(crate) fn commit_filled(mut self, length: usize) {
+        debug_assert!(length <= self.len);
+        self.core().commit(length as u64);
+    }
+
     /// Gives the slice up. Dropping it does the same.
     pub fn abort(self) {}
 }

@@ -132,6 +132,126 @@ fn reads_and_writes_that_do_not_wait_allocate_nothing() {
 }
 
 #[test]
+fn messages_of_writers_that_are_known_allocate_nothing() {
+    let channel = Channel::new(1 << 14);
+    let mut writers: [Writer; 2] = [channel.new_writer(), channel.new_weak_writer().into()];
+    let mut readers: [Reader; 2] =
+        [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+    let mut slow = channel.new_weak_reader();
+    let bytes = [7; 1000];
+    let mut buffer = Vec::with_capacity(1000);
+    let mut round = || {
+        for writer in &mut writers {
+            writer.try_send(&bytes).unwrap();
+            writer.try_send(b"").unwrap();
+            writer.try_send_many(&[&bytes[..100], b"", &bytes[..64]]).unwrap();
+            assert!(writer.try_send(&[0; (1 << 14) + 1]).is_err());
+        }
+        for reader in &mut readers {
+            assert_eq!(reader.try_recv().unwrap().unwrap().len(), 1000);
+            assert_eq!(reader.try_recv_many(4).unwrap().unwrap().len(), 4);
+            buffer.clear();
+            assert_eq!(reader.try_recv_into(&mut buffer).unwrap().unwrap().len, 1000);
+            assert_eq!(reader.try_read(&mut [0; 10]), Ok(10));
+            assert_eq!(reader.skip_rest(), 90);
+            let messages = reader.try_recv_many(100).unwrap().unwrap();
+            assert_eq!(messages.iter().map(|message| message.len()).sum::<usize>(), 64);
+            drop(messages);
+            assert!(reader.try_recv().is_err());
+            assert!(reader.missed_by_writer().all(|(_, missed)| missed.is_none()));
+        }
+        // Overrun every other time.
+        for _ in 0..4 {
+            let _ = slow.try_recv();
+        }
+    };
+    (0..10).for_each(|_| round());
+    assert_eq!(allocations(|| (0..1000).for_each(|_| round())), 0);
+    assert!(slow.missed().messages > 0 && slow.stats().gaps > 100);
+}
+
+#[test]
+fn waiting_for_messages_allocates_nothing() {
+    let channel = Channel::new(128);
+    let mut writers: [Writer; 2] = [channel.new_writer(), channel.new_writer()];
+    let mut readers: [Reader; 2] =
+        [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+    let (wakes, waker) = counting_waker();
+    let mut context = Context::from_waker(&waker);
+    let mut round = || {
+        for reader in &mut readers {
+            assert!(pin!(reader.recv()).poll(&mut context).is_pending());
+            assert!(pin!(reader.recv_many(2)).poll(&mut context).is_pending());
+        }
+        let [first, second] = &mut writers;
+        assert!(pin!(first.send(&[1; 128])).poll(&mut context).is_ready());
+        let mut send = pin!(second.send_many(&[b"1", b"2"]));
+        assert!(send.as_mut().poll(&mut context).is_pending());
+        for reader in &mut readers {
+            assert!(pin!(reader.recv()).poll(&mut context).is_ready());
+        }
+        assert!(send.as_mut().poll(&mut context).is_ready());
+        for reader in &mut readers {
+            assert!(pin!(reader.recv_many(2)).poll(&mut context).is_ready());
+        }
+    };
+    round();
+    assert_eq!(allocations(|| (0..1000).for_each(|_| round())), 0);
+    assert!(wakes.count() >= 1000);
+}
+
+/// What a reader and the channel keep of writers that have gone is no more than this.
+const OF_THE_GONE: usize = 16 * 1024;
+
+#[test]
+fn writers_that_come_send_and_go_are_forgotten() {
+    let channel = Channel::new(4096);
+    let mut staying = channel.new_writer();
+    staying.set_name("staying");
+    let (mut reader, mut tap) = (channel.new_strong_reader(), channel.new_weak_reader());
+    // Mostly overrun: it comes to a part of the messages.
+    let mut slow = channel.new_weak_reader();
+    let mut come_and_go = |writers: usize| {
+        for number in 0..writers {
+            let mut writer = channel.new_writer();
+            writer.set_name("passing");
+            writer.try_send(b"hello").unwrap();
+            let id = writer.id();
+            drop(writer);
+            let _ = tap.try_recv();
+            let message = reader.try_recv().unwrap().unwrap();
+            assert_eq!((message.header().writer, &*message), (id, &b"hello"[..]));
+            assert_eq!(channel.writer_name(id).as_deref(), Some("passing"));
+            drop(message);
+            if number % 50 == 0 {
+                staying.try_send(b"still here").unwrap();
+                assert_eq!(reader.try_recv().unwrap().unwrap().len(), 10);
+            }
+            if number % 300 == 0 && slow.try_recv_many(100).is_err() {
+                drop(slow.try_recv_many(100).unwrap());
+            }
+        }
+    };
+    come_and_go(1000);
+    let before = BYTES.get();
+    come_and_go(100_000);
+    let grown = BYTES.get() - before;
+    assert!(grown <= OF_THE_GONE as isize, "{grown}");
+    let by_writer = slow.missed_by_writer().count();
+    assert!(by_writer < 500, "{by_writer}");
+    let missed = slow.missed();
+    // Who stays is not forgotten, and nor is what was missed of it.
+    assert!(missed.messages > 1000, "{missed:?}");
+    assert!(slow.missed_by_writer().any(|found| found == (staying.id(), missed)));
+    assert_eq!(channel.writer_name(staying.id()).as_deref(), Some("staying"));
+    assert_eq!(channel.writer_name(staying.id() + 1), None);
+    let with_reader = BYTES.get();
+    drop((reader, tap, slow));
+    let kept = with_reader - BYTES.get();
+    assert!(kept <= 4 * OF_THE_GONE as isize, "{kept}");
+}
+
+#[test]
 fn waiting_for_room_allocates_nothing() {
     let channel = Channel::new(128);
     let mut writers: [Writer; 3] = std::array::from_fn(|_| channel.new_writer());
@@ -324,7 +444,7 @@ mod stated {
     #[test]
     fn endpoints_are_as_large_as_the_readme_says() {
         assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [120; 2]);
-        assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (168, 120));
+        assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (264, 120));
     }
 
     /// What the channel allocates for its first so many endpoints of a kind.

@@ -148,10 +148,10 @@ fn a_gap_is_told_once_and_each_writer_tells_what_was_missed_of_it() {
     }
     // 16 slices of 64 bytes are left.
     assert_eq!(tap.try_recv().unwrap_err(), TryReadError::Lagged(lagged(4 * 64)));
-    let first = *tap.try_recv().unwrap().unwrap().header();
+    let first = tap.try_recv().unwrap().unwrap().header();
     assert_eq!((first.writer, first.sequence), (writers[0].id(), 2));
     assert_eq!((first.missed.messages, first.missed.bytes), (2, 2));
-    let second = *tap.try_recv().unwrap().unwrap().header();
+    let second = tap.try_recv().unwrap().unwrap().header();
     assert_eq!((second.missed.messages, second.missed.bytes), (2, 4));
     let mut buffer = b"before ".to_vec();
     let third = tap.try_recv_into(&mut buffer).unwrap().unwrap();
@@ -187,7 +187,7 @@ fn a_strong_reader_learns_what_a_lossy_writer_dropped() {
     assert_eq!(reader.try_recv().unwrap().unwrap().len(), 1);
     assert_eq!(reader.try_recv().unwrap().unwrap().len(), 2);
     block_on(writer.send(b"after")).unwrap();
-    let header = *reader.try_recv().unwrap().unwrap().header();
+    let header = reader.try_recv().unwrap().unwrap().header();
     assert_eq!(header.sequence, 4);
     assert_eq!((header.missed.messages, header.missed.bytes), (2, 7));
 }

@@ -80,11 +80,12 @@ impl<R: Receive + Unpin> Stream for MessageStream<R> {
         let taken = ready!(poll_attempt(&mut this.reader, context, R::take));
         budget.made_progress();
         Poll::Ready(match taken {
-            Ok(Some(header)) => {
-                let bytes = Bytes::copy_from_slice(&this.reader.message(header));
-                Some(Ok(OwnedMessage { header, bytes }))
+            Ok(true) => {
+                let message = this.reader.message();
+                let bytes = Bytes::copy_from_slice(&message);
+                Some(Ok(OwnedMessage { header: message.header(), bytes }))
             }
-            Ok(None) => {
+            Ok(false) => {
                 this.has_ended = true;
                 None
             }

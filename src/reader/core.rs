@@ -1,7 +1,6 @@
 //! What readers of both kinds are made of.
 
-use super::inbox::Inbox;
-use crate::message::{Header, Missed, Tally};
+use crate::message::{Missed, Tally};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
 use crate::shared::{Ending, Shared, Strength};
@@ -76,7 +75,6 @@ pub(crate) struct Core {
     counted: u64,
     /// Nothing until the first message is received.
     tally: Option<Box<Tally>>,
-    pub(super) inbox: Option<Box<Inbox>>,
 }
 
 /// Stands for `counted` where it is not known what was read in between.
@@ -94,13 +92,11 @@ impl Core {
             first_newer_writer,
             counted: 0,
             tally: None,
-            inbox: None,
         }
     }
 
     /// Another reader, for one that stands where this one does, and has missed what it has.
-    pub(crate) fn another(&self) -> Self {
-        let strength = self.strength.unwrap_or(Strength::Weak);
+    pub(crate) fn another(&self, strength: Strength) -> Self {
         let mut another = Self::new(self.shared.clone(), strength);
         another.first_newer_writer = self.first_newer_writer;
         if self.counted != self.figures().payload_bytes.get() {
@@ -195,7 +191,7 @@ impl Core {
         slice: Position,
         offset: u64,
         description: &Description,
-    ) -> Header {
+    ) -> Missed {
         let left = u64::from(description.length) - offset;
         let payload = self.figures().payload_bytes.get();
         let is_current = self.counted == payload;
@@ -212,7 +208,7 @@ impl Core {
         if tally.must_sweep(slice) {
             self.shared.sweep(tally);
         }
-        Header::of(description, slice.plus(offset).raw(), offset, missed)
+        missed
     }
 
     /// What was missed, over all writers.

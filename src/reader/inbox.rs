@@ -5,11 +5,11 @@ use crate::message::Header;
 /// Where messages start in memory: as in the ring.
 const ALIGNMENT: usize = 64;
 
-/// The messages of a batch, and, for a weak reader, the copies of their bytes. Reused from one to the
-/// next, so that they grow to what is needed and stay so.
+/// The copies of messages that a weak reader received last. Reused, so that it grows to what is
+/// needed and stays so.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    batch: Vec<Header>,
+    headers: Vec<Header>,
     bytes: Vec<u8>,
     /// Where the first aligned byte of `bytes` is.
     base: usize,
@@ -26,8 +26,9 @@ pub(super) trait Space {
 impl Space for Inbox {
     #[inline]
     fn space(&mut self, length: usize) -> &mut [u8] {
-        if self.bytes.len() < self.base + self.end + length {
-            self.grow(length);
+        let size = length.next_multiple_of(ALIGNMENT);
+        if self.bytes.len() < self.base + self.end + size {
+            self.grow(size);
         }
         let start = self.base + self.end;
         &mut self.bytes[start..start + length]
@@ -51,35 +52,24 @@ impl Inbox {
     /// Empty again.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.batch.clear();
+        self.headers.clear();
         self.end = 0;
-    }
-
-    /// Notes a message that lies elsewhere.
-    pub(crate) fn push(&mut self, header: Header) {
-        self.batch.push(header);
     }
 
     /// Notes a message that was put into the space, which is used up with it.
     pub(super) fn keep(&mut self, header: Header) {
         self.end += size(&header);
-        self.batch.push(header);
+        self.headers.push(header);
     }
 
     #[inline]
-    pub(crate) fn batch(&self) -> &[Header] {
-        &self.batch
+    pub(crate) fn headers(&self) -> &[Header] {
+        &self.headers
     }
 
-    /// The message that was put first into the space.
+    /// The message at `start`, which moves on to the next one.
     #[inline]
-    pub(crate) fn first(&self, header: &Header) -> &[u8] {
-        &self.bytes[self.base..self.base + header.len as usize]
-    }
-
-    /// The message of the batch at `start`, which moves on to the next one.
-    #[inline]
-    pub(crate) fn next_of_batch(&self, start: &mut usize, header: &Header) -> &[u8] {
+    pub(crate) fn next(&self, start: &mut usize, header: &Header) -> &[u8] {
         let from = self.base + *start;
         *start += size(header);
         &self.bytes[from..from + header.len as usize]
@@ -87,8 +77,7 @@ impl Inbox {
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let size = (self.end + more).next_multiple_of(ALIGNMENT).next_power_of_two();
-        let mut bytes = vec![0; size + ALIGNMENT];
+        let mut bytes = vec![0; (self.end + more).next_power_of_two() + ALIGNMENT];
         // Memory does not move when a `Vec` does.
         let base = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         bytes[base..base + self.end].copy_from_slice(&self.bytes[self.base..self.base + self.end]);
@@ -105,32 +94,34 @@ fn size(header: &Header) -> usize {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::message::Missed;
     use crate::ring::descriptor::{Description, Joins};
+    use crate::ring::position::Position;
 
     fn header(length: usize) -> Header {
         let joins = Joins::default();
         let description =
             Description { length: length as u32, writer: 1, sequence: 0, bytes: 0, joins };
-        Header::of(&description, 0, 0, crate::message::Missed::default())
+        Header::of(&description, Position::new(0), 0, Missed::default())
     }
 
     #[test]
     fn messages_start_at_a_multiple_of_64_in_memory_however_the_inbox_grew() {
         let mut inbox = Inbox::default();
-        let lengths = [0, 1, 63, 64, 65, 1000, 100_000];
+        let lengths = [10, 32, 0, 1, 63, 64, 65, 1000, 100_000];
         for (number, length) in lengths.into_iter().enumerate() {
             inbox.space(length).fill(number as u8);
             inbox.keep(header(length));
         }
         let mut start = 0;
         for (number, length) in lengths.into_iter().enumerate() {
-            let message = inbox.next_of_batch(&mut start, &header(length));
+            let message = inbox.next(&mut start, &header(length));
             assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
             assert_eq!(message.len(), length);
             assert!(message.iter().all(|&byte| byte == number as u8));
         }
         inbox.clear();
         inbox.space(10).fill(7);
-        assert_eq!(inbox.first(&header(10)), [7; 10]);
+        assert_eq!(inbox.next(&mut 0, &header(10)), [7; 10]);
     }
 }

@@ -7,11 +7,10 @@ use crate::message::{Header, Message, Messages};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-/// What a reader does with messages, without waiting. Where there is an `Ok(None)` or `Ok(false)`, it
-/// is the end.
+/// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
 pub(crate) trait Receive: Read {
     /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
-    fn take(&mut self) -> Result<Option<Header>, TryReadError>;
+    fn take(&mut self) -> Result<bool, TryReadError>;
 
     /// Takes the next message and appends it to `buffer`.
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError>;
@@ -19,7 +18,7 @@ pub(crate) trait Receive: Read {
     /// Takes up to `limit` messages. [`Receive::messages`] are they.
     fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError>;
 
-    fn message(&mut self, header: Header) -> Message<'_>;
+    fn message(&mut self) -> Message<'_>;
 
     fn messages(&mut self) -> Messages<'_>;
 
@@ -105,10 +104,8 @@ macro_rules! receive_methods {
             /// ```
             #[inline]
             pub fn try_recv(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
-                match Receive::take(self)? {
-                    Some(header) => Ok(Some(Receive::message(self, header))),
-                    None => Ok(None),
-                }
+                let taken = Receive::take(self)?;
+                Ok(if taken { Some(Receive::message(self)) } else { None })
             }
 
             /// Receives the next message, and waits for it if need be; `Ok(None)` is the end.
@@ -121,10 +118,8 @@ macro_rules! receive_methods {
             ///
             /// Dropped while it waits, the future has taken nothing.
             pub async fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
-                match wait_for(&mut *self, Receive::take).await? {
-                    Some(header) => Ok(Some(Receive::message(self, header))),
-                    None => Ok(None),
-                }
+                let taken = wait_for(&mut *self, Receive::take).await?;
+                Ok(if taken { Some(Receive::message(self)) } else { None })
             }
 
             /// Receives the next message without waiting, and appends it to `buffer`; `Ok(None)` is

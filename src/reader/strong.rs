@@ -30,6 +30,28 @@ pub struct StrongReader {
     place: Place,
     /// Payload bytes that may be consumed without another look.
     lent: u64,
+    /// The message that was received last.
+    pub(crate) taken: Taken,
+    pub(crate) batch: Batch,
+}
+
+/// A message that was taken out of the ring and lies there still.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    slice: Position,
+    /// The payload bytes of the slice that were read before, and those that are left.
+    offset: u64,
+    left: u64,
+    missed: Missed,
+}
+
+/// Messages that were taken in one go: where the first one is, and how many there are.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) first: Place,
+    pub(crate) len: usize,
+    /// Before which of them something was missed.
+    missed: Vec<(usize, Missed)>,
 }
 
 /// Keeps the gate from passing what the reader has not read; gives way when it is dropped.
@@ -86,6 +108,13 @@ enum Look {
 }
 
 impl StrongReader {
+    fn at(hold: Hold, core: Core, place: Place) -> Self {
+        let missed = Missed::default();
+        let taken = Taken { slice: place.slice, offset: 0, left: 0, missed };
+        let batch = Batch { first: place, len: 0, missed: Vec::new() };
+        Self { hold, core, place, lent: 0, taken, batch }
+    }
+
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (hold, oldest) = Hold::new(shared);
         let place = match start {
@@ -103,7 +132,7 @@ impl StrongReader {
             }
         };
         let core = Core::new(shared.clone(), Strength::Strong);
-        let mut reader = Self { hold, core, place, lent: 0 };
+        let mut reader = Self::at(hold, core, place);
         reader.start();
         reader
     }
@@ -128,8 +157,13 @@ impl StrongReader {
         if core.has_terminated() {
             hold.leave();
         }
-        let place = Place { length: None, ..start };
-        let mut reader = Self { hold, core, place, lent: 0 };
+        // Only now it is known for sure.
+        let length = match start.offset {
+            0 => None,
+            _ => core.shared().ring.find_committed(start.slice),
+        };
+        let place = Place { length, ..start };
+        let mut reader = Self::at(hold, core, place);
         reader.settle();
         Ok(reader)
     }
@@ -138,7 +172,7 @@ impl StrongReader {
     #[inline]
     pub fn into_weak(mut self) -> WeakReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
-        let _what_it_finds = self.look();
+        let _what_it_finds = self.look_for_slice();
         self.settle();
         let Self { hold, mut core, place, .. } = self;
         core.turn(Strength::Weak);
@@ -459,12 +493,14 @@ reader_methods!(StrongReader);
 impl StrongReader {
     /// Takes the slice that a look has found.
     #[inline]
-    fn take_slice(&mut self) -> Header {
+    fn take_slice(&mut self) -> Taken {
         let Place { slice, offset, .. } = self.place;
         let description = self.hold.shared.ring.describe(slice);
-        self.place = self.place.after(u64::from(description.length));
+        let length = u64::from(description.length);
+        self.place = self.place.after(length);
         self.lent = 0;
-        self.core.count_message(slice, offset, &description)
+        let missed = self.core.count_message(slice, offset, &description);
+        Taken { slice, offset, left: length - offset, missed }
     }
 
     /// Goes on to the next slice, and gives nothing back on the way.
@@ -481,41 +517,65 @@ impl StrongReader {
 
     /// The bytes of a message that was taken and not given back.
     #[inline]
-    pub(crate) fn lend_message(&self, header: &Header) -> &[u8] {
+    pub(crate) fn lend_message(&self, taken: &Taken) -> &[u8] {
         let Hold { shared, held } = &self.hold;
         let Some(held) = held else { unreachable!("what was lent is held") };
-        let offset = u64::from(header.offset);
-        let slice = Position::new(header.position).minus(offset);
-        shared.ring.lend_slice(held, slice, offset, u64::from(header.len))
+        shared.ring.lend_slice(held, taken.slice, taken.offset, taken.left)
     }
 
-    /// The messages that were taken last.
-    pub(crate) fn batch(&self) -> &[Header] {
-        self.core.inbox.as_ref().map_or(&[], |inbox| inbox.batch())
+    /// What is known of a message that was taken and not given back.
+    #[inline]
+    pub(crate) fn header_of(&self, taken: &Taken) -> Header {
+        let description = self.hold.shared.ring.describe(taken.slice);
+        Header::of(&description, taken.slice, taken.offset, taken.missed)
+    }
+
+    /// The message of the batch at `place`, which moves on to the next one. Its hold keeps slices and
+    /// the padding between them as they were.
+    #[inline]
+    pub(crate) fn next_of_batch(&self, place: &mut Place, index: usize) -> Taken {
+        let length = loop {
+            match self.hold.shared.ring.find_held(place.slice) {
+                Found::Slice(length) => break length,
+                Found::Skip(size) => *place = Place::at(place.slice.plus(size)),
+                Found::Nothing | Found::Overrun => unreachable!("what was lent is held"),
+            }
+        };
+        let Place { slice, offset, .. } = *place;
+        *place = place.after(length);
+        let missed = match self.batch.missed.binary_search_by_key(&index, |&(index, _)| index) {
+            Ok(found) => self.batch.missed[found].1,
+            Err(_) => Missed::default(),
+        };
+        Taken { slice, offset, left: length - offset, missed }
     }
 }
 
 impl Receive for StrongReader {
     #[inline]
-    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
+    fn take(&mut self) -> Result<bool, TryReadError> {
         match self.look_for_slice()? {
-            Look::Slice(_) => Ok(Some(self.take_slice())),
+            Look::Slice(_) => {
+                self.taken = self.take_slice();
+                Ok(true)
+            }
             Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(None),
+            Look::End => Ok(false),
         }
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
-        let header = self.take()?;
-        if let Some(header) = &header {
-            buffer.extend_from_slice(self.lend_message(header));
-            self.settle();
+        if !self.take()? {
+            return Ok(None);
         }
-        Ok(header)
+        let message = self.message();
+        buffer.extend_from_slice(&message);
+        Ok(Some(message.header()))
     }
 
     fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
-        self.core.inbox.get_or_insert_default().clear();
+        self.batch.len = 0;
+        self.batch.missed.clear();
         if limit == 0 {
             return Ok(true);
         }
@@ -524,19 +584,20 @@ impl Receive for StrongReader {
             Look::Nothing => return Err(TryReadError::Empty),
             Look::End => return Ok(false),
         }
-        for _ in 0..limit {
-            if !self.is_at_slice() {
-                break;
+        self.batch.first = self.place;
+        while self.batch.len < limit && self.is_at_slice() {
+            let missed = self.take_slice().missed;
+            if !missed.is_none() {
+                self.batch.missed.push((self.batch.len, missed));
             }
-            let header = self.take_slice();
-            self.core.inbox.get_or_insert_default().push(header);
+            self.batch.len += 1;
         }
         Ok(true)
     }
 
     #[inline]
-    fn message(&mut self, header: Header) -> Message<'_> {
-        Message::lent(header, self)
+    fn message(&mut self) -> Message<'_> {
+        Message::lent(self)
     }
 
     fn messages(&mut self) -> Messages<'_> {
@@ -562,14 +623,14 @@ impl Clone for StrongReader {
     /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
     fn clone(&self) -> Self {
         let (mut hold, oldest) = Hold::new(self.core.shared());
-        let core = self.core.another();
+        let core = self.core.another(Strength::Strong);
         if core.has_terminated() {
             hold.leave();
         }
         // If the gate has passed this reader, then only over slices that are skipped.
         let is_behind = self.place.slice.is_before(oldest.slice);
         let place = if is_behind { oldest } else { self.place };
-        let mut reader = Self { hold, core, place, lent: 0 };
+        let mut reader = Self::at(hold, core, place);
         reader.start();
         reader
     }

@@ -32,6 +32,8 @@ pub struct WeakReader {
     missed: u64,
     /// Gaps are counted only.
     silent: bool,
+    /// Nothing until the first message is received.
+    inbox: Option<Box<Inbox>>,
 }
 
 /// What a weak reader sees when it looks.
@@ -58,12 +60,12 @@ impl WeakReader {
         };
         let mut core = Core::new(shared.clone(), Strength::Weak);
         core.start_at(slice);
-        Self { core, place: Place::at(slice), missed: 0, silent: false }
+        Self { core, place: Place::at(slice), missed: 0, silent: false, inbox: None }
     }
 
     #[inline]
     pub(super) fn from_strong(core: Core, place: Place) -> Self {
-        Self { core, place, missed: 0, silent: false }
+        Self { core, place, missed: 0, silent: false, inbox: None }
     }
 
     /// This reader, strong from now on, without losing a byte.
@@ -79,9 +81,9 @@ impl WeakReader {
         if self.missed > 0 {
             return Err(IntoStrongError { reader: self });
         }
-        let Self { core, place, missed, silent } = self;
+        let Self { core, place, missed, silent, inbox } = self;
         StrongReader::from_weak(core, place)
-            .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent } })
+            .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent, inbox } })
     }
 
     /// Whether gaps are skipped silently: no read fails with [`Lagged`], and
@@ -313,9 +315,9 @@ impl WeakReader {
             return None;
         }
         self.place = self.place.after(offset + left);
-        let header = self.core.count_message(slice, offset, &description);
+        let missed = self.core.count_message(slice, offset, &description);
         self.core.note_position(self.place.slice);
-        Some(header)
+        Some(Header::of(&description, slice, offset, missed))
     }
 
     /// Takes the next message.
@@ -353,18 +355,21 @@ impl WeakReader {
     /// Does `work` with the inbox, emptied, at hand.
     #[inline]
     fn with_inbox<T>(&mut self, work: impl FnOnce(&mut Self, &mut Inbox) -> T) -> T {
-        let mut inbox = self.core.inbox.take().unwrap_or_default();
+        let mut inbox = self.inbox.take().unwrap_or_default();
         inbox.clear();
         let result = work(self, &mut inbox);
-        self.core.inbox = Some(inbox);
+        self.inbox = Some(inbox);
         result
     }
 }
 
 impl Receive for WeakReader {
     #[inline]
-    fn take(&mut self) -> Result<Option<Header>, TryReadError> {
-        self.with_inbox(|reader, inbox| reader.take_to(inbox))
+    fn take(&mut self) -> Result<bool, TryReadError> {
+        self.with_inbox(|reader, inbox| {
+            let taken = reader.take_to(inbox)?;
+            Ok(taken.map(|header| inbox.keep(header)).is_some())
+        })
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -384,7 +389,7 @@ impl Receive for WeakReader {
             let Some(mut header) = reader.take_to(inbox)? else { return Ok(false) };
             loop {
                 inbox.keep(header);
-                if inbox.batch().len() == limit {
+                if inbox.headers().len() == limit {
                     break;
                 }
                 let Some(left) = reader.next_slice() else { break };
@@ -398,13 +403,14 @@ impl Receive for WeakReader {
     }
 
     #[inline]
-    fn message(&mut self, header: Header) -> Message<'_> {
-        let bytes = self.core.inbox.as_ref().map_or(&[][..], |inbox| inbox.first(&header));
-        Message::borrowed(header, bytes)
+    fn message(&mut self) -> Message<'_> {
+        let inbox = self.inbox.get_or_insert_default();
+        let header = &inbox.headers()[0];
+        Message::copied(header, inbox.next(&mut 0, header))
     }
 
     fn messages(&mut self) -> Messages<'_> {
-        Messages::copied(self.core.inbox.get_or_insert_default())
+        Messages::copied(self.inbox.get_or_insert_default())
     }
 
     fn skip_rest(&mut self) -> u64 {
@@ -429,8 +435,9 @@ impl Clone for WeakReader {
     /// Another weak reader that stands where this one does, with figures of its own. Whoever goes
     /// on with it learns of a gap that this one has yet to tell.
     fn clone(&self) -> Self {
-        let mut core = self.core.another();
+        let mut core = self.core.another(Strength::Weak);
         core.start_at(self.place.position());
-        Self { core, place: self.place, missed: self.missed, silent: self.silent }
+        let (missed, silent) = (self.missed, self.silent);
+        Self { core, place: self.place, missed, silent, inbox: None }
     }
 }

@@ -158,12 +158,12 @@ impl<'a, T: Receivable> Received<'a, T> {
     fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
         match access::<T::Archived, Error>(&message) {
             Ok(_) => Ok(Self { message, value: PhantomData }),
-            Err(source) => Err(InvalidMessage { header: *message.header(), source }),
+            Err(source) => Err(InvalidMessage { header: message.header(), source }),
         }
     }
 
     /// What is known of the message besides its value.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> Header {
         self.message.header()
     }
 

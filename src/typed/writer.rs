@@ -6,9 +6,12 @@ use crate::io::Blocking;
 use crate::writer::HasCore;
 use crate::{Slice, StrongWriter, WeakWriter};
 use rkyv::Archive;
-use rkyv::api::high::{HighSerializer, to_bytes_in};
+use rkyv::api::high::HighSerializer;
+use rkyv::api::serialize_using;
 use rkyv::rancor::{Error, Source};
-use rkyv::ser::{Positional, Writer as Serializer, allocator::ArenaHandle};
+use rkyv::ser::allocator::{Arena, ArenaHandle};
+use rkyv::ser::sharing::Share;
+use rkyv::ser::{Positional, Writer as Serializer};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -19,19 +22,19 @@ const ALIGNMENT: usize = 64;
 
 /// What can be sent: whatever derives rkyv's `Archive` and `Serialize`.
 pub trait Sendable:
-    for<'a, 'b> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'b>, Error>>
+    for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
 impl<T> Sendable for T where
-    T: for<'a, 'b> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'b>, Error>>
+    T: for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
 /// Where a value is serialized to: a slice of the ring, or nowhere, to learn how long it becomes.
 #[derive(Debug)]
 pub struct Target<'a> {
-    slice: Option<Slice<'a>>,
+    slice: Option<&'a Slice<'a>>,
     position: usize,
 }
 
@@ -45,10 +48,11 @@ impl Positional for Target<'_> {
 impl Serializer<Error> for Target<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(slice) = &mut self.slice {
-            if slice.write(bytes) < bytes.len() {
+        if let Some(slice) = self.slice {
+            if bytes.len() > slice.len() - self.position {
                 return Err(Error::new(Unsteady));
             }
+            slice.fill(self.position, bytes);
         }
         self.position += bytes.len();
         Ok(())
@@ -62,27 +66,30 @@ impl Serializer<Error> for Target<'_> {
 )]
 struct Unsteady;
 
-/// How many bytes a value becomes.
+/// Serializes a value, and tells how long it became.
 #[inline]
-fn length<T: Sendable>(value: &T) -> Result<usize, Error> {
+fn serialize<T: Sendable>(
+    value: &T,
+    slice: Option<&Slice<'_>>,
+    arena: &mut Arena,
+) -> Result<usize, Error> {
     const {
         assert!(
             align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
             "messages are aligned to 64 bytes, and the archived type asks for more"
         );
     }
-    let target = to_bytes_in::<Target<'_>, Error>(value, Target { slice: None, position: 0 })?;
-    Ok(target.position)
+    let target = Target { slice, position: 0 };
+    let mut serializer = rkyv::ser::Serializer::new(target, arena.acquire(), Share::new());
+    serialize_using(value, &mut serializer)?;
+    Ok(serializer.into_writer().position)
 }
 
 /// Serializes a value into a slice, and commits it. On an error the slice is given up.
 #[inline]
-fn fill<T: Sendable>(value: &T, slice: Slice<'_>) -> Result<(), Error> {
-    let target =
-        to_bytes_in::<Target<'_>, Error>(value, Target { slice: Some(slice), position: 0 })?;
-    if let Some(slice) = target.slice {
-        slice.commit();
-    }
+fn fill<T: Sendable>(value: &T, slice: Slice<'_>, arena: &mut Arena) -> Result<(), Error> {
+    let length = serialize(value, Some(&slice), arena)?;
+    slice.commit_filled(length);
     Ok(())
 }
 
@@ -90,13 +97,15 @@ fn fill<T: Sendable>(value: &T, slice: Slice<'_>) -> Result<(), Error> {
 /// [`blocking`](Self::blocking), one that parks the thread.
 pub struct Writer<T, W = StrongWriter> {
     writer: W,
+    /// What serializing takes to remember things by.
+    arena: Arena,
     values: PhantomData<fn(T)>,
 }
 
 impl<T, W> Writer<T, W> {
     /// A writer of values to any channel of bytes.
     pub fn new(writer: W) -> Self {
-        Self { writer, values: PhantomData }
+        Self { writer, arena: Arena::new(), values: PhantomData }
     }
 
     /// The writer of bytes, for its figures.
@@ -121,9 +130,9 @@ macro_rules! typed_writer {
             /// sent then.
             #[inline]
             pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-                let length = length(value).map_err(TrySendError::Serialize)?;
+                let length = serialize(value, None, &mut self.arena).map_err(TrySendError::Serialize)?;
                 let slice = self.writer.try_reserve(length)?;
-                fill(value, slice).map_err(TrySendError::Serialize)
+                fill(value, slice, &mut self.arena).map_err(TrySendError::Serialize)
             }
 
             /// Sends a value, and waits for room if need be. With
@@ -138,10 +147,10 @@ macro_rules! typed_writer {
             ///
             /// Dropped while it waits, the future has sent nothing.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
-                let length = length(value).map_err(SendError::Serialize)?;
+                let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
                 // Asked for apart: a slice cannot leave the arm of a match in which it is refused.
                 let refused = match self.writer.reserve(length).await {
-                    Ok(slice) => return fill(value, slice).map_err(SendError::Serialize),
+                    Ok(slice) => return fill(value, slice, &mut self.arena).map_err(SendError::Serialize),
                     Err(refused) => refused,
                 };
                 refuse(&mut self.writer, length, refused)
@@ -165,9 +174,11 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
     pub fn send(&mut self, value: &T) -> io::Result<()> {
-        let length = length(value).map_err(SendError::Serialize)?;
+        let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve(length) {
-            Ok(slice) => return Ok(fill(value, slice).map_err(SendError::Serialize)?),
+            Ok(slice) => {
+                return Ok(fill(value, slice, &mut self.arena).map_err(SendError::Serialize)?);
+            }
             Err(refused) => refused,
         };
         Ok(refuse(self.writer.get_mut(), length, refused)?)
@@ -180,9 +191,11 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
-        let length = length(value).map_err(SendError::Serialize)?;
+        let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve_deadline(length, deadline) {
-            Ok(slice) => return Ok(fill(value, slice).map_err(SendError::Serialize)?),
+            Ok(slice) => {
+                return Ok(fill(value, slice, &mut self.arena).map_err(SendError::Serialize)?);
+            }
             Err(refused) => refused,
         };
         // With `Backpressure::Drop` no room is no error.

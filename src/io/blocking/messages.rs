@@ -45,10 +45,8 @@ impl<R: Receive> Blocking<R> {
 
     #[inline]
     fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Message<'_>>> {
-        Ok(match self.attempt_until(deadline, R::take)? {
-            Some(header) => Some(self.endpoint.message(header)),
-            None => None,
-        })
+        let taken = self.attempt_until(deadline, R::take)?;
+        Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
     /// Receives the next message and appends it to `buffer`; `Ok(None)` is the end. On an error
