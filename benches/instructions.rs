@@ -30,7 +30,7 @@ impl Page {
 /// Does so many operations of one kind with messages of this size, into a buffer of the same.
 type Kind = fn(&[u8], &mut [u8], u64);
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 10] = [
     ("strong", strong),
     ("weak", weak),
     ("shared", shared),
@@ -38,6 +38,9 @@ const KINDS: [(&str, Kind); 7] = [
     ("slice", slice),
     ("blocking", blocking),
     ("drop", discarded),
+    ("message", message),
+    ("weak-message", weak_message),
+    ("batch", batch),
 ];
 
 fn main() {
@@ -120,6 +123,41 @@ fn blocking(from: &[u8], to: &mut [u8], count: u64) {
     for _ in 0..count {
         assert!(matches!(writer.write(black_box(from)), Ok(length) if length == from.len()));
         assert!(matches!(reader.read(black_box(to)), Ok(length) if length == from.len()));
+    }
+}
+
+/// A message that is sent, and lent to a strong reader.
+fn message(from: &[u8], _: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    for _ in 0..count {
+        assert_eq!(writer.try_send(black_box(from)), Ok(()));
+        let length =
+            reader.try_recv().map(|message| message.map(|message| black_box(&message[..]).len()));
+        assert_eq!(length, Ok(Some(from.len())));
+    }
+}
+
+/// A message that is sent, and copied by a weak reader.
+fn weak_message(from: &[u8], _: &mut [u8], count: u64) {
+    let channel = Channel::new(RING);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_weak_reader());
+    for _ in 0..count {
+        assert_eq!(writer.try_send(black_box(from)), Ok(()));
+        let length =
+            reader.try_recv().map(|message| message.map(|message| black_box(&message[..]).len()));
+        assert_eq!(length, Ok(Some(from.len())));
+    }
+}
+
+/// Sixteen messages that are sent and received in one go.
+fn batch(from: &[u8], _: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    let messages = [from; 16];
+    for _ in 0..count {
+        assert_eq!(writer.try_send_many(black_box(&messages)), Ok(()));
+        let received = reader.try_recv_many(16).expect("there is room").expect("it is not the end");
+        let length: usize = received.iter().map(|message| black_box(&message[..]).len()).sum();
+        assert_eq!(length, 16 * from.len());
     }
 }
 

@@ -94,7 +94,7 @@ impl AddAssign for Missed {
 ///
 /// One that a strong reader has received lies in the ring still, and is given back to the writers
 /// when it is dropped; one of a weak reader is a copy. Either way the bytes are contiguous, start at
-/// a multiple of 64 in memory, and do not change.
+/// a multiple of 64 in memory (but for what is left of one that was read in part), and do not change.
 pub struct Message<'a> {
     body: Body<'a>,
 }
@@ -121,7 +121,7 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn header(&self) -> Header {
         match &self.body {
-            Body::Lent(reader) => reader.header_of(&reader.taken),
+            Body::Lent(reader) => reader.header_of(reader.taken()),
             Body::OfBatch(reader, taken, _) => reader.header_of(taken),
             Body::Copied(header, _) => **header,
         }
@@ -134,7 +134,7 @@ impl Deref for Message<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.body {
-            Body::Lent(reader) => reader.lend_message(&reader.taken),
+            Body::Lent(reader) => reader.lend_message(reader.taken()),
             Body::OfBatch(_, _, bytes) | Body::Copied(_, bytes) => bytes,
         }
     }

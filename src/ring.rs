@@ -210,7 +210,7 @@ pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
 use position::{GRANULE, Geometry, Position};
-pub(crate) use read::{Found, Held};
+pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Refused, Reservation, Reserved};
 use storage::Storage;
 

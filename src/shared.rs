@@ -139,7 +139,7 @@ impl Shared {
         if !self.parking.is_empty() {
             self.parking.wake_all();
         }
-        if !self.room.is_empty() {
+        if self.room.is_first_asleep() {
             self.wake_writers();
         }
         somebody
@@ -149,7 +149,7 @@ impl Shared {
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        if !self.room.is_empty() {
+        if self.room.is_first_asleep() {
             self.wake_writers();
         }
     }
@@ -198,7 +198,10 @@ impl Shared {
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
         self.room.leave(ticket);
-        if !self.room.is_empty() {
+        if self.room.is_first_asleep() {
+            // ORD(park:A) SeqCst, pairs with ORD(park:B): who made room since and found that the first
+            // one had been woken, which was us, is seen by this look.
+            full_fence(Ordering::SeqCst);
             self.wake_writers();
         }
     }

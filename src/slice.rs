@@ -78,6 +78,7 @@ enum Owner<'a> {
 }
 
 impl<'a> Slice<'a> {
+    #[inline]
     pub(crate) fn of_writer(core: &'a mut Core, reservation: Reservation, len: usize) -> Self {
         Self { owner: Owner::Writer(core), reservation, len, written: 0 }
     }
@@ -87,6 +88,7 @@ impl<'a> Slice<'a> {
         Self { owner: Owner::Channel(core, PhantomData), reservation, len, written: 0 }
     }
 
+    #[inline]
     fn core(&mut self) -> &mut Core {
         match &mut self.owner {
             Owner::Writer(core) => core,
@@ -120,6 +122,7 @@ impl<'a> Slice<'a> {
     ///
     /// Never waits. [`io::Write`] does the same, so that `write!` and `write_all` work, and fail with
     /// [`io::ErrorKind::WriteZero`] when the slice is full.
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let part = bytes.len().min(self.remaining());
         if part > 0 {
@@ -135,6 +138,7 @@ impl<'a> Slice<'a> {
     ///
     /// A slice of which nothing was written is committed, too, as an empty one; byte readers see
     /// nothing of it.
+    #[inline]
     pub fn commit(mut self) {
         let written = self.written as u64;
         self.core().commit(written);
@@ -175,6 +179,7 @@ impl io::Write for Slice<'_> {
 }
 
 impl Drop for Slice<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.core().abort();
     }

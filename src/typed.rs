@@ -25,9 +25,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! *Sending* serializes twice, once to learn how long the value becomes, and once into a slice of just
-//! that length: there is no buffer in between, and nothing is allocated but what the value's own
-//! `Serialize` asks for. *Receiving* validates the bytes before it trusts them, since a reader can be
+//! *Sending* serializes straight into a slice: there is no buffer in between, and nothing is allocated
+//! but what the value's own `Serialize` asks for. The slice must be reserved first, so values are
+//! serialized twice, once to learn how long they become, unless the last few were of one length: then a
+//! slice of that length is reserved at once. One that turns out too short is given up (readers step
+//! over it), and the value measured like any other. *Receiving* validates the bytes before it trusts them, since a reader can be
 //! put on [any ring of bytes](Reader::new), and then gives access to `T::Archived` in place: in the
 //! ring for a strong reader, in the copy for a weak one. What does not validate is an
 //! [error](InvalidMessage), and the next receive goes on behind it.

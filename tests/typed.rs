@@ -156,6 +156,36 @@ fn a_value_that_is_too_long_is_an_error_and_the_channel_goes_on() {
 }
 
 #[test]
+fn values_of_another_length_come_back_after_many_of_one() {
+    let channel = Channel::<Vec<u8>>::new(4096);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let lengths = [10; 8].into_iter().chain([1000, 10, 2000]).chain([1000; 8]).chain([0, 1000, 90]);
+    for (number, length) in lengths.enumerate() {
+        writer.try_send(&vec![number as u8; length]).unwrap();
+        let received = reader.try_recv().unwrap().unwrap();
+        assert_eq!(received.header().sequence, number as u64);
+        assert!(received.len() == length && received.iter().all(|&byte| byte == number as u8));
+    }
+}
+
+#[test]
+fn a_short_value_goes_where_there_is_no_room_for_one_as_long_as_those_before() {
+    let channel = Channel::<Vec<u8>>::new(8192);
+    let mut reader = channel.new_strong_reader();
+    let (mut writer, mut other) = (channel.new_strong_writer(), channel.new_strong_writer());
+    for _ in 0..7 {
+        writer.try_send(&vec![7; 1000]).unwrap();
+    }
+    other.try_send(&vec![7; 10]).unwrap();
+    writer.try_send(&vec![7; 10]).unwrap();
+    for length in [1000; 7].into_iter().chain([10, 10]) {
+        assert_eq!(reader.try_recv().unwrap().unwrap().len(), length);
+    }
+    assert!(matches!(reader.try_recv(), Err(TryRecvError::Empty)));
+}
+
+#[test]
 fn sending_waits_for_room_and_receiving_for_values() {
     let channel = Channel::<[u64; 16]>::new(128);
     let mut writer = channel.new_strong_writer();

@@ -11,8 +11,9 @@ use std::ops::Deref;
 /// come, and hands on at once what was not split. Pieces of a write of which another piece was
 /// missed are left out, and counted.
 ///
-/// It keeps as much as the writes under way are long, whatever the size of the ring is: use it for
-/// writers that are trusted to come to an end.
+/// It keeps as much as the writes under way are long, whatever the size of the ring is, and what a
+/// writer had begun that went in the middle of a write: use it for writers that are trusted to come to
+/// an end.
 ///
 /// ```
 /// use overfall::{Channel, Joiner};

@@ -22,10 +22,11 @@ const MANY: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
+    /// The writer of the last message, and what its next one will say; 0 if it is not known. It is in
+    /// here that its entry is up to date.
+    last: (u32, Expected),
     /// In the order of their numbers.
     writers: Vec<Writer>,
-    /// Where the writer of the last message is among them.
-    last: usize,
     /// The first number that no writer had when the count began.
     first_newer: u32,
     /// Over all writers, those that were forgotten too.
@@ -48,6 +49,16 @@ struct Expected {
     bytes: u64,
 }
 
+impl Expected {
+    #[inline]
+    fn after(description: &Description) -> Self {
+        Self {
+            sequence: description.sequence + 1,
+            bytes: description.bytes + u64::from(description.length),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Sweep {
     /// Begins when there are so many writers.
@@ -59,31 +70,41 @@ enum Sweep {
 impl Tally {
     pub(crate) fn new(first_newer: u32) -> Self {
         let sweep = Sweep::At(MANY);
-        Self { writers: Vec::new(), last: 0, first_newer, total: Missed::default(), sweep }
+        let last = (0, Expected::default());
+        Self { last, writers: Vec::new(), first_newer, total: Missed::default(), sweep }
     }
 
     /// Begins anew: what was read since is not known.
     pub(crate) fn restart(&mut self, first_newer: u32) {
         self.first_newer = first_newer;
+        self.last.0 = 0;
         self.writers.iter_mut().for_each(|writer| writer.expected = None);
     }
 
     /// Counts a message, and tells what was missed before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(&mut self, description: &Description) -> Missed {
-        let id = description.writer;
-        if self.writers.get(self.last).is_none_or(|writer| writer.id != id) {
-            self.last = self.find(id);
-        }
-        let writer = &mut self.writers[self.last];
-        let next = Expected {
-            sequence: description.sequence + 1,
-            bytes: description.bytes + u64::from(description.length),
-        };
-        let Some(expected) = writer.expected.replace(next) else { return Missed::default() };
-        if expected.sequence == description.sequence {
+        let (writer, expected) = &mut self.last;
+        if (*writer, expected.sequence) == (description.writer, description.sequence) {
+            *expected = Expected::after(description);
             return Missed::default();
         }
+        self.count_other(description)
+    }
+
+    /// One that is not just the next of the writer of the last.
+    #[inline(never)]
+    fn count_other(&mut self, description: &Description) -> Missed {
+        let id = description.writer;
+        if id == 0 {
+            // Without a writer, nobody counts.
+            return Missed::default();
+        }
+        self.put_back();
+        let index = self.find(id);
+        let writer = &mut self.writers[index];
+        self.last = (id, Expected::after(description));
+        let Some(expected) = writer.expected else { return Missed::default() };
         let missed = Missed {
             messages: description.sequence.wrapping_sub(expected.sequence),
             bytes: description.bytes.wrapping_sub(expected.bytes),
@@ -93,8 +114,16 @@ impl Tally {
         missed
     }
 
+    /// Brings the entry of the last writer up to date.
+    fn put_back(&mut self) {
+        let (id, expected) = self.last;
+        if id != 0 {
+            let index = self.find(id);
+            self.writers[index].expected = Some(expected);
+        }
+    }
+
     /// Where a writer is; it is there from now on.
-    #[inline(never)]
     fn find(&mut self, id: u32) -> usize {
         match self.writers.binary_search_by_key(&id, |writer| writer.id) {
             Ok(index) => index,
@@ -142,8 +171,9 @@ impl Tally {
                 Sweep::Until(reserved())
             }
             Sweep::Until(_) => {
+                self.put_back();
+                self.last.0 = 0;
                 self.writers.retain(|writer| !writer.has_gone);
-                self.last = 0;
                 Sweep::At((2 * self.writers.len()).max(MANY))
             }
         };

@@ -5,12 +5,13 @@ use crate::StartAt;
 use crate::error::{ReadError, WriteError};
 use crate::reader::Read;
 use crate::shared::Shared;
+use crate::sync::{AtomicBool, Ordering};
 use crate::writer::{HasCore, Wait};
 use crate::{Backpressure, StrongReader, StrongWriter, WeakReader};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 pub(super) fn shared(granules: u64) -> Arc<Shared> {
     let geometry = Geometry::new(granules * GRANULE);
@@ -152,6 +153,46 @@ fn a_cancelled_writer_passes_its_wake_on() {
         writing.join().unwrap();
         let mut reader = reading.join().unwrap();
         assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+    });
+}
+
+/// Guards the fence of a waiter that leaves (ORD(park:A)): room that came while it had been woken, of
+/// which nobody told the next one, is seen by it.
+#[test]
+fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
+    model(2, || {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut first = StrongWriter::new(&shared);
+        let mut second = StrongWriter::new(&shared);
+        (0..2).for_each(|byte| write(&shared.ring, 1, byte).unwrap());
+        let woken = Arc::new(Woken(AtomicBool::new(false)));
+        let wakers = [Waker::noop().clone(), Waker::from(woken.clone())];
+        for (writer, (granules, waker)) in
+            [&mut first, &mut second].into_iter().zip([1, 2].iter().zip(&wakers))
+        {
+            let bytes = vec![3; granules * GRANULE as usize];
+            let mut context = Context::from_waker(waker);
+            let core = writer.writer_core();
+            assert!(
+                core.poll_write(&mut context, &[&bytes[..]], Wait::LeavesWhenDropped).is_pending()
+            );
+        }
+        let reading = thread::spawn(move || {
+            // The first makes room for the first, the other for the second.
+            (0..2).for_each(|byte| assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(byte))));
+            reader
+        });
+        first.writer_core().stop_waiting();
+        let reader = reading.join().unwrap();
+        assert!(woken.0.load(Ordering::Relaxed));
+        drop((first, second, reader));
     });
 }
 

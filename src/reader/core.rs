@@ -185,7 +185,7 @@ impl Core {
     }
 
     /// Counts the rest of a message from `offset` on, and learns what was missed before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_message(
         &mut self,
         slice: Position,
@@ -201,10 +201,7 @@ impl Core {
             Some(tally) if is_current => tally,
             tally => begin_to_count(tally, is_current, &mut self.first_newer_writer, &self.shared),
         };
-        let missed = match description.writer {
-            0 => Missed::default(),
-            _ => tally.count(description),
-        };
+        let missed = tally.count(description);
         if tally.must_sweep(slice) {
             self.shared.sweep(tally);
         }

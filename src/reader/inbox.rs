@@ -27,7 +27,8 @@ impl Space for Inbox {
     #[inline]
     fn space(&mut self, length: usize) -> &mut [u8] {
         let size = length.next_multiple_of(ALIGNMENT);
-        if self.bytes.len() < self.base + self.end + size {
+        // Nothing has an address of its own only once there is something.
+        if self.bytes.is_empty() || self.bytes.len() < self.base + self.end + size {
             self.grow(size);
         }
         let start = self.base + self.end;

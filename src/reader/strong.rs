@@ -7,8 +7,8 @@ use crate::channel::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::io::Blocking;
 use crate::message::{Header, Message, Messages, Missed};
-use crate::ring::position::{Position, slice_size};
-use crate::ring::{Found, Held};
+use crate::ring::position::slice_size;
+use crate::ring::{Found, Held, Seen};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::ReaderStats;
 use std::fmt;
@@ -31,17 +31,14 @@ pub struct StrongReader {
     /// Payload bytes that may be consumed without another look.
     lent: u64,
     /// The message that was received last.
-    pub(crate) taken: Taken,
+    pub(crate) taken: Option<Taken>,
     pub(crate) batch: Batch,
 }
 
-/// A message that was taken out of the ring and lies there still.
+/// A message that was taken and lies in the ring still.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
-    slice: Position,
-    /// The payload bytes of the slice that were read before, and those that are left.
-    offset: u64,
-    left: u64,
+    seen: Seen,
     missed: Missed,
 }
 
@@ -109,10 +106,8 @@ enum Look {
 
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
-        let missed = Missed::default();
-        let taken = Taken { slice: place.slice, offset: 0, left: 0, missed };
         let batch = Batch { first: place, len: 0, missed: Vec::new() };
-        Self { hold, core, place, lent: 0, taken, batch }
+        Self { hold, core, place, lent: 0, taken: None, batch }
     }
 
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
@@ -491,16 +486,30 @@ impl Read for StrongReader {
 reader_methods!(StrongReader);
 
 impl StrongReader {
-    /// Takes the slice that a look has found.
-    #[inline]
-    fn take_slice(&mut self) -> Taken {
+    /// Takes the slice at the present place; nothing if it is not there.
+    #[inline(always)]
+    fn take_slice(&mut self) -> Option<Taken> {
         let Place { slice, offset, .. } = self.place;
-        let description = self.hold.shared.ring.describe(slice);
-        let length = u64::from(description.length);
-        self.place = self.place.after(length);
+        let ring = &self.hold.shared.ring;
+        let seen = ring.see(slice, offset)?;
+        let description = ring.describe(slice);
+        self.place = self.place.after(u64::from(description.length));
         self.lent = 0;
         let missed = self.core.count_message(slice, offset, &description);
-        Taken { slice, offset, left: length - offset, missed }
+        Some(Taken { seen, missed })
+    }
+
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline(never)]
+    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
+        match self.look_for_slice()? {
+            Look::Slice(_) => {
+                self.taken = self.take_slice();
+                Ok(true)
+            }
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(false),
+        }
     }
 
     /// Goes on to the next slice, and gives nothing back on the way.
@@ -515,53 +524,62 @@ impl StrongReader {
         true
     }
 
-    /// The bytes of a message that was taken and not given back.
-    #[inline]
-    pub(crate) fn lend_message(&self, taken: &Taken) -> &[u8] {
-        let Hold { shared, held } = &self.hold;
-        let Some(held) = held else { unreachable!("what was lent is held") };
-        shared.ring.lend_slice(held, taken.slice, taken.offset, taken.left)
+    /// The message that was received last and not given back.
+    #[inline(always)]
+    pub(crate) fn taken(&self) -> &Taken {
+        let Some(taken) = &self.taken else { unreachable!("it was taken") };
+        taken
     }
 
-    /// What is known of a message that was taken and not given back.
+    #[inline(always)]
+    pub(crate) fn lend_message(&self, taken: &Taken) -> &[u8] {
+        let Hold { shared, held } = &self.hold;
+        let Some(held) = held else { unreachable!("what was taken is held") };
+        shared.ring.lend_seen(held, &taken.seen)
+    }
+
     #[inline]
     pub(crate) fn header_of(&self, taken: &Taken) -> Header {
-        let description = self.hold.shared.ring.describe(taken.slice);
-        Header::of(&description, taken.slice, taken.offset, taken.missed)
+        let Seen { slice, offset, .. } = taken.seen;
+        let description = self.hold.shared.ring.describe(slice);
+        Header::of(&description, slice, offset, taken.missed)
     }
 
     /// The message of the batch at `place`, which moves on to the next one. Its hold keeps slices and
     /// the padding between them as they were.
     #[inline]
     pub(crate) fn next_of_batch(&self, place: &mut Place, index: usize) -> Taken {
-        let length = loop {
-            match self.hold.shared.ring.find_held(place.slice) {
-                Found::Slice(length) => break length,
-                Found::Skip(size) => *place = Place::at(place.slice.plus(size)),
-                Found::Nothing | Found::Overrun => unreachable!("what was lent is held"),
+        let ring = &self.hold.shared.ring;
+        let seen = loop {
+            match ring.see(place.slice, place.offset) {
+                Some(seen) => break seen,
+                None => match ring.find_held(place.slice) {
+                    Found::Skip(size) => *place = Place::at(place.slice.plus(size)),
+                    _ => unreachable!("what was taken is held"),
+                },
             }
         };
-        let Place { slice, offset, .. } = *place;
-        *place = place.after(length);
-        let missed = match self.batch.missed.binary_search_by_key(&index, |&(index, _)| index) {
-            Ok(found) => self.batch.missed[found].1,
+        *place = place.after(seen.offset + seen.left);
+        let missed = &self.batch.missed;
+        let missed = match missed.binary_search_by_key(&index, |&(index, _)| index) {
+            Ok(found) => missed[found].1,
             Err(_) => Missed::default(),
         };
-        Taken { slice, offset, left: length - offset, missed }
+        Taken { seen, missed }
     }
 }
 
 impl Receive for StrongReader {
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        match self.look_for_slice()? {
-            Look::Slice(_) => {
-                self.taken = self.take_slice();
-                Ok(true)
+        // The quick way: the next slice is right here.
+        if !self.core.is_terminated() {
+            if let Some(taken) = self.take_slice() {
+                self.taken = Some(taken);
+                return Ok(true);
             }
-            Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(false),
         }
+        self.look_and_take()
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -585,8 +603,10 @@ impl Receive for StrongReader {
             Look::End => return Ok(false),
         }
         self.batch.first = self.place;
-        while self.batch.len < limit && self.is_at_slice() {
-            let missed = self.take_slice().missed;
+        while self.batch.len < limit {
+            let Some(Taken { missed, .. }) = self.take_slice() else {
+                if self.is_at_slice() { continue } else { break }
+            };
             if !missed.is_none() {
                 self.batch.missed.push((self.batch.len, missed));
             }

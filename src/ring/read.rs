@@ -38,6 +38,15 @@ impl Held {
     }
 }
 
+/// A committed slice whose stamp was seen by a strong reader, or what is left of it from an offset on.
+/// Made by [`Ring::see`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) slice: Position,
+    pub(crate) offset: u64,
+    pub(crate) left: u64,
+}
+
 impl Ring {
     /// The final position, once the channel is closed: whoever has seen that (ORD(ending:A)) gets
     /// it. It reads the writers' line: for cold paths.
@@ -232,35 +241,31 @@ impl Ring {
         unsafe { self.storage.lend(start, length as usize) }
     }
 
-    /// Lends `length` bytes of the committed slice at `slice` from `offset` on.
+    /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong reader
+    /// whose hold is there or before it.
+    #[inline(always)]
+    pub(crate) fn see(&self, slice: Position, offset: u64) -> Option<Seen> {
+        let left = self.find_committed(slice)?.checked_sub(offset)?;
+        Some(Seen { slice, offset, left })
+    }
+
+    /// Lends what was seen.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
-    #[inline]
-    pub(crate) fn lend_slice<'a>(
-        &'a self,
-        held: &'a Held,
-        slice: Position,
-        offset: u64,
-        length: u64,
-    ) -> &'a [u8] {
-        assert!(!slice.is_before(held.position()));
-        assert!(self.find_committed(slice).is_some_and(|whole| offset + length <= whole));
-        // SAFETY: the stamp of the slice was just seen to be committed, and the bytes are inside of
-        // it. For the rest as in `lend`.
-        unsafe { self.storage.lend(slice.plus(offset), length as usize) }
+    #[inline(always)]
+    pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
+        assert!(!seen.slice.is_before(held.position()));
+        // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
+        // (`see`). It is the same slice still: a hold at or before it means that the gate has never
+        // passed it, since holds begin at the gate and only move forward. For the rest as in `lend`.
+        unsafe { self.storage.lend(seen.slice.plus(seen.offset), seen.left as usize) }
     }
 
     /// The models' memory is no slice of bytes: what they lend is a copy, which they leak.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend_slice(
-        &self,
-        held: &Held,
-        slice: Position,
-        offset: u64,
-        length: u64,
-    ) -> &[u8] {
-        let mut bytes = vec![0; length as usize];
-        self.copy_held(held, slice, offset, &mut bytes);
+    pub(crate) fn lend_seen(&self, held: &Held, seen: &Seen) -> &[u8] {
+        let mut bytes = vec![0; seen.left as usize];
+        self.copy_held(held, seen.slice, seen.offset, &mut bytes);
         bytes.leak()
     }
 

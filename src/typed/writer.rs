@@ -66,46 +66,110 @@ impl Serializer<Error> for Target<'_> {
 )]
 struct Unsteady;
 
-/// Serializes a value, and tells how long it became.
-#[inline]
-fn serialize<T: Sendable>(
-    value: &T,
-    slice: Option<&Slice<'_>>,
-    arena: &mut Arena,
-) -> Result<usize, Error> {
-    const {
-        assert!(
-            align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
-            "messages are aligned to 64 bytes, and the archived type asks for more"
-        );
-    }
-    let target = Target { slice, position: 0 };
-    let mut serializer = rkyv::ser::Serializer::new(target, arena.acquire(), Share::new());
-    serialize_using(value, &mut serializer)?;
-    Ok(serializer.into_writer().position)
+/// How long the next value will be, if the last few were all as long.
+///
+/// To serialize a value twice costs about as much as all the rest of sending it. So when values are of
+/// a length, a slice of that length is reserved at once. If it turns out too short, it is given up,
+/// and the value measured as any other.
+#[derive(Debug, Default)]
+struct Guess {
+    /// In whole granules.
+    size: usize,
+    /// How many values in a row had it.
+    streak: usize,
 }
 
-/// Serializes a value into a slice, and commits it. On an error the slice is given up.
-#[inline]
-fn fill<T: Sendable>(value: &T, slice: Slice<'_>, arena: &mut Arena) -> Result<(), Error> {
-    let length = serialize(value, Some(&slice), arena)?;
-    slice.commit_filled(length);
-    Ok(())
+impl Guess {
+    /// Fewer are no reason to believe in it.
+    const STREAK: usize = 4;
+
+    #[inline]
+    fn get(&self) -> Option<usize> {
+        (self.streak >= Self::STREAK).then_some(self.size)
+    }
+
+    #[inline]
+    fn learn(&mut self, length: usize) {
+        let size = length.max(1).next_multiple_of(ALIGNMENT);
+        self.streak = if size == self.size { self.streak + 1 } else { 0 };
+        self.size = size;
+    }
+}
+
+/// What serializing takes, from one value to the next.
+struct Serialization {
+    /// Where values remember things meanwhile.
+    arena: Arena,
+    guess: Guess,
+}
+
+impl Serialization {
+    fn new() -> Self {
+        Self { arena: Arena::new(), guess: Guess::default() }
+    }
+
+    /// Serializes a value, and tells how long it became.
+    #[inline]
+    fn serialize<T: Sendable>(
+        &mut self,
+        value: &T,
+        slice: Option<&Slice<'_>>,
+    ) -> Result<usize, Error> {
+        const {
+            assert!(
+                align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
+                "messages are aligned to 64 bytes, and the archived type asks for more"
+            );
+        }
+        let target = Target { slice, position: 0 };
+        let mut serializer = rkyv::ser::Serializer::new(target, self.arena.acquire(), Share::new());
+        serialize_using(value, &mut serializer)?;
+        Ok(serializer.into_writer().position)
+    }
+
+    /// Tells how long a value becomes.
+    #[inline]
+    fn measure<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
+        let length = self.serialize(value, None)?;
+        self.guess.learn(length);
+        Ok(length)
+    }
+
+    /// Serializes a value into a slice, and commits it. On an error the slice is given up.
+    #[inline]
+    fn fill<T: Sendable>(&mut self, value: &T, slice: Slice<'_>) -> Result<(), Error> {
+        let length = self.serialize(value, Some(&slice))?;
+        slice.commit_filled(length);
+        Ok(())
+    }
+
+    /// Sends a value that is as long as those before it; tells whether it was.
+    #[inline]
+    fn send_as_guessed<T: Sendable>(&mut self, value: &T, writer: &mut impl HasCore) -> bool {
+        let Some(size) = self.guess.get() else { return false };
+        let core = writer.writer_core();
+        let Ok(reservation) = core.try_reserve(size) else { return false };
+        let slice = Slice::of_writer(core, reservation, size);
+        // Whatever is wrong, the long way finds it again.
+        let Ok(length) = self.serialize(value, Some(&slice)) else { return false };
+        slice.commit_filled(length);
+        self.guess.learn(length);
+        true
+    }
 }
 
 /// A writer whose messages are values of `T`: a [`StrongWriter`] or a [`WeakWriter`], or, made by
 /// [`blocking`](Self::blocking), one that parks the thread.
 pub struct Writer<T, W = StrongWriter> {
     writer: W,
-    /// What serializing takes to remember things by.
-    arena: Arena,
+    serialization: Serialization,
     values: PhantomData<fn(T)>,
 }
 
 impl<T, W> Writer<T, W> {
     /// A writer of values to any channel of bytes.
     pub fn new(writer: W) -> Self {
-        Self { writer, arena: Arena::new(), values: PhantomData }
+        Self { writer, serialization: Serialization::new(), values: PhantomData }
     }
 
     /// The writer of bytes, for its figures.
@@ -130,9 +194,12 @@ macro_rules! typed_writer {
             /// sent then.
             #[inline]
             pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-                let length = serialize(value, None, &mut self.arena).map_err(TrySendError::Serialize)?;
+                if self.serialization.send_as_guessed(value, &mut self.writer) {
+                    return Ok(());
+                }
+                let length = self.serialization.measure(value).map_err(TrySendError::Serialize)?;
                 let slice = self.writer.try_reserve(length)?;
-                fill(value, slice, &mut self.arena).map_err(TrySendError::Serialize)
+                self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
             }
 
             /// Sends a value, and waits for room if need be. With
@@ -147,10 +214,13 @@ macro_rules! typed_writer {
             ///
             /// Dropped while it waits, the future has sent nothing.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
-                let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
+                if self.serialization.send_as_guessed(value, &mut self.writer) {
+                    return Ok(());
+                }
+                let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
                 // Asked for apart: a slice cannot leave the arm of a match in which it is refused.
                 let refused = match self.writer.reserve(length).await {
-                    Ok(slice) => return fill(value, slice, &mut self.arena).map_err(SendError::Serialize),
+                    Ok(slice) => return self.serialization.fill(value, slice).map_err(SendError::Serialize),
                     Err(refused) => refused,
                 };
                 refuse(&mut self.writer, length, refused)
@@ -174,10 +244,13 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
     pub fn send(&mut self, value: &T) -> io::Result<()> {
-        let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
+        if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
+            return Ok(());
+        }
+        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve(length) {
             Ok(slice) => {
-                return Ok(fill(value, slice, &mut self.arena).map_err(SendError::Serialize)?);
+                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
             }
             Err(refused) => refused,
         };
@@ -191,10 +264,13 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
-        let length = serialize(value, None, &mut self.arena).map_err(SendError::Serialize)?;
+        if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
+            return Ok(());
+        }
+        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve_deadline(length, deadline) {
             Ok(slice) => {
-                return Ok(fill(value, slice, &mut self.arena).map_err(SendError::Serialize)?);
+                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
             }
             Err(refused) => refused,
         };

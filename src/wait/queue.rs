@@ -18,8 +18,14 @@
 //! without a trace by a task that turns to something else. Such a waiter is taken out of the line
 //! when it is woken, and the waking goes on behind it; it keeps its ticket, and if somebody was
 //! faster, it joins again at its old place.
+//!
+//! *Nobody asks twice.* A waiter takes microseconds to run once it is woken, and a reader gives back
+//! hundreds of slices in that time. So the line says, without the lock, whether its first one is still
+//! to be woken. It is as with whether there is a line at all: who changes that looks, behind a full
+//! fence, whether there is room by now; who makes room looks, behind a full fence, whether there is
+//! somebody to wake; and one of them sees the other.
 
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -56,15 +62,32 @@ struct Line {
 
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
-    /// The sum of what those in the line need: written under the lock, read without.
-    needed: CachePadded<AtomicU64>,
+    hint: CachePadded<Hint>,
     line: Mutex<Line>,
+}
+
+/// What is known of the line without the lock, under which it is written.
+#[derive(Debug)]
+struct Hint {
+    /// The sum of what those in the line need.
+    needed: AtomicU64,
+    /// There is a first one, and it has not been woken yet.
+    is_first_asleep: AtomicBool,
+}
+
+impl Line {
+    fn is_first_asleep(&self) -> bool {
+        self.waiters.front().is_some_and(|first| first.waker.is_some())
+    }
 }
 
 impl WaitQueue {
     pub(crate) fn new() -> Self {
         Self {
-            needed: CachePadded::new(AtomicU64::new(0)),
+            hint: CachePadded::new(Hint {
+                needed: AtomicU64::new(0),
+                is_first_asleep: AtomicBool::new(false),
+            }),
             line: Mutex::new(Line { waiters: VecDeque::new(), next: Ticket(0) }),
         }
     }
@@ -77,16 +100,22 @@ impl WaitQueue {
         line.waiters.reserve(waiters.saturating_sub(length));
     }
 
-    /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
+    /// Whether nobody is in the line.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.needed() == 0
     }
 
+    /// Whether [`WaitQueue::wake_while`] would ask for anybody, for a look behind `fence(SeqCst)`.
+    #[inline]
+    pub(crate) fn is_first_asleep(&self) -> bool {
+        self.hint.is_first_asleep.load(Ordering::Relaxed)
+    }
+
     /// The ring bytes that a newcomer must leave to those who are in the line.
     #[inline]
     pub(crate) fn needed(&self) -> u64 {
-        self.needed.load(Ordering::Relaxed)
+        self.hint.needed.load(Ordering::Relaxed)
     }
 
     /// How many are in the line.
@@ -95,14 +124,15 @@ impl WaitQueue {
     }
 
     /// Under the lock: somebody needs so much less, and somebody so much more.
-    fn change_needed(&self, less: u64, more: u64) {
+    fn note_change(&self, line: &Line, less: u64, more: u64) {
         // No ring and no line is so large that this overflows.
-        self.needed.store(self.needed() - less + more, Ordering::Relaxed);
+        self.hint.needed.store(self.needed() - less + more, Ordering::Relaxed);
+        self.hint.is_first_asleep.store(line.is_first_asleep(), Ordering::Relaxed);
     }
 
     /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
     /// waker there. Tells whether nobody is before. After this the caller must check once more
-    /// before it sleeps; if others wake only whom they see without the lock, behind a full fence.
+    /// before it sleeps, behind a full fence, if others wake only whom they see without the lock.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
@@ -120,27 +150,28 @@ impl WaitQueue {
         });
         let place = line.waiters.partition_point(|waiter| waiter.ticket < ticket);
         let present = line.waiters.get_mut(place).filter(|waiter| waiter.ticket == ticket);
-        if let Some(waiter) = present {
-            self.change_needed(waiter.request.room, request.room);
-            waiter.request = request;
+        let before = if let Some(waiter) = present {
             // The old waker is dropped after the lock.
             std::mem::swap(&mut waiter.waker, &mut waker);
+            std::mem::replace(&mut waiter.request, request).room
         } else {
             line.waiters.insert(place, Waiter { ticket, request, waker: waker.take() });
-            self.change_needed(0, request.room);
-        }
+            0
+        };
+        self.note_change(line, before, request.room);
         drop(guard);
         drop(waker);
         place == 0
     }
 
-    /// Leaves the line, if the ticket is still in there. Others may have waited for that.
+    /// Leaves the line, if the ticket is still in there. Others may have waited for that: the caller
+    /// looks, behind a full fence, whether they can be woken.
     pub(crate) fn leave(&self, ticket: Ticket) {
         let mut line = lock(&self.line);
         let found = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
         let waiter = found.ok().and_then(|place| line.waiters.remove(place));
         if let Some(waiter) = &waiter {
-            self.change_needed(waiter.request.room, 0);
+            self.note_change(&line, waiter.request.room, 0);
         }
         drop(line);
         drop(waiter);
@@ -158,10 +189,11 @@ impl WaitQueue {
                 return;
             }
             let waker = first.waker.take();
-            if !first.request.forwards {
-                self.change_needed(first.request.room, 0);
+            let Request { room, forwards, .. } = first.request;
+            if !forwards {
                 line.waiters.pop_front();
             }
+            self.note_change(&line, if forwards { 0 } else { room }, 0);
             drop(line);
             waker.into_iter().for_each(Waker::wake);
         }
@@ -171,7 +203,8 @@ impl WaitQueue {
     pub(crate) fn wake_all(&self) {
         let waiters = {
             let mut line = lock(&self.line);
-            self.needed.store(0, Ordering::Relaxed);
+            self.hint.needed.store(0, Ordering::Relaxed);
+            self.hint.is_first_asleep.store(false, Ordering::Relaxed);
             // The room stays with the line: those who join again must not allocate.
             let room = line.waiters.capacity();
             std::mem::replace(&mut line.waiters, VecDeque::with_capacity(room))

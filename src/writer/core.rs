@@ -203,10 +203,10 @@ impl Core {
 
     /// How far the quick way goes from `end`, where this writer has left the cursor. It does not
     /// look at who waits in the line, and so there is none while somebody does. Who comes to the line
-    /// later has taken the cursor away before.
+    /// later has taken the cursor away before. And it joins nothing to a write that was split.
     #[inline]
     fn set_limit(&mut self) {
-        self.limit = if self.shared.room.is_empty() {
+        self.limit = if self.shared.room.is_empty() && !self.is_splitting {
             self.shared.ring.limit_alone(&self.slot, self.end, self.gate)
         } else {
             self.end
@@ -472,11 +472,11 @@ impl Core {
     }
 
     /// How a slice of `length` of the `total` bytes of a write goes together with those beside it.
+    #[inline]
     fn join(&mut self, length: u64, total: u64) -> Joins {
         let continues = self.is_splitting;
         self.is_splitting = length < total;
         if self.is_splitting {
-            // The quick way joins nothing.
             self.limit = self.end;
         }
         Joins { continues, is_continued: self.is_splitting }
