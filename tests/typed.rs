@@ -170,22 +170,6 @@ fn values_of_another_length_come_back_after_many_of_one() {
 }
 
 #[test]
-fn a_short_value_goes_where_there_is_no_room_for_one_as_long_as_those_before() {
-    let channel = Channel::<Vec<u8>>::new(8192);
-    let mut reader = channel.new_strong_reader();
-    let (mut writer, mut other) = (channel.new_strong_writer(), channel.new_strong_writer());
-    for _ in 0..7 {
-        writer.try_send(&vec![7; 1000]).unwrap();
-    }
-    other.try_send(&vec![7; 10]).unwrap();
-    writer.try_send(&vec![7; 10]).unwrap();
-    for length in [1000; 7].into_iter().chain([10, 10]) {
-        assert_eq!(reader.try_recv().unwrap().unwrap().len(), length);
-    }
-    assert!(matches!(reader.try_recv(), Err(TryRecvError::Empty)));
-}
-
-#[test]
 fn sending_waits_for_room_and_receiving_for_values() {
     let channel = Channel::<[u64; 16]>::new(128);
     let mut writer = channel.new_strong_writer();
