@@ -6,7 +6,7 @@ mod tally;
 pub use joiner::{Joined, Joiner};
 pub(crate) use tally::Tally;
 
-use crate::reader::{Inbox, Place, StrongReader, Taken};
+use crate::reader::{Inbox, StrongReader, Taken};
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
 use std::fmt;
@@ -188,7 +188,7 @@ impl<'a> Messages<'a> {
     /// How many there are.
     pub fn len(&self) -> usize {
         match &self.kept {
-            Kept::Lent(reader) => reader.batch.len,
+            Kept::Lent(reader) => reader.batch.seen.len(),
             Kept::Copied(inbox) => inbox.headers().len(),
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Messages<'a> {
     #[inline]
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
-            Kept::Lent(reader) => Next::Lent(reader, reader.batch.first),
+            Kept::Lent(reader) => Next::Lent(reader),
             Kept::Copied(inbox) => Next::Copied(inbox, 0),
         };
         MessagesIter { next, index: 0, len: self.len() }
@@ -245,7 +245,7 @@ pub struct MessagesIter<'a> {
 /// Where the next message is.
 #[derive(Debug)]
 enum Next<'a> {
-    Lent(&'a StrongReader, Place),
+    Lent(&'a StrongReader),
     /// At so many bytes.
     Copied(&'a Inbox, usize),
 }
@@ -255,16 +255,13 @@ impl<'a> Iterator for MessagesIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Message<'a>> {
-        if self.index == self.len {
-            return None;
-        }
         let body = match &mut self.next {
-            Next::Lent(reader, place) => {
-                let taken = reader.next_of_batch(place, self.index);
+            Next::Lent(reader) => {
+                let taken = reader.batch.get(self.index)?;
                 Body::OfBatch(reader, taken, reader.lend_message(&taken))
             }
             Next::Copied(inbox, start) => {
-                let header = &inbox.headers()[self.index];
+                let header = inbox.headers().get(self.index)?;
                 Body::Copied(header, inbox.next(start, header))
             }
         };

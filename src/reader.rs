@@ -7,7 +7,6 @@ mod strong;
 mod weak;
 
 use self::core::Core;
-pub(crate) use self::core::Place;
 pub(crate) use inbox::Inbox;
 pub(crate) use receive::{Receive, poll_attempt};
 use receive::{receive_methods, wait_for};

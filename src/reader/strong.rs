@@ -42,13 +42,22 @@ pub(crate) struct Taken {
     missed: Missed,
 }
 
-/// Messages that were taken in one go: where the first one is, and how many there are.
-#[derive(Debug)]
+/// Messages that were taken in one go.
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) first: Place,
-    pub(crate) len: usize,
+    pub(crate) seen: Vec<Seen>,
     /// Before which of them something was missed.
     missed: Vec<(usize, Missed)>,
+}
+
+impl Batch {
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<Taken> {
+        let seen = *self.seen.get(index)?;
+        let found = self.missed.binary_search_by_key(&index, |&(index, _)| index);
+        let missed = found.map_or(Missed::default(), |found| self.missed[found].1);
+        Some(Taken { seen, missed })
+    }
 }
 
 /// Keeps the gate from passing what the reader has not read; gives way when it is dropped.
@@ -106,8 +115,7 @@ enum Look {
 
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
-        let batch = Batch { first: place, len: 0, missed: Vec::new() };
-        Self { hold, core, place, lent: 0, taken: None, batch }
+        Self { hold, core, place, lent: 0, taken: None, batch: Batch::default() }
     }
 
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
@@ -544,29 +552,6 @@ impl StrongReader {
         let description = self.hold.shared.ring.describe(slice);
         Header::of(&description, slice, offset, taken.missed)
     }
-
-    /// The message of the batch at `place`, which moves on to the next one. Its hold keeps slices and
-    /// the padding between them as they were.
-    #[inline]
-    pub(crate) fn next_of_batch(&self, place: &mut Place, index: usize) -> Taken {
-        let ring = &self.hold.shared.ring;
-        let seen = loop {
-            match ring.see(place.slice, place.offset) {
-                Some(seen) => break seen,
-                None => match ring.find_held(place.slice) {
-                    Found::Skip(size) => *place = Place::at(place.slice.plus(size)),
-                    _ => unreachable!("what was taken is held"),
-                },
-            }
-        };
-        *place = place.after(seen.offset + seen.left);
-        let missed = &self.batch.missed;
-        let missed = match missed.binary_search_by_key(&index, |&(index, _)| index) {
-            Ok(found) => missed[found].1,
-            Err(_) => Missed::default(),
-        };
-        Taken { seen, missed }
-    }
 }
 
 impl Receive for StrongReader {
@@ -592,7 +577,7 @@ impl Receive for StrongReader {
     }
 
     fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
-        self.batch.len = 0;
+        self.batch.seen.clear();
         self.batch.missed.clear();
         if limit == 0 {
             return Ok(true);
@@ -602,15 +587,14 @@ impl Receive for StrongReader {
             Look::Nothing => return Err(TryReadError::Empty),
             Look::End => return Ok(false),
         }
-        self.batch.first = self.place;
-        while self.batch.len < limit {
-            let Some(Taken { missed, .. }) = self.take_slice() else {
+        while self.batch.seen.len() < limit {
+            let Some(Taken { seen, missed }) = self.take_slice() else {
                 if self.is_at_slice() { continue } else { break }
             };
             if !missed.is_none() {
-                self.batch.missed.push((self.batch.len, missed));
+                self.batch.missed.push((self.batch.seen.len(), missed));
             }
-            self.batch.len += 1;
+            self.batch.seen.push(seen);
         }
         Ok(true)
     }
