@@ -11,6 +11,8 @@
 mod cases;
 mod contestants;
 mod cores;
+mod eventing;
+mod events;
 mod pair;
 mod parties;
 mod payload;

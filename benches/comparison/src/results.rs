@@ -17,15 +17,16 @@ those of the pairs, and its quartiles and extremes are beside it. Where threads 
 apart two cores are (the round trip of a cache line) is measured before, between and after the two
 samples of a pair, and the pair is kept only if the three agree within 25 %. Each contestant of each
 row was first checked: every byte of several laps. Every reader copies every message into a buffer
-of its own. All rings are of 64 KiB; ours takes granules of 64 bytes of that for each message.
+of its own, but for typed channels, where it looks at the fields in place. All rings are of 64 KiB;
+ours takes granules of 64 bytes of that for each message.
 
 Left out where they cannot do what is asked: sluice, piper, and tokio's duplex and simplex pass bytes
 from one to one, among tasks; rtrb and nexus-logbuf do not wait as tasks do; selium-messaging's
 endpoints have no calls but those that do, so it takes part among tasks and nowhere else. The readers
-of tokio's broadcast and of outcry may lose messages, so they are found among the taps only. Left out
-although they could: bbqueue with a notifier among tasks, and the async forms of the channels of
-records, which are compared where several threads write. In each group *the best* is the rival against
-whom ours does worst, and the target is for that one.
+of tokio's broadcast and of outcry may lose messages, so they are found among the taps, and the former
+where messages go by turns. Left out although they could: bbqueue with a notifier among tasks, and the
+async forms of most channels of records, which are compared where several threads write. In each
+group *the best* is the rival against whom ours does worst, and the target is for that one.
 ";
 
 /// Writes the page and the plots.

@@ -103,6 +103,18 @@ macro_rules! allocated {
 }
 allocated!(Box<[u8]> std::sync::Arc<[u8]>);
 
+impl Record for bytes::Bytes {
+    #[inline]
+    fn pack(message: &[u8]) -> Self {
+        Self::copy_from_slice(message)
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 /// What a party does while there is nothing to do. Those who wait by themselves never get here.
 #[derive(Clone, Copy)]
 pub(crate) enum Wait {

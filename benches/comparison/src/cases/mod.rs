@@ -3,11 +3,13 @@
 mod bytes;
 mod fan_out;
 mod idle;
+mod messages;
 mod one_thread;
 mod records;
 mod round_trip;
 mod taps;
 mod tasks;
+mod typed;
 
 use crate::pair::{Cores, Plan, compare};
 use crate::report::{Row, Table, Target};
@@ -26,6 +28,10 @@ pub(crate) enum Case {
     Tasks,
     /// Several writers to one reader.
     Records,
+    /// Messages, sent and received as a whole, against channels of records.
+    Messages,
+    /// Values that are serialized, against vectors of serialized values.
+    Typed,
     /// One writer to several readers that lose nothing.
     FanOut,
     /// What readers that may be overrun cost.
@@ -44,6 +50,8 @@ impl Case {
             Self::Bytes => bytes::run(session),
             Self::Tasks => tasks::run(session),
             Self::Records => records::run(session),
+            Self::Messages => messages::run(session),
+            Self::Typed => typed::run(session),
             Self::FanOut => fan_out::run(session),
             Self::Taps => taps::run(session),
             Self::RoundTrip => round_trip::run(session),

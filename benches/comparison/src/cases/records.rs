@@ -73,7 +73,7 @@ fn single_reads(sheet: &mut Sheet<'_>, (writers, size): (usize, usize)) {
     );
 }
 
-fn name(writers: usize, size: usize) -> String {
+pub(super) fn name(writers: usize, size: usize) -> String {
     let plural = if writers == 1 { "" } else { "s" };
     format!("{writers} writer{plural}, {}", report::bytes(size))
 }
@@ -100,7 +100,7 @@ fn against<S: Sender, R: Receiver>(
     );
 }
 
-fn team<S: Sender, R: ReceiveMany>(
+pub(super) fn team<S: Sender, R: ReceiveMany>(
     name: &'static str,
     size: usize,
     senders: Vec<S>,

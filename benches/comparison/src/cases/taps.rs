@@ -105,7 +105,7 @@ fn row<W: Writer, T: Tap>(
     }
 }
 
-fn by_turns<W: Writer, T: Tap>(
+pub(super) fn by_turns<W: Writer, T: Tap>(
     name: &'static str,
     size: usize,
     (pace, timed): (Pace, Timed),

@@ -55,7 +55,7 @@ pub(super) fn workers_in_words(workers: usize) -> String {
     if workers == 1 { "1 worker".into() } else { format!("{workers} workers") }
 }
 
-fn team<S: AsyncSender, R: AsyncReceiver>(
+pub(super) fn team<S: AsyncSender, R: AsyncReceiver>(
     name: &'static str,
     size: usize,
     workers: usize,

@@ -3,7 +3,7 @@
 
 use crate::rounds::RING;
 use crate::transport::{Receiver, Sender};
-use nexus_logbuf::channel::mpsc as channel;
+use nexus_logbuf::channel::{mpsc as channel, spsc as channel_of_one};
 use nexus_logbuf::queue::{mpsc, spsc};
 
 pub(crate) fn single() -> (spsc::Producer, spsc::Consumer) {
@@ -46,22 +46,35 @@ pub(crate) fn channel(writers: usize) -> (Vec<channel::Sender>, channel::Receive
     (vec![sender; writers], receiver)
 }
 
-impl Sender for channel::Sender {
-    #[inline]
-    fn send(&mut self, message: &[u8]) -> bool {
-        let mut claim = channel::Sender::send(self, message.len()).expect("the receiver is there");
-        claim.copy_from_slice(message);
-        claim.commit();
-        self.notify();
-        true
-    }
+/// The channel that has but one sender.
+pub(crate) fn channel_of_one() -> (Vec<channel_of_one::Sender>, channel_of_one::Receiver) {
+    let (sender, receiver) = channel_of_one::channel(RING);
+    (vec![sender], receiver)
 }
 
-impl Receiver for channel::Receiver {
-    #[inline]
-    fn receive(&mut self, buffer: &mut [u8]) -> bool {
-        let record = self.recv(None).expect("the senders are there");
-        buffer.copy_from_slice(&record);
-        true
-    }
+macro_rules! channel {
+    ($channel:ident) => {
+        impl Sender for $channel::Sender {
+            #[inline]
+            fn send(&mut self, message: &[u8]) -> bool {
+                let claim = $channel::Sender::send(self, message.len());
+                let mut claim = claim.expect("the receiver is there");
+                claim.copy_from_slice(message);
+                claim.commit();
+                self.notify();
+                true
+            }
+        }
+
+        impl Receiver for $channel::Receiver {
+            #[inline]
+            fn receive(&mut self, buffer: &mut [u8]) -> bool {
+                let record = self.recv(None).expect("the senders are there");
+                buffer.copy_from_slice(&record);
+                true
+            }
+        }
+    };
 }
+channel!(channel);
+channel!(channel_of_one);
