@@ -2,13 +2,21 @@
 
 #[path = "driver/readers.rs"]
 mod readers;
+#[path = "driver/receiving.rs"]
+mod receiving;
+#[path = "driver/sending.rs"]
+mod sending;
 #[path = "driver/writers.rs"]
 mod writers;
 
 use super::model::{Ending, Model, Refused, Start, Unread};
 use super::{From as StartFrom, Operation, Setup, Whose};
-use overfall::error::{ReadError, ReserveError, TryReadError, TryReserveError, TryWriteError};
+use overfall::error::{
+    ReadError, ReserveError, SendError, TryReadError, TryReserveError, TrySendError, TryWriteError,
+};
 use overfall::{Backpressure, Channel, Reader, StartAt, Writer};
+use receiving::Receipt;
+use sending::Sending;
 use std::cell::RefCell;
 use std::mem;
 use std::pin::Pin;
@@ -40,8 +48,10 @@ struct WriterEnd {
 }
 
 struct ReaderEnd {
-    reader: Reader,
+    reader: Rc<RefCell<Reader>>,
     number: usize,
+    /// Its number in the channel.
+    id: u32,
 }
 
 /// What a slice is told to do, and what it answers.
@@ -82,7 +92,9 @@ pub(super) struct Driver {
     channel: Option<Arc<Channel>>,
     writers: Vec<WriterEnd>,
     sessions: Vec<Session>,
+    sendings: Vec<Sending>,
     readers: Vec<ReaderEnd>,
+    receipts: Vec<Receipt>,
     closing: Vec<Closing>,
     counters: Vec<Arc<Counter>>,
     /// Where the payload comes from.
@@ -107,6 +119,8 @@ refused_from!(
     TryWriteError: Full Closed Terminated,
     TryReserveError: Full TooLong Closed Terminated,
     ReserveError: Full TooLong Closed Terminated,
+    TrySendError: Full TooLong Closed Terminated,
+    SendError: TooLong Closed Terminated,
 );
 
 impl From<TryReadError> for Unread {
@@ -155,7 +169,9 @@ impl Driver {
             channel: Some(channel),
             writers: Vec::new(),
             sessions: Vec::new(),
+            sendings: Vec::new(),
             readers: Vec::new(),
+            receipts: Vec::new(),
             closing: Vec::new(),
             counters: Vec::new(),
             noise: 1,
@@ -221,6 +237,20 @@ impl Driver {
                     self.drop_session(index);
                 }
             }
+            TrySend { writer, length } => self.try_send(writer, &[length], false),
+            Send { writer, length } => self.send(writer, &[length], false),
+            TrySendMany { writer, batch } => self.try_send(writer, batch.lengths(), true),
+            SendMany { writer, batch } => self.send(writer, batch.lengths(), true),
+            PollSend(sending) => {
+                if let Some(index) = pick(&self.sendings, sending) {
+                    self.poll_send(index);
+                }
+            }
+            DropSend(sending) => {
+                if let Some(index) = pick(&self.sendings, sending) {
+                    self.drop_send(index);
+                }
+            }
             NewReader { strong, from } => self.new_reader(strong, from),
             CloneReader(reader) => self.clone_reader(reader),
             DropReader(reader) => self.drop_reader(reader),
@@ -232,6 +262,18 @@ impl Driver {
             Consume { reader, part } => self.consume(reader, part),
             SetSilent { reader, silent } => self.set_silent(reader, silent),
             TerminateReader(reader) => self.terminate_reader(reader),
+            Receive { reader, form, waits, keeps } => self.receive(reader, form, waits, keeps),
+            PollReceipt(receipt) => {
+                if let Some(index) = pick(&self.receipts, receipt) {
+                    self.poll_receipt(index);
+                }
+            }
+            GiveBack { receipt, leaks } => {
+                if let Some(index) = pick(&self.receipts, receipt) {
+                    self.give_back(index, leaks);
+                }
+            }
+            SkipRest(reader) => self.skip_rest(reader),
             Drain => {
                 if let Some(channel) = &self.channel {
                     assert_eq!(channel.drain().is_ok(), self.model.drain());
@@ -278,10 +320,9 @@ impl Driver {
         }
         for end in &self.readers {
             let reader = self.model.readers[end.number].as_ref().unwrap();
-            readers::check(&end.reader.stats(), &self.model, reader);
-            assert_eq!(end.reader.is_strong(), reader.is_strong);
-            let is_closed = reader.terminated || self.model.ending != Ending::Open;
-            assert_eq!(end.reader.is_closed(), is_closed);
+            if let Ok(end) = end.reader.try_borrow() {
+                readers::check(&end, &self.model, reader);
+            }
         }
         let Some(channel) = self.channel.clone() else { return };
         assert_eq!(channel.is_closed(), self.model.ending != Ending::Open);
@@ -309,18 +350,30 @@ impl Driver {
         assert_eq!(stats.weak_readers, model.readers_that_are(false));
         let skipped = model.readers.iter().flatten().map(|reader| reader.skipped);
         assert_eq!(stats.skipped_bytes, model.retired_skipped + skipped.sum::<u64>());
-        let mut positions: Vec<u64> = stats.readers.iter().map(|reader| reader.position).collect();
-        let readers = model.present_readers();
-        let mut expected: Vec<u64> = readers.map(|reader| model.raw(reader.position())).collect();
-        positions.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(positions, expected, "where the readers are");
+        // Those too that are busy, and cannot be asked.
+        assert_eq!(stats.readers.len(), model.present_readers().count());
+        for end in &self.readers {
+            let reader = model.readers[end.number].as_ref().unwrap();
+            let stats = stats.readers.iter().find(|stats| stats.id == end.id);
+            assert_eq!(stats.is_none(), reader.terminated);
+            if let Some(stats) = stats {
+                readers::check_stats(stats, model, reader);
+            }
+        }
     }
 
     /// Drops everything. Nobody's waker may be left anywhere.
     pub(super) fn finish(mut self) {
         while !self.sessions.is_empty() {
             self.drop_session(0);
+            self.check();
+        }
+        while !self.sendings.is_empty() {
+            self.drop_send(0);
+            self.check();
+        }
+        while !self.receipts.is_empty() {
+            self.give_back(0, false);
             self.check();
         }
         self.channel = None;
@@ -342,8 +395,8 @@ impl Driver {
 
     fn show(&self) {
         let mut shown = format!("{:?}", self.channel);
-        for end in &self.readers {
-            shown += &format!("{:?}", end.reader);
+        for reader in self.readers.iter().filter_map(|end| end.reader.try_borrow().ok()) {
+            shown += &format!("{reader:?}");
         }
         for writer in self.writers.iter().filter_map(|end| end.writer.try_borrow().ok()) {
             shown += &format!("{writer:?}");
@@ -369,8 +422,8 @@ impl Driver {
                 Some(channel) => Box::pin(channel.closed()),
                 None => return,
             },
-            Whose::Reader(reader) => match pick(&self.readers, reader) {
-                Some(index) => Box::pin(self.readers[index].reader.closed()),
+            Whose::Reader(reader) => match self.idle_reader(reader) {
+                Some(index) => Box::pin(self.readers[index].reader.borrow().closed()),
                 None => return,
             },
             Whose::Writer(writer) => match self.idle_writer(writer) {

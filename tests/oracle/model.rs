@@ -6,6 +6,8 @@
 //! The channel is free in one thing: how much further than needed the gate moves. The model follows
 //! it there, for as long as there is a handle to ask, and checks that it is where it may be.
 
+#[path = "model/messages.rs"]
+mod messages;
 #[path = "model/reading.rs"]
 mod reading;
 #[path = "model/room.rs"]
@@ -13,7 +15,11 @@ mod room;
 #[path = "model/writing.rs"]
 mod writing;
 
+use messages::{Heard, Sent};
+pub(crate) use messages::{Received, size_to_send};
+use reading::Unsettled;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::task::Poll;
 
 const GRANULE: u64 = 64;
@@ -54,7 +60,7 @@ pub(crate) enum Start {
 #[derive(Debug)]
 enum State {
     InFlight,
-    Committed(Vec<u8>),
+    Committed(Sent),
     /// Padding, or given up.
     Skipped,
 }
@@ -86,6 +92,8 @@ pub(crate) struct Writer {
     done: Option<Refused>,
     in_flight: Option<u64>,
     ticket: Option<u64>,
+    /// What it committed last was a piece of a write that goes on.
+    is_splitting: bool,
     pub(crate) figures: WriterFigures,
 }
 
@@ -111,29 +119,16 @@ pub(crate) struct Reader {
     pub(crate) lent: u64,
     /// The waker that is registered.
     waker: Option<usize>,
+    /// If what it has received was not given back: where it stood before that.
+    unsettled: Option<Unsettled>,
+    /// A gap that was met and not told.
+    untold: u64,
+    pub(crate) heard: Heard,
     began: u64,
     pub(crate) payload: u64,
     pub(crate) padding: u64,
     pub(crate) skipped: u64,
     pub(crate) gaps: u64,
-}
-
-impl Reader {
-    pub(crate) fn position(&self) -> u64 {
-        self.slice + self.offset
-    }
-
-    fn is_holding(&self) -> bool {
-        self.is_strong && !self.terminated
-    }
-
-    /// Steps over a slice of `size` ring bytes of which `length` are payload.
-    fn step(&mut self, size: u64, length: u64) {
-        self.padding += size - length;
-        self.slice += size;
-        self.offset = 0;
-        self.lent = 0;
-    }
 }
 
 #[derive(Debug)]
@@ -157,6 +152,8 @@ pub(crate) struct Model {
     pub(crate) writers: Vec<Option<Writer>>,
     pub(crate) readers: Vec<Option<Reader>>,
     next_id: u32,
+    /// The lengths of all messages of each writer, those that were dropped among them.
+    sent: BTreeMap<u32, Vec<u64>>,
     next_ticket: u64,
     /// In the order of tickets.
     line: Vec<Waiter>,
@@ -185,6 +182,7 @@ impl Model {
             writers: Vec::new(),
             readers: Vec::new(),
             next_id: 1,
+            sent: BTreeMap::new(),
             next_ticket: 0,
             line: Vec::new(),
             closing: Vec::new(),
@@ -244,6 +242,10 @@ impl Model {
         writers.filter(|writer| writer.counts_as_strong == Some(strong)).count()
     }
 
+    pub(crate) fn is_writer_there(&self, id: u32) -> bool {
+        self.writers.iter().flatten().any(|writer| writer.id == id)
+    }
+
     pub(crate) fn readers_that_are(&self, strong: bool) -> usize {
         self.present_readers().filter(|reader| reader.is_strong == strong).count()
     }
@@ -261,18 +263,20 @@ impl Model {
         }
     }
 
-    /// A new writer; neither strong nor weak for a slice of the channel's own.
+    /// A new writer; neither strong nor weak, and without a number, for a slice of the channel's own.
     pub(crate) fn add_writer(&mut self, strong: Option<bool>) -> usize {
+        let id = if strong.is_some() { self.next_id } else { 0 };
+        self.next_id += u32::from(strong.is_some());
         self.writers.push(Some(Writer {
-            id: self.next_id,
+            id,
             is_strong: strong == Some(true),
             counts_as_strong: strong,
             done: None,
             in_flight: None,
             ticket: None,
+            is_splitting: false,
             figures: WriterFigures::default(),
         }));
-        self.next_id += 1;
         self.writers.len() - 1
     }
 
@@ -330,6 +334,8 @@ impl Model {
             Start::Now => self.reserved(),
             Start::Back(bytes) => self.back(oldest, bytes),
         };
+        // At the very beginning nobody has sent anything before.
+        let heard = Heard::new(if slice == 0 { 1 } else { self.next_id });
         self.readers.push(Some(Reader {
             is_strong: strong,
             terminated: false,
@@ -338,6 +344,9 @@ impl Model {
             offset: 0,
             lent: 0,
             waker: None,
+            unsettled: None,
+            untold: 0,
+            heard,
             began: slice,
             payload: 0,
             padding: 0,
@@ -355,7 +364,8 @@ impl Model {
         }
         let began = reader.position();
         let (waker, payload, padding, skipped, gaps, lent) = (None, 0, 0, 0, 0, 0);
-        let clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
+        let mut clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
+        clone.unsettled = None;
         self.readers.push(Some(clone));
         self.readers.len() - 1
     }
@@ -385,7 +395,8 @@ impl Model {
     pub(crate) fn make_weak(&mut self, index: usize) {
         let mut reader = self.reader(index).clone();
         if reader.is_strong {
-            let _ = self.look(&mut reader);
+            let _ = self.look_for_slice(&mut reader);
+            reader.unsettled = None;
             reader.is_strong = false;
             reader.lent = 0;
             // Reads that skip gaps silently are asked for anew.
@@ -401,7 +412,7 @@ impl Model {
         let keeps = self.after_skipped(reader.slice);
         if reader.is_strong {
             Some(true)
-        } else if !self.is_intact(reader.slice) || keeps < self.gate {
+        } else if reader.untold > 0 || !self.is_intact(reader.slice) || keeps < self.gate {
             Some(false)
         } else if self.sees_gate || keeps >= self.furthest_gate() {
             Some(true)
@@ -416,6 +427,7 @@ impl Model {
         if !reader.is_strong {
             reader.is_strong = true;
             reader.lent = 0;
+            reader.unsettled = None;
             self.follow_padding(&mut reader, position);
             self.readers[index] = Some(reader);
         }

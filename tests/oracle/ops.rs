@@ -39,6 +39,27 @@ pub(crate) enum Whose {
     Reader(u8),
 }
 
+/// The lengths of some messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Batch {
+    lengths: [usize; 4],
+    many: usize,
+}
+
+impl Batch {
+    fn lengths(&self) -> &[usize] {
+        &self.lengths[..self.many]
+    }
+}
+
+/// How to receive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    One,
+    Into,
+    Many(usize),
+}
+
 /// One operation. The number of an endpoint, a slice or a future counts, modulo how many there are,
 /// those that there are; an operation without one, or on a writer that is busy with a slice, is
 /// passed over.
@@ -77,6 +98,27 @@ pub(crate) enum Operation {
     },
     ShutDown(u8),
     TerminateWriter(u8),
+
+    TrySend {
+        writer: u8,
+        length: usize,
+    },
+    /// Makes the future, and polls it once.
+    Send {
+        writer: u8,
+        length: usize,
+    },
+    TrySendMany {
+        writer: u8,
+        batch: Batch,
+    },
+    /// Makes the future, and polls it once.
+    SendMany {
+        writer: u8,
+        batch: Batch,
+    },
+    PollSend(u8),
+    DropSend(u8),
 
     TryReserveSlice {
         length: usize,
@@ -128,6 +170,22 @@ pub(crate) enum Operation {
         silent: bool,
     },
     TerminateReader(u8),
+
+    /// With a future, which is polled once, or without. What is lent is kept for a while, or given
+    /// back at once.
+    Receive {
+        reader: u8,
+        form: Form,
+        waits: bool,
+        keeps: bool,
+    },
+    PollReceipt(u8),
+    /// Drops what was lent, or the future that waits for it, or leaks what was lent.
+    GiveBack {
+        receipt: u8,
+        leaks: bool,
+    },
+    SkipRest(u8),
 
     Drain,
     Terminate,
@@ -202,31 +260,46 @@ fn length(byte: u8, capacity: usize) -> usize {
     }
 }
 
+/// Mostly several short ones.
+fn batch([who, what, more]: [u8; 3], capacity: usize) -> Batch {
+    let bytes = [what, more, what ^ more, what.wrapping_add(more)];
+    let is_short = who & 7 != 7;
+    let lengths = bytes.map(|byte| length(if is_short { byte % 128 } else { byte }, capacity));
+    Batch { lengths, many: usize::from(who >> 5) % 5 }
+}
+
 fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Operation {
     use Operation::*;
     let strong = what & 1 != 0;
     let length = |byte| length(byte, capacity);
+    let batch = || batch([who, what, more], capacity);
     match code {
         0..4 => NewWriter { strong },
         4..6 => CloneWriter(who),
         6..10 => DropWriter(who),
-        10..14 => TurnWriter { writer: who, strong },
-        14..46 => TryWrite { writer: who, length: length(what) },
-        46..52 => TryWriteVectored { writer: who, lengths: [what, more, what ^ more].map(length) },
-        52..72 => PollWrite { writer: who, length: length(what) },
-        72..84 => TryReserve { writer: who, length: length(what) },
-        84..100 => Reserve { writer: who, length: length(what) },
-        100 => ShutDown(who),
-        101 => TerminateWriter(who),
-        102..106 => TryReserveSlice { length: length(what) },
-        106..112 => ReserveSlice { length: length(what) },
-        112..120 => PollSlice(who),
-        120..130 => Fill { slice: who, length: length(what) },
-        130..140 => Commit(who),
-        140..142 => Abort(who),
-        142..144 => Leak(who),
-        144..150 => DropSlice(who),
-        150..160 => NewReader {
+        10..13 => TurnWriter { writer: who, strong },
+        13..33 => TryWrite { writer: who, length: length(what) },
+        33..37 => TryWriteVectored { writer: who, lengths: [what, more, what ^ more].map(length) },
+        37..49 => PollWrite { writer: who, length: length(what) },
+        49..57 => TryReserve { writer: who, length: length(what) },
+        57..67 => Reserve { writer: who, length: length(what) },
+        67 => ShutDown(who),
+        68 => TerminateWriter(who),
+        69..83 => TrySend { writer: who, length: length(what) },
+        83..91 => Send { writer: who, length: length(what) },
+        91..98 => TrySendMany { writer: who, batch: batch() },
+        98..105 => SendMany { writer: who, batch: batch() },
+        105..109 => PollSend(who),
+        109 => DropSend(who),
+        110..113 => TryReserveSlice { length: length(what) },
+        113..117 => ReserveSlice { length: length(what) },
+        117..123 => PollSlice(who),
+        123..130 => Fill { slice: who, length: length(what) },
+        130..138 => Commit(who),
+        138..140 => Abort(who),
+        140..142 => Leak(who),
+        142..146 => DropSlice(who),
+        146..154 => NewReader {
             strong,
             from: match more {
                 0..100 => From::Oldest,
@@ -234,16 +307,29 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
                 180..=255 => From::Back(length(what) as u64),
             },
         },
-        160..164 => CloneReader(who),
-        164..170 => DropReader(who),
-        170..178 => TurnReader { reader: who, strong },
-        178..204 => TryRead { reader: who, length: length(what) },
-        204..220 => PollRead { reader: who, length: length(what) },
-        220..228 => FillBuf(who),
-        228..232 => PollFillBuf(who),
-        232..242 => Consume { reader: who, part: what },
-        242..244 => SetSilent { reader: who, silent: strong },
-        244 => TerminateReader(who),
+        154..158 => CloneReader(who),
+        158..162 => DropReader(who),
+        162..170 => TurnReader { reader: who, strong },
+        170..184 => TryRead { reader: who, length: length(what) },
+        184..192 => PollRead { reader: who, length: length(what) },
+        192..198 => FillBuf(who),
+        198..201 => PollFillBuf(who),
+        201..208 => Consume { reader: who, part: what },
+        208..210 => SetSilent { reader: who, silent: strong },
+        210 => TerminateReader(who),
+        211..234 => Receive {
+            reader: who,
+            form: match what {
+                0..120 => Form::One,
+                120..160 => Form::Into,
+                160..=255 => Form::Many(usize::from(what % 9)),
+            },
+            waits: more & 1 != 0,
+            keeps: more & 6 == 0,
+        },
+        234..237 => PollReceipt(who),
+        237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
+        242..245 => SkipRest(who),
         245 => Drain,
         246 => Terminate,
         247 => DropHandle,

@@ -330,7 +330,7 @@ pub(super) fn check(writer: &Writer, model: &Model, number: usize) {
     assert_eq!(writer.is_strong(), expected.is_strong);
     assert_eq!(writer.is_closed(), model.is_writer_closed(number));
     let stats = writer.stats();
-    assert_eq!(stats.id, expected.id);
+    assert_eq!((stats.id, writer.id()), (expected.id, expected.id));
     let figures = model::WriterFigures {
         slices: stats.slices,
         payload: stats.payload_bytes,

@@ -1,8 +1,49 @@
 //! What readers do.
 
-use super::{Ending, GRANULE, Model, Reader, Slice, State, Unread};
-#[cfg(feature = "futures")]
+use super::{Ending, GRANULE, Model, Reader, Sent, Slice, State, Unread};
+use std::mem;
 use std::task::Poll;
+
+/// Where a reader is seen to stand, and the first slice that it holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsettled {
+    pub(super) slice: u64,
+    pub(super) position: u64,
+}
+
+impl Reader {
+    pub(super) fn position(&self) -> u64 {
+        self.slice + self.offset
+    }
+
+    /// Where it is seen to stand.
+    pub(crate) fn noted(&self) -> u64 {
+        self.unsettled.map_or(self.position(), |unsettled| unsettled.position)
+    }
+
+    /// The first slice that it holds.
+    pub(super) fn held(&self) -> u64 {
+        self.unsettled.map_or(self.slice, |unsettled| unsettled.slice)
+    }
+
+    /// What is seen of its padding: that of lent messages comes with their room, their payload at
+    /// once.
+    pub(crate) fn noted_padding(&self) -> u64 {
+        (self.noted() - self.began).saturating_sub(self.payload + self.skipped)
+    }
+
+    pub(super) fn is_holding(&self) -> bool {
+        self.is_strong && !self.terminated
+    }
+
+    /// Steps over a slice of `size` ring bytes of which `length` are payload.
+    pub(super) fn step(&mut self, size: u64, length: u64) {
+        self.padding += size - length;
+        self.slice += size;
+        self.offset = 0;
+        self.lent = 0;
+    }
+}
 
 impl Model {
     /// Whether nobody has begun to write over the slice at `at`.
@@ -32,32 +73,53 @@ impl Model {
         starts.clone().find(|&start| payload(start) <= bytes).unwrap_or(limit)
     }
 
-    /// Takes a reader on to its next byte, and tells what is left of that slice; empty at the end.
-    pub(super) fn look(&self, reader: &mut Reader) -> Result<&[u8], Unread> {
+    /// A weak reader was overrun: it goes on at the oldest slice that is intact.
+    pub(super) fn lose(&self, reader: &mut Reader) {
+        let next = self.oldest_intact(reader.slice);
+        let skipped = next - reader.position();
+        reader.skipped += skipped;
+        reader.gaps += 1;
+        reader.untold += skipped;
+        (reader.slice, reader.offset, reader.unsettled) = (next, 0, None);
+    }
+
+    /// Takes a reader on to its next message, or to what is left of one; nothing at the end.
+    pub(super) fn look_for_slice(&self, reader: &mut Reader) -> Result<Option<&Sent>, Unread> {
         if reader.terminated || self.ending == Ending::Terminated {
             return Err(Unread::Terminated);
         }
         loop {
+            let untold = mem::take(&mut reader.untold);
+            if untold > 0 && !reader.silent {
+                return Err(Unread::Lagged(untold));
+            }
             if !reader.is_strong && !self.is_intact(reader.slice) {
-                let next = self.oldest_intact(reader.slice);
-                let skipped = next - reader.position();
-                reader.skipped += skipped;
-                reader.gaps += 1;
-                (reader.slice, reader.offset) = (next, 0);
-                if !reader.silent {
-                    return Err(Unread::Lagged(skipped));
-                }
+                self.lose(reader);
+                continue;
             }
             match self.slice(reader.slice) {
-                None if !self.is_open() => return Ok(&[]),
-                None | Some(Slice { state: State::InFlight, .. }) => return Err(Unread::Empty),
                 Some(Slice { size, state: State::Skipped, .. }) => reader.step(*size, 0),
-                Some(Slice { size, state: State::Committed(bytes), .. }) => {
-                    let left = &bytes[reader.offset as usize..];
-                    if left.is_empty() {
-                        reader.step(*size, bytes.len() as u64);
-                        continue;
-                    }
+                Some(Slice { state: State::Committed(sent), .. }) => return Ok(Some(sent)),
+                None | Some(Slice { state: State::InFlight, .. }) => {
+                    reader.unsettled = None;
+                    let is_end = self.slice(reader.slice).is_none() && !self.is_open();
+                    return if is_end { Ok(None) } else { Err(Unread::Empty) };
+                }
+            }
+        }
+    }
+
+    /// Takes a reader on to its next byte, and tells what is left of that slice; empty at the end.
+    pub(super) fn look(&self, reader: &mut Reader) -> Result<&[u8], Unread> {
+        loop {
+            match self.look_for_slice(reader)? {
+                None => return Ok(&[]),
+                Some(sent) if sent.is_empty() => {
+                    reader.heard.has_read_bytes = true;
+                    reader.step(GRANULE, 0);
+                }
+                Some(sent) => {
+                    let left = &sent[reader.offset as usize..];
                     reader.lent = left.len() as u64;
                     return Ok(left);
                 }
@@ -71,6 +133,8 @@ impl Model {
         else {
             panic!("nothing to consume")
         };
+        reader.heard.has_read_bytes |= amount > 0;
+        reader.unsettled = None;
         reader.payload += amount;
         reader.offset += amount;
         reader.lent -= amount;
@@ -127,6 +191,7 @@ impl Model {
     pub(crate) fn fill_buf(&mut self, index: usize) -> Result<Vec<u8>, Unread> {
         self.with_reader(index, |model, reader| {
             let mut lent = model.look(reader)?.to_vec();
+            reader.unsettled = None;
             // And what lies right behind it, up to a quarter of the ring.
             let mut end = reader.slice + reader.offset + lent.len() as u64;
             while end % GRANULE == 0
@@ -169,7 +234,6 @@ impl Model {
     }
 
     /// A poll of a reader: whatever it finds, no older waker is registered any more.
-    #[cfg(feature = "futures")]
     pub(crate) fn poll<T>(
         &mut self,
         index: usize,

@@ -8,7 +8,7 @@ impl Model {
     pub(super) fn furthest_gate(&self) -> u64 {
         let in_flight = self.first_in_flight(self.gate);
         let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
-        match readers.map(|reader| reader.slice).min() {
+        match readers.map(Reader::held).min() {
             Some(held) => self.after_skipped(held).min(in_flight),
             None => in_flight,
         }
@@ -151,7 +151,8 @@ impl Model {
             assert!(self.line.is_empty() && self.closing.is_empty());
         }
         for reader in self.readers.iter().flatten().filter(|reader| reader.waker.is_some()) {
-            let found = self.look(&mut reader.clone());
+            let mut reader = reader.clone();
+            let found = self.look_for_slice(&mut reader);
             assert!(
                 matches!(found, Err(Unread::Empty)) || reader.terminated,
                 "a reader that waits was not woken for {found:?}: {reader:?}"

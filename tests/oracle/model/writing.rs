@@ -1,6 +1,6 @@
 //! What writers do.
 
-use super::{GRANULE, Model, Refused, Slice, State, Waiter};
+use super::{GRANULE, Model, Refused, State, Waiter};
 use std::task::Poll;
 
 impl Model {
@@ -87,23 +87,11 @@ impl Model {
         self.leave_line(index);
     }
 
-    /// Commits what was written of the slice in flight.
-    pub(crate) fn commit(&mut self, index: usize, bytes: &[u8]) {
-        let at = self.writer(index).in_flight.take().unwrap();
-        let place = self.slices.partition_point(|slice| slice.at < at);
-        let slice = &mut self.slices[place];
-        let (size, used) = (slice.size, (bytes.len() as u64).max(1).next_multiple_of(GRANULE));
-        slice.size = used;
-        slice.state = State::Committed(bytes.to_vec());
-        if used < size {
-            let rest = Slice { at: at + used, size: size - used, state: State::Skipped };
-            self.slices.insert(place + 1, rest);
-        }
-        self.after_commit();
-        let figures = &mut self.writer(index).figures;
-        figures.slices += 1;
-        figures.payload += bytes.len() as u64;
-        figures.ring += size;
+    /// Commits the first piece of a write of `total` bytes.
+    fn commit_piece(&mut self, index: usize, bytes: &[u8], total: usize) {
+        let goes_on = bytes.len() < total;
+        let continues = std::mem::replace(&mut self.writer(index).is_splitting, goes_on);
+        self.publish(index, &[bytes], continues, goes_on);
     }
 
     pub(crate) fn abort(&mut self, index: usize) {
@@ -130,7 +118,7 @@ impl Model {
         }
         let length = self.piece(bytes.len() as u64);
         self.try_reserve(index, length)?;
-        self.commit(index, &bytes[..length as usize]);
+        self.commit_piece(index, &bytes[..length as usize], bytes.len());
         Ok(length)
     }
 
@@ -150,9 +138,8 @@ impl Model {
             if written != Err(Refused::Full) {
                 return Poll::Ready(written);
             }
-            let figures = &mut self.writer(index).figures;
-            figures.dropped_slices += 1;
-            figures.dropped_bytes += length;
+            self.drop_message(index, length);
+            self.writer(index).is_splitting = length < bytes.len() as u64;
             return Poll::Ready(Ok(length));
         }
         let room = match self.begin(index) {
@@ -161,7 +148,7 @@ impl Model {
         };
         if let Poll::Ready(Ok(at)) = room {
             self.writer(index).in_flight = Some(at);
-            self.commit(index, &bytes[..length as usize]);
+            self.commit_piece(index, &bytes[..length as usize], bytes.len());
         }
         room.map_ok(|_| length)
     }

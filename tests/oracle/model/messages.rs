@@ -1,0 +1,292 @@
+//! What is sent and received as a whole.
+
+use super::reading::Unsettled;
+use super::{GRANULE, Model, Reader, Refused, Slice, State, Unread, Writer};
+use std::collections::BTreeMap;
+use std::mem;
+use std::ops::Deref;
+use std::task::{Poll, ready};
+
+/// A message in the ring.
+#[derive(Debug)]
+pub(super) struct Sent {
+    bytes: Vec<u8>,
+    writer: u32,
+    sequence: u64,
+    continues: bool,
+    is_continued: bool,
+}
+
+impl Deref for Sent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Messages and bytes that were missed.
+pub(crate) type Missed = (u64, u64);
+
+/// A message that was received, and what its header says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Received {
+    pub(crate) position: u64,
+    pub(crate) writer: u32,
+    pub(crate) sequence: u64,
+    pub(crate) missed: Missed,
+    pub(crate) continues: bool,
+    pub(crate) is_continued: bool,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a reader has heard of writers.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// Writers with this number or a later one are known from their first message on.
+    known_from: u32,
+    /// The number of the message of each writer that would come next.
+    next: BTreeMap<u32, u64>,
+    /// Bytes were read, or an empty message was stepped over, since the last message.
+    pub(super) has_read_bytes: bool,
+    /// Of those of whom anything was missed.
+    pub(crate) missed: BTreeMap<u32, Missed>,
+}
+
+impl Heard {
+    pub(super) fn new(known_from: u32) -> Self {
+        Self { known_from, next: BTreeMap::new(), has_read_bytes: false, missed: BTreeMap::new() }
+    }
+
+    pub(crate) fn missed_in_all(&self) -> Missed {
+        let missed = self.missed.values();
+        missed.fold((0, 0), |sum, missed| (sum.0 + missed.0, sum.1 + missed.1))
+    }
+}
+
+/// The ring bytes of a slice.
+fn size(length: usize) -> u64 {
+    (length as u64).max(1).next_multiple_of(GRANULE)
+}
+
+/// What must be reserved to send `messages`.
+pub(crate) fn size_to_send(messages: &[Vec<u8>], is_batch: bool) -> u64 {
+    if is_batch {
+        messages.iter().map(|message| size(message.len())).sum()
+    } else {
+        messages[0].len() as u64
+    }
+}
+
+/// Sending.
+impl Model {
+    /// Turns the slice in flight into one for each of `messages`, side by side, and one that is
+    /// skipped of what is left.
+    pub(super) fn publish(
+        &mut self,
+        index: usize,
+        messages: &[impl AsRef<[u8]>],
+        continues: bool,
+        is_continued: bool,
+    ) {
+        let mut at = self.writer(index).in_flight.take().unwrap();
+        let place = self.slices.partition_point(|slice| slice.at < at);
+        let end = at + self.slices[place].size;
+        let mut slices = Vec::new();
+        let Writer { id: writer, figures, .. } = self.writers[index].as_mut().unwrap();
+        let writer = *writer;
+        figures.ring += end - at;
+        for bytes in messages.iter().map(AsRef::as_ref) {
+            let length = bytes.len() as u64;
+            figures.slices += 1;
+            figures.payload += length;
+            let sent = self.sent.entry(writer).or_default();
+            // What the channel's own slices were before does not matter.
+            let sequence = if writer == 0 { 0 } else { sent.len() as u64 };
+            sent.push(length);
+            let bytes = bytes.to_vec();
+            let sent = Sent { bytes, writer, sequence, continues, is_continued };
+            let size = size(sent.len());
+            slices.push(Slice { at, size, state: State::Committed(sent) });
+            at += size;
+        }
+        if at < end {
+            slices.push(Slice { at, size: end - at, state: State::Skipped });
+        }
+        self.slices.splice(place..=place, slices);
+        self.after_commit();
+    }
+
+    /// Commits what was written of the slice in flight.
+    pub(crate) fn commit(&mut self, index: usize, bytes: &[u8]) {
+        self.send_all(index, &[bytes]);
+    }
+
+    fn send_all(&mut self, index: usize, messages: &[impl AsRef<[u8]>]) {
+        self.writer(index).is_splitting = false;
+        self.publish(index, messages, false, false);
+    }
+
+    /// Counts a message that was dropped for want of room.
+    pub(super) fn drop_message(&mut self, index: usize, length: u64) {
+        let writer = self.writer(index);
+        writer.is_splitting = false;
+        writer.figures.dropped_slices += 1;
+        writer.figures.dropped_bytes += length;
+        let id = writer.id;
+        self.sent.entry(id).or_default().push(length);
+    }
+
+    pub(crate) fn try_send(
+        &mut self,
+        index: usize,
+        messages: &[Vec<u8>],
+        is_batch: bool,
+    ) -> Result<(), Refused> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.try_reserve(index, size_to_send(messages, is_batch))?;
+        self.send_all(index, messages);
+        Ok(())
+    }
+
+    pub(crate) fn poll_send(
+        &mut self,
+        index: usize,
+        messages: &[Vec<u8>],
+        is_batch: bool,
+        waker: usize,
+    ) -> Poll<Result<(), Refused>> {
+        if messages.is_empty() {
+            // A future that has ended waits no longer, whoever has begun to.
+            self.leave_line(index);
+            return Poll::Ready(Ok(()));
+        }
+        let size = size_to_send(messages, is_batch);
+        Poll::Ready(match ready!(self.poll_reserve(index, size, waker)) {
+            Ok(_) => {
+                self.send_all(index, messages);
+                Ok(())
+            }
+            Err(Refused::Full) => {
+                for message in messages {
+                    self.drop_message(index, message.len() as u64);
+                }
+                Ok(())
+            }
+            Err(refused) => Err(refused),
+        })
+    }
+}
+
+/// Receiving.
+impl Model {
+    /// What was missed before a message: what its writer sent since the one of its that was received
+    /// last, if that is known.
+    fn count(&self, reader: &mut Reader, sent: &Sent) -> Missed {
+        let heard = &mut reader.heard;
+        if mem::take(&mut heard.has_read_bytes) {
+            heard.next.clear();
+            heard.known_from = self.next_id;
+        }
+        if sent.writer == 0 {
+            return (0, 0);
+        }
+        let is_known = sent.writer >= heard.known_from;
+        let first = if is_known { 0 } else { sent.sequence };
+        let expected = heard.next.insert(sent.writer, sent.sequence + 1).unwrap_or(first);
+        let lost = &self.sent[&sent.writer][expected as usize..sent.sequence as usize];
+        if lost.is_empty() {
+            return (0, 0);
+        }
+        let lost = (lost.len() as u64, lost.iter().sum());
+        let missed = heard.missed.entry(sent.writer).or_default();
+        *missed = (missed.0 + lost.0, missed.1 + lost.1);
+        lost
+    }
+
+    /// Takes what is left of the slice that a reader stands at.
+    fn take(&self, reader: &mut Reader, sent: &Sent) -> Received {
+        let received = Received {
+            position: self.raw(reader.position()),
+            writer: sent.writer,
+            sequence: sent.sequence,
+            missed: self.count(reader, sent),
+            continues: sent.continues,
+            is_continued: sent.is_continued,
+            bytes: sent[reader.offset as usize..].to_vec(),
+        };
+        reader.payload += received.bytes.len() as u64;
+        reader.step(size(sent.len()), sent.len() as u64);
+        received
+    }
+
+    /// Receives up to `limit` messages; nothing at the end. What a strong reader has received it
+    /// holds until it is settled.
+    pub(crate) fn receive(
+        &mut self,
+        index: usize,
+        limit: usize,
+    ) -> Result<Option<Vec<Received>>, Unread> {
+        let mut received = Vec::new();
+        if limit == 0 {
+            return Ok(Some(received));
+        }
+        self.with_reader(index, |model, reader| {
+            let before = Unsettled { slice: reader.held(), position: reader.noted() };
+            if model.look_for_slice(reader)?.is_none() {
+                return Ok(None);
+            }
+            let mut noted = before;
+            while received.len() < limit {
+                match model.slice(reader.slice) {
+                    Some(Slice { state: State::Committed(sent), .. }) => {
+                        received.push(model.take(reader, sent));
+                        if !reader.is_strong {
+                            noted = Unsettled { slice: reader.slice, position: reader.slice };
+                        }
+                    }
+                    Some(Slice { size, state: State::Skipped, .. }) => reader.step(*size, 0),
+                    _ => break,
+                }
+            }
+            reader.unsettled = Some(noted);
+            Ok(Some(received))
+        })
+    }
+
+    /// What a reader has received is given back.
+    pub(crate) fn settle(&mut self, index: usize) {
+        let reader = self.reader(index);
+        if reader.is_strong {
+            reader.unsettled = None;
+        }
+    }
+
+    /// A future that waits for a message has gone.
+    pub(crate) fn stop_receiving(&mut self, index: usize) {
+        self.reader(index).waker = None;
+    }
+
+    /// Skips what is left of a message of which bytes were read.
+    pub(crate) fn skip_rest(&mut self, index: usize) -> u64 {
+        self.with_reader(index, |model, reader| {
+            if reader.offset == 0 || reader.terminated {
+                return 0;
+            }
+            if !reader.is_strong && !model.is_intact(reader.slice) {
+                model.lose(reader);
+                return 0;
+            }
+            let Some(Slice { state: State::Committed(sent), .. }) = model.slice(reader.slice)
+            else {
+                panic!("nothing was read of it")
+            };
+            let left = sent.len() as u64 - reader.offset;
+            reader.payload += left;
+            reader.step(size(sent.len()), sent.len() as u64);
+            left
+        })
+    }
+}
