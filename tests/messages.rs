@@ -4,7 +4,7 @@ mod common;
 
 use common::{Task, block_on};
 use overfall::error::{Lagged, SendError, TryReadError, TrySendError};
-use overfall::{Backpressure, Channel, Joiner, Message, Reader, pipe};
+use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, pipe};
 use std::io::Write;
 
 #[test]
@@ -268,6 +268,29 @@ fn pieces_of_a_write_that_is_not_whole_are_left_out() {
     writer.write_all(b"short").unwrap();
     let message = reader.try_recv().unwrap().unwrap();
     assert_eq!(**joiner.join(&message).as_ref().unwrap(), *b"short");
+}
+
+#[test]
+fn the_next_piece_is_joined_although_padding_came_before_it() {
+    // Alone for long, and then one granule before the end of a lap: the next piece takes the padding,
+    // finds no room, and what is written after that must not take the quick way.
+    let alone: u64 = if cfg!(debug_assertions) { 8 } else { 1024 };
+    let start = (0..16).map(|granule| granule * 64);
+    for start in start {
+        let channel = Channel::builder().size(1024).start_position(start).build().unwrap();
+        let mut writer = channel.new_strong_writer();
+        (0..alone + 3).for_each(|_| assert_eq!(writer.try_write(b"x"), Ok(1)));
+        writer.try_write(&[0; 208]).unwrap();
+        let mut reader = channel.new_strong_reader_at(StartAt::Now);
+        writer.try_write(b"x").unwrap();
+        assert_eq!(writer.try_write(&[1; 1025]), Ok(256));
+        let refused = writer.try_write(&[1; 769]);
+        if refused.is_err() && writer.try_write(b"y").is_ok() {
+            drop(reader.try_recv().unwrap());
+            assert!(reader.try_recv().unwrap().unwrap().header().is_continued);
+            assert!(reader.try_recv().unwrap().unwrap().header().continues, "started at {start}");
+        }
+    }
 }
 
 #[test]

@@ -166,6 +166,7 @@ impl Core {
     }
 
     /// The reader found something, or gave up: nobody needs to wake it.
+    #[inline]
     pub(crate) fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
             self.slot.unpark();

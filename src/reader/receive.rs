@@ -27,6 +27,7 @@ pub(crate) trait Receive: Read {
 }
 
 /// Tries, and if there is nothing, registers to be woken and tries again.
+#[inline]
 pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     reader: &mut R,
     context: &mut Context<'_>,

@@ -301,16 +301,10 @@ impl StrongReader {
         let ring = &self.hold.shared.ring;
         let mut place = self.place;
         let mut copied = 0;
-        let mut is_empty_among = false;
         while copied < buffer.len() {
             let length = match place.length {
                 Some(length) => length,
                 None => match ring.find_held(place.slice) {
-                    Found::Slice(0) => {
-                        is_empty_among = true;
-                        place = place.after(0);
-                        continue;
-                    }
                     Found::Slice(length) => length,
                     Found::Skip(size) => {
                         place = Place::at(place.slice.plus(size));
@@ -328,9 +322,6 @@ impl StrongReader {
             self.place = place;
             self.lent = place.left();
             self.core.count_payload(copied as u64);
-            if is_empty_among {
-                self.core.step_over_empty();
-            }
             self.settle();
         }
         copied

@@ -336,6 +336,38 @@ impl WeakReader {
         }
     }
 
+    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened.
+    #[inline]
+    fn take_whole(&mut self) -> bool {
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        if self.missed > 0 || self.core.is_terminated() {
+            return false;
+        }
+        let ring = &self.core.shared().ring;
+        let Found::Slice(length) = ring.find(slice) else { return false };
+        let inbox = self.inbox.get_or_insert_default();
+        inbox.clear();
+        let description = ring.describe(slice);
+        ring.copy_racing(slice, inbox.space(length as usize));
+        if !ring.is_intact(slice) {
+            return false;
+        }
+        self.place = self.place.after(length);
+        self.core.note_position(self.place.slice);
+        let missed = self.core.count_message(slice, 0, &description);
+        inbox.keep(Header::of(&description, slice, 0, missed));
+        true
+    }
+
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline(never)]
+    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
+        self.with_inbox(|reader, inbox| {
+            let taken = reader.take_to(inbox)?;
+            Ok(taken.map(|header| inbox.keep(header)).is_some())
+        })
+    }
+
     /// The slice behind those that were just taken, if it is there: so many bytes.
     fn next_slice(&mut self) -> Option<u64> {
         while self.missed == 0 {
@@ -366,10 +398,7 @@ impl WeakReader {
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        self.with_inbox(|reader, inbox| {
-            let taken = reader.take_to(inbox)?;
-            Ok(taken.map(|header| inbox.keep(header)).is_some())
-        })
+        if self.take_whole() { Ok(true) } else { self.look_and_take() }
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
