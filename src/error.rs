@@ -233,6 +233,29 @@ impl From<ReadError> for TryReadError {
     }
 }
 
+impl From<TryReserveError> for ReserveError {
+    fn from(error: TryReserveError) -> Self {
+        match error {
+            TryReserveError::Full => Self::Full,
+            TryReserveError::TooLong { len, max } => Self::TooLong { len, max },
+            TryReserveError::Closed => Self::Closed,
+            TryReserveError::Terminated => Self::Terminated,
+        }
+    }
+}
+
+impl TrySendError {
+    /// The same for who waits; nothing if there was no room.
+    pub(crate) fn unless_full(self) -> Option<SendError> {
+        match self {
+            Self::Full => None,
+            Self::TooLong { len, max } => Some(SendError::TooLong { len, max }),
+            Self::Closed => Some(SendError::Closed),
+            Self::Terminated => Some(SendError::Terminated),
+        }
+    }
+}
+
 impl From<TryWriteError> for io::Error {
     /// `Full` is `WouldBlock`, `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
     fn from(error: TryWriteError) -> Self {

@@ -10,6 +10,8 @@ mod streams;
 mod tokio;
 
 pub use blocking::Blocking;
+#[cfg(feature = "rkyv")]
+pub(crate) use blocking::{deadline_after, timed_out};
 pub(crate) use budget::poll_proceed;
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};

@@ -132,6 +132,7 @@
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
+//! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | what is below a parked reader before who takes the stack |
 //! | `linked` | itself | a registered waker before who wakes it |
@@ -154,7 +155,9 @@
 //! line up for room (`wait/queue.rs`), by who goes to sleep while nobody looks for sleepers
 //! (`wait/watch.rs`), and when the cursor changes hands: a writer that comes to a ring which another
 //! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
-//! handful of instructions. That is the exception to what was just said of reserving.
+//! handful of instructions. That is the exception to what was just said of reserving. And a reader of
+//! messages takes one when it goes through the writers that it has heard of, to forget those that have
+//! gone: twice each time that their number has doubled.
 //!
 //! # What was decided, and against what
 //!

@@ -7,7 +7,7 @@ use crate::names::Names;
 use crate::ring::position::{Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
 use crate::stats::{ChannelStats, Totals};
-use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
 use crate::table::Seat;
 use crate::trace;
 use crate::wait::parking::{Parking, Slot};
@@ -45,10 +45,6 @@ struct Census {
     weak_readers: usize,
     /// What endpoints that have gone had counted.
     retired: Totals,
-    /// The number that was given to a writer last.
-    last_writer_id: u32,
-    /// Numbers have started over: some may still be somebody's.
-    writer_ids_started_over: bool,
 }
 
 impl Census {
@@ -89,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) room: WaitQueue,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
+    /// How many numbers were given to writers; the low half is the last one.
+    writer_ids: AtomicU64,
     next_reader_id: AtomicU32,
     census: Mutex<Census>,
     names: Mutex<Names>,
@@ -109,6 +107,7 @@ impl Shared {
             parking: Parking::new(),
             room: WaitQueue::new(),
             closing: WaitQueue::new(),
+            writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
             census: Mutex::new(Census { handle: true, ..Census::default() }),
             names: Mutex::new(Names::default()),
@@ -270,9 +269,9 @@ impl Shared {
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.ring.writers().acquire();
         let Some(strength) = strength else { return (slot, 0) };
-        let mut census = lock(&self.census);
-        let id = self.next_writer_id(&mut census);
+        let id = self.next_writer_id();
         slot.id.set(u64::from(id));
+        let mut census = lock(&self.census);
         *census.writers(strength) += 1;
         let writers = census.strong_writers + census.weak_writers;
         drop(census);
@@ -282,25 +281,28 @@ impl Shared {
     }
 
     /// A number that no living writer has, and none has had for long.
-    fn next_writer_id(&self, census: &mut Census) -> u32 {
+    fn next_writer_id(&self) -> u32 {
         loop {
-            let id = census.last_writer_id.wrapping_add(1);
-            census.last_writer_id = id;
-            census.writer_ids_started_over |= id == 0;
-            if id != 0 && !(census.writer_ids_started_over && self.is_writer_there(id)) {
+            // ORD(newer) AcqRel, pairs with ORD(newer) in `first_newer_writer`.
+            let count = self.writer_ids.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+            let has_started_over = count > u64::from(u32::MAX);
+            let id = count as u32;
+            if id != 0 && !(has_started_over && self.living_writers().any(|living| living == id)) {
                 return id;
             }
         }
     }
 
-    fn is_writer_there(&self, id: u32) -> bool {
-        self.ring.writers().iter().any(|slot| slot.id.get() == u64::from(id))
+    fn living_writers(&self) -> impl Iterator<Item = u32> {
+        self.ring.writers().iter().map(|slot| slot.id.get() as u32).filter(|&id| id != 0)
     }
 
     /// The first number that no writer has been given yet. Whoever has decided where to read from
     /// before this call sees everything that writers with this number or a later one send.
     pub(crate) fn first_newer_writer(&self) -> u32 {
-        lock(&self.census).last_writer_id.wrapping_add(1)
+        // ORD(newer) AcqRel, pairs with itself: a writer that gets a later number comes after us, and
+        // reserves behind whatever we have read of `reserved`. A load alone would not order that.
+        self.writer_ids.fetch_add(0, Ordering::AcqRel).wrapping_add(1) as u32
     }
 
     /// Takes the next step of a sweep through what a reader knows of writers.
@@ -308,7 +310,7 @@ impl Shared {
     pub(crate) fn sweep(&self, tally: &mut Tally) {
         // Whoever has gone has been here, and so we see how far it had come.
         let _census = lock(&self.census);
-        tally.sweep(|id| self.is_writer_there(id), || self.ring.reserved());
+        tally.sweep(self.living_writers(), || self.ring.reserved());
     }
 
     /// Gives a writer a name.
@@ -335,7 +337,8 @@ impl Shared {
         id: u32,
         strength: Option<Strength>,
     ) {
-        let has_sent = slot.figures.sequence.get() > 0;
+        // What was dropped never was in the ring.
+        let has_sent = slot.figures.sequence.get() > slot.figures.dropped_slices.get();
         let mut census = lock(&self.census);
         census.retired.retire_writer(&slot.figures);
         slot.id.set(0);
@@ -368,12 +371,9 @@ impl Shared {
         slot.figures.id.set(u64::from(id));
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         slot.figures.present.store(true, Ordering::Relaxed);
-        let mut census = lock(&self.census);
-        *census.readers(strength) += 1;
-        let first_newer_writer = census.last_writer_id.wrapping_add(1);
-        drop(census);
+        *lock(&self.census).readers(strength) += 1;
         trace::came("reader", strength, id);
-        (slot, first_newer_writer)
+        (slot, self.first_newer_writer())
     }
 
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.

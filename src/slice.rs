@@ -144,7 +144,8 @@ impl<'a> Slice<'a> {
         self.core().commit(written);
     }
 
-    /// Writes `bytes` at `offset`, wherever has been written before.
+    /// Writes `bytes` at `offset`, behind what has been written before: the last word of a piece is
+    /// padded with zeros.
     #[cfg(feature = "rkyv")]
     #[inline]
     pub(crate) fn fill(&self, offset: usize, bytes: &[u8]) {

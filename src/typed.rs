@@ -34,6 +34,11 @@
 //! ring for a strong reader, in the copy for a weak one. What does not validate is an
 //! [error](InvalidMessage), and the next receive goes on behind it.
 //!
+//! The value's own `Serialize` runs while the slice is in flight: whatever is reserved after it waits for
+//! it, so it should be quick, and must not wait for room in the same channel. Bytes are aligned to 64; a
+//! type any part of which asks for more is not for this. Values are validated to a depth of 256
+//! (boxes in boxes); what is nested deeper is an error for who receives it.
+//!
 //! A channel of `T` has writers and readers of `T` alone. What it shares with channels of bytes is
 //! all the rest: backpressure, endings, figures, gaps and what is missed of each writer.
 

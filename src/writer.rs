@@ -25,6 +25,10 @@ macro_rules! writer_methods {
             ///
             /// An empty write reserves nothing and is `Ok(0)`, always.
             ///
+            /// After the first of several, the next write is taken for the next piece, and the slices
+            /// are marked as such ([`Header::continues`](crate::Header::continues)), as `write_all`
+            /// does it. A message that is sent, or a slice that is committed, ends that.
+            ///
             /// # Errors
             ///
             /// [`TryWriteError::Full`] if there is no room, or others wait for it: nothing was

@@ -11,7 +11,6 @@ use overfall::typed::{
 use overfall::{Backpressure, StrongReader, WeakReader};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
@@ -101,7 +100,9 @@ fn what_is_no_value_is_an_error_and_the_reader_goes_on() {
             other => panic!("{other:?}"),
         };
         assert_eq!((error.header.sequence, error.header.writer), (number, bytes.id()));
-        assert!(error.source().is_some());
+        // Also where assertions are off it says what was found.
+        let source: &rkyv::rancor::BoxedError = &error.source;
+        assert!(!source.to_string().is_empty());
         assert!(error.to_string().contains("no value of the type"), "{error}");
         assert!(matches!(block_on(tap.recv()), Err(RecvError::Invalid(_))));
     }
@@ -111,6 +112,45 @@ fn what_is_no_value_is_an_error_and_the_reader_goes_on() {
     let error = reader.blocking().recv().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert!(error.get_ref().unwrap().is::<InvalidMessage>());
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer, __S::Error: rkyv::rancor::Source))]
+#[rkyv(deserialize_bounds(__D::Error: rkyv::rancor::Source))]
+#[rkyv(bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source)))]
+struct Nested(#[rkyv(omit_bounds)] Option<Box<Nested>>);
+
+#[test]
+fn what_is_nested_too_deep_is_an_error_and_no_overflow_of_the_stack() {
+    let nested = |depth| (0..depth).fold(Nested(None), |inner, _| Nested(Some(Box::new(inner))));
+    let channel = Channel::<Nested>::new(1 << 16);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    writer.try_send(&nested(200)).unwrap();
+    writer.try_send(&nested(400)).unwrap();
+    writer.try_send(&nested(1)).unwrap();
+    assert!(reader.try_recv().unwrap().is_some());
+    assert!(matches!(reader.try_recv(), Err(TryRecvError::Invalid(_))));
+    assert!(reader.try_recv().unwrap().is_some());
+}
+
+#[test]
+fn either_kind_of_endpoint_sends_and_receives_values() {
+    let channel = Channel::<u32>::new(1024);
+    let mut writer = Writer::<u32, _>::new(channel.bytes().new_writer());
+    writer.try_send(&7).unwrap();
+    block_on(writer.send(&8)).unwrap();
+    for weak in [false, true] {
+        let reader: overfall::Reader = match weak {
+            false => channel.bytes().new_strong_reader().into(),
+            true => channel.bytes().new_weak_reader().into(),
+        };
+        let mut reader = Reader::<u32, _>::new(reader);
+        assert_eq!(*reader.try_recv().unwrap().unwrap(), 7);
+        assert_eq!(*block_on(reader.recv()).unwrap().unwrap(), 8);
+        reader.get_mut().terminate();
+        assert!(matches!(reader.try_recv(), Err(TryRecvError::Terminated)));
+    }
 }
 
 #[test]

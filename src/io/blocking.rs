@@ -3,7 +3,7 @@
 mod messages;
 
 use crate::Backpressure;
-use crate::error::{ReadError, ReserveError, TryReadError, WriteError};
+use crate::error::{ReadError, ReserveError, TryReadError, TryReserveError, WriteError};
 #[cfg(not(overfall_loom))]
 use crate::reader::StrongReader;
 use crate::reader::{Read, Reader, WeakReader};
@@ -68,12 +68,12 @@ impl Wake for Unpark {
     }
 }
 
-fn timed_out() -> io::Error {
+pub(crate) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the deadline passed before there was anything to do")
 }
 
 /// The moment `timeout` from now; nothing if it is too far off to be one.
-fn deadline_after(timeout: Duration) -> Option<Instant> {
+pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
@@ -305,11 +305,8 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`].
     pub fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
-        let parked = self
-            .park_until(None, |writer, context| writer.writer_core().poll_reserve(context, len));
-        let core = self.endpoint.writer_core();
-        match parked {
-            Some(reservation) => Ok(Slice::of_writer(core, reservation?, len)),
+        match self.reserve_until(len, None) {
+            Some(reserved) => reserved,
             None => unreachable!("there is no deadline"),
         }
     }
@@ -321,12 +318,31 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`], as [`io::Error`]s; `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
-        let parked = self.park_until(Some(deadline), |writer, context| {
-            writer.writer_core().poll_reserve(context, len)
+        Ok(self.reserve_until(len, Some(deadline)).ok_or_else(timed_out)??)
+    }
+
+    /// Nothing if the deadline comes first.
+    pub(crate) fn reserve_until(
+        &mut self,
+        len: usize,
+        deadline: Option<Instant>,
+    ) -> Option<Result<Slice<'_>, ReserveError>> {
+        let core = self.endpoint.writer_core();
+        let at_once = match core.shared().backpressure {
+            Backpressure::Drop => None,
+            Backpressure::Block => spin(|| match core.try_reserve(len) {
+                Err(TryReserveError::Full) => None,
+                reserved => Some(reserved.map_err(ReserveError::from)),
+            }),
+        };
+        let reserved = at_once.or_else(|| {
+            self.park_until(deadline, |writer, context| {
+                writer.writer_core().poll_reserve(context, len)
+            })
         });
         let core = self.endpoint.writer_core();
         core.stop_waiting();
-        Ok(Slice::of_writer(core, parked.ok_or_else(timed_out)??, len))
+        reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
     }
 }
 

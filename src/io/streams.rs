@@ -2,10 +2,10 @@
 
 use super::poll_proceed;
 use crate::Backpressure;
-use crate::error::{ReadError, SendError, TrySendError};
+use crate::error::{ReadError, SendError};
 use crate::message::Header;
 use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
-use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
@@ -59,6 +59,11 @@ impl<R> MessageStream<R> {
     /// The reader, for its figures and what it missed.
     pub fn get_ref(&self) -> &R {
         &self.reader
+    }
+
+    /// The reader.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.reader
     }
 
     /// The reader.
@@ -124,6 +129,11 @@ impl<W> MessageSink<W> {
         &self.writer
     }
 
+    /// The writer. What is sent through it comes before a message that waits here.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     /// The writer. A message that still waits for room is gone: flush before.
     pub fn into_inner(self) -> W {
         self.writer
@@ -134,8 +144,11 @@ impl<W> MessageSink<W> {
 impl<W: HasCore + Unpin> MessageSink<W> {
     /// Sends the message that waits, if there is one.
     fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Some(message) = &self.waiting else { return Poll::Ready(Ok(())) };
         let budget = ready!(poll_proceed(context));
+        let Some(message) = &self.waiting else {
+            budget.made_progress();
+            return Poll::Ready(Ok(()));
+        };
         let core = self.writer.writer_core();
         let sent = ready!(core.poll_send(context, message, Wait::MayBeForgotten));
         budget.made_progress();
@@ -159,16 +172,15 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
         let this = self.get_mut();
         assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");
         let core = this.writer.writer_core();
-        match core.try_send(&message) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full) => {
-                keep_or_drop(core, &mut this.waiting, message);
-                Ok(())
-            }
-            Err(TrySendError::TooLong { len, max }) => Err(SendError::TooLong { len, max }),
-            Err(TrySendError::Closed) => Err(SendError::Closed),
-            Err(TrySendError::Terminated) => Err(SendError::Terminated),
+        let Err(refused) = core.try_send(&message) else { return Ok(()) };
+        if let Some(error) = refused.unless_full() {
+            return Err(error);
         }
+        match core.shared().backpressure {
+            Backpressure::Block => this.waiting = Some(message),
+            Backpressure::Drop => core.drop_message(message.len()),
+        }
+        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
@@ -180,14 +192,6 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
         ready!(this.poll_waiting(context))?;
         this.writer.writer_core().shut_down();
         Poll::Ready(Ok(()))
-    }
-}
-
-/// There is no room.
-fn keep_or_drop(core: &mut Core, waiting: &mut Option<Bytes>, message: Bytes) {
-    match core.shared().backpressure {
-        Backpressure::Block => *waiting = Some(message),
-        Backpressure::Drop => core.drop_message(message.len()),
     }
 }
 

@@ -39,8 +39,16 @@ use std::ops::Deref;
 #[derive(Debug, Default)]
 pub struct Joiner {
     /// What has come so far of a write of this writer.
-    begun: HashMap<u32, Vec<u8>>,
+    begun: HashMap<u32, Begun>,
     left_out: Missed,
+}
+
+#[derive(Debug)]
+struct Begun {
+    /// The sequence number of the next piece.
+    next: u64,
+    pieces: u64,
+    bytes: Vec<u8>,
 }
 
 /// What a [`Joiner`] hands on: the bytes of one whole message or write.
@@ -62,44 +70,36 @@ impl Joiner {
     /// come through here, in the order in which they were received.
     pub fn join<'a>(&mut self, message: &'a Message<'_>) -> Option<Joined<'a>> {
         let header = message.header();
-        let begun = self.begun.remove(&header.writer);
-        let begun = match begun {
-            Some(begun) if header.continues && header.missed.is_none() => Some(begun),
-            // Its end was missed, or its writer went on to something else.
-            Some(begun) => {
-                self.leave_out(begun.len());
-                None
+        let mut begun = self.begun.remove(&header.writer);
+        if !header.continues || begun.as_ref().is_some_and(|begun| begun.next != header.sequence) {
+            // A piece was missed, or the writer went on to something else.
+            if let Some(Begun { pieces, bytes, .. }) = begun.take() {
+                self.leave_out(pieces, bytes.len());
             }
-            None => None,
-        };
-        match begun {
-            Some(mut bytes) => {
-                bytes.extend_from_slice(message);
-                self.hand_on(header.writer, header.is_continued, bytes)
-            }
-            None if header.continues => {
-                self.leave_out(message.len());
-                None
-            }
-            None if header.is_continued => self.hand_on(header.writer, true, message.to_vec()),
-            None => Some(Joined::Whole(message)),
         }
-    }
-
-    fn hand_on(&mut self, writer: u32, goes_on: bool, bytes: Vec<u8>) -> Option<Joined<'static>> {
-        if goes_on {
-            self.begun.insert(writer, bytes);
-            None
-        } else {
-            Some(Joined::Pieces(bytes))
+        if header.continues && begun.is_none() {
+            self.leave_out(1, message.len());
+            return None;
         }
+        if begun.is_none() && !header.is_continued {
+            return Some(Joined::Whole(message));
+        }
+        let mut begun = begun.unwrap_or(Begun { next: 0, pieces: 0, bytes: Vec::new() });
+        begun.next = header.sequence + 1;
+        begun.pieces += 1;
+        begun.bytes.extend_from_slice(message);
+        if header.is_continued {
+            self.begun.insert(header.writer, begun);
+            return None;
+        }
+        Some(Joined::Pieces(begun.bytes))
     }
 
-    fn leave_out(&mut self, bytes: usize) {
-        self.left_out += Missed { messages: 1, bytes: bytes as u64 };
+    fn leave_out(&mut self, messages: u64, bytes: usize) {
+        self.left_out += Missed { messages, bytes: bytes as u64 };
     }
 
-    /// What was left out so far because it was not whole: how many runs of pieces, and their bytes.
+    /// What was left out so far, because another piece of its write was missing.
     pub fn left_out(&self) -> Missed {
         self.left_out
     }

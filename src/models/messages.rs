@@ -26,44 +26,63 @@ fn check(header: &Header, bytes: &[u8]) {
     assert!(bytes.iter().all(|&byte| byte == fill_of(header.sequence)), "torn: {bytes:?}");
 }
 
+/// A weak reader that receives messages in one way or another, while a writer overruns it.
+fn overrun(take: fn(&mut WeakReader) -> Result<Option<(Header, Vec<u8>)>, TryReadError>) {
+    let shared = shared(2);
+    let mut reader = WeakReader::new(&shared, StartAt::Oldest);
+    let mut writer = StrongWriter::new(&shared);
+    (0..2).for_each(|sequence| send(&mut writer, sequence));
+    let thread = thread::spawn(move || (2..4).for_each(|sequence| send(&mut writer, sequence)));
+    let (mut received, mut gaps) = (0, 0);
+    let mut read = |reader: &mut WeakReader| match take(reader) {
+        Ok(Some((header, bytes))) => {
+            check(&header, &bytes);
+            assert_eq!(received + reader.missed().messages, header.sequence);
+            assert_eq!(header.missed.bytes, header.missed.messages * GRANULE);
+            received += 1;
+            true
+        }
+        Err(TryReadError::Lagged(_)) => {
+            gaps += 1;
+            true
+        }
+        other => {
+            assert_eq!(other.err(), Some(TryReadError::Empty));
+            false
+        }
+    };
+    for _ in 0..2 {
+        read(&mut reader);
+    }
+    thread.join().unwrap();
+    while read(&mut reader) {}
+    assert_eq!(received + reader.missed().messages, 4);
+    assert!(gaps <= 2);
+}
+
 /// Guards the check behind the copy of a message and of what is known of it: without it, one that is
 /// overwritten meanwhile passes for a whole one. And what was received and what was missed add up.
 #[test]
 fn a_message_is_whole_or_missed_while_a_writer_overruns_the_reader() {
     model(2, || {
-        let shared = shared(2);
-        let mut reader = WeakReader::new(&shared, StartAt::Oldest);
-        let mut writer = StrongWriter::new(&shared);
-        (0..2).for_each(|sequence| send(&mut writer, sequence));
-        let thread = thread::spawn(move || (2..4).for_each(|sequence| send(&mut writer, sequence)));
-        let (mut received, mut gaps) = (0, 0);
-        let mut read = |reader: &mut WeakReader| {
+        overrun(|reader| {
             let mut bytes = Vec::new();
-            match reader.take_into(&mut bytes) {
-                Ok(Some(header)) => {
-                    check(&header, &bytes);
-                    assert_eq!(received + reader.missed().messages, header.sequence);
-                    assert_eq!(header.missed.bytes, header.missed.messages * GRANULE);
-                    received += 1;
-                    true
-                }
-                Err(TryReadError::Lagged(_)) => {
-                    gaps += 1;
-                    true
-                }
-                other => {
-                    assert_eq!(other.err(), Some(TryReadError::Empty));
-                    false
-                }
+            Ok(reader.take_into(&mut bytes)?.map(|header| (header, bytes)))
+        });
+    });
+}
+
+/// Guards the same check on the quick way.
+#[test]
+fn a_message_that_is_right_there_is_whole_or_missed() {
+    model(2, || {
+        overrun(|reader| {
+            if !reader.take()? {
+                return Ok(None);
             }
-        };
-        for _ in 0..2 {
-            read(&mut reader);
-        }
-        thread.join().unwrap();
-        while read(&mut reader) {}
-        assert_eq!(received + reader.missed().messages, 4);
-        assert!(gaps <= 2);
+            let message = reader.message();
+            Ok(Some((message.header(), message.to_vec())))
+        });
     });
 }
 

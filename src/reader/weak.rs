@@ -86,8 +86,9 @@ impl WeakReader {
             .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent, inbox } })
     }
 
-    /// Whether gaps are skipped silently: no read fails with [`Lagged`], and
-    /// [`stats`](Self::stats) alone tells what was missed. Off at first.
+    /// Whether gaps are skipped silently: no read fails with [`Lagged`]. What was missed is told by
+    /// [`stats`](Self::stats) and, in messages, by their headers and [`missed`](Self::missed). Off at
+    /// first.
     #[inline]
     pub fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
@@ -336,7 +337,8 @@ impl WeakReader {
         }
     }
 
-    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened.
+    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened, but
+    /// that the inbox is empty.
     #[inline]
     fn take_whole(&mut self) -> bool {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
@@ -416,9 +418,11 @@ impl Receive for WeakReader {
                 return Ok(true);
             }
             let Some(mut header) = reader.take_to(inbox)? else { return Ok(false) };
+            // Those that are there now: writers may send as fast as we copy.
+            let end = reader.core.shared().ring.reserved();
             loop {
                 inbox.keep(header);
-                if inbox.headers().len() == limit {
+                if inbox.headers().len() == limit || !reader.place.slice.is_before(end) {
                     break;
                 }
                 let Some(left) = reader.next_slice() else { break };

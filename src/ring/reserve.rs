@@ -29,7 +29,7 @@ impl Reservation {
     #[inline]
     pub(crate) fn part(&self, offset: u64, length: u64) -> Self {
         let size = slice_size(length);
-        assert!(offset + size <= self.size && slice_size(offset) == offset.max(GRANULE));
+        assert!(offset + size <= self.size && offset % GRANULE == 0);
         Self { position: self.position.plus(offset), size }
     }
 }

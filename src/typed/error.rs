@@ -20,7 +20,7 @@ pub struct InvalidMessage {
     /// Which message.
     pub header: Header,
     /// What was found in it.
-    pub source: rancor::Error,
+    pub source: rancor::BoxedError,
 }
 
 /// Why a value that was not to wait was not sent.
@@ -32,7 +32,7 @@ pub enum TrySendError {
     Message(#[from] error::TrySendError),
     /// It could not be serialized.
     #[error("the value cannot be serialized")]
-    Serialize(#[source] rancor::Error),
+    Serialize(#[source] rancor::BoxedError),
 }
 
 /// Why a value was not sent.
@@ -44,7 +44,7 @@ pub enum SendError {
     Message(#[from] error::SendError),
     /// It could not be serialized.
     #[error("the value cannot be serialized")]
-    Serialize(#[source] rancor::Error),
+    Serialize(#[source] rancor::BoxedError),
 }
 
 /// Why a receive that does not wait received no value.

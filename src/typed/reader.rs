@@ -4,17 +4,26 @@
 use super::{InvalidMessage, RecvError, TryRecvError};
 use crate::io::Blocking;
 use crate::message::{Header, Message};
-use crate::reader::Receive;
+use crate::reader::{Reader as AnyReader, Receive};
 use crate::{StrongReader, WeakReader};
-use rkyv::api::high::{HighDeserializer, HighValidator, access, deserialize};
+use rkyv::api::access_with_context;
+use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::Error;
+use rkyv::rancor::BoxedError as Error;
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::shared::SharedValidator;
 use rkyv::{Archive, Deserialize, Portable, access_unchecked};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
+
+/// How deep values may be nested: who sends the bytes decides how deep the validation goes, and the
+/// stack has an end.
+const MAX_DEPTH: usize = 256;
 
 /// What can be received: whatever derives rkyv's `Archive`, with validation.
 pub trait Receivable:
@@ -27,7 +36,7 @@ impl<T> Receivable for T where
 {
 }
 
-/// A reader whose messages are values of `T`: a [`StrongReader`] or a [`WeakReader`], or, made by
+/// A reader whose messages are values of `T`: a [`StrongReader`], a [`WeakReader`] or either, or, made by
 /// [`blocking`](Self::blocking), one that parks the thread.
 pub struct Reader<T, R = StrongReader> {
     reader: R,
@@ -43,6 +52,11 @@ impl<T, R> Reader<T, R> {
     /// The reader of bytes, for its figures and what it missed.
     pub fn get_ref(&self) -> &R {
         &self.reader
+    }
+
+    /// The reader of bytes, to end it, for instance.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.reader
     }
 
     /// The reader of bytes.
@@ -92,7 +106,7 @@ macro_rules! typed_reader {
         }
     )*};
 }
-typed_reader!(StrongReader WeakReader);
+typed_reader!(AnyReader StrongReader WeakReader);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {
@@ -156,7 +170,9 @@ pub struct Received<'a, T> {
 impl<'a, T: Receivable> Received<'a, T> {
     #[inline]
     fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
-        match access::<T::Archived, Error>(&message) {
+        let archive = ArchiveValidator::with_max_depth(&message, NonZeroUsize::new(MAX_DEPTH));
+        let mut validator = Validator::new(archive, SharedValidator::new());
+        match access_with_context::<T::Archived, _, Error>(&message, &mut validator) {
             Ok(_) => Ok(Self { message, value: PhantomData }),
             Err(source) => Err(InvalidMessage { header: message.header(), source }),
         }

@@ -2,22 +2,23 @@
 
 use super::{SendError, TrySendError};
 use crate::error::ReserveError;
-use crate::io::Blocking;
-use crate::writer::HasCore;
+use crate::io::{Blocking, deadline_after, poll_proceed, timed_out};
+use crate::writer::{HasCore, Writer as AnyWriter};
 use crate::{Slice, StrongWriter, WeakWriter};
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
 use rkyv::api::serialize_using;
-use rkyv::rancor::{Error, Source};
+use rkyv::rancor::{BoxedError as Error, Source};
 use rkyv::ser::allocator::{Arena, ArenaHandle};
 use rkyv::ser::sharing::Share;
 use rkyv::ser::{Positional, Writer as Serializer};
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-/// Where messages start in memory: no type may ask for more.
+/// Where messages start in memory: no part of a value may ask for more.
 const ALIGNMENT: usize = 64;
 
 /// What can be sent: whatever derives rkyv's `Archive` and `Serialize`.
@@ -158,7 +159,7 @@ impl Serialization {
     }
 }
 
-/// A writer whose messages are values of `T`: a [`StrongWriter`] or a [`WeakWriter`], or, made by
+/// A writer whose messages are values of `T`: a [`StrongWriter`], a [`WeakWriter`] or either, or, made by
 /// [`blocking`](Self::blocking), one that parks the thread.
 pub struct Writer<T, W = StrongWriter> {
     writer: W,
@@ -175,6 +176,12 @@ impl<T, W> Writer<T, W> {
     /// The writer of bytes, for its figures.
     pub fn get_ref(&self) -> &W {
         &self.writer
+    }
+
+    /// The writer of bytes, to end it, for instance. What it writes past this type meets readers of
+    /// `T` as [`InvalidMessage`](super::InvalidMessage)s, unless it happens to be valid.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
     }
 
     /// The writer of bytes.
@@ -214,13 +221,15 @@ macro_rules! typed_writer {
             ///
             /// Dropped while it waits, the future has sent nothing.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
+                poll_fn(|context| poll_proceed(context).map(|budget| budget.made_progress())).await;
                 if self.serialization.send_as_guessed(value, &mut self.writer) {
                     return Ok(());
                 }
                 let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-                // Asked for apart: a slice cannot leave the arm of a match in which it is refused.
                 let refused = match self.writer.reserve(length).await {
-                    Ok(slice) => return self.serialization.fill(value, slice).map_err(SendError::Serialize),
+                    Ok(slice) => {
+                        return self.serialization.fill(value, slice).map_err(SendError::Serialize);
+                    }
                     Err(refused) => refused,
                 };
                 refuse(&mut self.writer, length, refused)
@@ -233,7 +242,7 @@ macro_rules! typed_writer {
         }
     )*};
 }
-typed_writer!(StrongWriter WeakWriter);
+typed_writer!(AnyWriter StrongWriter WeakWriter);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
@@ -244,17 +253,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
     pub fn send(&mut self, value: &T) -> io::Result<()> {
-        if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
-            return Ok(());
-        }
-        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-        let refused = match self.writer.reserve(length) {
-            Ok(slice) => {
-                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
-            }
-            Err(refused) => refused,
-        };
-        Ok(refuse(self.writer.get_mut(), length, refused)?)
+        self.send_until(value, None)
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
@@ -264,21 +263,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
-        if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
-            return Ok(());
-        }
-        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-        let refused = match self.writer.reserve_deadline(length, deadline) {
-            Ok(slice) => {
-                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
-            }
-            Err(refused) => refused,
-        };
-        // With `Backpressure::Drop` no room is no error.
-        if refused.kind() == io::ErrorKind::WouldBlock {
-            return Ok(refuse(self.writer.get_mut(), length, ReserveError::Full)?);
-        }
-        Err(refused)
+        self.send_until(value, Some(deadline))
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -288,10 +273,22 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.send_deadline(value, deadline),
-            None => self.send(value),
+        self.send_until(value, deadline_after(timeout))
+    }
+
+    fn send_until(&mut self, value: &T, deadline: Option<Instant>) -> io::Result<()> {
+        if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
+            return Ok(());
         }
+        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
+        let refused = match self.writer.reserve_until(length, deadline) {
+            None => return Err(timed_out()),
+            Some(Ok(slice)) => {
+                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
+            }
+            Some(Err(refused)) => refused,
+        };
+        Ok(refuse(self.writer.get_mut(), length, refused)?)
     }
 }
 

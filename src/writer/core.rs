@@ -350,12 +350,7 @@ impl Core {
             return Poll::Ready(Ok(reservation));
         }
         if self.shared.backpressure == Backpressure::Drop {
-            return Poll::Ready(self.try_reserve(length).map_err(|error| match error {
-                TryReserveError::Full => ReserveError::Full,
-                TryReserveError::TooLong { len, max } => ReserveError::TooLong { len, max },
-                TryReserveError::Closed => ReserveError::Closed,
-                TryReserveError::Terminated => ReserveError::Terminated,
-            }));
+            return Poll::Ready(self.try_reserve(length).map_err(ReserveError::from));
         }
         self.begin()?;
         let length =

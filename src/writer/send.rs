@@ -101,10 +101,10 @@ impl Core {
         };
         Poll::Ready(match reserved {
             Ok(reservation) => Ok(Some(reservation)),
-            Err(TrySendError::Full) => Ok(None),
-            Err(TrySendError::TooLong { len, max }) => Err(SendError::TooLong { len, max }),
-            Err(TrySendError::Closed) => Err(SendError::Closed),
-            Err(TrySendError::Terminated) => Err(SendError::Terminated),
+            Err(refused) => match refused.unless_full() {
+                None => Ok(None),
+                Some(error) => Err(error),
+            },
         })
     }
 

@@ -73,6 +73,20 @@ impl<R: Receive> Blocking<R> {
         self.attempt_until(Some(deadline), |reader| reader.take_into(buffer))
     }
 
+    /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
+    /// as `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); `TimedOut`.
+    pub fn recv_into_timeout(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        timeout: Duration,
+    ) -> io::Result<Option<Header>> {
+        self.attempt_until(deadline_after(timeout), |reader| reader.take_into(buffer))
+    }
+
     /// Waits for a message, and receives those that are there, up to `limit`; `Ok(None)` is the
     /// end.
     ///
@@ -95,6 +109,20 @@ impl<R: Receive> Blocking<R> {
         deadline: Instant,
     ) -> io::Result<Option<Messages<'_>>> {
         self.recv_many_until(limit, Some(deadline))
+    }
+
+    /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
+    /// as `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); `TimedOut`.
+    pub fn recv_many_timeout(
+        &mut self,
+        limit: usize,
+        timeout: Duration,
+    ) -> io::Result<Option<Messages<'_>>> {
+        self.recv_many_until(limit, deadline_after(timeout))
     }
 
     fn recv_many_until(
@@ -204,6 +232,16 @@ impl<W: HasCore> Blocking<W> {
     /// As for [`send`](Self::send); `TimedOut`.
     pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
         self.send_many_until(messages, Some(deadline))
+    }
+
+    /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room for as long
+    /// as `timeout`. One that is too long to come to an end never does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); `TimedOut`.
+    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
+        self.send_many_until(messages, deadline_after(timeout))
     }
 
     fn send_many_until(&mut self, messages: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
