@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{Task, block_on};
+use common::{LIMIT, Task, block_on, within};
 use overfall::error::{Lagged, SendError, TryReadError, TrySendError};
 use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, pipe};
 use std::io::Write;
+use std::thread;
 
 #[test]
 fn a_message_comes_back_whole_with_who_sent_it() {
@@ -306,4 +307,52 @@ fn a_message_in_the_middle_of_a_write_is_no_piece_of_it() {
     }
     assert_eq!(joined, [&b"message"[..], b"rest"]);
     assert_eq!((joiner.left_out().messages, joiner.left_out().bytes), (1, 256));
+}
+
+#[test]
+fn a_joiner_notices_a_piece_that_was_read_as_bytes() {
+    let (mut writer, mut reader) = pipe(1024);
+    let mut joiner = Joiner::new();
+    for _ in 0..2 {
+        assert_eq!(writer.try_write(&[1; 3000]), Ok(256));
+    }
+    assert_eq!(writer.try_write(&[1; 100]), Ok(100));
+    assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+    assert_eq!(reader.try_read(&mut [0; 256]), Ok(256));
+    assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+    assert_eq!((joiner.left_out().messages, joiner.left_out().bytes), (2, 356));
+}
+
+#[test]
+fn names_of_writers_that_sent_nothing_are_forgotten() {
+    let channel = Channel::with_parameters(64, Backpressure::Drop);
+    let _reader = channel.new_strong_reader();
+    channel.new_strong_writer().try_send(b"full").unwrap();
+    for _ in 0..10 {
+        let mut writer = channel.new_strong_writer();
+        let id = writer.id();
+        writer.set_name("dropped");
+        block_on(writer.send(b"dropped")).unwrap();
+        assert_eq!(channel.writer_name(id).as_deref(), Some("dropped"));
+        drop(writer);
+        assert_eq!(channel.writer_name(id), None);
+    }
+}
+
+#[test]
+fn a_batch_of_a_weak_reader_ends_however_fast_writers_are() {
+    within(LIMIT, || {
+        let channel = Channel::new(4096);
+        let mut tap = channel.new_weak_reader();
+        let mut writer = channel.new_strong_writer();
+        let sending = thread::spawn(move || while writer.try_send(b"message").is_ok() {});
+        for _ in 0..100 {
+            // What is there at a time, and what comes while the first one is copied.
+            if let Ok(Some(messages)) = tap.try_recv_many(usize::MAX) {
+                assert!(messages.len() <= 2 * 4096 / 64, "{}", messages.len());
+            }
+        }
+        channel.terminate();
+        sending.join().unwrap();
+    });
 }
