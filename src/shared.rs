@@ -462,3 +462,29 @@ impl Shared {
         stats
     }
 }
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_writers_start_over_and_are_nobody_elses() {
+        let shared = Shared::new(Geometry::new(64), Position::new(0), Backpressure::Block).unwrap();
+        let (first, id) = shared.add_writer(Some(Strength::Strong));
+        assert_eq!(id, 1);
+        let (_second, id) = shared.add_writer(Some(Strength::Weak));
+        assert_eq!(id, 2);
+        shared.remove_writer(&first, 1, Some(Strength::Strong));
+        shared.writer_ids.store(u64::from(u32::MAX) - 1, Ordering::Relaxed);
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(shared.first_newer_writer(), [u32::MAX, 0, 2][ids.len()]);
+            let (_seat, id) = shared.add_writer(Some(Strength::Strong));
+            ids.push(id);
+        }
+        // 0 is nobody's, 1 has gone, 2 is there still.
+        assert_eq!(ids, [u32::MAX, 1, 3]);
+        let (_seat, of_handle) = shared.add_writer(None);
+        assert_eq!(of_handle, 0);
+    }
+}

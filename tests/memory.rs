@@ -171,6 +171,24 @@ fn messages_of_writers_that_are_known_allocate_nothing() {
 }
 
 #[test]
+#[cfg(feature = "rkyv")]
+fn values_are_serialized_and_looked_at_without_an_allocation() {
+    let channel = overfall::typed::Channel::<(u64, String, Vec<u32>)>::new(4096);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let mut tap = channel.new_weak_reader();
+    let value = (7, "text".repeat(20), vec![1; 20]);
+    let mut send_and_receive = || {
+        writer.try_send(&value).unwrap();
+        assert_eq!(reader.try_recv().unwrap().unwrap().1, value.1);
+        assert_eq!(tap.try_recv().unwrap().unwrap().2, value.2);
+    };
+    send_and_receive();
+    let count = allocations(|| (0..100).for_each(|_| send_and_receive()));
+    assert_eq!(count, 0);
+}
+
+#[test]
 fn waiting_for_messages_allocates_nothing() {
     let channel = Channel::new(128);
     let mut writers: [Writer; 2] = [channel.new_writer(), channel.new_writer()];
