@@ -10,7 +10,9 @@ use std::sync::{PoisonError, TryLockError};
 #[cfg(not(overfall_loom))]
 mod primitives {
     pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, compiler_fence, fence};
+    #[cfg(all(target_os = "linux", not(any(overfall_portable, miri))))]
+    pub(crate) use std::sync::atomic::compiler_fence;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use std::sync::{Mutex, MutexGuard};
     use std::task::Waker;
     pub(crate) use std::thread::yield_now;
