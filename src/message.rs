@@ -210,6 +210,18 @@ impl<'a> Messages<'a> {
     }
 }
 
+impl Messages<'_> {
+    /// The bytes of each message, for as long as the batch is kept: to write them all at once, for
+    /// instance, as [`IoSlice`](std::io::IoSlice)s.
+    pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
+        let mut messages = self.iter();
+        std::iter::from_fn(move || match messages.next_body()? {
+            Body::OfBatch(_, _, bytes) | Body::Copied(_, bytes) => Some(bytes),
+            Body::Lent(_) => unreachable!("a batch is lent as a whole"),
+        })
+    }
+}
+
 impl<'a> IntoIterator for &'a Messages<'_> {
     type Item = Message<'a>;
     type IntoIter = MessagesIter<'a>;
@@ -251,11 +263,9 @@ enum Next<'a> {
     Copied(&'a Inbox, usize),
 }
 
-impl<'a> Iterator for MessagesIter<'a> {
-    type Item = Message<'a>;
-
+impl<'a> MessagesIter<'a> {
     #[inline]
-    fn next(&mut self) -> Option<Message<'a>> {
+    fn next_body(&mut self) -> Option<Body<'a>> {
         let body = match &mut self.next {
             Next::Lent(reader) => {
                 let taken = reader.batch.get(self.index)?;
@@ -267,7 +277,16 @@ impl<'a> Iterator for MessagesIter<'a> {
             }
         };
         self.index += 1;
-        Some(Message { body })
+        Some(body)
+    }
+}
+
+impl<'a> Iterator for MessagesIter<'a> {
+    type Item = Message<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Message<'a>> {
+        Some(Message { body: self.next_body()? })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

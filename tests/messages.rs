@@ -5,7 +5,7 @@ mod common;
 use common::{LIMIT, Task, block_on, within};
 use overfall::error::{Lagged, SendError, TryReadError, TrySendError};
 use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, pipe};
-use std::io::Write;
+use std::io::{IoSlice, Write};
 use std::thread;
 
 #[test]
@@ -112,6 +112,22 @@ fn a_batch_comes_and_goes_as_one() {
     assert_eq!(tap.try_recv_many(3).unwrap().unwrap().len(), 1);
     assert_eq!(tap.try_recv_many(3).unwrap_err(), TryReadError::Empty);
     assert_eq!(reader.try_recv_many(3).unwrap_err(), TryReadError::Empty);
+}
+
+#[test]
+fn the_bytes_of_a_batch_are_written_at_once() {
+    let channel = Channel::new(4096);
+    let mut writer = channel.new_strong_writer();
+    let readers: [Reader; 2] =
+        [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+    writer.try_send_many(&[b"a", b"", b"bcd"]).unwrap();
+    for mut reader in readers {
+        let messages = reader.try_recv_many(10).unwrap().unwrap();
+        let slices: Vec<_> = messages.bytes().map(IoSlice::new).collect();
+        let mut written = Vec::new();
+        assert_eq!(written.write_vectored(&slices).unwrap(), 4);
+        assert_eq!(written, b"abcd");
+    }
 }
 
 #[test]
