@@ -95,7 +95,7 @@ fn a_message_behind_an_aborted_one_is_received() {
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut writer = StrongWriter::new(&shared);
         let mut other = StrongWriter::new(&shared);
-        other.writer_core().try_reserve(GRANULE as usize).unwrap();
+        let _in_flight = other.writer_core().try_reserve(GRANULE as usize).unwrap();
         let aborting = thread::spawn(move || {
             other.writer_core().abort();
             other
