@@ -256,79 +256,45 @@ impl TrySendError {
     }
 }
 
-impl From<TryWriteError> for io::Error {
+/// Each as an [`io::Error`] with itself inside, of the kind by which std's traits tell the same.
+macro_rules! into_io_error {
+    ($($(#[$doc:meta])* $error:ident { $($variant:ident => $kind:ident),+ })+) => {$(
+        impl From<$error> for io::Error {
+            $(#[$doc])*
+            fn from(error: $error) -> Self {
+                let kind = match error {
+                    $($error::$variant { .. } => io::ErrorKind::$kind),+
+                };
+                Self::new(kind, error)
+            }
+        }
+    )+};
+}
+into_io_error! {
     /// `Full` is `WouldBlock`, `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
-    fn from(error: TryWriteError) -> Self {
-        let kind = match error {
-            TryWriteError::Full => io::ErrorKind::WouldBlock,
-            TryWriteError::Closed => io::ErrorKind::BrokenPipe,
-            TryWriteError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
+    TryWriteError {
+        Full => WouldBlock, Closed => BrokenPipe, Terminated => ConnectionAborted
     }
-}
-
-impl From<WriteError> for io::Error {
     /// `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
-    fn from(error: WriteError) -> Self {
-        let kind = match error {
-            WriteError::Closed => io::ErrorKind::BrokenPipe,
-            WriteError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
-    }
-}
-
-impl From<TryReserveError> for io::Error {
+    WriteError { Closed => BrokenPipe, Terminated => ConnectionAborted }
     /// `Full` is `WouldBlock`, `TooLong` is `InvalidInput`, `Closed` is `BrokenPipe`, `Terminated`
     /// is `ConnectionAborted`.
-    fn from(error: TryReserveError) -> Self {
-        let kind = match error {
-            TryReserveError::Full => io::ErrorKind::WouldBlock,
-            TryReserveError::TooLong { .. } => io::ErrorKind::InvalidInput,
-            TryReserveError::Closed => io::ErrorKind::BrokenPipe,
-            TryReserveError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
+    TryReserveError {
+        Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,
+        Terminated => ConnectionAborted
     }
-}
-
-impl From<ReserveError> for io::Error {
     /// As for [`TryReserveError`].
-    fn from(error: ReserveError) -> Self {
-        let kind = match error {
-            ReserveError::Full => io::ErrorKind::WouldBlock,
-            ReserveError::TooLong { .. } => io::ErrorKind::InvalidInput,
-            ReserveError::Closed => io::ErrorKind::BrokenPipe,
-            ReserveError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
+    ReserveError {
+        Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,
+        Terminated => ConnectionAborted
     }
-}
-
-impl From<TrySendError> for io::Error {
     /// As for [`TryReserveError`].
-    fn from(error: TrySendError) -> Self {
-        let kind = match error {
-            TrySendError::Full => io::ErrorKind::WouldBlock,
-            TrySendError::TooLong { .. } => io::ErrorKind::InvalidInput,
-            TrySendError::Closed => io::ErrorKind::BrokenPipe,
-            TrySendError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
+    TrySendError {
+        Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,
+        Terminated => ConnectionAborted
     }
-}
-
-impl From<SendError> for io::Error {
     /// As for [`TryReserveError`].
-    fn from(error: SendError) -> Self {
-        let kind = match error {
-            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
-            SendError::Closed => io::ErrorKind::BrokenPipe,
-            SendError::Terminated => io::ErrorKind::ConnectionAborted,
-        };
-        Self::new(kind, error)
-    }
+    SendError { TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
 }
 
 impl From<Lagged> for io::Error {

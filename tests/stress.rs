@@ -8,17 +8,20 @@
 mod common;
 #[path = "common/records.rs"]
 mod records;
+#[path = "common/stress.rs"]
+mod stress;
 
-use common::{LIMIT, Numbers, block_on};
+use common::{Numbers, block_on};
 use overfall::error::Lagged;
-use overfall::{Blocking, Channel, Reader, Slice, StartAt, StrongReader, WeakReader, Writer};
-use records::{Checker, LONGEST, Records, time};
+use overfall::{Blocking, Channel, Reader, Slice, StrongReader, WeakReader, Writer};
+use records::{Checker, LONGEST, Records};
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 use std::time::{Duration, Instant};
+use stress::{any_reader, join, strong_if_possible, time};
 
 /// Fills a slice in pieces.
 fn fill(slice: &mut Slice<'_>, record: &[u8], numbers: &mut Numbers) {
@@ -195,26 +198,13 @@ fn visit(channel: &Channel, writers: usize, mut numbers: Numbers, stop: &AtomicB
     let (mut records, mut gaps) = (0, 0);
     let mut buffer = vec![0; LONGEST];
     while !stop.load(Ordering::Relaxed) {
-        let at = match numbers.below(3) {
-            0 => StartAt::Oldest,
-            1 => StartAt::Now,
-            _ => StartAt::Back(numbers.below(8 * LONGEST) as u64),
-        };
-        let mut reader: Reader = match numbers.below(2) {
-            0 => channel.new_strong_reader_at(at).into(),
-            _ => channel.new_weak_reader_at(at).into(),
-        };
+        let mut reader = any_reader(channel, 8 * LONGEST, &mut numbers);
         let mut start = reader.stats().position;
         let mut checker = Checker::new(writers, true);
         for _ in 0..numbers.below(60) {
             match numbers.below(12) {
                 0 => reader = reader.into_weak().into(),
-                1 => {
-                    reader = match reader.into_strong() {
-                        Ok(reader) => reader.into(),
-                        Err(error) => error.reader,
-                    }
-                }
+                1 => reader = strong_if_possible(reader),
                 2 => {
                     checker.check_accounts(start, &reader.stats());
                     reader = reader.clone();
@@ -246,16 +236,6 @@ fn visit(channel: &Channel, writers: usize, mut numbers: Numbers, stop: &AtomicB
         gaps += checker.gaps;
     }
     (records, gaps)
-}
-
-/// The thread's result; if it hangs, a failure that shows the channel.
-fn join<T>(channel: &Channel, name: &str, thread: JoinHandle<T>) -> T {
-    let began = Instant::now();
-    while !thread.is_finished() {
-        assert!(began.elapsed() < LIMIT, "a {name} hangs: {channel:#?}");
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// A channel, and everybody on it, for as long as `time`.
@@ -332,7 +312,7 @@ fn round(seed: u64, time: Duration) -> (u64, u64) {
 
 #[test]
 fn many_threads_to_many() {
-    let (began, time) = (Instant::now(), time());
+    let (began, time) = (Instant::now(), time(2));
     let (mut rounds, mut slices, mut gaps) = (0, 0, 0);
     while began.elapsed() < time {
         rounds += 1;

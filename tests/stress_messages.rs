@@ -13,19 +13,21 @@ mod posting;
 mod posts;
 #[path = "common/sent.rs"]
 mod sent;
+#[path = "common/stress.rs"]
+mod stress;
 
 use common::{LIMIT, Numbers, within};
 use overfall::error::{TryReadError, TryReserveError};
-use overfall::{Backpressure, Blocking, Channel, Reader, StartAt, Writer};
+use overfall::{Backpressure, Blocking, Channel, Reader, Writer};
 use posting::{fill, send_once};
-use posts::{Checker, LONGEST, Sender, check_name, name, time};
+use posts::{Checker, LONGEST, Sender, check_name, name};
 use sent::{Sent, send_last};
 use std::io::{self, ErrorKind};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 use std::time::{Duration, Instant};
+use stress::{any_reader, join, strong_if_possible, time};
 
 /// Lets others get room, who would wait for the next operation of this writer.
 fn give_up_leaked(writer: &mut Blocking<Writer>) {
@@ -196,15 +198,7 @@ fn receive(reader: Reader, mut checker: Checker, mut manner: Manner) -> (Reader,
 /// Comes, receives a little as this and as that, reads bytes in between, and goes, over and over.
 fn visit(channel: &Arc<Channel>, mut numbers: Numbers, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        let at = match numbers.below(3) {
-            0 => StartAt::Oldest,
-            1 => StartAt::Now,
-            _ => StartAt::Back(numbers.below(8 * LONGEST) as u64),
-        };
-        let mut reader: Reader = match numbers.below(2) {
-            0 => channel.new_strong_reader_at(at).into(),
-            _ => channel.new_weak_reader_at(at).into(),
-        };
+        let mut reader = any_reader(channel, 8 * LONGEST, &mut numbers);
         let mut checker = Checker::new(false);
         let seed = Numbers::new(numbers.below(1 << 30) as u64);
         let (channel, is_slow, is_silent) = (channel.clone(), false, false);
@@ -212,12 +206,7 @@ fn visit(channel: &Arc<Channel>, mut numbers: Numbers, stop: &AtomicBool) {
         for _ in 0..numbers.below(60) {
             match numbers.below(16) {
                 0 => reader = reader.into_weak().into(),
-                1 => {
-                    reader = match reader.into_strong() {
-                        Ok(reader) => reader.into(),
-                        Err(error) => error.reader,
-                    }
-                }
+                1 => reader = strong_if_possible(reader),
                 2 => reader = reader.clone(),
                 3 => thread::sleep(Duration::from_micros(100)),
                 4 => {
@@ -228,10 +217,7 @@ fn visit(channel: &Arc<Channel>, mut numbers: Numbers, stop: &AtomicBool) {
                     }
                     checker.restart();
                     if numbers.below(2) == 0 {
-                        reader = match reader.into_strong() {
-                            Ok(reader) => reader.into(),
-                            Err(error) => error.reader,
-                        };
+                        reader = strong_if_possible(reader);
                     }
                     reader.skip_rest();
                 }
@@ -246,16 +232,6 @@ fn visit(channel: &Arc<Channel>, mut numbers: Numbers, stop: &AtomicBool) {
         }
         checker.check_missed(&reader);
     }
-}
-
-/// The thread's result; if it hangs, a failure that shows the channel.
-fn join<T>(channel: &Channel, what: &str, thread: JoinHandle<T>) -> T {
-    let began = Instant::now();
-    while !thread.is_finished() {
-        assert!(began.elapsed() < LIMIT, "a {what} hangs: {channel:#?}");
-        thread::sleep(Duration::from_millis(1));
-    }
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// What came of a round.
@@ -354,7 +330,7 @@ fn round(seed: u64, time: Duration, backpressure: Backpressure, figures: &mut Fi
 }
 
 fn rounds(backpressure: Backpressure) {
-    let (began, time) = (Instant::now(), time());
+    let (began, time) = (Instant::now(), time(1));
     let mut figures = Figures::default();
     let mut rounds = 0;
     while began.elapsed() < time {
@@ -366,12 +342,12 @@ fn rounds(backpressure: Backpressure) {
 
 #[test]
 fn whatever_was_sent_was_received_or_missed_to_the_byte() {
-    within(time() + 2 * LIMIT, || rounds(Backpressure::Block));
+    within(time(1) + 2 * LIMIT, || rounds(Backpressure::Block));
 }
 
 #[test]
 fn strong_readers_miss_what_was_dropped_to_the_byte() {
-    within(time() + 2 * LIMIT, || rounds(Backpressure::Drop));
+    within(time(1) + 2 * LIMIT, || rounds(Backpressure::Drop));
 }
 
 #[test]

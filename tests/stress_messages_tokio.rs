@@ -7,38 +7,23 @@ mod common;
 mod posts;
 #[path = "common/sent.rs"]
 mod sent;
+#[path = "common/stress.rs"]
+mod stress;
 
-use common::{LIMIT, Numbers};
+use common::Numbers;
 use overfall::error::{ReadError, ReserveError};
 use overfall::{Backpressure, Channel, Reader, Writer};
-use posts::{Checker, Sender, name, time};
+use posts::{Checker, Sender, name};
 use sent::{Sent, send_last};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::{JoinHandle, yield_now};
-use tokio::time::{sleep, timeout};
-
-/// Gives up on `operation` after a while, or sees it through. What is given up has done nothing.
-async fn perhaps<T>(operation: impl Future<Output = T>, numbers: &mut Numbers) -> Option<T> {
-    let mut operation = pin!(operation);
-    match numbers.below(8) {
-        0 => {
-            // As many polls as yields.
-            for _ in 0..=numbers.below(3) {
-                tokio::select! {
-                    biased;
-                    value = &mut operation => return Some(value),
-                    () = yield_now() => {}
-                }
-            }
-            None
-        }
-        1 => timeout(Duration::from_micros(numbers.below(2000) as u64), operation).await.ok(),
-        _ => Some(operation.await),
-    }
-}
+use stress::{
+    tasks::{join, perhaps},
+    time,
+};
+use tokio::task::yield_now;
+use tokio::time::sleep;
 
 /// One message or several, or an attempt at them.
 async fn send_once(writer: &mut Writer, sender: &mut Sender, numbers: &mut Numbers) {
@@ -210,14 +195,6 @@ async fn receive(
     (reader, checker)
 }
 
-/// The task's result; if it hangs, a failure that shows the channel.
-async fn join<T>(channel: &Channel, what: &str, task: JoinHandle<T>) -> T {
-    match timeout(LIMIT, task).await {
-        Ok(result) => result.unwrap(),
-        Err(_) => panic!("a {what} hangs: {channel:#?}"),
-    }
-}
-
 /// A channel, and everybody on it, for as long as `time`. Tells how much was sent and dropped.
 async fn round(seed: u64, time: Duration) -> (u64, u64) {
     let mut numbers = Numbers::new(seed);
@@ -290,7 +267,7 @@ fn tasks_that_are_cancelled_send_and_receive_every_message_once() {
         .enable_time()
         .build()
         .unwrap();
-    let (began, time) = (Instant::now(), time());
+    let (began, time) = (Instant::now(), time(1));
     let (mut rounds, mut sent, mut dropped) = (0, 0, 0);
     while began.elapsed() < time {
         rounds += 1;

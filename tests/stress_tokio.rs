@@ -4,39 +4,25 @@
 mod common;
 #[path = "common/records.rs"]
 mod records;
+#[path = "common/stress.rs"]
+mod stress;
 
-use common::{LIMIT, Numbers};
+use common::Numbers;
 use overfall::error::Lagged;
-use overfall::{Channel, Reader, StartAt, StrongReader, WeakReader, Writer};
-use records::{Checker, LONGEST, Records, time};
+use overfall::{Channel, StrongReader, WeakReader, Writer};
+use records::{Checker, LONGEST, Records};
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use stress::{
+    any_reader, strong_if_possible,
+    tasks::{join, perhaps},
+    time,
+};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
-
-/// Gives up on `operation` after a while, or sees it through. What is given up has done nothing.
-async fn perhaps<T>(operation: impl Future<Output = T>, numbers: &mut Numbers) -> Option<T> {
-    let mut operation = pin!(operation);
-    match numbers.below(8) {
-        0 => {
-            // As many polls as yields.
-            for _ in 0..=numbers.below(3) {
-                tokio::select! {
-                    biased;
-                    value = &mut operation => return Some(value),
-                    () = yield_now() => {}
-                }
-            }
-            None
-        }
-        1 => timeout(Duration::from_micros(numbers.below(2000) as u64), operation).await.ok(),
-        _ => Some(operation.await),
-    }
-}
 
 /// One record, or an attempt at one. Tells whether it was written.
 async fn write_once(
@@ -194,26 +180,13 @@ async fn read_weak(mut reader: WeakReader, mut checker: Checker, mut numbers: Nu
 async fn visit(channel: Arc<Channel>, writers: usize, mut numbers: Numbers, stop: Arc<AtomicBool>) {
     let mut buffer = vec![0; LONGEST];
     while !stop.load(Ordering::Relaxed) {
-        let at = match numbers.below(3) {
-            0 => StartAt::Oldest,
-            1 => StartAt::Now,
-            _ => StartAt::Back(numbers.below(8 * LONGEST) as u64),
-        };
-        let mut reader: Reader = match numbers.below(2) {
-            0 => channel.new_strong_reader_at(at).into(),
-            _ => channel.new_weak_reader_at(at).into(),
-        };
+        let mut reader = any_reader(&channel, 8 * LONGEST, &mut numbers);
         let start = reader.stats().position;
         let mut checker = Checker::new(writers, true);
         for _ in 0..numbers.below(40) {
             match numbers.below(8) {
                 0 => reader = reader.into_weak().into(),
-                1 => {
-                    reader = match reader.into_strong() {
-                        Ok(reader) => reader.into(),
-                        Err(error) => error.reader,
-                    }
-                }
+                1 => reader = strong_if_possible(reader),
                 _ => {
                     let length = 1 + numbers.below(LONGEST);
                     let read = reader.read(&mut buffer[..length]);
@@ -225,14 +198,6 @@ async fn visit(channel: Arc<Channel>, writers: usize, mut numbers: Numbers, stop
         checker.check_accounts(start, &reader.stats());
         drop(reader);
         yield_now().await;
-    }
-}
-
-/// The task's result; if it hangs, a failure that shows the channel.
-async fn join<T>(channel: &Channel, name: &str, task: JoinHandle<T>) -> T {
-    match timeout(LIMIT, task).await {
-        Ok(result) => result.unwrap(),
-        Err(_) => panic!("a {name} hangs: {channel:#?}"),
     }
 }
 
@@ -308,7 +273,7 @@ fn many_tasks_to_many() {
         .enable_time()
         .build()
         .unwrap();
-    let (began, time) = (Instant::now(), time());
+    let (began, time) = (Instant::now(), time(2));
     let (mut rounds, mut slices) = (0, 0);
     while began.elapsed() < time {
         rounds += 1;

@@ -303,34 +303,15 @@ impl Read for WeakReader {
 reader_methods!(WeakReader);
 
 impl WeakReader {
-    /// Takes what is left of the slice that a look has found; nothing if it was overwritten
-    /// meanwhile: then the gap is noted.
-    #[inline]
-    fn take_slice(&mut self, left: u64, to: &mut impl Space) -> Option<Header> {
-        let Place { slice, offset, .. } = self.place;
-        let ring = &self.core.shared().ring;
-        let description = ring.describe(slice);
-        ring.copy_racing(slice.plus(offset), to.space(left as usize));
-        if !ring.is_intact(slice) {
-            self.catch_up();
-            return None;
-        }
-        self.place = self.place.after(offset + left);
-        let missed = self.core.count_message(slice, offset, &description);
-        self.core.note_position(self.place.slice);
-        Some(Header::of(&description, slice, offset, missed))
-    }
-
     /// Takes the next message.
     #[inline]
     fn take_to(&mut self, to: &mut impl Space) -> Result<Option<Header>, TryReadError> {
         loop {
             match self.look_for_slice()? {
-                Look::Slice(left) => {
-                    if let Some(header) = self.take_slice(left, to) {
-                        return Ok(Some(header));
-                    }
-                }
+                Look::Slice(left) => match take_slice(&mut self.core, &mut self.place, left, to) {
+                    Some(header) => return Ok(Some(header)),
+                    None => self.catch_up(),
+                },
                 Look::Nothing => return Err(TryReadError::Empty),
                 Look::End => return Ok(None),
             }
@@ -349,16 +330,8 @@ impl WeakReader {
         let Found::Slice(length) = ring.find(slice) else { return false };
         let inbox = self.inbox.get_or_insert_default();
         inbox.clear();
-        let description = ring.describe(slice);
-        ring.copy_racing(slice, inbox.space(length as usize));
-        if !ring.is_intact(slice) {
-            return false;
-        }
-        self.place = self.place.after(length);
-        self.core.note_position(self.place.slice);
-        let missed = self.core.count_message(slice, 0, &description);
-        inbox.keep(Header::of(&description, slice, 0, missed));
-        true
+        let taken = take_slice(&mut self.core, &mut self.place, length, &mut **inbox);
+        taken.map(|header| inbox.keep(header)).is_some()
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -397,6 +370,27 @@ impl WeakReader {
     }
 }
 
+/// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten meanwhile.
+#[inline]
+fn take_slice(
+    core: &mut Core,
+    place: &mut Place,
+    left: u64,
+    to: &mut impl Space,
+) -> Option<Header> {
+    let Place { slice, offset, .. } = *place;
+    let ring = &core.shared().ring;
+    let description = ring.describe(slice);
+    ring.copy_racing(slice.plus(offset), to.space(left as usize));
+    if !ring.is_intact(slice) {
+        return None;
+    }
+    *place = place.after(offset + left);
+    let missed = core.count_message(slice, offset, &description);
+    core.note_position(place.slice);
+    Some(Header::of(&description, slice, offset, missed))
+}
+
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
@@ -426,9 +420,12 @@ impl Receive for WeakReader {
                     break;
                 }
                 let Some(left) = reader.next_slice() else { break };
-                match reader.take_slice(left, inbox) {
+                match take_slice(&mut reader.core, &mut reader.place, left, inbox) {
                     Some(next) => header = next,
-                    None => break,
+                    None => {
+                        reader.catch_up();
+                        break;
+                    }
                 }
             }
             Ok(true)

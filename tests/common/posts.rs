@@ -9,7 +9,6 @@ use overfall::stats::{ReaderStats, WriterStats};
 use overfall::{Channel, Header, Joiner, Message, Missed, Reader};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::time::Duration;
 
 /// A message begins with its writer, how many messages and bytes that one had sent before, its
 /// length and a checksum; then comes filler. A shorter one is filler only.
@@ -18,12 +17,6 @@ pub(crate) const LONGEST: usize = 3000;
 const GRANULE: u64 = 64;
 /// The positions are numbers of so many bits.
 const POSITIONS: u64 = (1 << 63) - 1;
-
-/// For how long to go on: a second, or as many as `OVERFALL_STRESS_SECONDS` says.
-pub(crate) fn time() -> Duration {
-    let seconds = std::env::var("OVERFALL_STRESS_SECONDS");
-    Duration::from_secs(seconds.map_or(1, |text| text.parse().expect("a number of seconds")))
-}
 
 /// Messages, and their payload bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

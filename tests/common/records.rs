@@ -5,7 +5,6 @@
 use super::common::Numbers;
 use crc32fast::Hasher;
 use overfall::stats::ReaderStats;
-use std::time::Duration;
 
 /// A record begins with a byte that tells its kind and writer, and is one slice: a head, then filler.
 const HEAD: usize = 11;
@@ -14,12 +13,6 @@ const LONE: u8 = 0x80;
 pub(crate) const LONGEST: usize = 5000;
 /// The positions are numbers of so many bits.
 const POSITIONS: u64 = (1 << 63) - 1;
-
-/// For how long to go on: two seconds, or as many as `OVERFALL_STRESS_SECONDS` says.
-pub(crate) fn time() -> Duration {
-    let seconds = std::env::var("OVERFALL_STRESS_SECONDS");
-    Duration::from_secs(seconds.map_or(2, |text| text.parse().expect("a number of seconds")))
-}
 
 /// What a writer writes.
 pub(crate) struct Records {
