@@ -108,19 +108,40 @@ mod tests {
 
     #[test]
     fn messages_start_at_a_multiple_of_64_in_memory_however_the_inbox_grew() {
-        let mut inbox = Inbox::default();
+        // All of them are kept, so that their memory lies at different distances from a multiple.
+        let mut inboxes = Vec::new();
         let lengths = [10, 32, 0, 1, 63, 64, 65, 1000, 100_000];
-        for (number, length) in lengths.into_iter().enumerate() {
-            inbox.space(length).fill(number as u8);
-            inbox.keep(header(length));
+        for skipped in (0..lengths.len()).cycle().take(100) {
+            let lengths = &lengths[skipped..];
+            let mut inbox = Inbox::default();
+            for (number, &length) in lengths.iter().enumerate() {
+                inbox.space(length).fill(number as u8);
+                inbox.keep(header(length));
+            }
+            let mut start = 0;
+            for (number, &length) in lengths.iter().enumerate() {
+                let message = inbox.next(&mut start, &header(length));
+                assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
+                assert_eq!(message.len(), length);
+                assert!(message.iter().all(|&byte| byte == number as u8));
+            }
+            inboxes.push(inbox);
         }
-        let mut start = 0;
-        for (number, length) in lengths.into_iter().enumerate() {
-            let message = inbox.next(&mut start, &header(length));
-            assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
-            assert_eq!(message.len(), length);
-            assert!(message.iter().all(|&byte| byte == number as u8));
-        }
+    }
+
+    #[test]
+    fn an_empty_message_has_an_address_too() {
+        let mut inbox = Inbox::default();
+        inbox.space(0);
+        inbox.keep(header(0));
+        assert_eq!(inbox.next(&mut 0, &header(0)).as_ptr() as usize % ALIGNMENT, 0);
+    }
+
+    #[test]
+    fn an_inbox_that_was_cleared_starts_over() {
+        let mut inbox = Inbox::default();
+        inbox.space(100).fill(1);
+        inbox.keep(header(100));
         inbox.clear();
         inbox.space(10).fill(7);
         assert_eq!(inbox.next(&mut 0, &header(10)), [7; 10]);
