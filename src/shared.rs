@@ -362,10 +362,8 @@ impl Shared {
         });
     }
 
-    /// Registers a reader: its slot, and the first number that no writer has been given yet, as
-    /// [`Shared::first_newer_writer`] has it.
     #[inline]
-    pub(crate) fn add_reader(&self, strength: Strength) -> (Seat<Slot>, u32) {
+    pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
         let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         slot.figures.id.set(u64::from(id));
@@ -373,7 +371,7 @@ impl Shared {
         slot.figures.present.store(true, Ordering::Relaxed);
         *lock(&self.census).readers(strength) += 1;
         trace::came("reader", strength, id);
-        (slot, self.first_newer_writer())
+        slot
     }
 
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.

@@ -83,7 +83,8 @@ const UNKNOWN: u64 = u64::MAX;
 impl Core {
     /// A reader that has made up its mind where to start.
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
-        let (slot, first_newer_writer) = shared.add_reader(strength);
+        let slot = shared.add_reader(strength);
+        let first_newer_writer = shared.first_newer_writer();
         Self {
             shared,
             slot,
