@@ -1,6 +1,7 @@
 //! The channel's handle, and how it is made.
 
 use crate::error::{BuildError, ChannelError, ReserveError, TryReserveError};
+use crate::fence::{self, Abilities};
 use crate::reader::{StrongReader, WeakReader};
 use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
 use crate::shared::{Ending, Shared};
@@ -72,6 +73,7 @@ pub struct Builder {
     size: usize,
     backpressure: Backpressure,
     start: u64,
+    without_membarrier: bool,
 }
 
 impl Builder {
@@ -96,6 +98,27 @@ impl Builder {
         self
     }
 
+    /// Whether the channel may rely on the system call `membarrier`, on Linux; it may if nothing is
+    /// said.
+    ///
+    /// A process that forbids itself system calls after its start, by a filter that refuses this one,
+    /// is ended (`abort`) when a channel that relies on it needs it next: for a second writer beside one
+    /// that was alone for long, or for a reader or writer that goes to sleep. A channel that is made
+    /// behind the filter does without, whatever is said here. One that has to live through it is made
+    /// with `membarrier(false)`: it uses locked instructions and full fences instead, which is about
+    /// as much again for a short write.
+    ///
+    /// ```
+    /// use overfall::Channel;
+    ///
+    /// let channel = Channel::builder().size(4096).membarrier(false).build()?;
+    /// # Ok::<(), overfall::error::BuildError>(())
+    /// ```
+    pub fn membarrier(mut self, allowed: bool) -> Self {
+        self.without_membarrier = !allowed;
+        self
+    }
+
     /// Makes the channel.
     ///
     /// # Errors
@@ -114,8 +137,10 @@ impl Builder {
             return Err(BuildError::TooLarge { size: self.size, max });
         }
         let capacity = self.size.next_power_of_two().max(GRANULE as usize);
-        let start = Position::new(self.start & !(GRANULE - 1));
-        let shared = Shared::new(Geometry::new(capacity as u64), start, self.backpressure)
+        let start = Position::labelled(self.start & !(GRANULE - 1));
+        let abilities = if self.without_membarrier { Abilities::NONE } else { fence::prepare() };
+        let geometry = Geometry::new(capacity as u64);
+        let shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
         trace::made(shared.ring.capacity());
         Ok(shared)

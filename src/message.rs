@@ -47,7 +47,7 @@ impl Header {
     ) -> Self {
         let Description { length, writer, sequence, joins, .. } = *description;
         Self {
-            position: slice.plus(offset).raw(),
+            position: slice.label(offset),
             sequence,
             writer,
             len: length - offset as u32,

@@ -7,6 +7,8 @@
 //! runs the models that must fail then.
 
 mod ending;
+mod far;
+mod joining;
 mod messages;
 mod overrun;
 mod owner;
@@ -17,8 +19,7 @@ mod waiting;
 use crate::fence::LIGHT_FENCES;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
-use crate::ring::{Found, Held, Refused, Reservation, Reserved, Ring, WriterSlot};
-use crate::table::Seat;
+use crate::ring::{Found, Held, Lane, Refused, Reservation, Reserved, Ring};
 use std::sync::Arc;
 
 const PREEMPTIONS: usize = 3;
@@ -37,10 +38,10 @@ fn model_of_heavy_fences(preemptions: usize, check: impl Fn() + Sync + Send + 's
     LIGHT_FENCES.set(false);
 }
 
-/// A ring of so many granules that starts just before the wrap of the 63 bits.
+/// A ring of so many granules that starts just before positions wrap.
 fn ring(granules: u64) -> Arc<Ring> {
     let capacity = granules * GRANULE;
-    Arc::new(Ring::new(Geometry::new(capacity), start(granules)).unwrap())
+    Arc::new(Ring::new(Geometry::new(capacity), start(granules), true).unwrap())
 }
 
 /// One lap before positions wrap.
@@ -53,20 +54,13 @@ type Fill = u8;
 
 /// Reserves `granules`, past padding; nothing if there is no room.
 fn reserve(ring: &Ring, granules: u64) -> Result<Reservation, Refused> {
-    reserve_from(ring, &ring.writers().acquire(), granules)
+    reserve_in(ring, &mut ring.lane(), granules)
 }
 
-/// The same from a seat.
-fn reserve_from(
-    ring: &Ring,
-    seat: &Seat<WriterSlot>,
-    granules: u64,
-) -> Result<Reservation, Refused> {
-    let mut gate = ring.gate();
+/// The same for a writer with a lane of its own.
+fn reserve_in(ring: &Ring, lane: &mut Lane, granules: u64) -> Result<Reservation, Refused> {
     loop {
-        if let Reserved::Slice(reservation) =
-            ring.reserve(seat, granules * GRANULE, 0, &mut gate)?
-        {
+        if let Reserved::Slice(reservation) = ring.reserve(lane, granules * GRANULE, 0)? {
             return Ok(reservation);
         }
     }
@@ -99,7 +93,7 @@ fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
                 ring.release_up_to(held, position.plus(size));
                 return Some(byte);
             }
-            Found::Skip(size) => ring.release_up_to(held, position.plus(size)),
+            Found::Skip(next) => ring.release_up_to(held, next),
             Found::Nothing | Found::Overrun => return None,
         }
     }

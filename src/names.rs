@@ -32,10 +32,11 @@ impl Names {
         }
     }
 
-    /// Forgets those who have gone and have nothing at or behind `oldest`.
-    pub(crate) fn forget_before(&mut self, oldest: Position) {
+    /// Forgets those who have gone and whose last message nobody can read any more: `is_kept` tells,
+    /// of where it ended.
+    pub(crate) fn forget_unless(&mut self, is_kept: impl Fn(Position) -> bool) {
         while let Some(&(end, writer)) = self.gone.front() {
-            if oldest.is_before(end) {
+            if is_kept(end) {
                 break;
             }
             self.gone.pop_front();

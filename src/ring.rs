@@ -199,11 +199,15 @@ mod copy;
 mod cursor;
 pub(crate) mod descriptor;
 mod gate;
+pub(crate) mod pause;
 pub(crate) mod position;
 mod read;
 mod reserve;
+pub(crate) mod rseq;
 #[cfg(not(overfall_loom))]
 mod storage;
+#[cfg(all(test, not(overfall_loom)))]
+mod tests;
 
 #[cfg(overfall_loom)]
 use crate::models::storage;
@@ -212,9 +216,9 @@ use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
-use position::{GRANULE, Geometry, Position};
+use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};
-pub(crate) use reserve::{Refused, Reservation, Reserved};
+pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 
 #[derive(Debug)]
@@ -230,10 +234,9 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// A ring of `geometry` whose first slice lies at `start`, a multiple of the granule; nothing
-    /// if there is no memory for it.
-    pub(crate) fn new(geometry: Geometry, start: Position) -> Option<Self> {
-        assert!(start.raw() % GRANULE == 0);
+    /// A ring of `geometry` whose first slice lies at `start`; nothing if there is no memory for it.
+    /// `has_sections` says whether a writer may own the cursor.
+    pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
         let mut descriptors = Vec::new();
         descriptors.try_reserve_exact(geometry.granules()).ok()?;
         descriptors.resize_with(geometry.granules(), Descriptor::new);
@@ -241,8 +244,8 @@ impl Ring {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: descriptors.into_boxed_slice(),
-            reserved: Cursor::new(start),
-            gate: Gate::new(start),
+            reserved: Cursor::new(start, has_sections),
+            gate: Gate::new(start, geometry.capacity()),
             start,
         })
     }
@@ -277,15 +280,14 @@ impl Ring {
     /// The lowest position that strong readers can still join at.
     #[inline]
     pub(crate) fn gate(&self) -> Position {
-        let seen = self.gate.load();
-        seen.position(self.reserved())
+        self.gate.load()
     }
 
     #[inline]
     fn descriptor(&self, position: Position) -> &Descriptor {
         // As many as there are granules, a power of two, which spares the check of the bounds.
         let mask = self.descriptors.len() - 1;
-        &self.descriptors[(position.raw() / GRANULE) as usize & mask]
+        &self.descriptors[position.granule() as usize & mask]
     }
 
     /// What the descriptor at `position` says besides a length.

@@ -1,10 +1,10 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
 use crate::Backpressure;
-use crate::fence;
+use crate::fence::Abilities;
 use crate::message::Tally;
 use crate::names::Names;
-use crate::ring::position::{Geometry, Position};
+use crate::ring::position::{GRANULE, Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
 use crate::stats::{ChannelStats, Totals};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
@@ -97,13 +97,13 @@ impl Shared {
         geometry: Geometry,
         start: Position,
         backpressure: Backpressure,
+        abilities: Abilities,
     ) -> Option<Self> {
-        fence::prepare();
         Some(Self {
-            ring: Ring::new(geometry, start)?,
+            ring: Ring::new(geometry, start, abilities.sections)?,
             backpressure,
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
-            watch: Watch::new(),
+            watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
             room: WaitQueue::new(),
             closing: WaitQueue::new(),
@@ -316,7 +316,7 @@ impl Shared {
     /// Gives a writer a name.
     pub(crate) fn name_writer(&self, id: u32, name: Arc<str>) {
         let mut names = lock(&self.names);
-        names.forget_before(self.oldest_kept());
+        names.forget_unless(|end| self.is_kept(end));
         names.set(id, name);
     }
 
@@ -324,9 +324,10 @@ impl Shared {
         lock(&self.names).get(id)
     }
 
-    /// Before this, nobody can read anything any more.
-    fn oldest_kept(&self) -> Position {
-        self.ring.reserved().minus(self.ring.capacity())
+    /// Whether somebody may still read what ended at `end`.
+    fn is_kept(&self, end: Position) -> bool {
+        let reserved = self.ring.reserved();
+        reserved.since(end) * GRANULE < self.ring.capacity()
     }
 
     /// Takes a writer off again.
@@ -344,7 +345,7 @@ impl Shared {
         slot.id.set(0);
         drop(census);
         let mut names = lock(&self.names);
-        names.forget_before(self.oldest_kept());
+        names.forget_unless(|end| self.is_kept(end));
         names.retire(id, has_sent.then(|| self.ring.reserved()));
         drop(names);
         self.ring.writers().release(slot);
@@ -432,9 +433,9 @@ impl Shared {
         };
         let mut stats = ChannelStats {
             capacity: ring.capacity(),
-            start: ring.start().raw(),
-            reserved: reserved.raw(),
-            gate: ring.gate().raw(),
+            start: ring.start().label(0),
+            reserved: reserved.label(0),
+            gate: ring.gate().label(0),
             payload_bytes: census.retired.payload_bytes,
             ring_bytes: reserved.past(ring.start()),
             slices: census.retired.slices,
@@ -467,7 +468,9 @@ mod tests {
 
     #[test]
     fn numbers_of_writers_start_over_and_are_nobody_elses() {
-        let shared = Shared::new(Geometry::new(64), Position::new(0), Backpressure::Block).unwrap();
+        let shared =
+            Shared::new(Geometry::new(64), Position::new(0), Backpressure::Block, Abilities::NONE)
+                .unwrap();
         let (first, id) = shared.add_writer(Some(Strength::Strong));
         assert_eq!(id, 1);
         let (_second, id) = shared.add_writer(Some(Strength::Weak));

@@ -99,7 +99,7 @@ impl<'a> Slice<'a> {
     /// The position of the slice's first byte: the number of that ring byte since the channel was
     /// made.
     pub fn position(&self) -> u64 {
-        self.reservation.position.raw()
+        self.reservation.position.label(0)
     }
 
     /// The payload bytes that were reserved.

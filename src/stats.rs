@@ -4,7 +4,7 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
-use crate::ring::position::Position;
+use crate::ring::position::{Position, label_of, label_past};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// What a channel has done so far, and who takes part in it.
@@ -180,15 +180,15 @@ impl Default for ReaderFigures {
 
 impl ReaderFigures {
     pub(crate) fn read(&self, reserved: Position) -> ReaderStats {
-        let position = Position::new(self.position.get());
+        let position = label_of(self.position.get());
         let [payload_bytes, skipped_bytes] =
             [&self.payload_bytes, &self.skipped_bytes].map(Figure::get);
-        let way = position.past(Position::new(self.start.get()));
+        let way = label_past(position, self.start.get());
         ReaderStats {
             id: self.id.get() as u32,
             strong: self.strong.load(Ordering::Relaxed),
-            position: position.raw(),
-            lag: reserved.past(position),
+            position,
+            lag: label_past(reserved.label(0), position),
             payload_bytes,
             // What was met on the way and not counted. The figures may be of different moments.
             padding_bytes: way.saturating_sub(payload_bytes).saturating_sub(skipped_bytes),

@@ -14,7 +14,11 @@ use std::sync::{Arc, OnceLock};
 
 /// Entries of the first chunk.
 const FIRST: u32 = if cfg!(overfall_loom) { 2 } else { 8 };
-const CHUNKS: usize = 26;
+const CHUNKS: usize = 21;
+/// How many entries a table can have: the free stack names each in 24 bits, less one for its end.
+const MOST: u32 = (FIRST << CHUNKS) - FIRST;
+const INDEX_BITS: u32 = 24;
+const _: () = assert!(MOST < 1 << INDEX_BITS);
 
 /// Names an entry among all of a table.
 pub(crate) type Index = u32;
@@ -69,8 +73,10 @@ pub(crate) struct Table<T> {
     chunks: [OnceLock<Chunk<T>>; CHUNKS],
     /// How many entries were ever handed out.
     used: AtomicU32,
-    /// The top of the stack of free entries, plus one, under a tag that every change raises, so
-    /// that an entry that came back meanwhile is not taken for one that never left.
+    /// The top of the stack of free entries, plus one, in the low 24 bits, under a tag that every
+    /// change raises, so that an entry that came back meanwhile is not taken for one that never left.
+    /// A thread would have to be stopped for just 2^40 changes: at the 50 ns that a pair of them takes
+    /// with all else that an endpoint needs, for seven hours.
     free: AtomicU64,
 }
 
@@ -95,7 +101,8 @@ impl<T: Default> Table<T> {
 
     /// Takes an entry for the caller alone. It is as its last holder left it.
     ///
-    /// Allocates only when more are in use than ever before.
+    /// Allocates only when more are in use than ever before. Panics if there are as many as a table can
+    /// have.
     pub(crate) fn acquire(&self) -> Seat<T> {
         let index = self.acquire_index();
         let (chunk, offset) = locate(index);
@@ -107,7 +114,8 @@ impl<T: Default> Table<T> {
     fn acquire_index(&self) -> Index {
         // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
         let mut free = self.free.load(Ordering::Acquire);
-        while let Some(top) = (free as u32).checked_sub(1) {
+        while let Some(top) = top_of(free).checked_sub(1) {
+            crate::ring::pause::point();
             let below = self.entry(top).next_free.load(Ordering::Relaxed);
             match self.free.compare_exchange_weak(
                 free,
@@ -119,7 +127,12 @@ impl<T: Default> Table<T> {
                 Err(now) => free = now,
             }
         }
-        self.used.fetch_add(1, Ordering::Relaxed)
+        let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            (used < MOST).then_some(used + 1)
+        });
+        used.unwrap_or_else(|used| {
+            panic!("the channel has {used} endpoints of a kind at a time, and no room for another: drop some")
+        })
     }
 
     /// Gives an entry back.
@@ -127,7 +140,7 @@ impl<T: Default> Table<T> {
         let index = seat.index;
         let mut free = self.free.load(Ordering::Relaxed);
         loop {
-            self.entry(index).next_free.store(free as u32, Ordering::Relaxed);
+            self.entry(index).next_free.store(top_of(free), Ordering::Relaxed);
             // ORD(free:B) Release, pairs with ORD(free:A).
             match self.free.compare_exchange_weak(
                 free,
@@ -171,7 +184,13 @@ impl<T: Default> Table<T> {
 /// The word of the free stack with another top and the next tag.
 #[inline]
 fn retag(free: u64, top: u32) -> u64 {
-    ((free >> 32).wrapping_add(1) << 32) | u64::from(top)
+    ((free >> INDEX_BITS).wrapping_add(1) << INDEX_BITS) | u64::from(top)
+}
+
+/// The top of the free stack, plus one.
+#[inline]
+fn top_of(free: u64) -> u32 {
+    (free & ((1 << INDEX_BITS) - 1)) as u32
 }
 
 /// The chunk of an entry and its place in there.
@@ -202,6 +221,20 @@ mod tests {
         assert_eq!(locate(8), (1, 0));
         assert_eq!(locate(23), (1, 15));
         assert_eq!(locate(24), (2, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "16777208 endpoints of a kind at a time")]
+    fn a_table_that_is_full_says_so() {
+        let table = Table::<u64>::new();
+        table.used.store(MOST, Ordering::Relaxed);
+        table.acquire();
+    }
+
+    #[test]
+    fn the_last_entry_of_all_has_its_place() {
+        assert_eq!(locate(MOST - 1), (CHUNKS - 1, (FIRST << (CHUNKS - 1)) as usize - 1));
+        assert_eq!(top_of(retag(u64::MAX, MOST)), MOST);
     }
 
     #[test]

@@ -19,8 +19,8 @@ impl Storage {
     ///
     /// That of the real one, though nothing here depends on it.
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn write(&self, position: Position, bytes: &[u8]) {
-        let index = self.index(position);
+    pub(crate) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
+        let index = self.index(position, offset);
         for (word, bytes) in self.words[index..].iter().zip(bytes.chunks(WORD)) {
             let mut whole = [0; WORD];
             whole[..bytes.len()].copy_from_slice(bytes);
@@ -28,24 +28,30 @@ impl Storage {
         }
     }
 
-    pub(crate) fn read(&self, position: Position, to: &mut [u8]) {
-        self.read_by(position, to, |word| word.load(Ordering::Relaxed));
+    pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
+        self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
     }
 
     /// Reads as who was lent the bytes would: loom fails if a write races with it.
     #[allow(unsafe_code)]
-    pub(crate) fn read_lent(&self, position: Position, to: &mut [u8]) {
+    pub(crate) fn read_lent(&self, position: Position, offset: u64, to: &mut [u8]) {
         // SAFETY: loom checks what makes this safe.
-        self.read_by(position, to, |word| unsafe { word.unsync_load() });
+        self.read_by(position, offset, to, |word| unsafe { word.unsync_load() });
     }
 
-    fn index(&self, position: Position) -> usize {
-        assert_eq!(position.raw() % GRANULE, 0, "the models copy whole granules");
-        (position.raw() / GRANULE) as usize & (self.words.len() - 1)
+    fn index(&self, position: Position, offset: u64) -> usize {
+        assert_eq!(offset % GRANULE, 0, "the models copy whole granules");
+        position.plus(offset).granule() as usize & (self.words.len() - 1)
     }
 
-    fn read_by(&self, position: Position, to: &mut [u8], load: impl Fn(&AtomicU64) -> u64) {
-        let index = self.index(position);
+    fn read_by(
+        &self,
+        position: Position,
+        offset: u64,
+        to: &mut [u8],
+        load: impl Fn(&AtomicU64) -> u64,
+    ) {
+        let index = self.index(position, offset);
         for (word, bytes) in self.words[index..].iter().zip(to.chunks_mut(WORD)) {
             bytes.copy_from_slice(&load(word).to_ne_bytes()[..bytes.len()]);
         }

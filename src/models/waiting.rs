@@ -3,6 +3,7 @@
 use super::*;
 use crate::StartAt;
 use crate::error::{ReadError, WriteError};
+use crate::fence::Abilities;
 use crate::reader::Read;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, Ordering};
@@ -15,7 +16,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 pub(super) fn shared(granules: u64) -> Arc<Shared> {
     let geometry = Geometry::new(granules * GRANULE);
-    Arc::new(Shared::new(geometry, start(granules), Backpressure::Block).unwrap())
+    let abilities = Abilities { heavy_fences: true, sections: true };
+    Arc::new(Shared::new(geometry, start(granules), Backpressure::Block, abilities).unwrap())
 }
 
 /// A writer without the ceremony of a census, whose locks would multiply the interleavings.

@@ -52,10 +52,10 @@ impl Place {
         self.length.map_or(0, |length| length - self.offset)
     }
 
-    /// The position of the next byte.
+    /// The number of the next byte, of which users see 63 bits.
     #[inline]
-    pub(crate) fn position(&self) -> Position {
-        self.slice.plus(self.offset)
+    pub(crate) fn byte(&self) -> u64 {
+        self.slice.byte(self.offset)
     }
 }
 
@@ -229,19 +229,19 @@ impl Core {
     }
 
     /// The reader starts here.
-    pub(crate) fn start_at(&mut self, position: Position) {
-        if position == self.shared.ring.start() {
+    pub(crate) fn start_at(&mut self, place: Place) {
+        if place.slice == self.shared.ring.start() && place.offset == 0 {
             // Nobody has sent anything before.
             self.first_newer_writer = 1;
         }
-        self.figures().start.set(position.raw());
-        self.note_position(position);
+        self.figures().start.set(place.byte());
+        self.note_place(place);
     }
 
     /// Lets the figures know where the reader stands.
     #[inline]
-    pub(crate) fn note_position(&self, position: Position) {
-        self.figures().position.set(position.raw());
+    pub(crate) fn note_place(&self, place: Place) {
+        self.figures().position.set(place.byte());
     }
 
     pub(crate) fn stats(&self) -> ReaderStats {

@@ -74,11 +74,24 @@ impl Hold {
         (Self { shared: shared.clone(), held: Some(held) }, place)
     }
 
+    /// Another one at the same place; given up, if this one is.
+    fn another(&self) -> Self {
+        let held = self.held.as_ref().map(|held| self.shared.ring.join_beside(held));
+        Self { shared: self.shared.clone(), held }
+    }
+
+    /// Whether the way from it to `place`, over slices that were skipped, has become so long that it
+    /// has to follow: the two must not come apart by half a turn.
+    fn is_far_behind(&self, place: &Place) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| place.slice.is_far_from(held.position()))
+    }
+
     /// Lets the writers have what lies before `place`.
     #[inline]
     fn move_to(&mut self, place: &Place) {
         let Some(held) = &mut self.held else { return };
-        if held.position().is_before(place.slice) {
+        if held.position() != place.slice {
             self.shared.ring.release_up_to(held, place.slice);
             self.shared.after_release();
         }
@@ -149,9 +162,7 @@ impl StrongReader {
         while start.slice.is_before(oldest.slice) {
             let ring = &core.shared().ring;
             match ring.find(start.slice) {
-                Found::Skip(size) if start.offset == 0 => {
-                    start = Place::at(start.slice.plus(size));
-                }
+                Found::Skip(next) if start.offset == 0 => start = Place::at(next),
                 _ => return Err(core),
             }
         }
@@ -186,14 +197,14 @@ impl StrongReader {
     /// Begins to count, and to hold writers back, at the present place.
     fn start(&mut self) {
         self.hold.jump_to(&self.place);
-        self.core.start_at(self.place.position());
+        self.core.start_at(self.place);
     }
 
     /// Gives back what has been read, and lets the figures know.
     #[inline]
     pub(crate) fn settle(&mut self) {
         self.hold.move_to(&self.place);
-        self.core.note_position(self.place.position());
+        self.core.note_place(self.place);
     }
 
     /// Goes on to the next payload byte, if there is one.
@@ -221,7 +232,13 @@ impl StrongReader {
                 Some(length) => return Ok(Look::Slice(length - self.place.offset)),
                 None => match self.core.shared().ring.find_held(self.place.slice) {
                     Found::Slice(length) => self.place.length = Some(length),
-                    Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
+                    Found::Skip(next) => {
+                        self.place = Place::at(next);
+                        if self.hold.is_far_behind(&self.place) {
+                            // Nothing is lent, so that it can.
+                            self.settle();
+                        }
+                    }
                     Found::Nothing | Found::Overrun => {
                         self.settle();
                         let at_end = self.core.is_at_end(self.place.slice);
@@ -288,7 +305,7 @@ impl StrongReader {
         shared.ring.release_up_to(held, next);
         shared.after_release();
         self.core.count_payload(length);
-        self.core.note_position(next);
+        self.core.note_place(self.place);
         true
     }
 
@@ -306,8 +323,8 @@ impl StrongReader {
                 Some(length) => length,
                 None => match ring.find_held(place.slice) {
                     Found::Slice(length) => length,
-                    Found::Skip(size) => {
-                        place = Place::at(place.slice.plus(size));
+                    Found::Skip(next) => {
+                        place = Place::at(next);
                         continue;
                     }
                     Found::Nothing | Found::Overrun => break,
@@ -516,7 +533,7 @@ impl StrongReader {
         while self.place.length.is_none() {
             match self.hold.shared.ring.find_held(self.place.slice) {
                 Found::Slice(length) => self.place.length = Some(length),
-                Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
+                Found::Skip(next) => self.place = Place::at(next),
                 Found::Nothing | Found::Overrun => return false,
             }
         }
@@ -617,16 +634,14 @@ receive_methods!(StrongReader);
 impl Clone for StrongReader {
     /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
     fn clone(&self) -> Self {
-        let (mut hold, oldest) = Hold::new(self.core.shared());
+        let mut hold = self.hold.another();
         let core = self.core.another(Strength::Strong);
         if core.has_terminated() {
             hold.leave();
         }
-        // If the gate has passed this reader, then only over slices that are skipped.
-        let is_behind = self.place.slice.is_before(oldest.slice);
-        let place = if is_behind { oldest } else { self.place };
-        let mut reader = Self::at(hold, core, place);
-        reader.start();
+        let mut reader = Self::at(hold, core, self.place);
+        reader.core.start_at(reader.place);
+        reader.settle();
         reader
     }
 }

@@ -59,8 +59,9 @@ impl WeakReader {
             }
         };
         let mut core = Core::new(shared.clone(), Strength::Weak);
-        core.start_at(slice);
-        Self { core, place: Place::at(slice), missed: 0, silent: false, inbox: None }
+        let place = Place::at(slice);
+        core.start_at(place);
+        Self { core, place, missed: 0, silent: false, inbox: None }
     }
 
     #[inline]
@@ -97,9 +98,9 @@ impl WeakReader {
     /// The reader was overrun: goes on at the oldest slice that is intact.
     fn catch_up(&mut self) {
         let next = self.core.shared().ring.oldest_intact(self.place.slice);
-        let skipped = next.past(self.place.position());
+        let skipped = next.past(self.place.slice).saturating_sub(self.place.offset);
         self.place = Place::at(next);
-        self.core.note_position(next);
+        self.core.note_place(self.place);
         self.core.count_gap(skipped);
         self.missed += skipped;
     }
@@ -147,9 +148,9 @@ impl WeakReader {
                 Some(length) => return Ok(Look::Slice(length - offset)),
                 None => match ring.find(slice) {
                     Found::Slice(length) => self.place.length = Some(length),
-                    Found::Skip(size) => self.place = Place::at(slice.plus(size)),
+                    Found::Skip(next) => self.place = Place::at(next),
                     Found::Nothing => {
-                        self.core.note_position(slice);
+                        self.core.note_place(self.place);
                         let at_end = self.core.is_at_end(slice);
                         return Ok(if at_end { Look::End } else { Look::Nothing });
                     }
@@ -184,13 +185,13 @@ impl WeakReader {
         {
             return false;
         }
-        ring.copy_racing(slice, buffer);
+        ring.copy_racing(slice, 0, buffer);
         if !ring.is_intact(slice) {
             return false;
         }
         self.place = self.place.after(length);
         self.core.count_payload(length);
-        self.core.note_position(self.place.slice);
+        self.core.note_place(self.place);
         true
     }
 
@@ -202,7 +203,8 @@ impl WeakReader {
         loop {
             let part = (buffer.len() - copied).min(left as usize);
             let ring = &self.core.shared().ring;
-            ring.copy_racing(self.place.position(), &mut buffer[copied..copied + part]);
+            let Place { slice, offset, .. } = self.place;
+            ring.copy_racing(slice, offset, &mut buffer[copied..copied + part]);
             if !ring.is_intact(self.place.slice) {
                 self.catch_up();
                 break;
@@ -220,7 +222,7 @@ impl WeakReader {
             }
         }
         self.core.count_payload(copied as u64);
-        self.core.note_position(self.place.position());
+        self.core.note_place(self.place);
         copied
     }
 
@@ -351,7 +353,7 @@ impl WeakReader {
                     self.place.length = Some(length);
                     return Some(length);
                 }
-                Found::Skip(size) => self.place = Place::at(self.place.slice.plus(size)),
+                Found::Skip(next) => self.place = Place::at(next),
                 // The next look will see what it is.
                 Found::Nothing | Found::Overrun => break,
             }
@@ -381,13 +383,13 @@ fn take_slice(
     let Place { slice, offset, .. } = *place;
     let ring = &core.shared().ring;
     let description = ring.describe(slice);
-    ring.copy_racing(slice.plus(offset), to.space(left as usize));
+    ring.copy_racing(slice, offset, to.space(left as usize));
     if !ring.is_intact(slice) {
         return None;
     }
     *place = place.after(offset + left);
     let missed = core.count_message(slice, offset, &description);
-    core.note_position(place.slice);
+    core.note_place(*place);
     Some(Header::of(&description, slice, offset, missed))
 }
 
@@ -454,7 +456,7 @@ impl Receive for WeakReader {
         }
         self.place = self.place.after(self.place.offset + left);
         self.core.count_payload(left);
-        self.core.note_position(self.place.slice);
+        self.core.note_place(self.place);
         left
     }
 }
@@ -466,7 +468,7 @@ impl Clone for WeakReader {
     /// on with it learns of a gap that this one has yet to tell.
     fn clone(&self) -> Self {
         let mut core = self.core.another(Strength::Weak);
-        core.start_at(self.place.position());
+        core.start_at(self.place);
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, inbox: None }
     }

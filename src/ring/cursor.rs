@@ -6,36 +6,53 @@
 //! there: idle writers take nothing away.
 //!
 //! - *Shared*: [`SOLE`] is not set in the word. Every writer moves it by compare-exchange.
-//! - *Owned*: `SOLE` is set, and `owner` names a seat. Its writer moves the word in a *step*: say
-//!   on its seat where to, light fence, check that one is still the owner, store.
+//! - *Owned*: `SOLE` is set, and one writer has the *reign* of that number. It moves the word in a
+//!   *step*: compare `reign` with its own number, and store, in one section ([`super::rseq`]).
 //!
-//! Shared to owned ([`Cursor::take`]): set `SOLE` by an exchange. A writer that had read the word
-//! before fails its own exchange, and then finds `SOLE`.
+//! `reign` counts, and says of the last reign whether it still *lives*.
 //!
-//! Owned to shared ([`Cursor::share`]): name no owner, heavy fence, wait until the word has come to
-//! where the one that was had said, clear `SOLE`. The two fences make sure that either the owner
-//! finds in its step that it is no longer one, and takes back what it said, or we see what it said,
-//! and wait for the few instructions of the step. Both transitions are under a lock, so that nobody
-//! gives away what another is still taking. Here, and only here, a writer waits for another's step:
-//! when it comes to a ring that one had to itself.
+//! *Shared to owned*, as a part of a reservation ([`Cursor::exchange_and_take`]): begin the next
+//! reign, if none lives; then exchange the word for one further on, with `SOLE` set. If the exchange
+//! fails, the reign ends again. A writer that had read the word before fails its own exchange, and
+//! then finds `SOLE`.
 //!
-//! What is said stands on the seat and not in the cursor: a former owner may say where it goes long
-//! after it lost the cursor, only to find that out and to take it back. Nobody may listen then.
+//! *Owned to shared* ([`Cursor::share`]), by anybody, and by several at a time: (1) let the reign live
+//! no more; (2) interrupt all sections; (3) read the word, (4) look whether the reign is still the
+//! last one, and (5) exchange the word for one without `SOLE`. Nobody waits here, and nobody holds a
+//! lock: A may be stopped for an hour between any two of these, in a step as well, and B does them all
+//! by itself. Why that is right:
 //!
-//! A seat that is given back stays the owner, and whoever sits down there next inherits that; the
-//! table hands it over in order.
+//! - After (2) no step of this reign, or of an earlier one, stores any more: it compared before (1),
+//!   and then it stored before the interruption, or it finds that the reign lives no more.
+//! - What (3) reads is of no later reign, if (4) still finds this one. The next reign is begun before
+//!   its `SOLE` is set, with a full fence between the two (`ORD(reign:A)`); there is one between (3)
+//!   and (4), too (`ORD(reign:B)`). So who reads a word of the next reign in (3) finds that in (4).
+//! - So if (3) finds `SOLE`, it reads the last word of this reign, which only (5) can change: another
+//!   thread's, or our own. And a word of a later reign is further on, since a reign begins with a
+//!   reservation: the exchange of (5) does not take it for the one that was read in (3). This is where
+//!   positions must not come round.
+//!
+//! *Closing* begins the last reign, which lives no more from the start and is nobody's; interrupts the
+//! sections; and then sets `CLOSED` and clears `SOLE` in one exchange.
+//!
+//! A section that is interrupted is tried again; one that is interrupted again and again, by a
+//! debugger that goes from instruction to instruction, gives the reign up ([`TRIES`]).
 
+use super::pause;
 use super::position::Position;
-use crate::fence;
+use super::rseq::{Sections, Step};
 use crate::stats::{Figure, WriterFigures};
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock, try_lock, yield_now};
-use crate::table::{Index, Seat, Table};
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::table::Table;
 use crossbeam_utils::CachePadded;
 
 /// Set in the word when no more slices are taken.
-const CLOSED: u64 = 1 << 63;
-/// Set in the word while it has an owner. Positions leave the bit free.
-const SOLE: u64 = 1;
+const CLOSED: u64 = 1;
+/// Set in the word while it has an owner. Positions leave both bits free.
+const SOLE: u64 = 2;
+
+/// How often an interrupted step is tried again in a row.
+const TRIES: u32 = 16;
 
 /// The cursor's word: a position, and the two bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +61,7 @@ pub(super) struct Word(u64);
 impl Word {
     #[inline]
     pub(super) fn position(self) -> Position {
-        Position::new(self.0 & !SOLE)
+        Position::of_raw(self.0)
     }
 
     #[inline]
@@ -53,37 +70,51 @@ impl Word {
     }
 
     #[inline]
-    fn is_sole(self) -> bool {
+    pub(super) fn is_sole(self) -> bool {
         self.0 & SOLE != 0
     }
+}
 
-    #[inline]
-    fn moved_to(self, position: Position) -> Self {
-        Self(position.raw() | self.0 & SOLE)
+/// A reign, and whether it lives. It counts reigns, not positions: 63 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Reign(u64);
+
+impl Reign {
+    const LIVES: u64 = 1;
+    /// None that anybody has: the state in which a channel starts, and what a writer without one has.
+    pub(super) const NONE: Self = Self(0);
+    /// The last one. It lives no more.
+    const LAST: Self = Self(u64::MAX - 1);
+
+    fn lives(self) -> bool {
+        self.0 & Self::LIVES != 0
+    }
+
+    fn ended(self) -> Self {
+        Self(self.0 & !Self::LIVES)
+    }
+
+    fn next(self) -> Self {
+        Self(self.ended().0 + 2 | Self::LIVES)
     }
 }
 
 /// What the ring keeps for each writer, on lines that it alone writes.
 #[derive(Debug, Default)]
 pub(crate) struct WriterSlot {
-    /// Where the writer moves the cursor without an exchange; not past the cursor, once it is done.
-    destination: AtomicU64,
     pub(crate) figures: WriterFigures,
     /// The number of the writer; 0 if nobody has the slot, or a slice without a writer.
     pub(crate) id: Figure,
-    /// The slice that was reserved through the channel's handle and is in flight: its position,
-    /// and its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
+    /// The slice that was reserved through the channel's handle and is in flight: its granule, and
+    /// its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
     pub(crate) in_flight: (Figure, Figure),
 }
-
-/// What stands for the owner where there is none.
-const NOBODY: Index = Index::MAX;
 
 #[derive(Debug)]
 pub(super) struct Cursor {
     movable: CachePadded<Movable>,
-    /// Held by whoever changes between shared and owned.
-    changing: Mutex<()>,
+    /// Whether there can be an owner.
+    has_sections: bool,
     pub(super) writers: Table<WriterSlot>,
 }
 
@@ -91,15 +122,18 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 struct Movable {
     word: AtomicU64,
-    /// The seat of the owner, or [`NOBODY`].
-    owner: AtomicU32,
+    reign: AtomicU64,
+    sections: Sections,
 }
 
 impl Cursor {
-    pub(super) fn new(position: Position) -> Self {
-        let movable =
-            Movable { word: AtomicU64::new(position.raw()), owner: AtomicU32::new(NOBODY) };
-        Self { movable: movable.into(), changing: Mutex::new(()), writers: Table::new() }
+    pub(super) fn new(position: Position, has_sections: bool) -> Self {
+        let movable = Movable {
+            word: AtomicU64::new(position.raw()),
+            reign: AtomicU64::new(Reign::NONE.0),
+            sections: Sections::new(),
+        };
+        Self { movable: movable.into(), has_sections, writers: Table::new() }
     }
 
     /// Relaxed: only a fence gives it a meaning for others' bytes.
@@ -108,101 +142,161 @@ impl Cursor {
         Word(self.movable.word.load(Ordering::Relaxed))
     }
 
-    /// Moves the cursor from `from` to `to`, if `writer` owns it. Then nobody else can have moved it
-    /// since `from` was read.
+    /// Moves the cursor to `to`, if `reign` lives; then nobody else has moved it since it began.
     #[inline]
-    pub(super) fn step(&self, writer: &Seat<WriterSlot>, from: Position, to: Position) -> bool {
-        writer.destination.store(to.raw(), Ordering::Relaxed);
-        // ORD(light) pairs with ORD(heavy) in `share`.
-        fence::light();
-        let is_owner = self.is_owner(writer);
-        if is_owner {
-            // Owned, it is not closed.
-            self.movable.word.store(to.raw() | SOLE, Ordering::Relaxed);
-        } else {
-            writer.destination.store(from.raw(), Ordering::Relaxed);
+    pub(super) fn step(&self, reign: Reign, to: Position) -> bool {
+        let Movable { word, reign: living, sections } = &*self.movable;
+        // Owned, it is not closed.
+        match sections.compare_and_store(living, reign.0, word, to.raw() | SOLE) {
+            Step::Stored => true,
+            Step::Refused => false,
+            Step::Interrupted => self.step_again(reign, to),
         }
-        is_owner
     }
 
-    /// Moves the cursor from `seen` to `position`; if it has been moved meanwhile, tells where it is.
-    /// For whoever has seen that it is shared or its own ([`Cursor::is_movable`]).
+    #[cold]
+    fn step_again(&self, reign: Reign, to: Position) -> bool {
+        let Movable { word, reign: living, sections } = &*self.movable;
+        for _ in 0..TRIES {
+            match sections.compare_and_store(living, reign.0, word, to.raw() | SOLE) {
+                Step::Stored => return true,
+                Step::Refused => return false,
+                Step::Interrupted => {}
+            }
+        }
+        self.end_reign(reign);
+        false
+    }
+
+    /// Whether `reign` lives. Only its writer can be sure of it, and only within a step.
+    #[inline]
+    pub(super) fn is_owner(&self, reign: Reign) -> bool {
+        // Relaxed: a step looks again. None is never found alive.
+        self.movable.reign.load(Ordering::Relaxed) == reign.0 && reign.lives()
+    }
+
+    /// Moves the cursor from `seen`, which is shared, to `position`; if it has been moved meanwhile,
+    /// tells where it is.
     #[inline]
     pub(super) fn exchange(&self, seen: Word, position: Position) -> Result<(), Word> {
+        self.exchange_for(seen, Word(position.raw()))
+    }
+
+    #[inline]
+    fn exchange_for(&self, seen: Word, next: Word) -> Result<(), Word> {
         // Relaxed: what this writer must see of others it has from the gate (ORD(gate:A)); what
         // others must see of this step follows the fence in `reserve`.
-        let moved = seen.moved_to(position).0;
         let word = &self.movable.word;
-        match word.compare_exchange_weak(seen.0, moved, Ordering::Relaxed, Ordering::Relaxed) {
+        match word.compare_exchange_weak(seen.0, next.0, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => Ok(()),
             Err(now) => Err(Word(now)),
         }
     }
 
-    /// Whether `writer` is the owner. Only itself can be sure of it, and only within a step.
-    #[inline]
-    pub(super) fn is_owner(&self, writer: &Seat<WriterSlot>) -> bool {
-        self.movable.owner.load(Ordering::Relaxed) == writer.index()
-    }
-
-    /// Whether `writer` may move the cursor by exchange from `seen`; if not, see [`Cursor::share`].
-    #[inline]
-    pub(super) fn is_movable(&self, seen: Word, writer: &Seat<WriterSlot>) -> bool {
-        if !seen.is_sole() {
-            return true;
-        }
-        // ORD(light) pairs with ORD(heavy) in `share`, which came between us and a later owner, if
-        // `seen` is of one: then we see that we are none.
-        fence::light();
-        self.is_owner(writer)
-    }
-
-    /// Makes `writer` the owner, if there is none and the cursor is at `end`.
+    /// As [`Cursor::exchange`], further on, and takes the cursor for the caller, if that is possible:
+    /// `reign` tells.
     #[cold]
-    pub(super) fn take(&self, writer: &Seat<WriterSlot>, end: Position) {
-        if !fence::is_asymmetric() {
-            return;
+    pub(super) fn exchange_and_take(
+        &self,
+        seen: Word,
+        position: Position,
+        reign: &mut Reign,
+    ) -> Result<(), Word> {
+        let Some(begun) = self.begin_reign() else { return self.exchange(seen, position) };
+        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): the reign has begun in the eyes of who
+        // reads a word of it.
+        fence(Ordering::SeqCst);
+        pause::point();
+        let moved = self.exchange_for(seen, Word(position.raw() | SOLE));
+        match moved {
+            Ok(()) => *reign = begun,
+            Err(_) => self.end_reign(begun),
         }
-        let Some(_changing) = try_lock(&self.changing) else { return };
-        let Movable { word, owner } = &*self.movable;
-        writer.destination.store(end.raw(), Ordering::Relaxed);
-        let (shared, sole) = (end.raw(), end.raw() | SOLE);
-        let taken = word.compare_exchange(shared, sole, Ordering::Relaxed, Ordering::Relaxed);
-        if taken.is_ok() {
-            owner.store(writer.index(), Ordering::Relaxed);
-        }
+        moved
     }
 
-    /// Lets everybody move the cursor by exchange.
+    /// Begins the next reign, if none lives and there can be one.
+    fn begin_reign(&self) -> Option<Reign> {
+        if !self.has_sections {
+            return None;
+        }
+        let reign = &self.movable.reign;
+        let last = Reign(reign.load(Ordering::Relaxed));
+        if last.lives() || last == Reign::LAST {
+            return None;
+        }
+        pause::point();
+        let next = last.next();
+        let begun = reign.compare_exchange(last.0, next.0, Ordering::Relaxed, Ordering::Relaxed);
+        begun.is_ok().then_some(next)
+    }
+
+    /// Lets `seen` live no more. If it was not the last reign, it does not anyway.
+    fn end_reign(&self, seen: Reign) {
+        let reign = &self.movable.reign;
+        // Relaxed: the interruption orders it (ORD(interrupt)).
+        let _ended =
+            reign.compare_exchange(seen.0, seen.ended().0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Lets everybody move the cursor by exchange, if it is still as the caller has seen it: owned.
+    /// After that the caller looks again.
     #[cold]
     pub(super) fn share(&self) {
-        let _changing = lock(&self.changing);
-        self.share_locked();
+        let Movable { reign, sections, .. } = &*self.movable;
+        let seen = Reign(reign.load(Ordering::Relaxed));
+        pause::point();
+        self.end_reign(seen);
+        pause::point();
+        // ORD(interrupt) pairs with the fence that a thread in a section passes: from here on no
+        // step of `seen`, or of an earlier reign, stores any more, and we see what they stored.
+        sections.interrupt();
+        pause::point();
+        let word = self.load();
+        pause::point();
+        // ORD(reign:B) SeqCst, pairs with ORD(reign:A).
+        fence(Ordering::SeqCst);
+        if reign.load(Ordering::Relaxed) == seen.ended().0 && word.is_sole() {
+            pause::point();
+            // Relaxed, as every move: who finds the bit cleared needs nothing but the position. If it
+            // fails, another thread was faster.
+            let _shared = self.movable.word.compare_exchange(
+                word.0,
+                word.0 & !SOLE,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
     }
 
-    fn share_locked(&self) {
-        if !self.load().is_sole() {
-            return;
-        }
-        let owner = self.movable.owner.load(Ordering::Relaxed);
-        self.movable.owner.store(NOBODY, Ordering::Relaxed);
-        // ORD(heavy) pairs with ORD(light) in `step`.
-        fence::heavy();
-        let destination = &self.writers.get(owner).destination;
-        // Whoever reads what the owner has stored into the word exchanges it after that.
-        let is_stepping = |destination| self.load().position().is_before(destination);
-        while is_stepping(Position::new(destination.load(Ordering::Relaxed))) {
-            yield_now();
-        }
-        // Relaxed, as every move: who finds the bit cleared needs nothing but the position.
-        self.movable.word.fetch_and(!SOLE, Ordering::Relaxed);
+    /// As if others had moved it so far: see `tests.rs`.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(super) fn leap(&self, granules: u64) {
+        let word = self.load();
+        assert!(!word.is_sole() && !word.is_closed());
+        self.movable.word.store(word.position().on(granules).raw(), Ordering::Relaxed);
     }
 
     /// Lets nobody move the cursor any more.
     pub(super) fn close(&self) {
-        let _changing = lock(&self.changing);
-        self.share_locked();
-        // ORD(close:B) Release, pairs with ORD(close:A).
-        self.movable.word.fetch_or(CLOSED, Ordering::Release);
+        let Movable { word, reign, sections } = &*self.movable;
+        if self.has_sections {
+            // Nobody begins a reign after this one. Who has begun one before, and sets SOLE later, has
+            // no step any more: a swap comes behind what it did.
+            reign.swap(Reign::LAST.0, Ordering::Relaxed);
+            // ORD(interrupt) as in `share`: from here on no step stores.
+            pause::point();
+            sections.interrupt();
+        }
+        let mut seen = word.load(Ordering::Relaxed);
+        loop {
+            pause::point();
+            // ORD(close:B) Release, pairs with ORD(close:A).
+            let closed = (seen & !SOLE) | CLOSED;
+            match word.compare_exchange_weak(seen, closed, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
     }
 }

@@ -55,8 +55,7 @@ impl Joins {
 
 /// 32 bytes, one descriptor for each granule of the ring; the one where a slice starts describes it.
 ///
-/// The stamp is the slice's position with its state in the low bits, which a multiple of
-/// [`GRANULE`](super::position::GRANULE) leaves free. It goes from that of an earlier lap straight
+/// The stamp is the slice's position with its state in the low bits, which a position leaves free. It goes from that of an earlier lap straight
 /// to that of this one; a slice in flight is one whose stamp is still from an earlier lap. Fresh
 /// descriptors have stamp 0, which has no state and so is nobody's.
 #[derive(Debug)]
@@ -106,7 +105,7 @@ impl Descriptor {
             State::Skip => SKIP,
         };
         // ORD(stamp:B) Release, pairs with ORD(stamp:A).
-        self.stamp.store(position.raw() + state, Ordering::Release);
+        self.stamp.store(position.raw() | state, Ordering::Release);
     }
 
     /// The length of the slice whose stamp was seen, as long as nobody may have reserved over it

@@ -1,47 +1,33 @@
 //! How far writers may go: the gate, and the holds that keep it back.
+//!
+//! # Moving and joining
+//!
+//! Who moves the gate looks at the holds first; who joins puts up a hold. Neither may miss the other.
+//! So a move is *announced* before it is made: the mover A raises the `limit` to where it wants to
+//! have the gate, issues a full fence, and looks at the holds *again*. A reader B that joins reads the
+//! limit, puts its hold there, issues a full fence, and looks at the limit again; if that has been
+//! raised meanwhile, it starts over. Of the two fences one comes first:
+//!
+//! - A's: then B's second look finds the limit raised past its hold, and B goes on there.
+//! - B's: then A's second look finds the hold, and A moves the gate no further.
+//!
+//! A hold may also be put up beside another one, by who borrows that ([`Gate::join_beside`]). A mover
+//! that misses the new one, and sees the old one when it has moved on already, sees the new one in its
+//! second look, since the old one's way on tells of it.
+//!
+//! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
+//! only if it has not moved since it was read, however long the mover was stopped in between.
 
-use super::position::{GRANULE, Position};
-use crate::sync::{AtomicU64, Ordering};
+use super::pause;
+use super::position::{Position, Window};
+use crate::sync::{AtomicU64, Ordering, fence};
 use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
-
-/// The gate's word: a version in the high bits, and in the low ones the granule of its position,
-/// modulo 2^40. The full position is rebuilt near `reserved`, which is never a ring away from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Word(u64);
-
-impl Word {
-    const GRANULES: u32 = 40;
-    const MASK: u64 = (1 << Self::GRANULES) - 1;
-
-    fn new(position: Position) -> Self {
-        Self((position.raw() / GRANULE) & Self::MASK)
-    }
-
-    /// The position that this word stands for, if it is within 2^39 granules of `near`.
-    #[inline]
-    pub(super) fn position(self, near: Position) -> Position {
-        let behind = (near.raw() / GRANULE).wrapping_sub(self.0) & Self::MASK;
-        // The distance wraps at 40 bits: the upper half is the gate being ahead of `near`.
-        let behind = ((behind << (64 - Self::GRANULES)) as i64) >> (64 - Self::GRANULES);
-        Position::new(near.raw() & !(GRANULE - 1)).minus((behind as u64).wrapping_mul(GRANULE))
-    }
-
-    #[inline]
-    fn moved_to(self, position: Position) -> Self {
-        Self((self.0 & !Self::MASK) | Self::new(position).0)
-    }
-
-    #[inline]
-    fn with_next_version(self) -> Self {
-        Self(self.0.wrapping_add(Self::MASK + 1))
-    }
-}
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
 ///
 /// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. One that
-/// jumped ahead may have, and its hold says so in a bit that positions leave free: [`Hold::JUMPED`].
+/// jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
 #[derive(Debug)]
 pub(super) struct Hold(AtomicU64);
 
@@ -52,14 +38,13 @@ impl Hold {
     /// Where it is, for the reader whose it is.
     #[inline]
     pub(super) fn position(&self) -> Position {
-        Position::new(self.0.load(Ordering::Relaxed) & !Self::JUMPED)
+        Place(self.0.load(Ordering::Relaxed)).position()
     }
 
     #[inline]
     pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
-        let jumped = if has_jumped { Self::JUMPED } else { 0 };
         // ORD(hold:B) Release, pairs with ORD(hold:A).
-        self.0.store(position.raw() | jumped, Ordering::Release);
+        self.0.store(Place::new(position, has_jumped).0, Ordering::Release);
     }
 }
 
@@ -69,10 +54,32 @@ impl Default for Hold {
     }
 }
 
+/// What a hold's word says of one that is taken.
+#[derive(Clone, Copy)]
+struct Place(u64);
+
+impl Place {
+    #[inline]
+    fn new(position: Position, has_jumped: bool) -> Self {
+        Self(position.raw() | if has_jumped { Hold::JUMPED } else { 0 })
+    }
+
+    #[inline]
+    fn position(self) -> Position {
+        Position::of_raw(self.0)
+    }
+
+    #[inline]
+    fn has_jumped(self) -> bool {
+        self.0 & Hold::JUMPED != 0
+    }
+}
+
 /// What keeps the gate back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SmallestHold {
-    pub(super) position: Position,
+    /// How many granules it is past the gate.
+    pub(super) ahead: u64,
     /// Some reader has walked there, or further: no slice before it is in flight.
     pub(super) is_walked: bool,
 }
@@ -80,40 +87,79 @@ pub(super) struct SmallestHold {
 #[derive(Debug)]
 pub(super) struct Gate {
     word: CachePadded<AtomicU64>,
-    /// A position, in full, that the gate has never been past. Raised before the gate is moved,
-    /// it lets weak readers, who may sleep for longer than the word's 40 bits last, tell without
-    /// a look at `reserved` that nobody can have written over what they read.
+    /// A position that the gate has never been past, at the end of a slice. Raised before the gate is
+    /// moved: joiners look at it (see above), and weak readers, which tell by it, without a look at
+    /// `reserved`, that nobody can have written over what they read.
     limit: AtomicU64,
     /// Where each strong reader stands.
     holds: Table<Hold>,
+    /// The capacity: nothing that keeps the gate back is further ahead of it.
+    window: Window,
 }
 
 impl Gate {
-    pub(super) fn new(position: Position) -> Self {
+    pub(super) fn new(position: Position, capacity: u64) -> Self {
         Self {
-            word: CachePadded::new(AtomicU64::new(Word::new(position).0)),
+            word: CachePadded::new(AtomicU64::new(position.raw())),
             limit: AtomicU64::new(position.raw()),
             holds: Table::new(),
+            window: Window::of(capacity),
         }
     }
 
     #[inline]
-    pub(super) fn load(&self) -> Word {
+    pub(super) fn load(&self) -> Position {
         // ORD(gate:A) Acquire, pairs with ORD(gate:B): whoever sees the gate at a position sees
-        // that every strong reader has finished with what lies before it, and the holds of those
-        // who joined before.
-        Word(self.word.load(Ordering::Acquire))
+        // that every strong reader has finished with what lies before it.
+        Position::of_raw(self.word.load(Ordering::Acquire))
     }
 
-    /// Moves the gate from `seen` to `position`, if it has not changed and nobody has joined.
-    #[inline]
-    pub(super) fn advance(&self, seen: Word, position: Position) -> bool {
-        // The limit goes first, so that it is never behind the gate.
+    /// Moves the gate from `seen` to `target`, or less far if somebody has joined before, if it has
+    /// not moved since. `smallest` is what was seen of the holds since `seen` was; between `seen` and
+    /// `target`, at most a capacity on, lie slices that are committed or skipped, and behind the
+    /// smallest hold only skipped ones.
+    pub(super) fn advance(&self, seen: Position, target: Position, smallest: Option<SmallestHold>) {
+        // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if any of what the caller read on the way
+        // was written by somebody who had seen a later gate, we see that the gate has moved. So what
+        // is announced is a place where a slice ends.
+        fence(Ordering::Acquire);
+        if self.load() != seen {
+            return;
+        }
+        pause::point();
+        self.raise_limit(seen, target);
+        pause::point();
+        // ORD(join:A) SeqCst, pairs with ORD(join:B): whoever joins sees the limit, or is seen.
+        fence(Ordering::SeqCst);
+        let ahead = target.since(seen);
+        let ahead = match self.smallest_hold(seen) {
+            // Holds only move forward: what is nearer than what was seen is a new one.
+            Some(now) if smallest.is_none_or(|before| now.ahead < before.ahead) => {
+                ahead.min(now.ahead)
+            }
+            _ => ahead,
+        };
+        if ahead == 0 {
+            return;
+        }
+        pause::point();
+        // ORD(gate:B) Release, pairs with ORD(gate:A): our Acquire loads of the holds, and the
+        // raised limit, come before the gate's new place in the eyes of whoever sees it. Nothing
+        // is learned from the failure.
+        let moved = seen.on(ahead).raw();
+        let _moved =
+            self.word.compare_exchange(seen.raw(), moved, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Raises the limit to `target`, unless it is there already. `seen` was the gate a moment ago, so
+    /// the limit was there or further on; it may have run on since, any way less than a turn.
+    fn raise_limit(&self, seen: Position, target: Position) {
         let mut limit = self.limit.load(Ordering::Relaxed);
-        while Position::new(limit).is_before(position) {
+        while Position::of_raw(limit).since(seen) < target.since(seen) {
+            pause::point();
             match self.limit.compare_exchange_weak(
                 limit,
-                position.raw(),
+                target.raw(),
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             ) {
@@ -121,16 +167,10 @@ impl Gate {
                 Err(now) => limit = now,
             }
         }
-        // ORD(gate:B) Release, pairs with ORD(gate:A): our Acquire loads of the holds, and the
-        // raised limit, come before the gate's new place in the eyes of whoever sees it. Nothing
-        // is learned from the failure.
-        let moved = seen.moved_to(position).0;
-        let exchange =
-            self.word.compare_exchange(seen.0, moved, Ordering::Release, Ordering::Relaxed);
-        exchange.is_ok()
     }
 
-    /// Whether the gate may have passed `position`; if not, nobody has reserved over it.
+    /// Whether the gate may have passed `position`; if not, nobody has reserved over it. `position` was
+    /// not past `reserved`, and so is at most a capacity past the limit.
     ///
     /// Behind `fence(Acquire)` this judges what was read before the fence.
     #[inline]
@@ -138,10 +178,20 @@ impl Gate {
         // ORD(limit) Relaxed: a writer that reserved over `position` had seen (ORD(gate:A)) a gate
         // past it, so the raised limit happens before its writes; its Release fence and our
         // Acquire fence, when we have read any of these, carry that over to us (ORD(reserved:B)).
-        position.is_before(Position::new(self.limit.load(Ordering::Relaxed)))
+        let limit = Position::of_raw(self.limit.load(Ordering::Relaxed));
+        !position.is_in(self.window, limit)
     }
 
-    /// The smallest hold, and nothing if nobody holds the gate. Holds before `gate` count as there.
+    /// How far the gate has passed `position`, a place of a strong reader whose hold is there or
+    /// before, in granules; 0 if it has not.
+    #[inline]
+    pub(super) fn passed(&self, position: Position) -> u64 {
+        let gate = self.load();
+        if position.is_in(self.window, gate) { 0 } else { gate.since(position) }
+    }
+
+    /// The smallest hold, and nothing if nobody holds the gate. Holds before `gate` count as there,
+    /// and if `gate` is an old one, those that are more than a capacity past it do as well.
     #[inline]
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;
@@ -152,12 +202,14 @@ impl Gate {
             if raw == Hold::NONE {
                 continue;
             }
-            let position = Position::new(raw & !Hold::JUMPED).later_of(gate);
-            let is_walked = raw & Hold::JUMPED == 0;
+            let place = Place(raw);
+            let is_ahead = place.position().is_in(self.window, gate);
+            let ahead = if is_ahead { place.position().since(gate) } else { 0 };
+            let is_walked = !place.has_jumped();
             smallest = Some(match smallest {
-                None => SmallestHold { position, is_walked },
+                None => SmallestHold { ahead, is_walked },
                 Some(other) => SmallestHold {
-                    position: position.earlier_of(other.position),
+                    ahead: ahead.min(other.ahead),
                     is_walked: is_walked || other.is_walked,
                 },
             });
@@ -165,30 +217,45 @@ impl Gate {
         smallest
     }
 
-    /// Takes a hold at the gate, wherever that is by then. From the return on the gate does not
-    /// pass it. `near` tells a current position of `reserved`.
-    pub(super) fn join(&self, near: impl Fn() -> Position) -> Seat<Hold> {
+    /// Takes a hold at the gate, or where it is about to be moved. From the return on the gate does
+    /// not pass it.
+    pub(super) fn join(&self) -> Seat<Hold> {
         let hold = self.holds.acquire();
+        let mut limit = self.limit.load(Ordering::Relaxed);
         loop {
-            let seen = self.load();
-            // `near` was taken after `seen`. If the exchange below succeeds, the gate was there all
-            // the time, and `reserved` no more than a ring ahead.
-            let position = seen.position(near());
-            hold.0.store(position.raw(), Ordering::Relaxed);
-            // ORD(gate:C) Release, pairs with ORD(gate:A): a writer that sees the new version sees
-            // our hold; one that has seen an older version cannot move the gate with it.
-            // Acquire: the slices that we are about to read have been written before the gate
-            // came here, or their stamps will tell.
-            let exchange = self.word.compare_exchange(
-                seen.0,
-                seen.with_next_version().0,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            if exchange.is_ok() {
+            pause::point();
+            // No slice before the limit is in flight: whoever raised it had walked there.
+            hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Relaxed);
+            // ORD(join:B) SeqCst, pairs with ORD(join:A): whoever moves the gate sees our hold, or we
+            // see its limit. The limit only rises: if it is the same, it has been all the while.
+            fence(Ordering::SeqCst);
+            pause::point();
+            let now = self.limit.load(Ordering::Relaxed);
+            if now == limit {
                 return hold;
             }
+            limit = now;
         }
+    }
+
+    /// Takes another hold where `other` is, which its reader lends for as long as this takes.
+    pub(super) fn join_beside(&self, other: &Seat<Hold>) -> Seat<Hold> {
+        let hold = self.holds.acquire();
+        // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
+        hold.0.store(other.0.load(Ordering::Relaxed), Ordering::Release);
+        hold
+    }
+
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(super) fn limit(&self) -> Position {
+        Position::of_raw(self.limit.load(Ordering::Relaxed))
+    }
+
+    /// As if others had moved it so far: see `tests.rs`.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(super) fn leap_to(&self, position: Position) {
+        self.word.store(position.raw(), Ordering::Relaxed);
+        self.limit.store(position.raw(), Ordering::Relaxed);
     }
 
     /// Gives up a hold for good.
@@ -204,38 +271,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_gives_its_position_back_on_either_side_and_across_the_wrap() {
-        for raw in [0, 64, 1 << 46, (1 << 46) - 64, (1 << 63) - 64, (1 << 63) - (1 << 40), 1 << 50]
-        {
-            let position = Position::new(raw);
-            for ahead in [0, 64, 4096, 1 << 40] {
-                assert_eq!(Word::new(position).position(position.plus(ahead)), position);
-                assert_eq!(Word::new(position).position(position.minus(ahead)), position);
-            }
-            let word = Word::new(position).with_next_version().with_next_version();
-            assert_eq!(word.moved_to(position.plus(128)).position(position), position.plus(128));
-            assert_ne!(word, Word::new(position));
-        }
+    fn the_smallest_hold_is_found_and_a_left_one_is_not() {
+        let start = Position::new(0).minus(128);
+        let gate = Gate::new(start, 4096);
+        assert_eq!(gate.smallest_hold(start), None);
+        let first = gate.join();
+        assert_eq!(first.position(), start);
+        let second = gate.join_beside(&first);
+        assert_eq!(second.position(), start);
+        first.move_to(start.plus(256), false);
+        second.move_to(start.plus(192), true);
+        let smallest = |ahead, is_walked| Some(SmallestHold { ahead, is_walked });
+        assert_eq!(gate.smallest_hold(start), smallest(3, true));
+        first.move_to(start.plus(256), true);
+        assert_eq!(gate.smallest_hold(start), smallest(3, false));
+        gate.leave(&second);
+        assert_eq!(gate.smallest_hold(start), smallest(4, false));
+        gate.leave(&first);
+        assert_eq!(gate.smallest_hold(start), None);
     }
 
     #[test]
-    fn the_smallest_hold_is_found_and_a_left_one_is_not() {
-        let start = Position::new((1 << 63) - 128);
-        let gate = Gate::new(start);
-        assert_eq!(gate.smallest_hold(start), None);
-        let first = gate.join(|| start);
-        assert_eq!(first.position(), start);
-        let second = gate.join(|| start);
-        first.move_to(start.plus(256), false);
-        second.move_to(start.plus(192), true);
-        let smallest =
-            |bytes, is_walked| Some(SmallestHold { position: start.plus(bytes), is_walked });
-        assert_eq!(gate.smallest_hold(start), smallest(192, true));
-        first.move_to(start.plus(256), true);
-        assert_eq!(gate.smallest_hold(start), smallest(192, false));
-        gate.leave(&second);
-        assert_eq!(gate.smallest_hold(start), smallest(256, false));
-        gate.leave(&first);
-        assert_eq!(gate.smallest_hold(start), None);
+    fn a_hold_that_the_gate_has_left_far_behind_counts_as_at_the_gate() {
+        let start = Position::new(0);
+        let gate = Gate::new(start, 4096);
+        let _hold = gate.join();
+        for bit in 7..62 {
+            let far = Position::new(1 << bit);
+            assert_eq!(gate.smallest_hold(far), Some(SmallestHold { ahead: 0, is_walked: true }));
+        }
     }
 }

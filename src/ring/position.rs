@@ -1,16 +1,33 @@
-//! Arithmetic of positions: 63 bits that wrap, no atomics.
+//! Arithmetic of positions: the numbers of granules, 62 bits that wrap, no atomics.
+//!
+//! # How far apart two positions can be
+//!
+//! Positions wrap, so a comparison of two of them rests on how far they can be apart. A thread may
+//! be stopped between its look at one and its look at another, and meanwhile others go on. They go
+//! on faster than memory is written: a slice that is given up moves the position by all that was
+//! reserved, for the price of one descriptor. What bounds it is that giving up takes time as well
+//! ([`GIVE_UP_STEP`]): a pause of the processor for each 512 MiB. The essay (`ring.rs`) has the figures.
+//!
+//! - *Window*: whether a position lies within one capacity behind another ([`Position::is_within`]).
+//!   The answer is right until the two have come apart by a whole turn of 2^62 granules, less a
+//!   capacity, in the direction that the caller names. All that memory safety rests on asks this.
+//! - *Half a turn* ([`Position::is_before`]): which of two comes first. Right while they are less
+//!   than 2^61 granules apart. Only what is counted and shown asks this, and one endpoint of its own
+//!   places, which it moves in steps that are shorter.
 
 /// The unit of reservation: one cache line of ring bytes, described by one descriptor.
 ///
 /// The models shrink it to one word, so that a ring of a few granules is a handful of atomics.
 pub(crate) const GRANULE: u64 = if cfg!(overfall_loom) { 8 } else { 64 };
 
-/// The largest capacity: positions in the gate's word are rebuilt from 40 bits of granules, which
-/// must leave room to tell before from after.
+/// The largest capacity: what is left of an address space of 47 bits beside the descriptors.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 44;
 
 /// The most payload bytes one slice can describe, rounded down to whole granules.
 const MAX_LENGTH: u64 = (u32::MAX as u64) & !(GRANULE - 1);
+
+/// Giving up so many ring bytes takes one `spin_loop`, so that positions do not move faster than that.
+pub(super) const GIVE_UP_STEP: u64 = 1 << 29;
 
 /// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least. No
 /// slice, and nothing in memory, is so long that this overflows.
@@ -19,61 +36,159 @@ pub(crate) const fn slice_size(length: u64) -> u64 {
     if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
 }
 
-/// The number of a ring byte since the channel was made; 63 bits, never masked into the ring.
+/// The number of a granule since the channel was made; 62 bits, never masked into the ring.
+///
+/// They are the high bits of a word, so that arithmetic wraps by itself, and the low bits are free for
+/// whoever keeps a position in a word with something else ([`Position::raw`]). What users see are
+/// bytes, 63 bits of them ([`Position::label`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u64);
 
 impl Position {
-    const BITS: u64 = (1 << 63) - 1;
+    /// In the models a turn is a few laps, so that positions come round within each of them.
+    const BITS: u32 = if cfg!(overfall_loom) { 4 } else { 62 };
+    const SHIFT: u32 = u64::BITS - Self::BITS;
+    /// The bits of a position in bytes, as users see it.
+    const LABEL: u64 = (1 << 63) - 1;
 
-    /// The low 63 bits of `raw`.
-    pub(crate) const fn new(raw: u64) -> Self {
-        Self(raw & Self::BITS)
+    /// The low 62 bits of `granule`.
+    #[inline]
+    pub(crate) const fn new(granule: u64) -> Self {
+        Self(granule << Self::SHIFT)
     }
 
+    /// The number of the granule.
+    #[inline]
+    pub(crate) const fn granule(self) -> u64 {
+        self.0 >> Self::SHIFT
+    }
+
+    /// A word whose two low bits are 0.
     #[inline]
     pub(crate) const fn raw(self) -> u64 {
         self.0
     }
 
+    /// The position in a word, whatever its two low bits are.
+    #[inline]
+    pub(crate) const fn of_raw(raw: u64) -> Self {
+        Self(raw & !3)
+    }
+
+    /// The position whose first byte has this label, a multiple of the granule. What comes close to the
+    /// wrap of labels is close to that of positions, too.
+    #[inline]
+    pub(crate) const fn labelled(label: u64) -> Self {
+        // Its highest bit stands for all those that a label does not have.
+        let extended = ((label << 1) as i64) >> 1;
+        Self::new((extended >> GRANULE.trailing_zeros()) as u64)
+    }
+
+    /// The number of the byte at `offset` from here, 63 bits.
+    #[inline]
+    pub(crate) const fn label(self, offset: u64) -> u64 {
+        label_of(self.byte(offset))
+    }
+
+    /// The low bits of that number, as many as there are.
+    #[inline]
+    pub(crate) const fn byte(self, offset: u64) -> u64 {
+        let start = if Self::IS_SHORT { self.0 << Self::BYTE } else { self.granule() * GRANULE };
+        start.wrapping_add(offset)
+    }
+
+    /// Whether a granule has more bits than a word leaves free, so that one shift makes bytes of a word.
+    const IS_SHORT: bool = GRANULE.trailing_zeros() >= Self::SHIFT;
+    /// By how many bits.
+    const BYTE: u32 = GRANULE.trailing_zeros().wrapping_sub(Self::SHIFT) % u64::BITS;
+
+    /// What so many ring bytes, whole granules, are in a word.
+    #[inline]
+    const fn units(bytes: u64) -> u64 {
+        if Self::IS_SHORT { bytes >> Self::BYTE } else { bytes / GRANULE << Self::SHIFT }
+    }
+
+    /// So many ring bytes further: whole granules.
     #[inline]
     pub(crate) const fn plus(self, bytes: u64) -> Self {
-        Self::new(self.0.wrapping_add(bytes))
+        debug_assert!(bytes % GRANULE == 0);
+        Self(self.0.wrapping_add(Self::units(bytes)))
     }
 
     #[inline]
     pub(crate) const fn minus(self, bytes: u64) -> Self {
-        Self::new(self.0.wrapping_sub(bytes))
+        debug_assert!(bytes % GRANULE == 0);
+        Self(self.0.wrapping_sub(Self::units(bytes)))
     }
 
-    /// `self - origin`, negative when `self` comes first. Right as long as the two are less than
-    /// 2^62 bytes apart, which is years of writing at memory speed.
+    /// So many granules further.
     #[inline]
-    pub(crate) const fn distance_from(self, origin: Self) -> i64 {
-        ((self.0.wrapping_sub(origin.0) << 1) as i64) >> 1
+    pub(super) const fn on(self, granules: u64) -> Self {
+        Self(self.0.wrapping_add(granules << Self::SHIFT))
     }
 
-    /// How far `self` is past `origin`; 0 when it is not.
+    /// How many granules it is from `origin` to here, going forward: less than a turn.
     #[inline]
-    pub(crate) const fn past(self, origin: Self) -> u64 {
-        let distance = self.distance_from(origin);
-        if distance > 0 { distance as u64 } else { 0 }
+    pub(crate) const fn since(self, origin: Self) -> u64 {
+        self.0.wrapping_sub(origin.0) >> Self::SHIFT
     }
 
+    /// Whether `origin` is here, or at most `bytes` behind. If `origin` is elsewhere and runs away, in
+    /// whichever direction, the answer stays no until it comes round: for a turn, less `bytes`.
+    #[inline]
+    pub(crate) const fn is_within(self, bytes: u64, origin: Self) -> bool {
+        self.is_in(Window::of(bytes), origin)
+    }
+
+    /// The same for a window that is at hand.
+    #[inline]
+    pub(super) const fn is_in(self, window: Window, origin: Self) -> bool {
+        self.0.wrapping_sub(origin.0) <= window.0
+    }
+
+    /// Whether this comes first, as long as the two are less than half a turn apart.
     #[inline]
     pub(crate) const fn is_before(self, other: Self) -> bool {
-        self.distance_from(other) < 0
+        (self.0.wrapping_sub(other.0) as i64) < 0
     }
 
+    /// Whether it is a quarter of a turn or more from `origin` to here.
     #[inline]
-    pub(crate) const fn earlier_of(self, other: Self) -> Self {
-        if self.is_before(other) { self } else { other }
+    pub(crate) const fn is_far_from(self, origin: Self) -> bool {
+        self.0.wrapping_sub(origin.0) >= 1 << 62
     }
 
+    /// The ring bytes that this is past `origin`, at most as many as a label can tell; 0 when it is
+    /// not. As long as the two are less than half a turn apart.
     #[inline]
-    pub(crate) const fn later_of(self, other: Self) -> Self {
-        if self.is_before(other) { other } else { self }
+    pub(crate) const fn past(self, origin: Self) -> u64 {
+        let granules = if self.is_before(origin) { 0 } else { self.since(origin) };
+        const MOST: u64 = Position::LABEL / GRANULE;
+        (if granules < MOST { granules } else { MOST }) * GRANULE
     }
+}
+
+/// So many ring bytes, as a distance of two positions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window(u64);
+
+impl Window {
+    #[inline]
+    pub(super) const fn of(bytes: u64) -> Self {
+        Self(Position::units(bytes))
+    }
+}
+
+/// The 63 bits of the number of a byte that users see.
+pub(crate) const fn label_of(byte: u64) -> u64 {
+    byte & Position::LABEL
+}
+
+/// How far the byte labelled `label` is past the one labelled `origin`; 0 when it is not. As long as
+/// the two are less than 2^62 bytes apart.
+pub(crate) const fn label_past(label: u64, origin: u64) -> u64 {
+    let distance = label.wrapping_sub(origin) & Position::LABEL;
+    if distance > Position::LABEL / 2 { 0 } else { distance }
 }
 
 /// The size of a ring and what follows from it.
@@ -105,10 +220,16 @@ impl Geometry {
         if self.capacity < MAX_LENGTH { self.capacity } else { MAX_LENGTH }
     }
 
+    /// The most granules that one slice can take.
+    #[inline]
+    pub(super) const fn max_slice_granules(self) -> u64 {
+        self.max_slice() / GRANULE
+    }
+
     /// The bytes from `position` to the end of its lap, where the ring starts over.
     #[inline]
     pub(crate) const fn rest_of_lap(self, position: Position) -> u64 {
-        self.capacity - (position.raw() & (self.capacity - 1))
+        self.capacity - (position.byte(0) & (self.capacity - 1))
     }
 }
 
@@ -116,24 +237,61 @@ impl Geometry {
 mod tests {
     use super::*;
 
+    /// A turn, in granules.
+    const TURN: u64 = 1 << 62;
+
     #[test]
-    fn distances_hold_across_the_wrap_of_63_bits() {
-        let last = Position::new(u64::MAX - 63);
+    fn distances_hold_across_the_wrap() {
+        let last = Position::new(TURN - 1);
         let wrapped = last.plus(128);
-        assert_eq!(wrapped.raw(), 64);
-        assert_eq!(wrapped.distance_from(last), 128);
-        assert_eq!(last.distance_from(wrapped), -128);
+        assert_eq!(wrapped.granule(), 1);
+        assert_eq!(wrapped.since(last), 2);
+        assert_eq!(last.since(wrapped), TURN - 2);
         assert_eq!(wrapped.minus(128), last);
-        assert!(last.is_before(wrapped));
+        assert!(last.is_before(wrapped) && !wrapped.is_before(last) && !last.is_before(last));
         assert_eq!(last.past(wrapped), 0);
-        assert_eq!(last.later_of(wrapped), wrapped);
+        assert_eq!(wrapped.past(last), 128);
+    }
+
+    #[test]
+    fn a_window_is_told_however_far_the_other_has_run() {
+        let here = Position::new(TURN - 3);
+        let granules = 16;
+        for behind in 0..=granules {
+            assert!(here.is_within(granules * GRANULE, here.minus(behind * GRANULE)));
+        }
+        for bit in 0..62 {
+            for away in [1 << bit, (1 << bit) + 5, (1u64 << bit).wrapping_sub(1)] {
+                if away > granules && away < TURN - granules {
+                    let other = Position::new(here.granule().wrapping_sub(away));
+                    assert!(!here.is_within(granules * GRANULE, other), "{away} behind");
+                }
+                if away > 0 {
+                    let other = Position::new(here.granule().wrapping_add(away));
+                    assert!(!here.is_within(granules * GRANULE, other), "{away} ahead");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn labels_are_bytes_and_wrap_with_positions() {
+        for label in [0, 64, 4096, (1 << 62) - 64, 1 << 62, (1 << 63) - 4096, (1 << 63) - 64] {
+            assert_eq!(Position::labelled(label).label(0), label);
+            assert_eq!(Position::labelled(label).label(7), label + 7);
+        }
+        let last = Position::labelled((1 << 63) - 64);
+        assert_eq!(last.granule(), TURN - 1);
+        assert_eq!(last.plus(64).granule(), 0);
+        assert_eq!(last.plus(64).label(0), 0);
+        assert_eq!(last.past(Position::labelled(0)), 0);
     }
 
     #[test]
     fn a_lap_ends_where_the_ring_does() {
         let geometry = Geometry::new(256);
         assert_eq!(geometry.rest_of_lap(Position::new(0)), 256);
-        assert_eq!(geometry.rest_of_lap(Position::new(256 + 192)), 64);
+        assert_eq!(geometry.rest_of_lap(Position::new(4 + 3)), 64);
         assert_eq!(slice_size(0), 64);
         assert_eq!(slice_size(64), 64);
         assert_eq!(slice_size(65), 128);

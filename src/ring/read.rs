@@ -4,7 +4,10 @@
 use super::Ring;
 use super::descriptor::State;
 use super::gate::Hold;
-use super::position::{GRANULE, Position, slice_size};
+use super::pause;
+#[cfg(not(overfall_loom))]
+use super::position::GRANULE;
+use super::position::{Position, slice_size};
 use crate::sync::{Ordering, fence};
 use crate::table::Seat;
 
@@ -13,8 +16,8 @@ use crate::table::Seat;
 pub(crate) enum Found {
     /// A slice with so many payload bytes.
     Slice(u64),
-    /// So many ring bytes to step over.
-    Skip(u64),
+    /// Nothing to read: it goes on here.
+    Skip(Position),
     /// Nothing yet.
     Nothing,
     /// The reader's position has been overwritten, or may be at any time.
@@ -57,26 +60,33 @@ impl Ring {
 
     /// Makes the caller a strong reader at the oldest slice that is kept for strong readers.
     pub(crate) fn join(&self) -> Held {
-        Held { hold: self.gate.join(|| self.reserved()), jumped_to: None }
+        Held { hold: self.gate.join(), jumped_to: None }
     }
 
-    /// Gives up what lies before `position`.
+    /// Makes the caller a strong reader where another one stands.
+    pub(crate) fn join_beside(&self, other: &Held) -> Held {
+        Held { hold: self.gate.join_beside(&other.hold), jumped_to: other.jumped_to }
+    }
+
+    /// Gives up what lies before `position`, a place at or after the hold.
     #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
-        debug_assert!(!position.is_before(held.position()));
         if let Some(start) = held.jumped_to {
-            // The gate passes no slice in flight, so none is left behind once it has come there.
-            if !self.gate.load().position(position).is_before(start) {
+            // The gate passes no slice in flight, so none is left behind once it has come there. It
+            // was less than a capacity before the place when the reader jumped there.
+            let gate = self.gate.load();
+            if start == gate || !start.is_within(self.capacity(), gate) {
                 held.jumped_to = None;
             }
         }
+        pause::point();
         held.hold.move_to(position, held.jumped_to.is_some());
     }
 
-    /// Goes on at `position`, a slice at or after the one where the reader joined, over slices that
-    /// may be in flight.
+    /// Goes on at `position`, a slice at or after the one where the reader has just joined, over slices
+    /// that may be in flight.
     pub(crate) fn jump(&self, held: &mut Held, position: Position) {
-        if held.position().is_before(position) {
+        if held.position() != position {
             held.jumped_to = Some(position);
             self.release_up_to(held, position);
         }
@@ -100,7 +110,10 @@ impl Ring {
         let descriptor = self.descriptor(position);
         match descriptor.state(position) {
             Some(State::Committed) => Found::Slice(descriptor.length()),
-            Some(State::Skip) => self.look_behind(position, Found::Skip(descriptor.length())),
+            Some(State::Skip) => {
+                let next = position.plus(slice_size(descriptor.length()));
+                self.look_behind(position, Found::Skip(next))
+            }
             None => self.look_behind(position, Found::Nothing),
         }
     }
@@ -113,12 +126,13 @@ impl Ring {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): whoever has written over this descriptor
         // had seen a gate past it, and then the load below sees it, too.
         fence(Ordering::Acquire);
+        pause::point();
         if !self.gate.may_have_passed(position) {
             return found;
         }
-        match self.gate.load().position(position).past(position) {
+        match self.gate.passed(position) {
             0 => found,
-            passed => Found::Skip(passed),
+            granules => Found::Skip(position.on(granules)),
         }
     }
 
@@ -130,10 +144,11 @@ impl Ring {
         let state = descriptor.state(position);
         let length = descriptor.length();
         let size = slice_size(length);
+        pause::point();
         match state {
             Some(_) if size > self.geometry.rest_of_lap(position) => Found::Overrun,
             Some(State::Committed) => Found::Slice(length),
-            Some(State::Skip) if self.is_intact(position) => Found::Skip(size),
+            Some(State::Skip) if self.is_intact(position) => Found::Skip(position.plus(size)),
             None if self.is_intact(position) => Found::Nothing,
             _ => Found::Overrun,
         }
@@ -147,8 +162,8 @@ impl Ring {
         // writer wrote over `position`, we see that it had reserved it, and so that it had seen the
         // gate past it.
         fence(Ordering::Acquire);
-        !self.gate.may_have_passed(position)
-            || self.reserved().distance_from(position) <= self.capacity() as i64
+        pause::point();
+        !self.gate.may_have_passed(position) || self.reserved().is_within(self.capacity(), position)
     }
 
     /// The oldest slice that nobody had begun to overwrite a moment ago. Never before `from`.
@@ -156,16 +171,22 @@ impl Ring {
         // ORD(reserved:B) as in `is_intact`: what made the caller ask comes before this look.
         fence(Ordering::Acquire);
         let reserved = self.reserved();
-        let gate = self.gate.load().position(reserved);
-        let mut position = reserved.minus(self.capacity()).later_of(from);
-        // A stamp tells its own position, so it is that of a whole slice, wherever we come upon it.
-        while position.is_before(gate) {
-            if self.descriptor(position).state(position).is_some() {
+        pause::point();
+        let gate = self.gate.load();
+        let is_kept = reserved.is_within(self.capacity(), from);
+        let position = if is_kept { from } else { reserved.minus(self.capacity()) };
+        if position.is_within(self.capacity(), gate) {
+            return position;
+        }
+        if gate.is_within(self.capacity(), position) {
+            // A stamp tells its own position, so it is that of a whole slice, wherever we come upon it.
+            let places = (0..gate.since(position)).map(|granules| position.on(granules));
+            let mut whole = places.filter(|&at| self.descriptor(at).state(at).is_some());
+            if let Some(position) = whole.next() {
                 return position;
             }
-            position = position.plus(GRANULE);
         }
-        position
+        gate
     }
 
     /// The first position from which on, up to what is reserved or in flight, no more than `bytes`
@@ -191,10 +212,13 @@ impl Ring {
         mut goes_on: impl FnMut(u64) -> bool,
     ) -> Option<(Position, u64)> {
         let (mut position, mut total) = (from, 0);
-        while position.is_before(limit) {
-            let (length, size) = match self.find(position) {
-                Found::Slice(length) => (length, slice_size(length)),
-                Found::Skip(size) => (0, size),
+        while position != limit {
+            if !limit.is_within(self.capacity(), position) {
+                return None;
+            }
+            let (length, next) = match self.find(position) {
+                Found::Slice(length) => (length, position.plus(slice_size(length))),
+                Found::Skip(next) => (0, next),
                 Found::Nothing => break,
                 Found::Overrun => return None,
             };
@@ -205,15 +229,16 @@ impl Ring {
                 break;
             }
             total += length;
-            position = position.plus(size);
+            position = next;
         }
         Some((position, total))
     }
 
     /// Copies bytes that may be overwritten meanwhile; [`Ring::is_intact`] tells.
     #[inline]
-    pub(crate) fn copy_racing(&self, position: Position, to: &mut [u8]) {
-        self.storage.read(position, to);
+    pub(crate) fn copy_racing(&self, slice: Position, offset: u64, to: &mut [u8]) {
+        pause::point();
+        self.storage.read(slice, offset, to);
     }
 
     /// Lends the committed slice at `slice` from `offset` on, and the slices behind it that are
@@ -224,21 +249,23 @@ impl Ring {
     #[inline]
     pub(crate) fn lend<'a>(&'a self, held: &'a Held, slice: Position, offset: u64) -> &'a [u8] {
         assert!(!slice.is_before(held.position()));
-        let mut length = 0;
-        while let Some(more @ 1..) = self.find_committed(slice.plus(length)) {
+        pause::point();
+        let (mut length, mut next) = (0, slice);
+        while let Some(more @ 1..) = self.find_committed(next) {
             length += more;
-            let is_lap_over = self.geometry.rest_of_lap(slice.plus(length)) == self.capacity();
+            next = next.plus(slice_size(more));
+            let is_lap_over = self.geometry.rest_of_lap(next) == self.capacity();
             if length % GRANULE != 0 || is_lap_over || length >= self.capacity() / 4 {
                 break;
             }
         }
-        let (start, length) = (slice.plus(offset), length.saturating_sub(offset));
+        let length = length.saturating_sub(offset);
         // SAFETY: the bytes from `slice` on are those of slices whose stamps were just seen to be
         // committed, one right behind the other. The hold stands at or before the first for as long
         // as `held` is borrowed, since moving the hold or leaving needs it mutably or whole; and the
         // gate does not pass a committed slice that is held (`advance_gate` walks past a hold over
         // skipped slices only).
-        unsafe { self.storage.lend(start, length as usize) }
+        unsafe { self.storage.lend(slice, offset, length as usize) }
     }
 
     /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong reader
@@ -258,7 +285,7 @@ impl Ring {
         // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
         // (`see`). It is the same slice still: a hold at or before it means that the gate has never
         // passed it, since holds begin at the gate and only move forward. For the rest as in `lend`.
-        unsafe { self.storage.lend(seen.slice.plus(seen.offset), seen.left as usize) }
+        unsafe { self.storage.lend(seen.slice, seen.offset, seen.left as usize) }
     }
 
     /// The models' memory is no slice of bytes: what they lend is a copy, which they leak.
@@ -273,11 +300,10 @@ impl Ring {
     /// that may race: this needs no proof that they do not.
     #[inline]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
-        debug_assert!(!slice.is_before(held.position()));
-        let position = slice.plus(offset);
+        let _held_meanwhile = held;
         #[cfg(not(overfall_loom))]
-        self.storage.read(position, to);
+        self.storage.read(slice, offset, to);
         #[cfg(overfall_loom)]
-        self.storage.read_lent(position, to);
+        self.storage.read_lent(slice, offset, to);
     }
 }

@@ -1,10 +1,12 @@
 //! The writers' side: reserve, commit, abort, and moving the gate on.
 
+use super::Ring;
+use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
-use super::position::{GRANULE, Position, slice_size};
-use super::{Ring, WriterSlot};
+use super::pause;
+use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
+use crate::fence::PATIENCE;
 use crate::sync::{Ordering, fence};
-use crate::table::Seat;
 
 /// Why nothing was reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,57 +45,102 @@ pub(crate) enum Reserved {
     Padding(Reservation),
 }
 
-impl Ring {
-    /// Reserves `size` ring bytes before `limit`, if `writer` owns the cursor; `limit` is what
-    /// [`Ring::limit_alone`] told it since, or any earlier position.
+/// What a writer knows of the cursor and of the gate.
+///
+/// The quick way of a reservation looks at `room` alone. Whatever else it would have to look at sees to
+/// it that `room` is 0 ([`Lane::close`]): a slice in flight, somebody who waits in the line for room,
+/// a write that goes on with the next one, a writer that is done. So `room` is more than 0 only between
+/// [`Ring::open`] and whatever the writer does next that is not a reservation of the quick way.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    /// The granules that this writer may reserve alone, from the cursor on, if it is the owner. All of
+    /// them are free, on one lap, and no more than a slice can have.
+    room: u32,
+    /// Where the gate was when it was last looked at.
+    gate: Position,
+    /// Where the last reservation ended that was not alone.
+    end: Position,
+    /// How many reservations in a row began where the one before had ended.
+    undisturbed: u32,
+    /// The reign over the cursor that this writer had last.
+    reign: Reign,
+}
+
+impl Lane {
+    /// The quick way is closed until [`Ring::open`].
     #[inline]
-    pub(crate) fn reserve_alone(
-        &self,
-        writer: &Seat<WriterSlot>,
-        size: u64,
-        limit: Position,
-    ) -> Option<Reservation> {
-        // Only this writer can have made itself the owner, and did not between here and the step.
+    pub(crate) fn close(&mut self) {
+        self.room = 0;
+    }
+
+    /// The next reservation takes the cursor, without the patience that others need.
+    #[cfg(any(test, overfall_loom))]
+    pub(crate) fn want_cursor(&mut self, end: Position) {
+        self.end = end;
+        self.undisturbed = PATIENCE;
+    }
+
+    /// Notes a reservation that was not alone.
+    #[inline]
+    fn note(&mut self, position: Position, size: u64) {
+        let is_next = position == self.end;
+        self.end = position.plus(size);
+        self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
+    }
+}
+
+impl Ring {
+    /// What a new writer knows.
+    pub(crate) fn lane(&self) -> Lane {
+        let gate = self.gate();
+        Lane { room: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
+    }
+
+    /// Reserves `size` ring bytes, if this writer owns the cursor and has opened its lane that far.
+    #[inline]
+    pub(crate) fn reserve_alone(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
+        if size / GRANULE > u64::from(lane.room) {
+            return None;
+        }
+        // If the step succeeds, nobody else has moved the cursor since the lane was opened.
         let position = self.reserved();
-        if size as i64 > limit.distance_from(position) {
+        if !self.reserved.step(lane.reign, position.plus(size)) {
+            lane.close();
             return None;
         }
-        if !self.reserved.step(writer, position, position.plus(size)) {
-            return None;
-        }
+        lane.room -= (size / GRANULE) as u32;
         // ORD(reserved:A) as in `reserve`.
         fence(Ordering::Release);
         Some(Reservation { position, size })
     }
 
-    /// How far `writer` may [reserve alone](Self::reserve_alone) after `position`, where it left
-    /// the cursor: to the end of the room and of the lap, and never more than a slice can have.
-    pub(crate) fn limit_alone(
-        &self,
-        writer: &Seat<WriterSlot>,
-        position: Position,
-        gate: Position,
-    ) -> Position {
-        if !self.reserved.is_owner(writer) {
-            return position;
+    /// Opens the quick way behind `reservation`, the last one of this writer: to the end of the room
+    /// and of the lap, and never more than a slice can have.
+    #[inline]
+    pub(crate) fn open(&self, lane: &mut Lane, reservation: &Reservation) {
+        lane.room = 0;
+        if self.reserved.is_owner(lane.reign) {
+            let position = reservation.position.plus(reservation.size);
+            // The gate is at most a capacity behind, or an old copy, which is no room.
+            let granules = self.descriptors.len() as u64;
+            let free = granules.saturating_sub(position.since(lane.gate));
+            let rest = granules - (position.granule() & (granules - 1));
+            // A slice has less than 4 GiB.
+            lane.room = free.min(rest).min(self.geometry.max_slice_granules()) as u32;
         }
-        let free = gate.plus(self.capacity()).past(position);
-        let room = free.min(self.geometry.rest_of_lap(position)).min(self.geometry.max_slice());
-        position.plus(room)
     }
 
     /// Takes a step towards room for `length` contiguous bytes, and leaves `others` ring bytes of
-    /// room. `gate` is the caller's copy of the gate's position, which may be stale; it is brought
-    /// up to date when the room runs out.
+    /// room. Closes the lane.
     #[inline]
     pub(crate) fn reserve(
         &self,
-        writer: &Seat<WriterSlot>,
+        lane: &mut Lane,
         length: u64,
         others: u64,
-        gate: &mut Position,
     ) -> Result<Reserved, Refused> {
-        debug_assert!(length <= self.geometry.max_slice());
+        assert!(length <= self.geometry.max_slice());
+        lane.close();
         let mut word = self.reserved.load();
         loop {
             if word.is_closed() {
@@ -102,7 +149,7 @@ impl Ring {
                 fence(Ordering::Acquire);
                 return Err(Refused::Closed);
             }
-            if !self.reserved.is_movable(word, writer) {
+            if word.is_sole() && !self.reserved.is_owner(lane.reign) {
                 self.reserved.share();
                 word = self.reserved.load();
                 continue;
@@ -115,9 +162,9 @@ impl Ring {
                 return Err(Refused::Full);
             }
             let wanted = end.plus(others);
-            if !self.has_room(wanted, *gate) {
-                *gate = self.advance_gate(reserved, wanted.minus(self.capacity()));
-                if !self.has_room(wanted, *gate) {
+            if !self.has_room(wanted, lane.gate) {
+                lane.gate = self.advance_gate(reserved, wanted);
+                if !self.has_room(wanted, lane.gate) {
                     let now = self.reserved.load();
                     if now == word {
                         return Err(Refused::Full);
@@ -126,13 +173,15 @@ impl Ring {
                     continue;
                 }
             }
-            if let Err(now) = self.reserved.exchange(word, end) {
+            pause::point();
+            if let Err(now) = self.move_cursor(lane, word, end) {
                 word = now;
                 continue;
             }
             // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
             // byte or word that we write from here on sees that we had reserved it.
             fence(Ordering::Release);
+            lane.note(reserved, size);
             let reservation = Reservation { position: reserved, size };
             if !is_padding {
                 return Ok(Reserved::Slice(reservation));
@@ -142,9 +191,20 @@ impl Ring {
         }
     }
 
-    /// Lets `writer` reserve alone, if nobody else does, and the cursor is at `end`.
-    pub(crate) fn take_cursor(&self, writer: &Seat<WriterSlot>, end: Position) {
-        self.reserved.take(writer, end);
+    /// Moves the cursor from `seen` to `end`: by a step, if it is ours, or by an exchange, which may
+    /// take it for us. If that fails, tells where it is.
+    #[inline]
+    fn move_cursor(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
+        let cursor = &self.reserved;
+        if seen.is_sole() {
+            if cursor.step(lane.reign, end) { Ok(()) } else { Err(cursor.load()) }
+        } else if lane.undisturbed >= PATIENCE {
+            // So many exchanges cost about what it costs to take the cursor away again.
+            lane.undisturbed = 0;
+            cursor.exchange_and_take(seen, end, &mut lane.reign)
+        } else {
+            cursor.exchange(seen, end)
+        }
     }
 
     /// A slice is contiguous: one that would run past the end of the lap leaves the rest of the lap
@@ -157,10 +217,11 @@ impl Ring {
         if size <= rest { (size, false) } else { (rest, true) }
     }
 
-    /// Whether `end` is within the ring that starts at `gate`.
+    /// Whether `end` is within the ring that starts at `gate`. A copy of the gate may be an old one:
+    /// that is no room, until it is a whole turn old.
     #[inline]
     fn has_room(&self, end: Position, gate: Position) -> bool {
-        end.distance_from(gate) <= self.capacity() as i64
+        end.is_within(self.capacity(), gate)
     }
 
     /// What others must leave so that a slice of `length` fits wherever the cursor is by then: as
@@ -180,7 +241,7 @@ impl Ring {
             }
             let reserved = word.position();
             let end = reserved.plus(self.next_step(reserved, length).0);
-            let gate = self.advance_gate(reserved, end.minus(self.capacity()));
+            let gate = self.advance_gate(reserved, end);
             if self.has_room(end, gate) {
                 return true;
             }
@@ -190,26 +251,29 @@ impl Ring {
         }
     }
 
-    /// Moves the gate to `wanted` if it can, or as far as it can, and tells where it is.
-    /// `reserved` is a position that the cursor had before the call.
-    fn advance_gate(&self, reserved: Position, wanted: Position) -> Position {
+    /// Moves the gate so that there is room up to `end`, if it can, or as far as it can, and tells where
+    /// it is. `reserved` is where the cursor was before the call, and `end` less than a capacity and a
+    /// half on. If the cursor has moved on and the gate with it, what is told may be past `reserved`.
+    fn advance_gate(&self, reserved: Position, end: Position) -> Position {
         loop {
-            let seen = self.gate.load();
-            let gate = seen.position(reserved);
-            if !gate.is_before(wanted) {
+            let gate = self.gate.load();
+            if self.has_room(end, gate) || !self.has_room(reserved, gate) {
                 return gate;
             }
-            let target = match self.gate.smallest_hold(gate) {
+            pause::point();
+            let smallest = self.gate.smallest_hold(gate);
+            let reserved_ahead = reserved.since(gate);
+            let ahead = match smallest {
                 Some(hold) => {
                     // Behind a reader that jumped there, a slice may be in flight.
-                    let from = if hold.is_walked { hold.position } else { gate };
-                    let reached = self.walk(from, hold.position, |_, _| true);
+                    let from = if hold.is_walked { hold.ahead } else { 0 };
+                    let reached = self.walk(gate, from, hold.ahead, |_, _| true);
                     // A reader that stands before padding has nothing to lose by it: it need not
                     // come back for the room to be free. It finds itself behind the gate, and
                     // follows.
                     let skip = |state, _| state == State::Skip;
-                    if reached == hold.position {
-                        self.walk(reached, reserved, skip)
+                    if reached == hold.ahead {
+                        self.walk(gate, reached, reserved_ahead, skip)
                     } else {
                         reached
                     }
@@ -217,42 +281,47 @@ impl Ring {
                 // Nobody reads: the oldest slices go, and an eighth of the ring more than is
                 // needed, so that the next writers find room, but none that is in flight.
                 None => {
-                    let enough = wanted.plus(self.capacity() / 8);
-                    self.walk(gate, reserved, |_, start| start.is_before(enough))
+                    let granules = self.capacity() / GRANULE;
+                    let enough = end.since(gate) - granules + granules.div_ceil(8);
+                    self.walk(gate, 0, reserved_ahead, |_, ahead| ahead < enough)
                 }
             };
-            if target == gate {
+            if ahead == 0 {
                 return gate;
             }
-            self.gate.advance(seen, target);
+            pause::point();
+            self.gate.advance(gate, gate.on(ahead), smallest);
         }
     }
 
-    /// Steps from slice to slice for as long as `goes_on` says so, and not past a slice in flight
-    /// or `limit`.
+    /// Steps from slice to slice for as long as `goes_on` says so, and not past a slice in flight or
+    /// `limit`. Places are told by how many granules they are past `gate`.
     ///
-    /// What is read here may be torn if the gate moves meanwhile. Then the exchange of the gate
-    /// that the walk is for fails; all that matters until then is that the walk ends.
+    /// What is read here may be torn if the gate moves meanwhile. Then the move of the gate that the
+    /// walk is for fails; all that matters until then is that the walk ends.
     fn walk(
         &self,
-        from: Position,
-        limit: Position,
-        goes_on: impl Fn(State, Position) -> bool,
-    ) -> Position {
-        let mut position = from;
-        while position.is_before(limit) {
-            let Some(state) = self.descriptor(position).state(position) else { break };
-            if !goes_on(state, position) {
+        gate: Position,
+        from: u64,
+        limit: u64,
+        goes_on: impl Fn(State, u64) -> bool,
+    ) -> u64 {
+        let (mut position, mut ahead) = (gate.on(from), from);
+        while ahead < limit {
+            let descriptor = self.descriptor(position);
+            let Some(state) = descriptor.state(position) else { break };
+            if !goes_on(state, ahead) {
                 break;
             }
-            let length = self.descriptor(position).length();
-            let next = position.plus(slice_size(length));
-            if limit.is_before(next) {
+            let size = slice_size(descriptor.length());
+            let next = ahead + size / GRANULE;
+            if limit < next {
                 break;
             }
-            position = next;
+            position = position.plus(size);
+            ahead = next;
         }
-        position
+        ahead
     }
 
     /// Gives up what a slice of `length` payload bytes does not need of its reservation. It goes
@@ -278,6 +347,10 @@ impl Ring {
     #[inline]
     pub(crate) fn abort(&self, reservation: Reservation) {
         let Reservation { position, size } = reservation;
+        for _ in 0..size / GIVE_UP_STEP {
+            // For the time that it takes alone: `position.rs` says what for.
+            std::hint::spin_loop();
+        }
         let joins = Joins::default();
         let description =
             Description { length: size as u32, writer: 0, sequence: 0, bytes: 0, joins };
@@ -293,11 +366,10 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
-        let position = reservation.position.plus(offset);
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_alone`, for one writer, which
         // lends it here before it commits or aborts; what is written is inside of it, as was just
         // checked, and its size is a multiple of whole words.
-        unsafe { self.storage.write(position, bytes) }
+        unsafe { self.storage.write(reservation.position, offset, bytes) }
     }
 
     /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.

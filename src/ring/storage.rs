@@ -31,12 +31,13 @@ impl Storage {
         Some(Self { base, layout })
     }
 
-    /// The address of `length` bytes from `position`, masked into the ring, which are all inside.
+    /// The address of `length` bytes from `offset` behind `position`, masked into the ring, which are
+    /// all inside.
     #[inline]
-    fn at(&self, position: Position, length: usize) -> *mut u8 {
+    fn at(&self, position: Position, offset: u64, length: usize) -> *mut u8 {
         let size = self.layout.size();
         // The size is a power of two (`Geometry`).
-        let index = position.raw() as usize & (size - 1);
+        let index = position.byte(offset) as usize & (size - 1);
         if length > size - index {
             outside(index, length);
         }
@@ -50,8 +51,8 @@ impl Storage {
     /// The caller has reserved these bytes, has not committed them yet, and does not write them
     /// from two threads at a time; bytes that share a word of 8 with the end belong to it, too.
     #[inline]
-    pub(super) unsafe fn write(&self, position: Position, bytes: &[u8]) {
-        let to = self.at(position, bytes.len());
+    pub(super) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
+        let to = self.at(position, offset, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
         // nobody else writes here; nobody is lent these bytes, since who reserves them has seen
         // the gate pass every reader that was (`lend` says so); who copies uses `read`.
@@ -61,8 +62,8 @@ impl Storage {
     /// Copies bytes out of the ring. They may be torn: check afterwards that nobody may have
     /// reserved them.
     #[inline]
-    pub(super) fn read(&self, position: Position, to: &mut [u8]) {
-        let from = self.at(position, to.len());
+    pub(super) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
+        let from = self.at(position, offset, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
         // only writes are those of `write`.
         unsafe { copy::load(from, to) }
@@ -76,8 +77,8 @@ impl Storage {
     /// last use of what is returned a hold keeps the gate from passing the first of them, so that
     /// no writer can reserve them.
     #[inline]
-    pub(super) unsafe fn lend(&self, position: Position, length: usize) -> &[u8] {
-        let from = self.at(position, length);
+    pub(super) unsafe fn lend(&self, position: Position, offset: u64, length: usize) -> &[u8] {
+        let from = self.at(position, offset, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
         // The writes of the slices happen before this by their stamps, and the next ones need a
         // reservation, which by the contract cannot be had.

@@ -16,7 +16,7 @@
 //!
 //! The changes are under a lock, so that nobody says *on* after another has said *off*.
 //!
-//! It starts *on*; where fences are not asymmetric it stays so.
+//! It starts *on*; where there is no heavy fence to rely on it stays so.
 
 use crate::fence::{self, PATIENCE};
 use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock, try_lock};
@@ -37,12 +37,14 @@ pub(crate) struct Watch {
     /// heavy fence costs here. Where assertions are on it stays so.
     patience: AtomicU32,
     changing: Mutex<()>,
+    /// Whether there are heavy fences to rely on.
+    can_end: bool,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(can_end: bool) -> Self {
         let [state, patience] = [ON, PATIENCE].map(AtomicU32::new);
-        Self { state: CachePadded::new(state), patience, changing: Mutex::new(()) }
+        Self { state: CachePadded::new(state), patience, changing: Mutex::new(()), can_end }
     }
 
     /// After how many looks in vain in a row, by one writer, the watch should [end](Self::end):
@@ -97,7 +99,7 @@ impl Watch {
     #[cold]
     #[must_use]
     pub(crate) fn end(&self, is_anybody_asleep: impl Fn() -> bool) -> bool {
-        if !fence::is_asymmetric() {
+        if !self.can_end {
             return false;
         }
         let Some(_changing) = try_lock(&self.changing) else { return false };

@@ -4,11 +4,10 @@ use crate::Backpressure;
 use crate::error::{
     ReserveError, SendError, TryReserveError, TrySendError, TryWriteError, WriteError,
 };
-use crate::fence::PATIENCE;
 use crate::io::poll_proceed;
 use crate::ring::descriptor::{Description, Joins};
-use crate::ring::position::{GRANULE, Position, slice_size};
-use crate::ring::{Refused, Reservation, Reserved, WriterSlot};
+use crate::ring::position::{GRANULE, slice_size};
+use crate::ring::{Lane, Refused, Reservation, Reserved, WriterSlot};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::WriterStats;
 use crate::table::Seat;
@@ -64,15 +63,8 @@ pub(crate) struct Core {
     /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
     /// keeps the channel open meanwhile.
     strength: Option<Strength>,
-    /// Where the gate was when it was last looked at.
-    gate: Position,
-    /// How far it may reserve alone. While there is anything else that the quick way of a write
-    /// would have to look at, it is no further than the cursor.
-    limit: Position,
-    /// Where the last reservation that was not alone ended.
-    end: Position,
-    /// How many reservations in a row began where the one before had ended.
-    undisturbed: u32,
+    /// Open while the quick way of a write has nothing else to look at.
+    lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
     looked_in_vain: u32,
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
@@ -88,16 +80,13 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
-        let gate = shared.ring.gate();
+        let lane = shared.ring.lane();
         Self {
             shared,
             slot,
             id,
             strength,
-            gate,
-            limit: gate,
-            end: gate,
-            undisturbed: 0,
+            lane,
             looked_in_vain: 0,
             in_flight: None,
             ticket: None,
@@ -170,15 +159,13 @@ impl Core {
 
     /// Reserves a slice, past the padding that it may need; `others` ring bytes of room stay free.
     fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
-        self.limit = self.end;
         loop {
-            match self.shared.ring.reserve(&self.slot, length, others, &mut self.gate)? {
+            match self.shared.ring.reserve(&mut self.lane, length, others)? {
                 Reserved::Slice(reservation) => {
-                    self.note(reservation);
+                    self.open_lane(&reservation);
                     return Ok(reservation);
                 }
-                Reserved::Padding(reservation) => {
-                    self.note(reservation);
+                Reserved::Padding(_) => {
                     // Whatever lies behind the padding may have been committed before it, while
                     // readers were parked at the padding.
                     self.shared.after_commit();
@@ -187,30 +174,16 @@ impl Core {
         }
     }
 
-    /// Takes the cursor for itself when it has had no competition for long, and learns how far it
-    /// may go alone. So many exchanges cost about what it costs to take the cursor away again.
+    /// Opens the quick way behind `reservation`, the last one. It does not look at the line of those
+    /// who wait, so it stays closed while somebody is there; who comes to the line later has taken the
+    /// cursor away before. And what it writes does not go on with a write that was split.
     #[inline]
-    fn note(&mut self, reservation: Reservation) {
-        let is_next = reservation.position == self.end;
-        self.end = reservation.position.plus(reservation.size);
-        self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
-        if self.undisturbed >= PATIENCE {
-            self.undisturbed = 0;
-            self.shared.ring.take_cursor(&self.slot, self.end);
-        }
-        self.set_limit();
-    }
-
-    /// How far the quick way goes from `end`, where this writer has left the cursor. It does not
-    /// look at who waits in the line, and so there is none while somebody does. Who comes to the line
-    /// later has taken the cursor away before. And it joins nothing to a write that was split.
-    #[inline]
-    fn set_limit(&mut self) {
-        self.limit = if self.shared.room.is_empty() && !self.is_splitting {
-            self.shared.ring.limit_alone(&self.slot, self.end, self.gate)
+    fn open_lane(&mut self, reservation: &Reservation) {
+        if self.shared.room.is_empty() && !self.is_splitting {
+            self.shared.ring.open(&mut self.lane, reservation);
         } else {
-            self.end
-        };
+            self.lane.close();
+        }
     }
 
     /// Ends the watch for sleepers when it has been in vain for long.
@@ -245,7 +218,7 @@ impl Core {
                 Err(Refused::Full) => {}
             }
         }
-        self.limit = self.end;
+        self.lane.close();
         let room = self.shared.ring.room_with_padding(length);
         let request = Request { need: length, room, forwards: wait == Wait::LeavesWhenDropped };
         let result = if self.shared.wait_for_room(&mut self.ticket, request, waker) {
@@ -258,7 +231,7 @@ impl Core {
         let result = match result {
             Err(Refused::Full) => {
                 // Padding may have been had. The quick way is not for who waits.
-                self.limit = self.end;
+                self.lane.close();
                 return Poll::Pending;
             }
             Err(Refused::Closed) => Err(self.why_closed()),
@@ -309,7 +282,7 @@ impl Core {
 
     fn set_in_flight(&mut self, reservation: Reservation) {
         self.in_flight = Some(reservation);
-        self.limit = reservation.position;
+        self.lane.close();
     }
 
     /// Waits for a reservation. Dropped, the future leaves the line.
@@ -376,8 +349,7 @@ impl Core {
         if let Some(mut reservation) = self.in_flight.take() {
             let reserved = reservation.size;
             // The next one may be reserved alone again.
-            self.end = reservation.position.plus(reserved);
-            self.set_limit();
+            self.open_lane(&reservation);
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
@@ -472,7 +444,7 @@ impl Core {
         let continues = self.is_splitting;
         self.is_splitting = length < total;
         if self.is_splitting {
-            self.limit = self.end;
+            self.lane.close();
         }
         Joins { continues, is_continued: self.is_splitting }
     }
@@ -499,10 +471,10 @@ impl Core {
     }
 
     /// The quick way to a reservation for `length` bytes, more than 0. Whatever stands in the way of it
-    /// has set `limit` back.
+    /// has closed the lane.
     #[inline]
-    fn reserve_alone(&self, length: u64) -> Option<Reservation> {
-        self.shared.ring.reserve_alone(&self.slot, slice_size(length), self.limit)
+    fn reserve_alone(&mut self, length: u64) -> Option<Reservation> {
+        self.shared.ring.reserve_alone(&mut self.lane, slice_size(length))
     }
 
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
@@ -612,7 +584,7 @@ impl Core {
 
     #[inline]
     fn finish(&mut self, done: Done) {
-        self.limit = self.end;
+        self.lane.close();
         self.abort();
         self.stop_waiting();
         if self.done != Some(Done::Terminated) {
@@ -633,7 +605,7 @@ impl Core {
     #[inline]
     pub(crate) fn mark_in_flight(&self) {
         let (position, size) = &self.slot.in_flight;
-        position.set(self.in_flight.map_or(0, |reservation| reservation.position.raw()));
+        position.set(self.in_flight.map_or(0, |reservation| reservation.position.granule()));
         size.set(self.in_flight.map_or(0, |reservation| reservation.size));
     }
 }

@@ -1,0 +1,102 @@
+//! Positions that run around: in the models a turn is 16 granules, and one thread is stopped while
+//! others go more than half of it. Slices that are given up move the position as fast as that in
+//! practice, too.
+
+use super::*;
+use loom::thread;
+
+/// Gives up slices of two granules, so many of them, as far as there is room.
+fn give_up(ring: &Ring, slices: u64) {
+    for _ in 0..slices {
+        if let Ok(reservation) = reserve(ring, 2) {
+            ring.abort(reservation);
+        }
+    }
+}
+
+/// Slices, of more than half a turn together, and with what comes on top less than a whole one.
+const FAR: u64 = 5;
+
+/// Guards that an old copy of the gate is no room, whichever side of half a turn it is on.
+#[test]
+fn a_writer_with_an_old_copy_of_the_gate_overwrites_nothing() {
+    model(2, || {
+        let ring = ring(2);
+        let mut idle = ring.lane();
+        give_up(&ring, FAR);
+        let mut held = ring.join();
+        write(&ring, 2, 1).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || reserve_in(&other, &mut idle, 2).err());
+        let refused = thread.join().unwrap();
+        assert_eq!(refused, Some(Refused::Full));
+        assert_eq!(read(&ring, &mut held), Some(1));
+    });
+}
+
+/// Guards how far the gate has passed a reader: it comes back to it however far that is.
+#[test]
+fn a_reader_that_was_left_behind_by_skipped_slices_follows() {
+    model(2, || {
+        let ring = ring(2);
+        let mut held = ring.join();
+        give_up(&ring, FAR);
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 2, 1).is_ok());
+        let early = read(&ring, &mut held);
+        assert!(thread.join().unwrap());
+        assert_eq!(early.or_else(|| read(&ring, &mut held)), Some(1));
+    });
+}
+
+/// Guards that a hold which was left behind counts as being at the gate, and not as one far ahead.
+#[test]
+fn a_reader_that_was_left_behind_by_skipped_slices_keeps_what_comes() {
+    model(2, || {
+        let ring = ring(2);
+        let mut held = ring.join();
+        give_up(&ring, FAR);
+        write(&ring, 2, 1).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 2, 2).is_ok());
+        assert_eq!(read(&ring, &mut held), Some(1));
+        let written = thread.join().unwrap();
+        assert_eq!(read(&ring, &mut held), written.then_some(2));
+    });
+}
+
+/// Guards that a weak reader sees the limit past it, whichever side of half a turn it is on.
+#[test]
+fn a_weak_reader_that_idled_is_overrun() {
+    model(2, || {
+        let ring = ring(2);
+        write(&ring, 2, 1).unwrap();
+        let position = start(2);
+        give_up(&ring, FAR);
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 2, 2).is_ok());
+        assert!(!ring.is_intact(position));
+        assert_eq!(ring.find(position), Found::Overrun);
+        let next = ring.oldest_intact(position);
+        assert!(ring.reserved().since(next) <= 2);
+        thread.join().unwrap();
+    });
+}
+
+/// Guards that the limit only rises: who was stopped between its look at the gate and the raise does
+/// not take it back.
+#[test]
+fn a_mover_that_was_stopped_does_not_take_the_limit_back() {
+    model(1, || {
+        let ring = ring(2);
+        write(&ring, 2, 1).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || give_up(&other, 1));
+        give_up(&ring, FAR);
+        thread.join().unwrap();
+        // Joined at the limit: nothing before it is there any more.
+        let mut held = ring.join();
+        write(&ring, 2, 2).unwrap();
+        assert_eq!(read(&ring, &mut held), Some(2));
+    });
+}

@@ -1,0 +1,69 @@
+//! Readers that join while the gate is moved.
+
+use super::*;
+use loom::thread;
+
+/// Guards the announcement of a move, the second look at the holds and the second look at the limit,
+/// and the fence of either side (ORD(join:A), ORD(join:B)): without one of them the gate passes a
+/// reader that has joined, and a writer takes what it stands at. The reader joins with all slices
+/// committed, so that it must find each from its hold on.
+#[test]
+fn a_reader_that_joins_is_seen_or_sees_the_limit() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 1, 3).is_ok());
+        let mut held = ring.join();
+        let joined = held.position();
+        let written = thread.join().unwrap();
+        // Whatever lies from the hold on is there, however late the writer was.
+        let behind = ring.reserved().since(joined);
+        assert!(behind <= 2, "{behind} granules are held in a ring of 2");
+        let all: Vec<_> = std::iter::from_fn(|| read(&ring, &mut held)).collect();
+        assert_eq!(all.len() as u64, behind, "joined at {joined:?}, written: {written}");
+    });
+}
+
+/// Guards that only a place where a slice ends is announced: what a mover read on its way may be torn,
+/// when another has moved the gate meanwhile and the slices have been written over.
+#[test]
+fn a_reader_joins_at_the_start_of_a_slice() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 3, 2).unwrap();
+        let threads = [3, 4].map(|byte| {
+            let ring = ring.clone();
+            let granules = if byte == 3 { 2 } else { 1 };
+            thread::spawn(move || write(&ring, granules, byte).is_ok())
+        });
+        let mut held = ring.join();
+        let _written = threads.map(|thread| thread.join().unwrap());
+        while read(&ring, &mut held).is_some() {}
+        assert_eq!(held.position(), ring.reserved(), "nothing stands at its hold");
+    });
+}
+
+/// Guards the second look at the holds for a clone: who missed the new hold, and saw the old one where
+/// it had moved on to, must not move the gate there.
+#[test]
+fn a_clone_holds_what_its_original_gives_back() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        // The clone's hold lies before that of its original in the table.
+        let place = ring.join();
+        let mut original = ring.join();
+        ring.leave(place);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 1, 3).is_ok());
+        let mut clone = ring.join_beside(&original);
+        assert_eq!(read(&ring, &mut original), Some(1));
+        let _written = thread.join().unwrap();
+        assert_eq!(read(&ring, &mut clone), Some(1));
+        assert_eq!(read(&ring, &mut clone), Some(2));
+    });
+}

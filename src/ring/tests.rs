@@ -1,0 +1,361 @@
+//! Positions that run while a thread is stopped, at each of its steps.
+//!
+//! A is stopped at the nth point of an operation ([`pause`]), for n = 0, 1, … until it has no more, and
+//! meanwhile B gives up whole rings, up to almost a turn of them, and then does something that A could
+//! damage, or be damaged by. So far B can only leap ([`leap`]), which leaves the ring as if it had gone.
+
+use super::descriptor::{Description, Joins};
+use super::position::{GRANULE, slice_size};
+use super::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const TURN: u64 = 1 << 62;
+
+/// A small ring, and a large one.
+const CAPACITIES: [u64; 3] = [GRANULE, 16 * GRANULE, 1 << 24];
+
+/// How far others go while one is stopped: around what 40 bits of granules, 63 bits of bytes, and half
+/// a turn would hold, and a turn less what the ring and the test need.
+fn distances(capacity: u64) -> Vec<u64> {
+    let granules = capacity / GRANULE;
+    let around = [39, 40, 41, 56, 57, 58, 60, 61].map(|bits| 1u64 << bits);
+    let around = around.into_iter().flat_map(|far| [far - granules, far, far + granules]);
+    [0, granules].into_iter().chain(around).chain([TURN - 8 * granules]).collect()
+}
+
+/// Where a ring starts: anywhere, and close to the wraps of labels and of positions.
+fn starts(capacity: u64) -> [Position; 3] {
+    [Position::new(0), Position::new(0).minus(capacity), Position::new(1 << 57).minus(capacity)]
+}
+
+fn ring(capacity: u64, start: Position) -> Rc<Ring> {
+    Rc::new(Ring::new(Geometry::new(capacity), start, rseq::prepare()).unwrap())
+}
+
+/// Goes on by `granules`, a multiple of the ring's, as if whole rings had been reserved and given up,
+/// which nobody can hold. Nothing may be in flight, and nothing committed that somebody holds.
+fn leap(ring: &Ring, granules: u64) {
+    let capacity = ring.capacity();
+    assert_eq!(granules % (capacity / GRANULE), 0);
+    if granules == 0 {
+        return;
+    }
+    // To where a lap starts, by hand, and the last lap as well: that is the stamp that is left.
+    let rest = ring.geometry.rest_of_lap(ring.reserved());
+    if rest < capacity {
+        give_up(ring, rest);
+    }
+    give_up(ring, capacity);
+    ring.reserved.leap(granules);
+    ring.gate.leap_to(ring.reserved());
+    give_up(ring, capacity);
+}
+
+fn reserve(ring: &Ring, lane: &mut Lane, size: u64) -> Result<Reservation, Refused> {
+    loop {
+        if let Reserved::Slice(reservation) = ring.reserve(lane, size, 0)? {
+            return Ok(reservation);
+        }
+    }
+}
+
+fn give_up(ring: &Ring, size: u64) {
+    ring.abort(reserve(ring, &mut ring.lane(), size).unwrap());
+}
+
+/// Commits a granule that is full of `byte`.
+fn commit(ring: &Ring, reservation: Reservation, byte: u8) {
+    ring.write(&reservation, 0, &[byte; GRANULE as usize]);
+    let (length, writer, joins) = (GRANULE as u32, u32::from(byte), Joins::default());
+    ring.commit(reservation, Description { length, writer, sequence: 0, bytes: 0, joins });
+}
+
+fn write(ring: &Ring, byte: u8) -> Result<(), Refused> {
+    commit(ring, reserve(ring, &mut ring.lane(), GRANULE)?, byte);
+    Ok(())
+}
+
+/// What a strong reader gets next, as lent.
+fn read(ring: &Ring, held: &mut Held) -> Option<u8> {
+    loop {
+        let position = held.position();
+        match ring.find_held(position) {
+            Found::Slice(length) => {
+                let byte = ring.lend(held, position, 0)[0];
+                ring.release_up_to(held, position.plus(slice_size(length)));
+                return Some(byte);
+            }
+            Found::Skip(next) => ring.release_up_to(held, next),
+            Found::Nothing | Found::Overrun => return None,
+        }
+    }
+}
+
+/// Does `operation` on a ring of each kind, stopped at each of its points while others go each of the
+/// distances and then do `others`; then `check` looks at what came of it.
+fn at_every_step<A: 'static, B: 'static, T>(
+    mut prepare: impl FnMut(&Rc<Ring>) -> A,
+    mut operation: impl FnMut(&Ring, &mut A) -> T,
+    others: impl Fn(&Ring) -> B + Copy + 'static,
+    mut check: impl FnMut(&Ring, A, T, Option<B>),
+) {
+    for capacity in CAPACITIES {
+        // The memory of a large one takes time: fewer of them.
+        let (kinds, step) = if capacity > 1 << 20 { (1, 5) } else { (3, 1) };
+        for start in starts(capacity).into_iter().take(kinds) {
+            for distance in distances(capacity).into_iter().step_by(step) {
+                for nth in 0.. {
+                    let ring = ring(capacity, start);
+                    let mut state = prepare(&ring);
+                    let done = Rc::new(RefCell::new(None));
+                    let (their_ring, theirs) = (ring.clone(), done.clone());
+                    let work = move || {
+                        leap(&their_ring, distance);
+                        *theirs.borrow_mut() = Some(others(&their_ring));
+                    };
+                    let (result, was_stopped) =
+                        pause::at(nth, work, || operation(&ring, &mut state));
+                    let theirs = done.borrow_mut().take();
+                    assert_eq!(theirs.is_some(), was_stopped);
+                    assert!(ring.gate.limit().is_within(capacity, ring.gate()), "behind the gate");
+                    check(&ring, state, result, theirs);
+                    if !was_stopped {
+                        assert!(nth > 0, "it has no point to be stopped at");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Checks that two slices in flight have no byte in common.
+fn are_apart(ring: &Ring, first: &Reservation, second: &Reservation) {
+    let (early, late) =
+        if first.position.is_before(second.position) { (first, second) } else { (second, first) };
+    let way = late.position.since(early.position) * GRANULE;
+    assert!(way >= early.size, "they overlap: {first:?} {second:?}");
+    assert!(way + late.size <= ring.capacity(), "a lap apart: {first:?} {second:?}");
+}
+
+#[test]
+fn a_reservation_that_was_stopped_does_not_overlap_with_another() {
+    at_every_step(
+        |ring| {
+            give_up(ring, ring.capacity());
+            ring.lane()
+        },
+        |ring, lane| reserve(ring, lane, GRANULE),
+        |ring| reserve(ring, &mut ring.lane(), GRANULE).unwrap(),
+        |ring, _, mine, theirs| match (mine, theirs) {
+            (Ok(mine), Some(theirs)) => are_apart(ring, &mine, &theirs),
+            (Err(refused), Some(_)) => {
+                assert_eq!((refused, ring.capacity()), (Refused::Full, GRANULE));
+            }
+            (mine, None) => assert!(mine.is_ok()),
+        },
+    );
+}
+
+#[test]
+fn a_writer_that_takes_the_cursor_and_was_stopped_does_not_overlap_with_another() {
+    at_every_step(
+        |ring| {
+            let mut lane = ring.lane();
+            lane.want_cursor(ring.reserved());
+            lane
+        },
+        |ring, lane| {
+            let first = reserve(ring, lane, GRANULE);
+            if let Ok(first) = &first {
+                ring.open(lane, first);
+            }
+            let second = ring.reserve_alone(lane, GRANULE);
+            (first, second)
+        },
+        |ring| reserve(ring, &mut ring.lane(), GRANULE).unwrap(),
+        |ring, _, (first, second), theirs| {
+            let all: Vec<_> = first.into_iter().chain(second).chain(theirs).collect();
+            for (index, one) in all.iter().enumerate() {
+                all[..index].iter().for_each(|other| are_apart(ring, one, other));
+            }
+        },
+    );
+}
+
+#[test]
+fn taking_the_cursor_away_and_being_stopped_leaves_the_next_owner_alone() {
+    at_every_step(
+        |ring| {
+            // An owner, from whom A takes the cursor.
+            let mut owner = ring.lane();
+            owner.want_cursor(ring.reserved());
+            ring.abort(reserve(ring, &mut owner, GRANULE).unwrap());
+            ring.lane()
+        },
+        |ring, lane| reserve(ring, lane, GRANULE),
+        |ring| {
+            // B is the owner by then, and has a slice in flight.
+            let mut next = ring.lane();
+            give_up(ring, GRANULE);
+            next.want_cursor(ring.reserved());
+            let reservation = reserve(ring, &mut next, GRANULE).unwrap();
+            ring.open(&mut next, &reservation);
+            (next, reservation)
+        },
+        |ring, _, mine, theirs| {
+            if let Some((mut next, first)) = theirs {
+                let second = ring.reserve_alone(&mut next, GRANULE);
+                let all: Vec<_> = [first].into_iter().chain(mine).chain(second).collect();
+                for (index, one) in all.iter().enumerate() {
+                    all[..index].iter().for_each(|other| are_apart(ring, one, other));
+                }
+            }
+        },
+    );
+}
+
+#[test]
+fn a_reader_that_was_stopped_while_it_joined_holds_what_comes() {
+    at_every_step(
+        |ring| give_up(ring, ring.capacity()),
+        |ring, ()| ring.join(),
+        |ring| write(ring, 1).unwrap(),
+        |ring, (), mut held, theirs| {
+            // A's hold is there: nobody writes over what it has not read.
+            let mut written = 0;
+            while written < 100 && write(ring, 2).is_ok() {
+                written += 1;
+            }
+            if theirs.is_some() {
+                assert_eq!(read(ring, &mut held), Some(1));
+            }
+            for _ in 0..written {
+                assert_eq!(read(ring, &mut held), Some(2));
+            }
+            assert_eq!(read(ring, &mut held), None);
+            assert_eq!(held.position(), ring.reserved());
+        },
+    );
+}
+
+#[test]
+fn a_strong_reader_that_was_stopped_comes_to_what_was_written() {
+    at_every_step(
+        |ring| {
+            let held = ring.join();
+            give_up(ring, GRANULE);
+            held
+        },
+        read,
+        |ring| write(ring, 7).unwrap(),
+        |ring, mut held, early, theirs| {
+            assert_eq!(early.or_else(|| read(ring, &mut held)), theirs.map(|()| 7));
+            assert_eq!(read(ring, &mut held), None);
+            write(ring, 8).unwrap();
+            assert_eq!(read(ring, &mut held), Some(8));
+        },
+    );
+}
+
+#[test]
+fn what_a_strong_reader_is_lent_stays_while_it_is_stopped() {
+    for distance in distances(16 * GRANULE) {
+        for nth in 0.. {
+            let ring = ring(16 * GRANULE, Position::new(0));
+            leap(&ring, distance);
+            let mut held = ring.join();
+            write(&ring, 7).unwrap();
+            let others = ring.clone();
+            // They take all the room there is, each time.
+            let fill = move || while write(&others, 8).is_ok() {};
+            let (byte, was_stopped) = pause::at(nth, fill, || read(&ring, &mut held));
+            assert_eq!(byte, Some(7));
+            if !was_stopped {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_weak_reader_copied_while_it_was_stopped_is_whole_or_refused() {
+    at_every_step(
+        |ring| {
+            write(ring, 7).unwrap();
+            ring.oldest_intact(ring.start())
+        },
+        |ring, &mut position| {
+            let Found::Slice(_) = ring.find(position) else { return None };
+            let mut bytes = [0; GRANULE as usize];
+            ring.copy_racing(position, 0, &mut bytes);
+            ring.is_intact(position).then_some(bytes)
+        },
+        |ring| {
+            // All of the ring is written anew.
+            for _ in 0..ring.capacity().min(1 << 12) / GRANULE {
+                write(ring, 8).unwrap();
+            }
+        },
+        |ring, position, copied, theirs| {
+            assert!(copied.is_none_or(|bytes| bytes == [7; GRANULE as usize]));
+            if theirs.is_some() && ring.capacity() <= 1 << 12 {
+                assert!(!ring.is_intact(position));
+                assert!(ring.reserved().is_within(ring.capacity(), ring.oldest_intact(position)));
+            }
+        },
+    );
+}
+
+#[test]
+fn an_end_that_was_stopped_half_way_is_where_the_last_slice_ended() {
+    at_every_step(
+        |ring| {
+            let mut owner = ring.lane();
+            owner.want_cursor(ring.reserved());
+            ring.abort(reserve(ring, &mut owner, GRANULE).unwrap());
+            owner
+        },
+        |ring, _| ring.close(),
+        |ring| {
+            let mut lane = ring.lane();
+            lane.want_cursor(ring.reserved());
+            let first = reserve(ring, &mut lane, GRANULE);
+            if let Ok(first) = &first {
+                ring.open(&mut lane, first);
+            }
+            let second = ring.reserve_alone(&mut lane, GRANULE);
+            second.or(first.ok())
+        },
+        |ring, mut owner, (), last| {
+            let end = ring.end().expect("it is closed");
+            if let Some(Some(last)) = last {
+                assert_eq!(last.position.plus(last.size), end);
+            }
+            assert_eq!(reserve(ring, &mut owner, GRANULE), Err(Refused::Closed));
+            assert_eq!(ring.reserve_alone(&mut owner, GRANULE), None);
+            assert_eq!(ring.end(), Some(end));
+        },
+    );
+}
+
+#[test]
+fn a_writer_that_idled_for_almost_a_turn_finds_no_room_that_is_not_there() {
+    for capacity in CAPACITIES {
+        for distance in distances(capacity) {
+            let ring = ring(capacity, Position::new(0));
+            let mut idle = ring.lane();
+            leap(&ring, distance);
+            let mut held = ring.join();
+            write(&ring, 1).unwrap();
+            let rest = capacity - GRANULE;
+            if rest > 0 {
+                give_up(&ring, ring.geometry.rest_of_lap(ring.reserved()).min(rest));
+            }
+            while write(&ring, 2).is_ok() {}
+            assert_eq!(reserve(&ring, &mut idle, GRANULE), Err(Refused::Full), "{distance}");
+            assert_eq!(read(&ring, &mut held), Some(1));
+        }
+    }
+}
