@@ -10,6 +10,7 @@ mod ending;
 mod messages;
 mod overrun;
 mod owner;
+mod parking;
 pub(crate) mod storage;
 mod strong;
 mod waiting;

@@ -134,8 +134,7 @@
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
 //! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
-//! | `parked:B` | `parked:A` | what is below a parked reader before who takes the stack |
-//! | `linked` | itself | a registered waker before who wakes it |
+//! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
 //! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the

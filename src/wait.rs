@@ -17,4 +17,5 @@
 pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod queue;
+mod waker;
 pub(crate) mod watch;

@@ -100,8 +100,8 @@ impl WeakReader {
         let skipped = next.past(self.place.position());
         self.place = Place::at(next);
         self.core.note_position(next);
-        self.core.count_gap(skipped);
         self.missed += skipped;
+        self.core.count_gap(skipped);
     }
 
     /// Tells a gap, once.

@@ -12,6 +12,8 @@ use crate::ring::{Refused, Reservation, Reserved, WriterSlot};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::WriterStats;
 use crate::table::Seat;
+use crate::trace;
+use crate::wait::panics::Panics;
 use crate::wait::queue::{Request, Ticket};
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -89,7 +91,7 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
         let gate = shared.ring.gate();
-        Self {
+        let core = Self {
             shared,
             slot,
             id,
@@ -103,7 +105,11 @@ impl Core {
             ticket: None,
             done: None,
             is_splitting: false,
+        };
+        if let Some(strength) = strength {
+            trace::came("writer", strength, id);
         }
+        core
     }
 
     /// Whether its end was its own doing.
@@ -264,7 +270,13 @@ impl Core {
             Err(Refused::Closed) => Err(self.why_closed()),
             Ok(reservation) => Ok(reservation),
         };
-        self.stop_waiting();
+        let mut panics = Panics::new();
+        let left = panics.run(|| self.stop_waiting());
+        if let (Ok(reservation), None) = (result, left) {
+            // Nobody else could.
+            panics.run(|| self.shared.give_up(reservation));
+        }
+        panics.finish();
         Poll::Ready(result)
     }
 
@@ -442,8 +454,7 @@ impl Core {
     #[inline]
     pub(crate) fn abort(&mut self) {
         if let Some(reservation) = self.in_flight.take() {
-            self.shared.ring.abort(reservation);
-            self.shared.after_commit();
+            self.shared.give_up(reservation);
         }
     }
 
@@ -613,13 +624,15 @@ impl Core {
     #[inline]
     fn finish(&mut self, done: Done) {
         self.limit = self.end;
-        self.abort();
-        self.stop_waiting();
         if self.done != Some(Done::Terminated) {
             self.done = Some(done);
         }
+        let mut panics = Panics::new();
+        panics.run(|| self.abort());
+        panics.run(|| self.stop_waiting());
         // It counts as a weak one from here on: nothing waits for it.
-        self.turn(Strength::Weak);
+        panics.run(|| self.turn(Strength::Weak));
+        panics.finish();
     }
 
     /// Whether writes are refused, now and for ever.
@@ -640,10 +653,12 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.abort();
-        self.stop_waiting();
+        let mut panics = Panics::new();
+        panics.run(|| self.abort());
+        panics.run(|| self.stop_waiting());
         self.mark_in_flight();
-        self.shared.remove_writer(&self.slot, self.id, self.strength);
+        panics.run(|| self.shared.remove_writer(&self.slot, self.id, self.strength));
+        panics.finish();
     }
 }
 
