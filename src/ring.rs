@@ -156,7 +156,9 @@
 //! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
 //! handful of instructions. That is the exception to what was just said of reserving. And a reader of
 //! messages takes one when it goes through the writers that it has heard of, to forget those that have
-//! gone: twice each time that their number has doubled.
+//! gone: twice each time that their number has doubled. Whoever wakes readers takes each out of those
+//! that are parked right before it is woken: stopped in there, it holds back that one reader, and the
+//! others are found by whoever commits next (`wait/parking.rs`).
 //!
 //! # What was decided, and against what
 //!

@@ -10,7 +10,7 @@ use crate::stats::{ChannelStats, Totals};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
 use crate::table::Seat;
 use crate::trace;
-use crate::wait::panics::Panics;
+use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Request, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
@@ -184,7 +184,7 @@ impl Shared {
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         let before = self.parking.park(slot, waker);
         self.watch.keep();
-        drop(before);
+        drop_waker(before);
     }
 
     /// A reader has found something: nobody needs to wake it.

@@ -8,7 +8,7 @@ use crate::stats::{ReaderFigures, ReaderStats};
 use crate::sync::Ordering;
 use crate::table::Seat;
 use crate::trace;
-use crate::wait::panics::Panics;
+use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
 use std::sync::Arc;
 use std::task::Waker;
@@ -188,7 +188,7 @@ impl Core {
     pub(crate) fn stop_waiting(&mut self) {
         self.unpark();
         if std::mem::take(&mut self.registered) {
-            drop(self.slot.take_waker());
+            drop_waker(self.slot.take_waker());
         }
     }
 

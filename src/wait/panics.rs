@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Waker;
 
 /// Runs what may panic, one after the other, and lets the first panic go on when all have run.
 ///
@@ -37,6 +38,15 @@ impl Panics {
             Some(panic) if std::thread::panicking() => drop_payload(panic),
             Some(panic) => resume_unwind(panic),
         }
+    }
+}
+
+/// Drops a waker, if there is one. A panic of it goes on, unless the thread panics already.
+pub(crate) fn drop_waker(waker: Option<Waker>) {
+    if waker.is_some() {
+        let mut panics = Panics::new();
+        panics.run(|| drop(waker));
+        panics.finish();
     }
 }
 

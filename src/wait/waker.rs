@@ -12,11 +12,18 @@
 //! A waker is code of others. It is cloned before the lock is taken, and what was there is woken or
 //! dropped after: one that panics, or comes back to us, finds everything in order.
 
-use crate::sync::{Mutex, try_lock};
+#[cfg(overfall_loom)]
+use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard, try_lock};
 use std::task::Waker;
 
 #[derive(Debug)]
-pub(crate) struct WakerCell(Mutex<Option<Waker>>);
+pub(crate) struct WakerCell {
+    waker: Mutex<Option<Waker>>,
+    /// Models switch threads where they meet, and without this nobody would find the lock taken.
+    #[cfg(overfall_loom)]
+    touched: AtomicBool,
+}
 
 /// Somebody takes the waker right now.
 #[derive(Debug)]
@@ -24,24 +31,35 @@ pub(crate) struct Busy;
 
 impl WakerCell {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(None))
+        Self {
+            waker: Mutex::new(None),
+            #[cfg(overfall_loom)]
+            touched: AtomicBool::new(false),
+        }
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Waker>>> {
+        let waker = try_lock(&self.waker)?;
+        #[cfg(overfall_loom)]
+        self.touched.store(true, Ordering::Relaxed);
+        Some(waker)
     }
 
     /// Leaves a clone of `waker`, for its only waiter. Hands back what was there before, to be
     /// dropped when all is done.
     pub(crate) fn register(&self, waker: &Waker) -> Result<Option<Waker>, Busy> {
-        let registered = try_lock(&self.0).ok_or(Busy)?;
+        let registered = self.try_lock().ok_or(Busy)?;
         if registered.as_ref().is_some_and(|registered| registered.will_wake(waker)) {
             return Ok(None);
         }
         drop(registered);
         let new = waker.clone();
-        let mut registered = try_lock(&self.0).ok_or(Busy)?;
+        let mut registered = self.try_lock().ok_or(Busy)?;
         Ok(registered.replace(new))
     }
 
     /// Takes the waker, if it is there and nobody else is about to.
     pub(crate) fn take(&self) -> Option<Waker> {
-        try_lock(&self.0)?.take()
+        self.try_lock()?.take()
     }
 }
