@@ -144,6 +144,12 @@ impl Core {
         self.id
     }
 
+    /// How many slices it has committed, or dropped.
+    #[cfg(feature = "futures")]
+    pub(crate) fn sequence(&self) -> u64 {
+        self.slot.figures.sequence.get()
+    }
+
     pub(crate) fn stats(&self) -> WriterStats {
         self.slot.figures.read(self.id)
     }
@@ -273,7 +279,7 @@ impl Core {
         let mut panics = Panics::new();
         let left = panics.run(|| self.stop_waiting());
         if let (Ok(reservation), None) = (result, left) {
-            // Nobody else could.
+            // It goes no further than this, and would hold up every reader.
             panics.run(|| self.shared.give_up(reservation));
         }
         panics.finish();
