@@ -147,7 +147,7 @@ impl Shared {
     #[inline(never)]
     fn wake_sleepers(&self) {
         let mut panics = Panics::new();
-        panics.run(|| self.parking.wake_all());
+        self.parking.wake_all(&mut panics);
         if self.room.is_first_asleep() {
             panics.run(|| self.wake_writers());
         }
@@ -254,7 +254,7 @@ impl Shared {
         }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        panics.run(|| self.parking.wake_all());
+        self.parking.wake_all(&mut panics);
         panics.run(|| self.room.wake_all());
         panics.run(|| self.closing.wake_all());
         panics.finish();

@@ -132,6 +132,8 @@ impl Core {
 
     /// Ends this reader for itself: the channel goes on as if it had gone.
     pub(crate) fn terminate(&mut self) {
+        // It wakes others, not itself.
+        self.unpark();
         let mut panics = Panics::new();
         if let Some(strength) = self.strength.take() {
             panics.run(|| self.shared.count_reader_out(&self.slot, strength));

@@ -91,13 +91,19 @@ impl Parking {
     /// Registers a reader to be woken, before the watch is kept ([`Watch::keep`](super::watch::Watch)).
     /// Hands back the waker that was registered before, to be dropped behind that.
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) -> Option<Waker> {
-        let Ok(replaced) = slot.waker.register(waker) else {
-            // The one before is being taken: the reader is woken for when it waited last.
-            spin_loop();
-            waker.wake_by_ref();
-            return None;
-        };
         let (word, bit) = self.place(slot.index());
+        // Relaxed: with a stale look the waker is not there any more.
+        let may_be_registered = word.load(Ordering::Relaxed) & bit != 0;
+        let mut replaced = None;
+        if !may_be_registered || !slot.waker.is_registered(waker) {
+            let Ok(before) = slot.waker.register(waker) else {
+                // The one before is being taken: the reader is woken for when it waited last.
+                spin_loop();
+                waker.wake_by_ref();
+                return None;
+            };
+            replaced = before;
+        }
         self.count.fetch_add(1, Ordering::Relaxed);
         // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before whoever clears
         // the bit lowers it.
@@ -129,8 +135,7 @@ impl Parking {
     }
 
     /// Wakes every parked reader.
-    pub(crate) fn wake_all(&self) {
-        let mut panics = Panics::new();
+    pub(crate) fn wake_all(&self, panics: &mut Panics) {
         for (start, slot) in self.slots.every(BITS) {
             // One look, so that this ends however fast readers park again: those have looked since.
             let mut found = slot.parked.load(Ordering::Relaxed);
@@ -145,7 +150,6 @@ impl Parking {
                 }
             }
         }
-        panics.finish();
     }
 }
 
@@ -169,6 +173,12 @@ mod tests {
         Waker::from(Arc::new(Woken(woken)))
     }
 
+    fn wake_all(parking: &Parking) {
+        let mut panics = Panics::new();
+        parking.wake_all(&mut panics);
+        panics.finish();
+    }
+
     /// As many parked readers, which tell by their number that they are woken.
     fn parked(readers: u32) -> (Arc<Parking>, Vec<Seat<Slot>>, std::sync::mpsc::Receiver<u32>) {
         let (tell, told) = std::sync::mpsc::channel();
@@ -190,7 +200,7 @@ mod tests {
             assert_eq!(parking.is_empty(), readers == 0);
             let gone = seats.iter().filter(|seat| seat.index() % 3 == 1);
             gone.for_each(|seat| (0..2).for_each(|_| parking.unpark(seat)));
-            parking.wake_all();
+            wake_all(&parking);
             let told: Vec<_> = told.try_iter().collect();
             assert_eq!(told, (0..readers).filter(|number| number % 3 != 1).collect::<Vec<_>>());
             assert!(parking.is_empty());
@@ -204,10 +214,10 @@ mod tests {
         let (parks, seat) = (parking.clone(), again.clone());
         let waker = waker(move || drop(parks.park(&seat, Waker::noop())));
         drop(parking.park(&again, &waker));
-        parking.wake_all();
+        wake_all(&parking);
         assert_eq!(told.try_iter().count(), seats.len());
         assert!(!parking.is_empty());
-        parking.wake_all();
+        wake_all(&parking);
         assert!(parking.is_empty());
     }
 
@@ -217,12 +227,12 @@ mod tests {
         let (others, told) = (parking.clone(), Mutex::new(told));
         // While the first is at the waker of this reader, a second one comes, and wakes all others.
         let waker = waker(move || {
-            others.wake_all();
+            wake_all(&others);
             let told: Vec<_> = lock(&told).try_iter().collect();
             assert_eq!(told, (0..200).filter(|&number| number != 66).collect::<Vec<_>>());
         });
         drop(parking.park(&seats[66], &waker));
-        parking.wake_all();
+        wake_all(&parking);
         assert!(parking.is_empty());
     }
 }

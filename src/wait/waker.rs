@@ -48,14 +48,15 @@ impl WakerCell {
     /// Leaves a clone of `waker`, for its only waiter. Hands back what was there before, to be
     /// dropped when all is done.
     pub(crate) fn register(&self, waker: &Waker) -> Result<Option<Waker>, Busy> {
-        let registered = self.try_lock().ok_or(Busy)?;
-        if registered.as_ref().is_some_and(|registered| registered.will_wake(waker)) {
-            return Ok(None);
-        }
-        drop(registered);
         let new = waker.clone();
         let mut registered = self.try_lock().ok_or(Busy)?;
         Ok(registered.replace(new))
+    }
+
+    /// Whether what is there wakes the same task: then there is nothing to register.
+    pub(crate) fn is_registered(&self, waker: &Waker) -> bool {
+        let Some(registered) = self.try_lock() else { return false };
+        registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
     }
 
     /// Takes the waker, if it is there and nobody else is about to.
