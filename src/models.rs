@@ -12,6 +12,7 @@ mod joining;
 mod messages;
 mod overrun;
 mod owner;
+mod parking;
 pub(crate) mod storage;
 mod strong;
 mod waiting;

@@ -42,7 +42,7 @@ pub(crate) trait Read {
 
     /// Forgets a waker that [`Read::poll_read`] registered.
     fn stop_waiting(&mut self) {
-        self.core_mut().unpark();
+        self.core_mut().stop_waiting();
     }
 }
 

@@ -134,8 +134,7 @@
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
 //! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
-//! | `parked:B` | `parked:A` | what is below a parked reader before who takes the stack |
-//! | `linked` | itself | a registered waker before who wakes it |
+//! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
 //! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the
@@ -157,7 +156,9 @@
 //! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
 //! handful of instructions. That is the exception to what was just said of reserving. And a reader of
 //! messages takes one when it goes through the writers that it has heard of, to forget those that have
-//! gone: twice each time that their number has doubled.
+//! gone: twice each time that their number has doubled. Whoever wakes readers takes each out of those
+//! that are parked right before it is woken: stopped in there, it holds back that one reader, and the
+//! others are found by whoever commits next (`wait/parking.rs`).
 //!
 //! # What was decided, and against what
 //!

@@ -10,6 +10,7 @@ use crate::stats::{ChannelStats, Totals};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
 use crate::table::Seat;
 use crate::trace;
+use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Request, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
@@ -135,13 +136,22 @@ impl Shared {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
         let somebody = self.is_anybody_asleep();
-        if !self.parking.is_empty() {
-            self.parking.wake_all();
-        }
-        if self.room.is_first_asleep() {
-            self.wake_writers();
+        if somebody {
+            self.wake_sleepers();
         }
         somebody
+    }
+
+    /// Wakes them, one after the other, whatever their wakers do: these are code of others, which may
+    /// panic. So the caller's own state must be in order here, and wherever else something is woken.
+    #[inline(never)]
+    fn wake_sleepers(&self) {
+        let mut panics = Panics::new();
+        self.parking.wake_all(&mut panics);
+        if self.room.is_first_asleep() {
+            panics.run(|| self.wake_writers());
+        }
+        panics.finish();
     }
 
     /// The same for writers alone.
@@ -172,8 +182,14 @@ impl Shared {
 
     /// Registers a reader to be woken. After this it must look once more before it sleeps.
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
-        self.parking.park(slot, waker);
+        let before = self.parking.park(slot, waker);
         self.watch.keep();
+        drop_waker(before);
+    }
+
+    /// A reader has found something: nobody needs to wake it.
+    pub(crate) fn unpark(&self, slot: &Seat<Slot>) {
+        self.parking.unpark(slot);
     }
 
     /// Joins the line for room, as [`WaitQueue::join`]. After this the writer must try once more
@@ -196,13 +212,15 @@ impl Shared {
     /// Takes a writer out of the line, and lets the next one have its turn.
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        self.room.leave(ticket);
+        let mut panics = Panics::new();
+        panics.run(|| self.room.leave(ticket));
         if self.room.is_first_asleep() {
             // ORD(park:A) SeqCst, pairs with ORD(park:B): who made room since and found that the first
             // one had been woken, which was us, is seen by this look.
             full_fence(Ordering::SeqCst);
-            self.wake_writers();
+            panics.run(|| self.wake_writers());
         }
+        panics.finish();
     }
 
     #[inline]
@@ -216,7 +234,7 @@ impl Shared {
         }
     }
 
-    /// Lets the channel end, and wakes everybody.
+    /// Lets the channel end, and wakes everybody, whatever code of others does meanwhile.
     pub(crate) fn end(&self, ending: Ending) {
         // ORD(ending:B) Release, pairs with ORD(ending:A).
         let rise = || self.ending.fetch_max(ending as u32, Ordering::Release);
@@ -230,14 +248,16 @@ impl Shared {
             self.ring.close();
             rise()
         };
+        let mut panics = Panics::new();
         if before < ending as u32 {
-            trace::ended(self.ring.capacity(), ending);
+            panics.run(|| trace::ended(self.ring.capacity(), ending));
         }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        self.parking.wake_all();
-        self.room.wake_all();
-        self.closing.wake_all();
+        self.parking.wake_all(&mut panics);
+        panics.run(|| self.room.wake_all());
+        panics.run(|| self.closing.wake_all());
+        panics.finish();
     }
 
     /// Waits until the channel takes no more slices.
@@ -264,7 +284,8 @@ impl Shared {
         .await;
     }
 
-    /// Registers a writer: its slot, and its number. A slice without a writer has the number 0.
+    /// Registers a writer: its slot, and its number. A slice without a writer has the number 0. Nothing
+    /// may unwind from here until somebody is there who takes it off again.
     #[inline]
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.ring.writers().acquire();
@@ -276,7 +297,6 @@ impl Shared {
         let writers = census.strong_writers + census.weak_writers;
         drop(census);
         self.room.make_room(writers);
-        trace::came("writer", strength, id);
         (slot, id)
     }
 
@@ -350,8 +370,10 @@ impl Shared {
         drop(names);
         self.ring.writers().release(slot);
         if let Some(strength) = strength {
-            self.change(|census| *census.writers(strength) -= 1);
-            trace::went("writer", strength, id);
+            let mut panics = Panics::new();
+            panics.run(|| self.change(|census| *census.writers(strength) -= 1));
+            panics.run(|| trace::went("writer", strength, id));
+            panics.finish();
         }
     }
 
@@ -363,23 +385,25 @@ impl Shared {
         });
     }
 
+    /// Registers a reader. Nothing may unwind from here until somebody is there who takes it off again.
     #[inline]
     pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
-        let slot = self.parking.slots.acquire();
+        let slot = self.parking.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         slot.figures.id.set(u64::from(id));
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         slot.figures.present.store(true, Ordering::Relaxed);
         *lock(&self.census).readers(strength) += 1;
-        trace::came("reader", strength, id);
         slot
     }
 
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
-        self.change(|census| *census.readers(strength) -= 1);
-        trace::went("reader", strength, slot.figures.id.get() as u32);
+        let mut panics = Panics::new();
+        panics.run(|| self.change(|census| *census.readers(strength) -= 1));
+        panics.run(|| trace::went("reader", strength, slot.figures.id.get() as u32));
+        panics.finish();
     }
 
     /// Takes the slot of a reader that was counted out.
@@ -398,16 +422,23 @@ impl Shared {
     /// The last handle is gone. What was reserved through it and leaked is given up.
     #[inline]
     pub(crate) fn drop_handle(&self) {
+        let mut panics = Panics::new();
         for slot in self.ring.writers().iter() {
             let (position, size) = &slot.in_flight;
             if size.get() > 0 {
-                let position = Position::new(position.get());
-                self.ring.abort(Reservation { position, size: size.get() });
-                size.set(0);
-                self.after_commit();
+                let (position, size) = (Position::new(position.get()), size.take());
+                panics.run(|| self.give_up(Reservation { position, size }));
             }
         }
-        self.change(|census| census.handle = false);
+        panics.run(|| self.change(|census| census.handle = false));
+        panics.finish();
+    }
+
+    /// Gives a slice in flight up, and wakes whom that may have unblocked.
+    #[inline]
+    pub(crate) fn give_up(&self, reservation: Reservation) -> Option<bool> {
+        self.ring.abort(reservation);
+        self.after_commit()
     }
 
     /// Changes who is there, and lets the channel end if that was its end.

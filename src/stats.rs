@@ -116,7 +116,7 @@ impl Figure {
     }
 
     #[inline]
-    fn take(&self) -> u64 {
+    pub(crate) fn take(&self) -> u64 {
         let value = self.get();
         self.set(0);
         value

@@ -9,39 +9,20 @@ use std::sync::{PoisonError, TryLockError};
 
 #[cfg(not(overfall_loom))]
 mod primitives {
-    pub(crate) use atomic_waker::AtomicWaker;
+    pub(crate) use std::hint::spin_loop;
     #[allow(unused_imports, reason = "not every target has sections")]
     pub(crate) use std::sync::atomic::AtomicIsize;
     #[cfg(all(target_os = "linux", not(any(overfall_portable, miri))))]
     pub(crate) use std::sync::atomic::compiler_fence;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use std::sync::{Mutex, MutexGuard};
-    use std::task::Waker;
-
-    pub(crate) fn register(slot: &AtomicWaker, waker: &Waker) {
-        slot.register(waker);
-    }
-
-    pub(crate) fn take_waker(slot: &AtomicWaker) -> Option<Waker> {
-        slot.take()
-    }
 }
 
 #[cfg(overfall_loom)]
 mod primitives {
-    pub(crate) use loom::future::AtomicWaker;
+    pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
-    use std::task::Waker;
-
-    // What loom's stand-in calls by other names.
-    pub(crate) fn register(slot: &AtomicWaker, waker: &Waker) {
-        slot.register_by_ref(waker);
-    }
-
-    pub(crate) fn take_waker(slot: &AtomicWaker) -> Option<Waker> {
-        slot.take_waker()
-    }
 }
 
 pub(crate) use primitives::*;

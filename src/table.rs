@@ -165,6 +165,17 @@ impl<T: Default> Table<T> {
         &self.entry(index).value
     }
 
+    /// Every `step`th entry with its index, the first one among them, up to the last that was ever
+    /// handed out. It neither makes a chunk nor waits for who does: an entry that nobody has come to yet,
+    /// by [`get`](Self::get) or as its holder, may be left out.
+    pub(crate) fn every(&self, step: Index) -> impl Iterator<Item = (Index, &T)> {
+        let used = self.used.load(Ordering::Relaxed);
+        (0..used).step_by(step as usize).filter_map(|index| {
+            let (chunk, offset) = locate(index);
+            Some((index, &self.chunks[chunk].get()?[offset].value))
+        })
+    }
+
     /// Every entry that was ever handed out, whoever holds it now.
     ///
     /// An entry whose `acquire` happens before the call is among them.

@@ -11,9 +11,15 @@
 //! The second step of who changes something is left out while nobody has slept for long ([`watch`]):
 //! then the price is one load of a line that nobody writes.
 //!
+//! A waker is code of others. It is cloned, woken and dropped under no lock of ours, and where the
+//! caller's own state, and that of the channel, is in order: it may come back to us, and it may panic.
+//! Where several are woken, each is, and then the first panic goes on ([`panics`]).
+//!
 //! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
 //! so that all of this exists once.
 
+pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod queue;
+mod waker;
 pub(crate) mod watch;

@@ -5,6 +5,7 @@ use crate::Backpressure;
 use crate::error::{ReadError, SendError};
 use crate::message::Header;
 use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::wait::panics::Panics;
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
@@ -150,9 +151,17 @@ impl<W: HasCore + Unpin> MessageSink<W> {
             return Poll::Ready(Ok(()));
         };
         let core = self.writer.writer_core();
-        let sent = ready!(core.poll_send(context, message, Wait::MayBeForgotten));
+        let sequence = core.sequence();
+        let mut panics = Panics::new();
+        let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
+        let sent = sent.unwrap_or(Poll::Pending);
+        // It is sent once, also if a waker panics that it wakes.
+        if sent.is_ready() || core.sequence() != sequence {
+            self.waiting = None;
+        }
+        panics.finish();
+        let sent = ready!(sent);
         budget.made_progress();
-        self.waiting = None;
         Poll::Ready(sent)
     }
 }

@@ -37,48 +37,6 @@ pub(super) async fn read_byte(reader: &mut impl Read) -> Result<Option<Fill>, Re
     Ok((read > 0).then_some(buffer[0]))
 }
 
-/// Guards the fence of a commit (ORD(park:B)) against that of a parked reader (ORD(park:A)): without
-/// either, the reader sleeps for ever.
-#[test]
-fn a_parked_reader_is_woken_by_a_commit() {
-    model(PREEMPTIONS, || {
-        let shared = shared(2);
-        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
-        let ring = shared.clone();
-        let thread = thread::spawn(move || {
-            write(&ring.ring, 1, 1).unwrap();
-            ring.after_commit();
-        });
-        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
-        thread.join().unwrap();
-    });
-}
-
-/// Guards the stack of parked readers (ORD(linked), ORD(parked:A), ORD(parked:B)): each of two is
-/// woken, also one that parks again while the other is being woken.
-#[test]
-fn two_parked_readers_are_woken_by_two_commits() {
-    model(2, || {
-        let shared = shared(2);
-        let mut strong = StrongReader::new(&shared, StartAt::Oldest);
-        let mut weak = WeakReader::new(&shared, StartAt::Oldest);
-        let ring = shared.clone();
-        let writing = thread::spawn(move || {
-            for byte in [1, 2] {
-                write(&ring.ring, 1, byte).unwrap();
-                ring.after_commit();
-            }
-        });
-        let reading = thread::spawn(move || {
-            assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(1)));
-            assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(2)));
-        });
-        assert_eq!(block_on(read_byte(&mut strong)), Ok(Some(1)));
-        writing.join().unwrap();
-        reading.join().unwrap();
-    });
-}
-
 /// Guards the fence of a reader that moves on (ORD(park:B)) against that of a parked writer
 /// (ORD(park:A)).
 #[test]
@@ -195,41 +153,6 @@ fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
         let reader = reading.join().unwrap();
         assert!(woken.0.load(Ordering::Relaxed));
         drop((first, second, reader));
-    });
-}
-
-/// Guards the wake after padding: a slice behind it was committed while the reader was parked before.
-#[test]
-fn a_reader_parked_at_padding_is_woken() {
-    model(2, || {
-        let shared = shared(4);
-        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
-        write(&shared.ring, 3, 1).unwrap();
-        for _ in 0..3 {
-            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
-        }
-        let mut padding = StrongWriter::new(&shared);
-        let thread = thread::spawn(move || {
-            // Padding, and then a slice that stays in flight: nothing else wakes the reader.
-            let reservation = padding.writer_core().try_reserve(2 * GRANULE as usize);
-            (padding, reservation)
-        });
-        let other = shared.clone();
-        let writing = thread::spawn(move || {
-            let reservation = reserve(&other.ring, 2);
-            if let Ok(reservation) = reservation {
-                fill(&other.ring, reservation, 2);
-                other.after_commit();
-                return reservation.position;
-            }
-            start(4)
-        });
-        let position = writing.join().unwrap();
-        if position == start(4).plus(4 * GRANULE) {
-            // It came first behind the padding, whoever made that.
-            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
-        }
-        let _in_flight = thread.join().unwrap();
     });
 }
 

@@ -8,6 +8,7 @@ use crate::stats::{ReaderFigures, ReaderStats};
 use crate::sync::Ordering;
 use crate::table::Seat;
 use crate::trace;
+use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
 use std::sync::Arc;
 use std::task::Waker;
@@ -66,8 +67,10 @@ pub(crate) struct Core {
     slot: Seat<Slot>,
     /// Nothing once it was terminated: then it counts for nobody.
     strength: Option<Strength>,
-    /// A waker of ours may be registered.
+    /// We may be among the parked.
     parked: bool,
+    /// A waker of ours may be registered.
+    registered: bool,
     /// The first number that no writer had when this reader began to read.
     first_newer_writer: u32,
     /// The payload bytes read when the last message was counted. Different from what has been read,
@@ -85,15 +88,18 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
         let slot = shared.add_reader(strength);
         let first_newer_writer = shared.first_newer_writer();
-        Self {
+        let core = Self {
             shared,
             slot,
             strength: Some(strength),
             parked: false,
+            registered: false,
             first_newer_writer,
             counted: 0,
             tally: None,
-        }
+        };
+        trace::came("reader", strength, core.figures().id.get() as u32);
+        core
     }
 
     /// Another reader, for one that stands where this one does, and has missed what it has.
@@ -118,18 +124,22 @@ impl Core {
     #[inline]
     pub(crate) fn turn(&mut self, strength: Strength) {
         self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
-        if let Some(before) = &mut self.strength {
-            self.shared.turn_reader(*before, strength);
-            *before = strength;
+        if let Some(now) = &mut self.strength {
+            let before = std::mem::replace(now, strength);
+            self.shared.turn_reader(before, strength);
         }
     }
 
     /// Ends this reader for itself: the channel goes on as if it had gone.
     pub(crate) fn terminate(&mut self) {
+        // It wakes others, not itself.
         self.unpark();
+        let mut panics = Panics::new();
         if let Some(strength) = self.strength.take() {
-            self.shared.count_reader_out(&self.slot, strength);
+            panics.run(|| self.shared.count_reader_out(&self.slot, strength));
         }
+        panics.run(|| self.stop_waiting());
+        panics.finish();
     }
 
     /// Whether it was ended by its own `terminate`.
@@ -162,15 +172,25 @@ impl Core {
 
     /// Registers the waker; after this the reader looks once more before it waits.
     pub(crate) fn park(&mut self, waker: &Waker) {
+        (self.parked, self.registered) = (true, true);
         self.shared.park(&self.slot, waker);
-        self.parked = true;
     }
 
-    /// The reader found something, or gave up: nobody needs to wake it.
+    /// The reader found something: nobody needs to wake it. Runs no code of others, which might
+    /// panic, and then what was found would be lost.
     #[inline]
     pub(crate) fn unpark(&mut self) {
         if std::mem::take(&mut self.parked) {
-            self.slot.unpark();
+            self.shared.unpark(&self.slot);
+        }
+    }
+
+    /// The reader gave up, or is not asked again: its waker is forgotten, too.
+    #[inline]
+    pub(crate) fn stop_waiting(&mut self) {
+        self.unpark();
+        if std::mem::take(&mut self.registered) {
+            drop_waker(self.slot.take_waker());
         }
     }
 
@@ -269,7 +289,9 @@ fn begin_to_count<'a>(
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.terminate();
+        let mut panics = Panics::new();
+        panics.run(|| self.terminate());
         self.shared.remove_reader(&self.slot);
+        panics.finish();
     }
 }

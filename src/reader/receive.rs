@@ -44,7 +44,7 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
     };
-    reader.stop_waiting();
+    reader.core_mut().unpark();
     Poll::Ready(found)
 }
 

@@ -11,6 +11,7 @@ use crate::ring::position::slice_size;
 use crate::ring::{Found, Held, Seen};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::ReaderStats;
+use crate::wait::panics::Panics;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -203,8 +204,8 @@ impl StrongReader {
     /// Gives back what has been read, and lets the figures know.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.hold.move_to(&self.place);
         self.core.note_place(self.place);
+        self.hold.move_to(&self.place);
     }
 
     /// Goes on to the next payload byte, if there is one.
@@ -302,10 +303,10 @@ impl StrongReader {
         let next = slice.plus(slice_size(length));
         self.place.slice = next;
         self.lent = 0;
-        shared.ring.release_up_to(held, next);
-        shared.after_release();
         self.core.count_payload(length);
         self.core.note_place(self.place);
+        shared.ring.release_up_to(held, next);
+        shared.after_release();
         true
     }
 
@@ -494,8 +495,10 @@ impl Read for StrongReader {
     }
 
     fn end(&mut self) {
-        self.hold.leave();
-        self.core.terminate();
+        let mut panics = Panics::new();
+        panics.run(|| self.hold.leave());
+        panics.run(|| self.core.terminate());
+        panics.finish();
     }
 }
 

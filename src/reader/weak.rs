@@ -101,8 +101,8 @@ impl WeakReader {
         let skipped = next.past(self.place.slice).saturating_sub(self.place.offset);
         self.place = Place::at(next);
         self.core.note_place(self.place);
-        self.core.count_gap(skipped);
         self.missed += skipped;
+        self.core.count_gap(skipped);
     }
 
     /// Tells a gap, once.

@@ -6,7 +6,7 @@ use super::descriptor::{Description, Joins, State};
 use super::pause;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::fence::PATIENCE;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, spin_loop};
 
 /// Why nothing was reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -349,7 +349,7 @@ impl Ring {
         let Reservation { position, size } = reservation;
         for _ in 0..size / GIVE_UP_STEP {
             // For the time that it takes alone: `position.rs` says what for.
-            std::hint::spin_loop();
+            spin_loop();
         }
         let joins = Joins::default();
         let description =

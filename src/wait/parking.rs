@@ -1,118 +1,238 @@
 //! Where readers wait for the next slice.
 //!
-//! A commit may unblock any number of readers, so it wakes all that are parked: they form a stack,
-//! linked through their slots, that is taken whole by whoever wakes. Slots never move and are not
-//! freed before the channel, so a slot may stay on the stack after its reader has gone, or has found
-//! what it wanted; all that comes of it is one surplus look. Parking and waking are lock-free and
-//! allocate nothing.
+//! A commit may unblock any number of readers, so it wakes all that are parked. They are a set: a bit
+//! for each slot, in words of 64, and the count of the bits, so that it takes one load to see that
+//! nobody is parked. Each reader is taken out right before it is woken, and so a thread that is stopped
+//! while it wakes holds back the one reader that it has taken, and not those that others will find.
+//! Parking and waking are lock-free and allocate nothing.
 //!
-//! A slot's `linked` says that it is on the stack, or has been taken and is about to be woken:
+//! A reader leaves its waker in its slot, raises the count and sets its bit; and then looks once more,
+//! behind a fence ([`crate::wait`]). Who wakes has a fence behind it; it clears the bit, lowers the
+//! count, takes the waker and wakes it. If the reader's fence comes first, all that it left is there to
+//! be found; if it comes second, the reader finds what it would have been woken for, whatever became of
+//! its waker.
 //!
-//! - false → true: its reader, which then pushes it;
-//! - true → false: who took the stack, after reading `below` and before waking.
+//! The count is raised before a bit is set, and lowered after one was cleared. So it is never less
+//! than there are bits: if it is 0 behind the fence of a parked reader, that reader's bit was cleared
+//! since, by a thread that wakes it.
 //!
-//! A reader that finds `linked` set has nothing to push: its waker is registered already, and whoever
-//! has yet to clear `linked` will wake it after that. One that finds it clear pushes itself, and is
-//! found by the next who takes the stack.
+//! The words of all slots lie in the table of the slots, which grows with them and never moves: that
+//! of the slots from 64 k to 64 k + 63 stands in slot 64 k.
 
+use super::panics::Panics;
+use super::waker::WakerCell;
 use crate::stats::ReaderFigures;
-use crate::sync::{AtomicBool, AtomicU32, AtomicWaker, Ordering, register, take_waker};
-use crate::table::{Seat, Table};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::table::{Index, Seat, Table};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
 
 /// What the channel keeps for each reader.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    waker: AtomicWaker,
-    linked: AtomicBool,
-    /// The slot below this one on the stack, plus one; 0 ends the stack.
-    below: AtomicU32,
+    waker: WakerCell,
+    /// Which readers are parked, of 64 from this slot on; not used in other slots than each 64th.
+    parked: AtomicU64,
     pub(crate) figures: ReaderFigures,
 }
 
 impl Default for Slot {
     fn default() -> Self {
         Self {
-            waker: AtomicWaker::new(),
-            linked: AtomicBool::new(false),
-            below: AtomicU32::new(0),
+            waker: WakerCell::new(),
+            parked: AtomicU64::new(0),
             figures: ReaderFigures::default(),
         }
     }
 }
 
 impl Slot {
-    /// Forgets the waker of a reader that no longer waits.
-    pub(crate) fn unpark(&self) {
-        // Whoever took the slot off the stack takes the waker, too. Relaxed: with a stale look it is
-        // taken here, or woken once too often.
-        if self.linked.load(Ordering::Relaxed) {
-            drop(take_waker(&self.waker));
-        }
+    /// Takes the waker of a reader that no longer waits, if nobody else has.
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
+        self.waker.take()
     }
 }
+
+/// How many readers share a word.
+const BITS: Index = u64::BITS;
 
 #[derive(Debug)]
 pub(crate) struct Parking {
     pub(crate) slots: Table<Slot>,
-    /// The top of the stack of parked readers, plus one; 0 if nobody is parked.
-    top: CachePadded<AtomicU32>,
+    /// No less than how many readers are parked.
+    count: CachePadded<AtomicU32>,
 }
 
 impl Parking {
     pub(crate) fn new() -> Self {
-        Self { slots: Table::new(), top: CachePadded::new(AtomicU32::new(0)) }
+        Self { slots: Table::new(), count: CachePadded::new(AtomicU32::new(0)) }
     }
 
-    /// Whether a look behind `fence(SeqCst)` finds anybody to wake.
+    /// A slot for a reader.
+    pub(crate) fn acquire(&self) -> Seat<Slot> {
+        let slot = self.slots.acquire();
+        // Its word is there from now on.
+        self.place(slot.index());
+        slot
+    }
+
+    /// The word of a slot, and its bit there.
+    fn place(&self, slot: Index) -> (&AtomicU64, u64) {
+        let number = slot % BITS;
+        (&self.slots.get(slot - number).parked, 1 << number)
+    }
+
+    /// Whether a look behind `fence(SeqCst)` finds nobody to wake.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.top.load(Ordering::Relaxed) == 0
+        self.count.load(Ordering::Relaxed) == 0
     }
 
     /// Registers a reader to be woken, before the watch is kept ([`Watch::keep`](super::watch::Watch)).
-    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
-        register(&slot.waker, waker);
-        // ORD(linked) Acquire, pairs with the swap in `wake_all`. Cleared, it is ours alone, and needs
-        // no exchange: the push below takes it along.
-        let is_ours = !slot.linked.load(Ordering::Acquire);
-        if is_ours {
-            slot.linked.store(true, Ordering::Relaxed);
+    /// Hands back the waker that was registered before, to be dropped behind that.
+    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) -> Option<Waker> {
+        let (word, bit) = self.place(slot.index());
+        // Relaxed: with a stale look the waker is not there any more.
+        let may_be_registered = word.load(Ordering::Relaxed) & bit != 0;
+        let mut replaced = None;
+        if !may_be_registered || !slot.waker.is_registered(waker) {
+            let Ok(before) = slot.waker.register(waker) else {
+                // The one before is being taken: the reader is woken for when it waited last.
+                spin_loop();
+                waker.wake_by_ref();
+                return None;
+            };
+            replaced = before;
         }
-        // ORD(linked) AcqRel on both sides: if we find it set, whoever clears it comes after us
-        // and, reading from our swap, sees the waker that we registered.
-        if is_ours || !slot.linked.swap(true, Ordering::AcqRel) {
-            let mut top = self.top.load(Ordering::Relaxed);
-            loop {
-                slot.below.store(top, Ordering::Relaxed);
-                // ORD(parked:A) Release, pairs with ORD(parked:B): who takes the stack sees what
-                // each slot has below it.
-                match self.top.compare_exchange_weak(
-                    top,
-                    slot.index() + 1,
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => break,
-                    Err(now) => top = now,
+        self.count.fetch_add(1, Ordering::Relaxed);
+        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before whoever clears
+        // the bit lowers it.
+        if word.fetch_or(bit, Ordering::Release) & bit != 0 {
+            // It was set, and is counted.
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        replaced
+    }
+
+    /// Takes out a reader that found something. Its waker stays: to drop it is to run code of others.
+    pub(crate) fn unpark(&self, slot: &Seat<Slot>) {
+        let (word, bit) = self.place(slot.index());
+        // Relaxed: nobody else sets it. With a stale look it is found cleared below.
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            self.take(word, bit);
+        }
+    }
+
+    /// Clears a bit, and tells whether it was set.
+    fn take(&self, word: &AtomicU64, bit: u64) -> bool {
+        // ORD(parked:B) Acquire, pairs with ORD(parked:A): all exchanges of a word are one release
+        // sequence.
+        let was_set = word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
+        if was_set {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        was_set
+    }
+
+    /// Wakes every parked reader.
+    pub(crate) fn wake_all(&self, panics: &mut Panics) {
+        for (start, slot) in self.slots.every(BITS) {
+            // One look, so that this ends however fast readers park again: those have looked since.
+            let mut found = slot.parked.load(Ordering::Relaxed);
+            while found != 0 {
+                let number = found.trailing_zeros();
+                let bit = 1 << number;
+                found ^= bit;
+                if self.take(&slot.parked, bit) {
+                    if let Some(waker) = self.slots.get(start + number).take_waker() {
+                        panics.run(|| waker.wake());
+                    }
                 }
             }
         }
     }
+}
 
-    /// Wakes every parked reader.
-    pub(crate) fn wake_all(&self) {
-        // ORD(parked:B) Acquire, pairs with ORD(parked:A).
-        let mut next = self.top.swap(0, Ordering::Acquire);
-        while let Some(index) = next.checked_sub(1) {
-            let slot = self.slots.get(index);
-            next = slot.below.load(Ordering::Relaxed);
-            // ORD(linked) as in `park`. From here on the slot may be pushed again.
-            slot.linked.swap(false, Ordering::AcqRel);
-            if let Some(waker) = take_waker(&slot.waker) {
-                waker.wake();
-            }
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::{Mutex, lock};
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    /// Does something each time that it is woken.
+    struct Woken<F>(F);
+
+    impl<F: Fn() + Send + Sync + 'static> Wake for Woken<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
         }
+    }
+
+    fn waker(woken: impl Fn() + Send + Sync + 'static) -> Waker {
+        Waker::from(Arc::new(Woken(woken)))
+    }
+
+    fn wake_all(parking: &Parking) {
+        let mut panics = Panics::new();
+        parking.wake_all(&mut panics);
+        panics.finish();
+    }
+
+    /// As many parked readers, which tell by their number that they are woken.
+    fn parked(readers: u32) -> (Arc<Parking>, Vec<Seat<Slot>>, std::sync::mpsc::Receiver<u32>) {
+        let (tell, told) = std::sync::mpsc::channel();
+        let parking = Arc::new(Parking::new());
+        let seats: Vec<_> = (0..readers).map(|_| parking.acquire()).collect();
+        for seat in &seats {
+            let (tell, number) = (tell.clone(), seat.index());
+            let waker = waker(move || tell.send(number).unwrap());
+            // However often.
+            (0..3).for_each(|_| drop(parking.park(seat, &waker)));
+        }
+        (parking, seats, told)
+    }
+
+    #[test]
+    fn each_parked_reader_is_woken_once() {
+        for readers in [0, 1, 63, 64, 65, 200, 1000] {
+            let (parking, seats, told) = parked(readers);
+            assert_eq!(parking.is_empty(), readers == 0);
+            let gone = seats.iter().filter(|seat| seat.index() % 3 == 1);
+            gone.for_each(|seat| (0..2).for_each(|_| parking.unpark(seat)));
+            wake_all(&parking);
+            let told: Vec<_> = told.try_iter().collect();
+            assert_eq!(told, (0..readers).filter(|number| number % 3 != 1).collect::<Vec<_>>());
+            assert!(parking.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_reader_that_parks_again_while_it_is_woken_is_left_for_the_next_time() {
+        let (parking, seats, told) = parked(100);
+        let again = Arc::new(parking.acquire());
+        let (parks, seat) = (parking.clone(), again.clone());
+        let waker = waker(move || drop(parks.park(&seat, Waker::noop())));
+        drop(parking.park(&again, &waker));
+        wake_all(&parking);
+        assert_eq!(told.try_iter().count(), seats.len());
+        assert!(!parking.is_empty());
+        wake_all(&parking);
+        assert!(parking.is_empty());
+    }
+
+    #[test]
+    fn who_is_stopped_while_it_wakes_holds_back_one_reader() {
+        let (parking, seats, told) = parked(200);
+        let (others, told) = (parking.clone(), Mutex::new(told));
+        // While the first is at the waker of this reader, a second one comes, and wakes all others.
+        let waker = waker(move || {
+            wake_all(&others);
+            let told: Vec<_> = lock(&told).try_iter().collect();
+            assert_eq!(told, (0..200).filter(|&number| number != 66).collect::<Vec<_>>());
+        });
+        drop(parking.park(&seats[66], &waker));
+        wake_all(&parking);
+        assert!(parking.is_empty());
     }
 }

@@ -11,6 +11,8 @@ use crate::ring::{Lane, Refused, Reservation, Reserved, WriterSlot};
 use crate::shared::{Ending, Shared, Strength};
 use crate::stats::WriterStats;
 use crate::table::Seat;
+use crate::trace;
+use crate::wait::panics::Panics;
 use crate::wait::queue::{Request, Ticket};
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -81,7 +83,7 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
-        Self {
+        let core = Self {
             shared,
             slot,
             id,
@@ -92,7 +94,11 @@ impl Core {
             ticket: None,
             done: None,
             is_splitting: false,
+        };
+        if let Some(strength) = strength {
+            trace::came("writer", strength, id);
         }
+        core
     }
 
     /// Whether its end was its own doing.
@@ -125,6 +131,12 @@ impl Core {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// How many slices it has committed, or dropped.
+    #[cfg(feature = "futures")]
+    pub(crate) fn sequence(&self) -> u64 {
+        self.slot.figures.sequence.get()
     }
 
     pub(crate) fn stats(&self) -> WriterStats {
@@ -237,7 +249,13 @@ impl Core {
             Err(Refused::Closed) => Err(self.why_closed()),
             Ok(reservation) => Ok(reservation),
         };
-        self.stop_waiting();
+        let mut panics = Panics::new();
+        let left = panics.run(|| self.stop_waiting());
+        if let (Ok(reservation), None) = (result, left) {
+            // It goes no further than this, and would hold up every reader.
+            panics.run(|| self.shared.give_up(reservation));
+        }
+        panics.finish();
         Poll::Ready(result)
     }
 
@@ -414,8 +432,7 @@ impl Core {
     #[inline]
     pub(crate) fn abort(&mut self) {
         if let Some(reservation) = self.in_flight.take() {
-            self.shared.ring.abort(reservation);
-            self.shared.after_commit();
+            self.shared.give_up(reservation);
         }
     }
 
@@ -585,13 +602,15 @@ impl Core {
     #[inline]
     fn finish(&mut self, done: Done) {
         self.lane.close();
-        self.abort();
-        self.stop_waiting();
         if self.done != Some(Done::Terminated) {
             self.done = Some(done);
         }
+        let mut panics = Panics::new();
+        panics.run(|| self.abort());
+        panics.run(|| self.stop_waiting());
         // It counts as a weak one from here on: nothing waits for it.
-        self.turn(Strength::Weak);
+        panics.run(|| self.turn(Strength::Weak));
+        panics.finish();
     }
 
     /// Whether writes are refused, now and for ever.
@@ -612,10 +631,12 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.abort();
-        self.stop_waiting();
+        let mut panics = Panics::new();
+        panics.run(|| self.abort());
+        panics.run(|| self.stop_waiting());
         self.mark_in_flight();
-        self.shared.remove_writer(&self.slot, self.id, self.strength);
+        panics.run(|| self.shared.remove_writer(&self.slot, self.id, self.strength));
+        panics.finish();
     }
 }
 

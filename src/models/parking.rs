@@ -1,0 +1,191 @@
+//! Parked readers: how they are found, and what their wakers may do meanwhile.
+
+use super::waiting::{read_byte, shared};
+use super::*;
+use crate::reader::Read;
+use crate::shared::Ending;
+use crate::writer::HasCore;
+use crate::{StartAt, StrongReader, StrongWriter, WeakReader};
+use loom::future::block_on;
+use loom::thread;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::{Context, Wake, Waker};
+
+/// Panics when it is woken, without a word.
+struct Panicking;
+
+impl Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        resume_unwind(Box::new("on purpose"));
+    }
+}
+
+/// Polls once, and finds nothing.
+fn park(reader: &mut impl Read, waker: &Waker) {
+    let poll = reader.poll_read(&mut Context::from_waker(waker), &mut [0]);
+    assert!(poll.is_pending());
+}
+
+/// Does something in which a waker panics.
+fn panics<T>(work: impl FnOnce() -> T) {
+    assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+}
+
+/// Guards the fence of a commit (ORD(park:B)) against that of a parked reader (ORD(park:A)): without
+/// either, the reader sleeps for ever.
+#[test]
+fn a_parked_reader_is_woken_by_a_commit() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        thread.join().unwrap();
+    });
+}
+
+/// Guards the set of parked readers: each of two is woken, also one that parks again while the other
+/// is being woken; and the order of its count, which must not be 0 while one of them is in there.
+#[test]
+fn two_parked_readers_are_woken_by_two_commits() {
+    model(2, || {
+        let shared = shared(2);
+        let mut strong = StrongReader::new(&shared, StartAt::Oldest);
+        let mut weak = WeakReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let writing = thread::spawn(move || {
+            for byte in [1, 2] {
+                write(&ring.ring, 1, byte).unwrap();
+                ring.after_commit();
+            }
+        });
+        let reading = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut strong)), Ok(Some(1)));
+        });
+        assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(1)));
+        assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(2)));
+        writing.join().unwrap();
+        reading.join().unwrap();
+    });
+}
+
+/// Guards the wake after padding: a slice behind it was committed while the reader was parked before.
+#[test]
+fn a_reader_parked_at_padding_is_woken() {
+    model(2, || {
+        let shared = shared(4);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        write(&shared.ring, 3, 1).unwrap();
+        for _ in 0..3 {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+        }
+        let mut padding = StrongWriter::new(&shared);
+        let thread = thread::spawn(move || {
+            // Padding, and then a slice that stays in flight: nothing else wakes the reader.
+            let reservation = padding.writer_core().try_reserve(2 * GRANULE as usize);
+            (padding, reservation)
+        });
+        let other = shared.clone();
+        let writing = thread::spawn(move || {
+            let reservation = reserve(&other.ring, 2);
+            if let Ok(reservation) = reservation {
+                fill(&other.ring, reservation, 2);
+                other.after_commit();
+                return reservation.position;
+            }
+            start(4)
+        });
+        let position = writing.join().unwrap();
+        if position == start(4).plus(4 * GRANULE) {
+            // It came first behind the padding, whoever made that.
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+        }
+        let _in_flight = thread.join().unwrap();
+    });
+}
+
+/// Guards that a reader which finds its last waker being taken wakes itself: the new one is not
+/// registered, and the one that is woken may be another task's.
+#[test]
+fn a_reader_that_parks_again_while_its_last_waker_is_taken_is_woken() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        park(&mut reader, Waker::noop());
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            for byte in [1, 2] {
+                write(&ring.ring, 1, byte).unwrap();
+                ring.after_commit();
+            }
+        });
+        let mut expected = 1;
+        if reader.read_now(&mut [0; GRANULE as usize]).is_ok() {
+            expected = 2;
+        }
+        while expected <= 2 {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(expected)));
+            expected += 1;
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// Guards that a waker which panics is caught: another reader is woken all the same, and the first one's
+/// slot works on.
+#[test]
+fn a_waker_that_panics_costs_no_other_reader_its_wake() {
+    model(2, || {
+        let shared = shared(2);
+        let mut first = WeakReader::new(&shared, StartAt::Oldest);
+        let mut second = StrongReader::new(&shared, StartAt::Oldest);
+        park(&mut first, &Waker::from(Arc::new(Panicking)));
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            panics(|| ring.after_commit());
+        });
+        assert_eq!(block_on(read_byte(&mut second)), Ok(Some(1)));
+        thread.join().unwrap();
+        assert_eq!(block_on(read_byte(&mut first)), Ok(Some(1)));
+    });
+}
+
+/// The same for a writer that waits for a commit, and is looked for after the readers.
+#[test]
+fn a_readers_waker_that_panics_costs_no_writer_its_wake() {
+    model(2, || {
+        let shared = shared(1);
+        let mut writer = StrongWriter::new(&shared);
+        let mut reader = WeakReader::new(&shared, StartAt::Oldest);
+        let reservation = reserve(&shared.ring, 1).unwrap();
+        park(&mut reader, &Waker::from(Arc::new(Panicking)));
+        let other = shared.clone();
+        let thread = thread::spawn(move || {
+            fill(&other.ring, reservation, 1);
+            panics(|| other.after_commit());
+        });
+        let core = writer.writer_core();
+        assert!(block_on(poll_fn(|context| core.poll_reserve(context, 1))).is_ok());
+        thread.join().unwrap();
+    });
+}
+
+/// The same at the end of the channel.
+#[test]
+fn a_waker_that_panics_costs_nobody_the_end() {
+    model(2, || {
+        let shared = shared(1);
+        let mut reader = WeakReader::new(&shared, StartAt::Oldest);
+        park(&mut reader, &Waker::from(Arc::new(Panicking)));
+        let ending = shared.clone();
+        let thread = thread::spawn(move || panics(|| ending.end(Ending::Drained)));
+        block_on(shared.closed());
+        thread.join().unwrap();
+    });
+}
