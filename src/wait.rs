@@ -14,6 +14,7 @@
 //! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
 //! so that all of this exists once.
 
+pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod queue;
 pub(crate) mod watch;
