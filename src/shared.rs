@@ -10,8 +10,9 @@ use crate::stats::{ChannelStats, Totals};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
 use crate::table::Seat;
 use crate::trace;
+use crate::wait::panics::Panics;
 use crate::wait::parking::{Parking, Slot};
-use crate::wait::queue::{Request, Ticket, WaitQueue};
+use crate::wait::queue::{Refusal, Request, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
@@ -138,9 +139,7 @@ impl Shared {
         if !self.parking.is_empty() {
             self.parking.wake_all();
         }
-        if self.room.is_first_asleep() {
-            self.wake_writers();
-        }
+        self.wake_writers();
         somebody
     }
 
@@ -148,9 +147,7 @@ impl Shared {
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        if self.room.is_first_asleep() {
-            self.wake_writers();
-        }
+        self.wake_writers();
     }
 
     fn is_anybody_asleep(&self) -> bool {
@@ -174,6 +171,15 @@ impl Shared {
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         self.parking.park(slot, waker);
         self.watch.keep();
+        // It gives nothing back while it sleeps.
+        if self.room.is_anybody_asleep() {
+            self.room.wake_stranded(self.has_room());
+        }
+    }
+
+    /// What the line asks: whether there is room for a slice of some length, and for others besides.
+    fn has_room(&self) -> impl Fn(u64, u64) -> bool {
+        |length, others| self.ring.has_room_for(length, others)
     }
 
     /// Joins the line for room, as [`WaitQueue::join`]. After this the writer must try once more
@@ -183,26 +189,39 @@ impl Shared {
         ticket: &mut Option<Ticket>,
         request: Request,
         waker: &Waker,
-    ) -> bool {
-        let is_first = self.room.join(ticket, request, waker);
+    ) -> u64 {
+        let others = self.room.join(ticket, request, waker, self.has_room());
         self.watch.keep();
-        is_first
+        others
     }
 
+    /// A writer in the line has found no room for `length` bytes that it need not leave to those
+    /// before it.
+    pub(crate) fn refuse_waiter(&self, length: u64, others: u64) -> Refusal {
+        if others > 0 && self.ring.has_room_for(length, 0) {
+            return self.room.press_within(self.has_room());
+        }
+        // It may have changed its request, and so what is left to those behind it.
+        self.wake_writers();
+        Refusal::Sleep
+    }
+
+    /// A writer that is not in the line has found no room that it need not leave to those who are.
+    /// Tells what it must leave from now on, if that has become less.
+    pub(crate) fn refuse_newcomer(&self, length: u64) -> Option<u64> {
+        if self.ring.has_room_for(length, 0) { self.room.press(self.has_room()) } else { None }
+    }
+
+    /// Wakes the writers for whom there is room, behind a full fence.
+    #[inline]
     fn wake_writers(&self) {
-        self.room.wake_while(|need| self.ring.has_room_for(need));
+        self.room.look(self.has_room());
     }
 
     /// Takes a writer out of the line, and lets the next one have its turn.
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        self.room.leave(ticket);
-        if self.room.is_first_asleep() {
-            // ORD(park:A) SeqCst, pairs with ORD(park:B): who made room since and found that the first
-            // one had been woken, which was us, is seen by this look.
-            full_fence(Ordering::SeqCst);
-            self.wake_writers();
-        }
+        self.room.leave(ticket, self.has_room());
     }
 
     #[inline]
@@ -235,9 +254,11 @@ impl Shared {
         }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        self.parking.wake_all();
-        self.room.wake_all();
-        self.closing.wake_all();
+        let mut panics = Panics::new();
+        panics.run(|| self.parking.wake_all());
+        panics.run(|| self.room.wake_all());
+        panics.run(|| self.closing.wake_all());
+        panics.finish();
     }
 
     /// Waits until the channel takes no more slices.
@@ -247,17 +268,17 @@ impl Shared {
         impl Drop for Place<'_> {
             fn drop(&mut self) {
                 if let Some(ticket) = self.1 {
-                    self.0.leave(ticket);
+                    self.0.leave(ticket, |_, _| false);
                 }
             }
         }
         let mut place = Place(&self.closing, None);
         poll_fn(|context| {
             if self.ending() == Ending::Open {
-                let request = Request { need: 0, room: 1, forwards: false };
-                place.0.join(&mut place.1, request, context.waker());
-                // No fence: whoever ends the channel goes through the line, whoever is in there, and so
-                // comes before us, who see the end, or after us, and finds us.
+                let request = Request { length: 0, claim: 1, patience: 0 };
+                place.0.join(&mut place.1, request, context.waker(), |_, _| false);
+                // Whoever ends the channel goes through the line, or has it done by who has the lock,
+                // and so comes before us, who see the end, or after us, and finds us.
             }
             if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
         })
