@@ -131,6 +131,14 @@ impl Shared {
         }
     }
 
+    /// The same for one that leaves, which gives back nothing from now on.
+    pub(crate) fn after_leaving(&self) {
+        if self.watch.must_look() {
+            self.wake_waiting();
+            self.wake_stranded();
+        }
+    }
+
     /// Wakes all who sleep and may have something to do now, and tells whether anybody slept.
     fn wake_parked(&self) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
@@ -171,7 +179,11 @@ impl Shared {
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
         self.parking.park(slot, waker);
         self.watch.keep();
-        // It gives nothing back while it sleeps.
+    }
+
+    /// For a reader that sleeps from here on, or leaves, and gives nothing back meanwhile. It is the
+    /// last to see that there is room for a writer, if those before that one do not come.
+    pub(crate) fn wake_stranded(&self) {
         if self.room.is_anybody_asleep() {
             self.room.wake_stranded(self.has_room());
         }

@@ -166,6 +166,12 @@ impl Core {
         self.parked = true;
     }
 
+    /// It is parked, and has found nothing after that: it sleeps.
+    #[inline]
+    pub(super) fn sleep(&self) {
+        self.shared.wake_stranded();
+    }
+
     /// The reader found something, or gave up: nobody needs to wake it.
     #[inline]
     pub(crate) fn unpark(&mut self) {

@@ -94,7 +94,7 @@ impl Hold {
     fn leave(&mut self) {
         if let Some(held) = self.held.take() {
             self.shared.ring.leave(held);
-            self.shared.after_release();
+            self.shared.after_leaving();
         }
     }
 }
@@ -264,6 +264,7 @@ impl StrongReader {
         self.core.park(context.waker());
         let look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
+            self.core.sleep();
             return Poll::Pending;
         }
         self.core.unpark();
