@@ -497,6 +497,10 @@ impl Shared {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::error::TrySendError;
+    use crate::writer::HasCore;
+    use crate::{StartAt, StrongReader, StrongWriter};
+    use std::task::Context;
 
     #[test]
     fn numbers_of_writers_start_over_and_are_nobody_elses() {
@@ -517,5 +521,68 @@ mod tests {
         assert_eq!(ids, [u32::MAX, 1, 3]);
         let (_seat, of_handle) = shared.add_writer(None);
         assert_eq!(of_handle, 0);
+    }
+
+    /// Counts how many times it was woken.
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does `work` on a full ring of two granules while another thread, so to say, has the locks of
+    /// both lines; a writer waits for room, and somebody for the end. Tells how often they were woken.
+    fn with_both_locked(work: impl FnOnce(&mut StrongWriter, &mut StrongReader)) -> [u32; 2] {
+        let geometry = Geometry::new(128);
+        let shared = Shared::new(geometry, Position::new(0), Backpressure::Block).unwrap();
+        let shared = Arc::new(shared);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let [mut waiting, mut writer] = [(); 2].map(|()| StrongWriter::new(&shared));
+        (0..2).for_each(|_| writer.try_send(&[1; 64]).unwrap());
+        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let wakers = wakes.clone().map(Waker::from);
+        let [mut of_room, mut of_end] = [&wakers[0], &wakers[1]].map(Context::from_waker);
+        let mut send = std::pin::pin!(waiting.send(&[2; 64]));
+        assert!(send.as_mut().poll(&mut of_room).is_pending());
+        let mut closed = std::pin::pin!(shared.closed());
+        assert!(closed.as_mut().poll(&mut of_end).is_pending());
+        shared.room.while_locked(shared.has_room(), || {
+            shared.closing.while_locked(|_, _| false, || work(&mut writer, &mut reader));
+            assert_eq!(wakes[0].0.load(Ordering::Relaxed), 0);
+        });
+        wakes.map(|wakes| wakes.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn what_wakes_writers_does_not_wait_for_who_has_the_lock_of_the_line() {
+        let woken = with_both_locked(|writer, reader| {
+            assert_eq!(writer.try_send(b"full"), Err(TrySendError::Full));
+            assert_eq!(reader.try_read(&mut [0; 64]), Ok(64));
+        });
+        assert_eq!(woken, [1, 0]);
+    }
+
+    #[test]
+    fn a_line_whose_lock_is_never_let_go_keeps_nobody_out_who_does_not_wait() {
+        with_both_locked(|writer, reader| {
+            // A fork has left it behind. What the line claims is left to it for a while.
+            assert_eq!(reader.try_read(&mut [0; 128]), Ok(128));
+            assert!((0..5000).any(|_| writer.try_send(&[3; 128]).is_ok()));
+            assert_eq!(reader.try_read(&mut [0; 128]), Ok(128));
+            let mut another = writer.clone();
+            assert_eq!(another.try_send(&[3; 128]), Ok(()));
+        });
+    }
+
+    #[test]
+    fn an_end_does_not_wait_for_who_has_the_lock_of_the_line() {
+        for ending in [Ending::Drained, Ending::Terminated] {
+            let woken =
+                with_both_locked(|writer, _reader| writer.writer_core().shared().end(ending));
+            assert_eq!(woken, [1, 1]);
+        }
     }
 }

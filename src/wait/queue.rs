@@ -452,6 +452,20 @@ impl WaitQueue {
         self.attend(has_room);
     }
 
+    /// Does `work` while it has the lock, as one that is stopped there would.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn while_locked<T>(
+        &self,
+        has_room: impl Fn(u64, u64) -> bool,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let line = lock(&self.line);
+        let value = work();
+        drop(line);
+        self.look_after_change(&has_room);
+        value
+    }
+
     /// Does what the marks say, unless another has the lock, who will do it.
     fn attend(&self, has_room: &impl Fn(u64, u64) -> bool) {
         let mut panics = Panics::new();
