@@ -7,6 +7,7 @@
 //! runs the models that must fail then.
 
 mod ending;
+mod line;
 mod messages;
 mod overrun;
 mod owner;

@@ -163,9 +163,9 @@ impl Ring {
         end.distance_from(gate) <= self.capacity() as i64
     }
 
-    /// What others must leave so that a slice of `length` fits wherever the cursor is by then: padding
-    /// goes before it where the rest of the lap is a granule less, or more, and all is no more than the
-    /// ring.
+    /// What others must leave so that a slice of `length` fits wherever the cursor is by then. Padding
+    /// goes before it if the rest of the lap is shorter, by a granule at least; and the whole ring is
+    /// enough for any slice.
     pub(crate) fn room_with_padding(&self, length: u64) -> u64 {
         (2 * slice_size(length) - GRANULE).min(self.capacity())
     }

@@ -1,29 +1,48 @@
 //! A line of waiters, served in order: writers that wait for room, and whoever waits for the end.
 //!
-//! The lock is taken by those who wait and by those who wake them, never by a read or write that
-//! finds what it needs and nobody waiting; wakers are cloned, woken and dropped outside of it.
+//! *Order.* A waiter is woken when there is room for it and for all before it, who have been woken as
+//! well. It stays in the line until it has run and taken its room, and whoever is behind it, or not in
+//! the line, takes room only where enough is left for it ([`WaitQueue::claimed`]), so that small slices
+//! do not starve a large one. A newcomer need not join while there is enough for all: who has been
+//! woken takes microseconds to run, and if all who come meanwhile went to sleep behind it, there would
+//! be a sleep and a wake for each slice from then on.
 //!
-//! *Order.* A waiter is woken when everybody before it has been served, and its need can be met; it
-//! stays in the line until it has run and taken its room. A newcomer goes ahead only if it leaves
-//! room enough for all who are in the line ([`WaitQueue::needed`]); otherwise it joins the end, so
-//! that small slices do not starve a large one. It need not join while there is enough for all:
-//! who has been woken takes microseconds to run, and if all who come meanwhile went to sleep behind
-//! it, there would be a sleep and a wake for each slice from then on.
+//! *Nobody waits for a stranger.* One that was woken may never come: its future is kept and not polled.
+//! One that sleeps may be gone, too: what `AsyncWrite::poll_write` registers can be forgotten without a
+//! trace by a task that turns to something else. So whoever finds room, but must leave it to those in
+//! the line before it, counts that ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the first
+//! of them has been waited for so many times as it has *patience*, it is woken, to see whether it
+//! comes, if it slept, and *passed over*, if it had been woken: it is taken out of the line, and claims
+//! nothing any more. It keeps its ticket. If it comes, it joins again at its old place, and is waited
+//! for twice as long the next time: one that always comes is served in the end, however fast others
+//! are, and one that never comes costs a fixed number of tries.
 //!
-//! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
-//! most find that others have taken the room. So behind a waiter that has been woken the waking
-//! stops, and *that* waiter wakes the next, once it has taken its room or given up
-//! ([`Request::forwards`]). This needs a waiter that cannot vanish: our own futures and the blocking
-//! calls, which give up in a destructor. What `AsyncWrite::poll_write` registers can be forgotten
-//! without a trace by a task that turns to something else. Such a waiter is taken out of the line
-//! when it is woken, and the waking goes on behind it; it keeps its ticket, and if somebody was
-//! faster, it joins again at its old place.
+//! Who counts must run for that. A waiter that is refused only for the sake of one that was woken, or
+//! of one of which nothing is known, asks to be polled again at once, since in its task there may be
+//! nobody else who runs: so many times as the other one has patience. For the sake of one that sleeps
+//! and that leaves the line in its destructor, it sleeps as well. And a reader that is about to sleep,
+//! or leaves, wakes all for whom there is room ([`WaitQueue::wake_stranded`]), since nobody may look
+//! for them after that. A waiter whose task may have forgotten it starts without any patience: woken,
+//! it is out of the line at once, until it comes.
 //!
-//! *Nobody asks twice.* A waiter takes microseconds to run once it is woken, and a reader gives back
-//! hundreds of slices in that time. So the line says, without the lock, whether its first one is still
-//! to be woken. It is as with whether there is a line at all: who changes that looks, behind a full
-//! fence, whether there is room by now; who makes room looks, behind a full fence, whether there is
-//! somebody to wake; and one of them sees the other.
+//! *Nobody waits for the lock but those who wait.* Who joins or leaves locks it, and may wait for that.
+//! Who makes room, ends the channel, or finds no room without waiting only tries to. First it looks at
+//! what is known of the line without the lock: whether somebody sleeps, and for how much room. It is as
+//! with parking: A makes room, issues a full fence, and looks at that; B changes the line, unlocks it,
+//! issues a full fence, and looks whether there is room now. One of the two sees the other. What A sees
+//! may be half of one change and half of the next: then neither of the two who made these had come to
+//! its fence, and the later one sees the room.
+//!
+//! If A finds somebody to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B has
+//! it, A goes on with its own business. B unlocks it, issues a full fence, and looks at the marks. Of
+//! the two fences one comes first. If it is A's, B sees the mark. If it is B's, A sees that B has
+//! unlocked; then it was another that had the lock, of which the same can be said. So the last one to
+//! have it sees the mark. Should that one be stopped in the middle, the waiters that sleep do so until
+//! it goes on; nobody else does.
+//!
+//! Wakers are the code of others: they are cloned, woken and dropped outside of the lock, and one that
+//! panics costs nobody else the wake-up. While one is being woken the mark stays, so that others see to
+//! the rest should its thread be stopped.
 
 use super::panics::Panics;
 use crate::sync::{

@@ -47,12 +47,13 @@ macro_rules! from_ended {
 }
 from_ended!(TryWriteError WriteError TryReserveError ReserveError TrySendError SendError);
 
-/// Whether a waiter can be forgotten by a task without a trace, or sees to it that it leaves the
-/// line: [`crate::wait::queue`] says what for.
+/// How a waiter is gone: [`crate::wait::queue`] says what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wait {
+    /// A task may forget it without a trace.
     #[cfg(any(feature = "tokio", feature = "futures"))]
     MayBeForgotten,
+    /// It leaves the line in a destructor, or when a blocking call returns.
     LeavesWhenDropped,
 }
 
