@@ -482,8 +482,14 @@ fn a_waker_that_panics_costs_nobody_who_waits_for_the_end_the_wake_up() {
             .iter_mut()
             .map(|writer| Task::new(async { writer.reserve(64).await.map(drop).is_err() }))
             .collect();
-        tasks.push(Task::new(async { channel.closed().await == () }));
-        tasks.push(Task::new(async { writer.closed().await == () }));
+        tasks.push(Task::new(async {
+            channel.closed().await;
+            true
+        }));
+        tasks.push(Task::new(async {
+            writer.closed().await;
+            true
+        }));
         for (place, task) in tasks.iter_mut().enumerate() {
             let polled =
                 if place % 2 == 0 { task.poll_with(&moody(when_woken)) } else { task.poll() };
