@@ -9,6 +9,7 @@
 mod ending;
 mod far;
 mod joining;
+mod line;
 mod messages;
 mod overrun;
 mod owner;

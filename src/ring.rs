@@ -135,6 +135,8 @@
 //! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
+//! | `line:A` | `line:B` | a mark before who unlocks the line, an unlocking before who leaves a mark (`wait/queue.rs`) |
+//! | `line:C` | `line:A` | the end of a channel before who joins the line after it was emptied for that |
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
 //! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the
@@ -150,8 +152,8 @@
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
 //! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. Readers are wait-free but for waiting on what is not there. Locks are taken where writers
-//! line up for room (`wait/queue.rs`), by who goes to sleep while nobody looks for sleepers
+//! slice. Readers are wait-free but for waiting on what is not there. Locks are taken by writers
+//! that line up for room (`wait/queue.rs`; who wakes them only tries to), by who goes to sleep while nobody looks for sleepers
 //! (`wait/watch.rs`), and when the cursor changes hands: a writer that comes to a ring which another
 //! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
 //! handful of instructions. That is the exception to what was just said of reserving. And a reader of

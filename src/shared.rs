@@ -12,7 +12,7 @@ use crate::table::Seat;
 use crate::trace;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
-use crate::wait::queue::{Request, Ticket, WaitQueue};
+use crate::wait::queue::{Refusal, Request, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
@@ -131,6 +131,16 @@ impl Shared {
         }
     }
 
+    /// The same for one that leaves, which gives back nothing from now on.
+    pub(crate) fn after_leaving(&self) {
+        if self.watch.must_look() {
+            let mut panics = Panics::new();
+            panics.run(|| self.wake_waiting());
+            panics.run(|| self.wake_stranded());
+            panics.finish();
+        }
+    }
+
     /// Wakes all who sleep and may have something to do now, and tells whether anybody slept.
     fn wake_parked(&self) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
@@ -148,9 +158,7 @@ impl Shared {
     fn wake_sleepers(&self) {
         let mut panics = Panics::new();
         self.parking.wake_all(&mut panics);
-        if self.room.is_first_asleep() {
-            panics.run(|| self.wake_writers());
-        }
+        panics.run(|| self.wake_writers());
         panics.finish();
     }
 
@@ -158,9 +166,7 @@ impl Shared {
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        if self.room.is_first_asleep() {
-            self.wake_writers();
-        }
+        self.wake_writers();
     }
 
     fn is_anybody_asleep(&self) -> bool {
@@ -192,6 +198,19 @@ impl Shared {
         self.parking.unpark(slot);
     }
 
+    /// For a reader that sleeps from here on, or leaves, and gives nothing back meanwhile. It is the
+    /// last to see that there is room for a writer, if those before that one do not come.
+    pub(crate) fn wake_stranded(&self) {
+        if self.room.is_anybody_asleep() {
+            self.room.wake_stranded(self.has_room());
+        }
+    }
+
+    /// What the line asks: whether there is room for a slice of some length, and for others besides.
+    fn has_room(&self) -> impl Fn(u64, u64) -> bool {
+        |length, others| self.ring.has_room_for(length, others)
+    }
+
     /// Joins the line for room, as [`WaitQueue::join`]. After this the writer must try once more
     /// before it sleeps.
     pub(crate) fn wait_for_room(
@@ -199,28 +218,39 @@ impl Shared {
         ticket: &mut Option<Ticket>,
         request: Request,
         waker: &Waker,
-    ) -> bool {
-        let is_first = self.room.join(ticket, request, waker);
+    ) -> u64 {
+        let others = self.room.join(ticket, request, waker, self.has_room());
         self.watch.keep();
-        is_first
+        others
     }
 
+    /// A writer in the line has found no room for `length` bytes that it need not leave to those
+    /// before it.
+    pub(crate) fn refuse_waiter(&self, length: u64, others: u64) -> Refusal {
+        if others > 0 && self.ring.has_room_for(length, 0) {
+            return self.room.press_within(self.has_room());
+        }
+        // It may have changed its request, and so what is left to those behind it.
+        self.wake_writers();
+        Refusal::Sleep
+    }
+
+    /// A writer that is not in the line has found no room that it need not leave to those who are.
+    /// Tells what it must leave from now on, if that has become less.
+    pub(crate) fn refuse_newcomer(&self, length: u64) -> Option<u64> {
+        if self.ring.has_room_for(length, 0) { self.room.press(self.has_room()) } else { None }
+    }
+
+    /// Wakes the writers for whom there is room, behind a full fence.
+    #[inline]
     fn wake_writers(&self) {
-        self.room.wake_while(|need| self.ring.has_room_for(need));
+        self.room.look(self.has_room());
     }
 
     /// Takes a writer out of the line, and lets the next one have its turn.
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        let mut panics = Panics::new();
-        panics.run(|| self.room.leave(ticket));
-        if self.room.is_first_asleep() {
-            // ORD(park:A) SeqCst, pairs with ORD(park:B): who made room since and found that the first
-            // one had been woken, which was us, is seen by this look.
-            full_fence(Ordering::SeqCst);
-            panics.run(|| self.wake_writers());
-        }
-        panics.finish();
+        self.room.leave(ticket, self.has_room());
     }
 
     #[inline]
@@ -267,17 +297,17 @@ impl Shared {
         impl Drop for Place<'_> {
             fn drop(&mut self) {
                 if let Some(ticket) = self.1 {
-                    self.0.leave(ticket);
+                    self.0.leave(ticket, |_, _| false);
                 }
             }
         }
         let mut place = Place(&self.closing, None);
         poll_fn(|context| {
             if self.ending() == Ending::Open {
-                let request = Request { need: 0, room: 1, forwards: false };
-                place.0.join(&mut place.1, request, context.waker());
-                // No fence: whoever ends the channel goes through the line, whoever is in there, and so
-                // comes before us, who see the end, or after us, and finds us.
+                let request = Request { length: 0, claim: 1, patience: 0 };
+                place.0.join(&mut place.1, request, context.waker(), |_, _| false);
+                // Whoever ends the channel goes through the line, or has it done by who has the lock,
+                // and so comes before us, who see the end, or after us, and finds us.
             }
             if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
         })
@@ -496,6 +526,10 @@ impl Shared {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::error::TrySendError;
+    use crate::writer::HasCore;
+    use crate::{StartAt, StrongReader, StrongWriter};
+    use std::task::Context;
 
     #[test]
     fn numbers_of_writers_start_over_and_are_nobody_elses() {
@@ -518,5 +552,69 @@ mod tests {
         assert_eq!(ids, [u32::MAX, 1, 3]);
         let (_seat, of_handle) = shared.add_writer(None);
         assert_eq!(of_handle, 0);
+    }
+
+    /// Counts how many times it was woken.
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Does `work` on a full ring of two granules while another thread, so to say, has the locks of
+    /// both lines; a writer waits for room, and somebody for the end. Tells how often they were woken.
+    fn with_both_locked(work: impl FnOnce(&mut StrongWriter, &mut StrongReader)) -> [u32; 2] {
+        let geometry = Geometry::new(128);
+        let shared =
+            Shared::new(geometry, Position::new(0), Backpressure::Block, Abilities::NONE).unwrap();
+        let shared = Arc::new(shared);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let [mut waiting, mut writer] = [(); 2].map(|()| StrongWriter::new(&shared));
+        (0..2).for_each(|_| writer.try_send(&[1; 64]).unwrap());
+        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let wakers = wakes.clone().map(Waker::from);
+        let [mut of_room, mut of_end] = [&wakers[0], &wakers[1]].map(Context::from_waker);
+        let mut send = std::pin::pin!(waiting.send(&[2; 64]));
+        assert!(send.as_mut().poll(&mut of_room).is_pending());
+        let mut closed = std::pin::pin!(shared.closed());
+        assert!(closed.as_mut().poll(&mut of_end).is_pending());
+        shared.room.while_locked(shared.has_room(), || {
+            shared.closing.while_locked(|_, _| false, || work(&mut writer, &mut reader));
+            assert_eq!(wakes[0].0.load(Ordering::Relaxed), 0);
+        });
+        wakes.map(|wakes| wakes.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn what_wakes_writers_does_not_wait_for_who_has_the_lock_of_the_line() {
+        let woken = with_both_locked(|writer, reader| {
+            assert_eq!(writer.try_send(b"full"), Err(TrySendError::Full));
+            assert_eq!(reader.try_read(&mut [0; 64]), Ok(64));
+        });
+        assert_eq!(woken, [1, 0]);
+    }
+
+    #[test]
+    fn a_line_whose_lock_is_never_let_go_keeps_nobody_out_who_does_not_wait() {
+        with_both_locked(|writer, reader| {
+            // A fork has left it behind. What the line claims is left to it for a while.
+            assert_eq!(reader.try_read(&mut [0; 128]), Ok(128));
+            assert!((0..5000).any(|_| writer.try_send(&[3; 128]).is_ok()));
+            assert_eq!(reader.try_read(&mut [0; 128]), Ok(128));
+            let mut another = writer.clone();
+            assert_eq!(another.try_send(&[3; 128]), Ok(()));
+        });
+    }
+
+    #[test]
+    fn an_end_does_not_wait_for_who_has_the_lock_of_the_line() {
+        for ending in [Ending::Drained, Ending::Terminated] {
+            let woken =
+                with_both_locked(|writer, _reader| writer.writer_core().shared().end(ending));
+            assert_eq!(woken, [1, 1]);
+        }
     }
 }

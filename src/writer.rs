@@ -79,8 +79,9 @@ macro_rules! writer_methods {
             /// # Cancel safety
             ///
             /// Dropped while it waits, the future has reserved nothing, and its place in the line
-            /// goes to the next. One that has been woken and is neither polled nor dropped holds up
-            /// those behind it.
+            /// goes to the next. One that has been woken and is neither polled nor dropped is passed
+            /// over after others have found its room untaken a hundred times or so; polled after all, it
+            /// waits at its old place, and for longer.
             pub async fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
                 let reservation = self.core_mut().reserve(len).await?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))

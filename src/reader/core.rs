@@ -176,6 +176,12 @@ impl Core {
         self.shared.park(&self.slot, waker);
     }
 
+    /// It is parked, and has found nothing after that: it sleeps.
+    #[inline]
+    pub(super) fn sleep(&self) {
+        self.shared.wake_stranded();
+    }
+
     /// The reader found something: nobody needs to wake it. Runs no code of others, which might
     /// panic, and then what was found would be lost.
     #[inline]

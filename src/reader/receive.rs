@@ -40,7 +40,10 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     }
     let found = match found {
         Ok(found) => Ok(found),
-        Err(TryReadError::Empty) => return Poll::Pending,
+        Err(TryReadError::Empty) => {
+            reader.core_mut().sleep();
+            return Poll::Pending;
+        }
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
     };

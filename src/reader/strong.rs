@@ -108,7 +108,7 @@ impl Hold {
     fn leave(&mut self) {
         if let Some(held) = self.held.take() {
             self.shared.ring.leave(held);
-            self.shared.after_release();
+            self.shared.after_leaving();
         }
     }
 }
@@ -282,6 +282,7 @@ impl StrongReader {
         self.core.park(context.waker());
         let look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
+            self.core.sleep();
             return Poll::Pending;
         }
         self.core.unpark();

@@ -167,6 +167,7 @@ impl WeakReader {
             self.core.park(context.waker());
             look = self.look();
             if matches!(look, Ok(Look::Nothing)) {
+                self.core.sleep();
                 return Poll::Pending;
             }
         }

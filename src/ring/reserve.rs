@@ -224,23 +224,28 @@ impl Ring {
         end.is_within(self.capacity(), gate)
     }
 
-    /// What others must leave so that a slice of `length` fits wherever the cursor is by then: as
-    /// much again for padding, but for what is more than half of the ring.
+    /// What others must leave so that a slice of `length` fits wherever the cursor is by then. Padding
+    /// goes before it if the rest of the lap is shorter, by a granule at least; and the whole ring is
+    /// enough for any slice.
     pub(crate) fn room_with_padding(&self, length: u64) -> u64 {
-        (2 * slice_size(length)).min(self.capacity())
+        (2 * slice_size(length) - GRANULE).min(self.capacity())
     }
 
-    /// Whether [`Ring::reserve`] would get somewhere now; true, too, when it would be told that
-    /// the channel is closed.
+    /// Whether [`Ring::reserve`] would get somewhere now, and leave `others` ring bytes of room; true,
+    /// too, when it would be told that the channel is closed.
     #[inline]
-    pub(crate) fn has_room_for(&self, length: u64) -> bool {
+    pub(crate) fn has_room_for(&self, length: u64, others: u64) -> bool {
         loop {
             let word = self.reserved.load();
             if word.is_closed() {
                 return true;
             }
             let reserved = word.position();
-            let end = reserved.plus(self.next_step(reserved, length).0);
+            let needed = self.next_step(reserved, length).0 + others;
+            if needed > self.capacity() {
+                return false;
+            }
+            let end = reserved.plus(needed);
             let gate = self.advance_gate(reserved, end);
             if self.has_room(end, gate) {
                 return true;

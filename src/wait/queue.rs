@@ -1,214 +1,510 @@
 //! A line of waiters, served in order: writers that wait for room, and whoever waits for the end.
 //!
-//! The lock is taken by those who wait and by those who wake them, never by a read or write that
-//! finds what it needs and nobody waiting; wakers are cloned, woken and dropped outside of it.
+//! *Order.* A waiter is woken when there is room for it and for all before it, who have been woken as
+//! well. It stays in the line until it has run and taken its room, and whoever is behind it, or not in
+//! the line, takes room only where enough is left for it ([`WaitQueue::claimed`]), so that small slices
+//! do not starve a large one. A newcomer need not join while there is enough for all: who has been
+//! woken takes microseconds to run, and if all who come meanwhile went to sleep behind it, there would
+//! be a sleep and a wake for each slice from then on.
 //!
-//! *Order.* A waiter is woken when everybody before it has been served, and its need can be met; it
-//! stays in the line until it has run and taken its room. A newcomer goes ahead only if it leaves
-//! room enough for all who are in the line ([`WaitQueue::needed`]); otherwise it joins the end, so
-//! that small slices do not starve a large one. It need not join while there is enough for all:
-//! who has been woken takes microseconds to run, and if all who come meanwhile went to sleep behind
-//! it, there would be a sleep and a wake for each slice from then on.
+//! *Nobody waits for a stranger.* One that was woken may never come: its future is kept and not polled.
+//! One that sleeps may be gone, too: what `AsyncWrite::poll_write` registers can be forgotten without a
+//! trace by a task that turns to something else. So whoever finds room, but must leave it to those in
+//! the line before it, counts that ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the first
+//! of them has been waited for so many times as it has *patience*, it is woken, to see whether it
+//! comes, if it slept, and *passed over*, if it had been woken: it is taken out of the line, and claims
+//! nothing any more. It keeps its ticket. If it comes, it joins again at its old place, and is waited
+//! for twice as long the next time: one that always comes is served in the end, however fast others
+//! are, and one that never comes costs a fixed number of tries.
 //!
-//! *No wake is swallowed.* Waking everybody whose need can be met would be safe, and a stampede:
-//! most find that others have taken the room. So behind a waiter that has been woken the waking
-//! stops, and *that* waiter wakes the next, once it has taken its room or given up
-//! ([`Request::forwards`]). This needs a waiter that cannot vanish: our own futures and the blocking
-//! calls, which give up in a destructor. What `AsyncWrite::poll_write` registers can be forgotten
-//! without a trace by a task that turns to something else. Such a waiter is taken out of the line
-//! when it is woken, and the waking goes on behind it; it keeps its ticket, and if somebody was
-//! faster, it joins again at its old place.
+//! Who counts must run for that. A waiter that is refused only for the sake of one that was woken, or
+//! of one of which nothing is known, asks to be polled again at once, since in its task there may be
+//! nobody else who runs: so many times as the other one has patience. For the sake of one that sleeps
+//! and that leaves the line in its destructor, it sleeps as well. And a reader that is about to sleep,
+//! or leaves, wakes all for whom there is room ([`WaitQueue::wake_stranded`]), since nobody may look
+//! for them after that. A waiter whose task may have forgotten it starts without any patience: woken,
+//! it is out of the line at once, until it comes.
 //!
-//! *Nobody asks twice.* A waiter takes microseconds to run once it is woken, and a reader gives back
-//! hundreds of slices in that time. So the line says, without the lock, whether its first one is still
-//! to be woken. It is as with whether there is a line at all: who changes that looks, behind a full
-//! fence, whether there is room by now; who makes room looks, behind a full fence, whether there is
-//! somebody to wake; and one of them sees the other.
+//! *Nobody waits for the lock but those who wait.* Who joins or leaves locks it, and may wait for that.
+//! Who makes room, ends the channel, or finds no room without waiting only tries to. First it looks at
+//! what is known of the line without the lock: whether somebody sleeps, and for how much room. It is as
+//! with parking: A makes room, issues a full fence, and looks at that; B changes the line, unlocks it,
+//! issues a full fence, and looks whether there is room now. One of the two sees the other. What A sees
+//! may be half of one change and half of the next: then neither of the two who made these had come to
+//! its fence, and the later one sees the room.
+//!
+//! If A finds somebody to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B has
+//! it, A goes on with its own business. B unlocks it, issues a full fence, and looks at the marks. Of
+//! the two fences one comes first. If it is A's, B sees the mark. If it is B's, A sees that B has
+//! unlocked; then it was another that had the lock, of which the same can be said. So the last one to
+//! have it sees the mark. Should that one be stopped in the middle, the waiters that sleep do so until
+//! it goes on; nobody else does.
+//!
+//! Wakers are the code of others: they are cloned, woken and dropped outside of the lock, and one that
+//! panics costs nobody else the wake-up. While one is being woken the mark stays, so that others see to
+//! the rest should its thread be stopped.
 
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use super::panics::Panics;
+use crate::sync::{
+    AtomicBool, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence, lock, try_lock,
+};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::task::Waker;
 
-/// A place in the line; the smaller one is served first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Ticket(u64);
+/// How often others find room that a waiter leaves lying before it is passed over. It is to be longer
+/// than a thread takes from being woken to its first step, while one or two others spin; with more it
+/// makes up for that by waiting longer. Eight blocking writers get as much done with 16 as with 512.
+pub(crate) const PATIENCE: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
 
-/// What somebody waits for, and how.
+/// No waiter is waited for any longer.
+const MOST_PATIENCE: u32 = PATIENCE << 16;
+
+/// A place in the line; the smaller number is served first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ticket {
+    number: NonZeroU64,
+    /// How long its waiter was waited for last.
+    patience: u32,
+}
+
+/// What somebody waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     /// For writers: payload bytes.
-    pub(crate) need: u64,
+    pub(crate) length: u64,
     /// What others must leave for it, in ring bytes; more than 0.
-    pub(crate) room: u64,
-    /// It wakes the next one when it is served or gives up.
-    pub(crate) forwards: bool,
+    pub(crate) claim: u64,
+    /// How long it is waited for at first: [`PATIENCE`], or 0 for one whose task may have forgotten it.
+    pub(crate) patience: u32,
 }
 
 #[derive(Debug)]
 struct Waiter {
-    ticket: Ticket,
-    request: Request,
+    number: NonZeroU64,
+    length: u64,
+    claim: u64,
+    patience: u32,
+    /// It was woken to see whether it comes.
+    is_probed: bool,
     /// Nothing once it was woken.
     waker: Option<Waker>,
 }
 
-#[derive(Debug)]
-struct Line {
-    /// In the order of their tickets.
-    waiters: VecDeque<Waiter>,
-    next: Ticket,
+impl Waiter {
+    fn is_asleep(&self) -> bool {
+        self.waker.is_some()
+    }
+
+    /// It has come after all: next time it is waited for longer.
+    fn wait_longer(&mut self) {
+        self.patience = self.patience.saturating_mul(2).clamp(PATIENCE, MOST_PATIENCE);
+    }
 }
 
 #[derive(Debug)]
-pub(crate) struct WaitQueue {
-    hint: CachePadded<Hint>,
-    line: Mutex<Line>,
+struct Line {
+    /// In the order of their numbers.
+    waiters: VecDeque<Waiter>,
+    next: NonZeroU64,
+    /// The sum of their claims.
+    claimed: u64,
+    /// The first one when the hint was last written, and whether it slept.
+    first: Option<(NonZeroU64, bool)>,
 }
 
 /// What is known of the line without the lock, under which it is written.
 #[derive(Debug)]
 struct Hint {
-    /// The sum of what those in the line need.
-    needed: AtomicU64,
-    /// There is a first one, and it has not been woken yet.
-    is_first_asleep: AtomicBool,
+    claimed: AtomicU64,
+    waiters: AtomicU32,
+    /// Somebody sleeps; the next two are about the first of those.
+    is_anybody_asleep: AtomicBool,
+    length: AtomicU64,
+    /// What must be left to those before it, who have all been woken.
+    others: AtomicU64,
+    /// How often somebody was refused for the sake of the first one alone, since that one came or was
+    /// woken. The only one that is written without the lock.
+    refusals: AtomicU32,
+    /// How many refusals are enough.
+    patience: AtomicU32,
+    /// The first one has been woken, or nobody knows whether it is still there.
+    is_in_question: AtomicBool,
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitQueue {
+    hint: CachePadded<Hint>,
+    /// What is to be done by who has the lock, or takes it next.
+    marks: AtomicU32,
+    line: Mutex<Line>,
+}
+
+/// Wake those for whom there is room behind those who have been woken.
+const WAKE: u32 = 1;
+/// Wake all for whom there is room, if those who have been woken do not come.
+const WAKE_STRANDED: u32 = 2;
+/// Wake everybody.
+const WAKE_ALL: u32 = 4;
+
+/// What a refusal has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// The first one was passed over: there may be room now.
+    PassedOver,
+    /// The first one is to come, or to be passed over: ask again, since nobody else may.
+    AskAgain,
+    /// It is there, and waits for more room. So do those behind it.
+    Sleep,
 }
 
 impl Line {
-    fn is_first_asleep(&self) -> bool {
-        self.waiters.front().is_some_and(|first| first.waker.is_some())
+    /// Where the waiter of this number is, or would be.
+    fn place(&self, number: NonZeroU64) -> Result<usize, usize> {
+        self.waiters.binary_search_by_key(&number, |waiter| waiter.number)
+    }
+
+    fn claimed_before(&self, place: usize) -> u64 {
+        self.waiters.iter().take(place).map(|waiter| waiter.claim).sum()
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Waiter> {
+        let waiter = self.waiters.remove(place)?;
+        self.claimed -= waiter.claim;
+        Some(waiter)
+    }
+
+    fn first_asleep(&self) -> Option<usize> {
+        self.waiters.iter().position(Waiter::is_asleep)
+    }
+
+    /// Takes the waker of a waiter. One that may have been forgotten loses its place until it comes.
+    fn take_waker(&mut self, place: usize) -> Option<Waker> {
+        if self.waiters[place].patience == 0 {
+            return self.remove(place)?.waker;
+        }
+        self.waiters[place].waker.take()
+    }
+
+    /// The next one to be woken, as the marks say.
+    fn next_to_wake(&mut self, marks: u32, has_room: &impl Fn(u64, u64) -> bool) -> Option<Waker> {
+        if marks & WAKE_ALL != 0 {
+            return std::iter::from_fn(|| self.remove(0)).find_map(|waiter| waiter.waker);
+        }
+        let first = self.first_asleep()?;
+        let others = self.claimed_before(first);
+        if has_room(self.waiters[first].length, others) {
+            return self.take_waker(first);
+        }
+        if marks & WAKE_STRANDED != 0 {
+            let mut behind = self.waiters.iter().skip(first);
+            let place = behind.position(|one| one.is_asleep() && has_room(one.length, 0))?;
+            return self.take_waker(first + place);
+        }
+        None
+    }
+
+    /// The first one has been waited for long enough. Hands back what wakes it, or nothing if it had
+    /// been woken and is passed over now.
+    fn press(&mut self) -> Option<Waker> {
+        let first = self.waiters.front_mut()?;
+        if first.is_asleep() {
+            first.is_probed = true;
+            return self.take_waker(0);
+        }
+        self.remove(0);
+        None
     }
 }
 
 impl WaitQueue {
     pub(crate) fn new() -> Self {
+        let [claimed, length, others] = [0; 3].map(AtomicU64::new);
+        let [waiters, refusals, patience, marks] = [0; 4].map(AtomicU32::new);
+        let [is_anybody_asleep, is_in_question] = [false; 2].map(AtomicBool::new);
         Self {
             hint: CachePadded::new(Hint {
-                needed: AtomicU64::new(0),
-                is_first_asleep: AtomicBool::new(false),
+                claimed,
+                waiters,
+                is_anybody_asleep,
+                length,
+                others,
+                refusals,
+                patience,
+                is_in_question,
             }),
-            line: Mutex::new(Line { waiters: VecDeque::new(), next: Ticket(0) }),
+            marks,
+            line: Mutex::new(Line {
+                waiters: VecDeque::new(),
+                next: NonZeroU64::MIN,
+                claimed: 0,
+                first: None,
+            }),
         }
     }
 
-    /// Makes room for so many waiters, so that waiting allocates nothing.
+    /// Makes room for so many waiters, so that waiting allocates nothing. Where the lock cannot be had
+    /// at once, those who join make it themselves.
     #[inline]
     pub(crate) fn make_room(&self, waiters: usize) {
-        let mut line = lock(&self.line);
-        let length = line.waiters.len();
-        line.waiters.reserve(waiters.saturating_sub(length));
+        if let Some(mut line) = try_lock(&self.line) {
+            let length = line.waiters.len();
+            line.waiters.reserve(waiters.saturating_sub(length));
+        }
     }
 
     /// Whether nobody is in the line.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.needed() == 0
-    }
-
-    /// Whether [`WaitQueue::wake_while`] would ask for anybody, for a look behind `fence(SeqCst)`.
-    #[inline]
-    pub(crate) fn is_first_asleep(&self) -> bool {
-        self.hint.is_first_asleep.load(Ordering::Relaxed)
-    }
-
-    /// The ring bytes that a newcomer must leave to those who are in the line.
-    #[inline]
-    pub(crate) fn needed(&self) -> u64 {
-        self.hint.needed.load(Ordering::Relaxed)
+        self.claimed() == 0
     }
 
     /// How many are in the line.
     pub(crate) fn len(&self) -> usize {
-        lock(&self.line).waiters.len()
+        self.hint.waiters.load(Ordering::Relaxed) as usize
     }
 
-    /// Under the lock: somebody needs so much less, and somebody so much more.
-    fn note_change(&self, line: &Line, less: u64, more: u64) {
-        // No ring and no line is so large that this overflows.
-        self.hint.needed.store(self.needed() - less + more, Ordering::Relaxed);
-        self.hint.is_first_asleep.store(line.is_first_asleep(), Ordering::Relaxed);
+    /// Whether somebody is in the line who has not been woken.
+    #[inline]
+    pub(crate) fn is_anybody_asleep(&self) -> bool {
+        self.hint.is_anybody_asleep.load(Ordering::Relaxed)
+    }
+
+    /// The ring bytes that a newcomer must leave to those who are in the line.
+    #[inline]
+    pub(crate) fn claimed(&self) -> u64 {
+        self.hint.claimed.load(Ordering::Relaxed)
+    }
+
+    /// Under the lock, behind each change.
+    fn note_change(&self, line: &mut Line) {
+        let hint = &*self.hint;
+        hint.claimed.store(line.claimed, Ordering::Relaxed);
+        hint.waiters.store(line.waiters.len() as u32, Ordering::Relaxed);
+        let asleep = line.first_asleep();
+        hint.is_anybody_asleep.store(asleep.is_some(), Ordering::Relaxed);
+        if let Some(place) = asleep {
+            hint.length.store(line.waiters[place].length, Ordering::Relaxed);
+            hint.others.store(line.claimed_before(place), Ordering::Relaxed);
+        }
+        let first = line.waiters.front().map(|first| (first.number, first.is_asleep()));
+        if let Some(waiter) = line.waiters.front() {
+            let patience = waiter.patience;
+            hint.patience.store(patience.max(PATIENCE), Ordering::Relaxed);
+            let is_in_question = !waiter.is_asleep() || patience == 0;
+            hint.is_in_question.store(is_in_question, Ordering::Relaxed);
+        }
+        if line.first != first {
+            line.first = first;
+            hint.refusals.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
-    /// waker there. Tells whether nobody is before. After this the caller must check once more
-    /// before it sleeps, behind a full fence, if others wake only whom they see without the lock.
+    /// waker there. Tells what must be left to those before. After this the caller must check once
+    /// more before it sleeps, behind a full fence, and [look](Self::look) for others.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
         request: Request,
         waker: &Waker,
-    ) -> bool {
+        has_room: impl Fn(u64, u64) -> bool,
+    ) -> u64 {
         // User code may run in here: not under the lock.
         let mut waker = Some(waker.clone());
         let mut guard = lock(&self.line);
         let line = &mut *guard;
-        let ticket = *ticket.get_or_insert_with(|| {
-            let ticket = line.next;
-            line.next = Ticket(ticket.0 + 1);
-            ticket
-        });
-        let place = line.waiters.partition_point(|waiter| waiter.ticket < ticket);
-        let present = line.waiters.get_mut(place).filter(|waiter| waiter.ticket == ticket);
-        let before = if let Some(waiter) = present {
-            // The old waker is dropped after the lock.
-            std::mem::swap(&mut waiter.waker, &mut waker);
-            std::mem::replace(&mut waiter.request, request).room
-        } else {
-            line.waiters.insert(place, Waiter { ticket, request, waker: waker.take() });
-            0
+        let Request { length, claim, mut patience } = request;
+        let is_new = ticket.is_none();
+        let number = match ticket {
+            Some(ticket) => {
+                patience = ticket.patience;
+                ticket.number
+            }
+            None => {
+                let number = line.next;
+                line.next = number.saturating_add(1);
+                number
+            }
         };
-        self.note_change(line, before, request.room);
+        let place = match line.place(number) {
+            Ok(place) => {
+                let waiter = &mut line.waiters[place];
+                if waiter.is_probed && !waiter.is_asleep() {
+                    waiter.is_probed = false;
+                    waiter.wait_longer();
+                }
+                line.claimed -= waiter.claim;
+                (waiter.length, waiter.claim) = (length, claim);
+                // The old one is dropped after the lock.
+                std::mem::swap(&mut waiter.waker, &mut waker);
+                place
+            }
+            Err(place) => {
+                let waker = waker.take();
+                let mut waiter =
+                    Waiter { number, length, claim, patience, is_probed: false, waker };
+                if !is_new {
+                    waiter.wait_longer();
+                }
+                line.waiters.insert(place, waiter);
+                place
+            }
+        };
+        line.claimed += claim;
+        *ticket = Some(Ticket { number, patience: line.waiters[place].patience });
+        let others = line.claimed_before(place);
+        self.note_change(line);
         drop(guard);
-        drop(waker);
-        place == 0
+        let mut panics = Panics::new();
+        panics.run(|| drop(waker));
+        // ORD(line:B) SeqCst, pairs with ORD(line:A).
+        fence(Ordering::SeqCst);
+        panics.run(|| self.attend(&has_room));
+        panics.finish();
+        others
     }
 
-    /// Leaves the line, if the ticket is still in there. Others may have waited for that: the caller
-    /// looks, behind a full fence, whether they can be woken.
-    pub(crate) fn leave(&self, ticket: Ticket) {
+    /// Leaves the line, if the ticket is still in there, and wakes those who have waited for that.
+    pub(crate) fn leave(&self, ticket: Ticket, has_room: impl Fn(u64, u64) -> bool) {
         let mut line = lock(&self.line);
-        let found = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
-        let waiter = found.ok().and_then(|place| line.waiters.remove(place));
-        if let Some(waiter) = &waiter {
-            self.note_change(&line, waiter.request.room, 0);
+        let place = line.place(ticket.number).ok();
+        let waiter = place.and_then(|place| line.remove(place));
+        if waiter.is_some() {
+            self.note_change(&mut line);
         }
         drop(line);
-        drop(waiter);
+        let mut panics = Panics::new();
+        panics.run(|| drop(waiter));
+        panics.run(|| self.look_after_change(&has_room));
+        panics.finish();
     }
 
-    /// Wakes waiters in their order, for as long as `can_be_met` says so of their needs, and no
-    /// further than to the first who will see to the rest.
-    pub(crate) fn wake_while(&self, can_be_met: impl Fn(u64) -> bool) {
-        loop {
-            let mut line = lock(&self.line);
-            let Some(first) = line.waiters.front_mut() else { return };
-            // Woken before, and about to run: it will see to the rest.
-            let is_woken = first.waker.is_none();
-            if is_woken || !can_be_met(first.request.need) {
-                return;
-            }
-            let waker = first.waker.take();
-            let Request { room, forwards, .. } = first.request;
-            if !forwards {
-                line.waiters.pop_front();
-            }
-            self.note_change(&line, if forwards { 0 } else { room }, 0);
-            drop(line);
-            waker.into_iter().for_each(Waker::wake);
+    /// For who is not in the line, and finds room that it must leave to those who are: counts that.
+    /// Tells what it must leave from now on, if that has become less.
+    pub(crate) fn press(&self, has_room: impl Fn(u64, u64) -> bool) -> Option<u64> {
+        if !self.count_refusal() {
+            return None;
+        }
+        // Who has the lock may be stopped, or gone with a fork: the line has been waited for long
+        // enough.
+        let Some(line) = try_lock(&self.line) else { return Some(0) };
+        (self.press_first(line, has_room) == Refusal::PassedOver).then(|| self.claimed())
+    }
+
+    /// The same for who is in the line, and finds room that it must leave to those before it.
+    pub(crate) fn press_within(&self, has_room: impl Fn(u64, u64) -> bool) -> Refusal {
+        if self.count_refusal() {
+            self.press_first(lock(&self.line), has_room)
+        } else if self.hint.is_in_question.load(Ordering::Relaxed) {
+            Refusal::AskAgain
+        } else {
+            Refusal::Sleep
         }
     }
 
-    /// Wakes everybody who is in the line now.
+    /// Whether the first one has been waited for long enough.
+    fn count_refusal(&self) -> bool {
+        let before = self.hint.refusals.fetch_add(1, Ordering::Relaxed);
+        before + 1 >= self.hint.patience.load(Ordering::Relaxed)
+    }
+
+    fn press_first(
+        &self,
+        mut line: MutexGuard<'_, Line>,
+        has_room: impl Fn(u64, u64) -> bool,
+    ) -> Refusal {
+        let hint = &*self.hint;
+        // Another may have been faster.
+        let is_due = hint.refusals.load(Ordering::Relaxed) >= hint.patience.load(Ordering::Relaxed);
+        let before = line.waiters.len();
+        let waker = if is_due { line.press() } else { None };
+        let refusal =
+            if line.waiters.len() < before { Refusal::PassedOver } else { Refusal::AskAgain };
+        self.note_change(&mut line);
+        drop(line);
+        let mut panics = Panics::new();
+        panics.run(|| waker.into_iter().for_each(Waker::wake));
+        panics.run(|| self.look_after_change(&has_room));
+        panics.finish();
+        refusal
+    }
+
+    /// Wakes those for whom there is room, behind a full fence after whatever made that room.
+    #[inline]
+    pub(crate) fn look(&self, has_room: impl Fn(u64, u64) -> bool) {
+        let hint = &*self.hint;
+        if hint.is_anybody_asleep.load(Ordering::Relaxed)
+            && has_room(hint.length.load(Ordering::Relaxed), hint.others.load(Ordering::Relaxed))
+        {
+            self.ask(WAKE, &has_room);
+        }
+    }
+
+    /// For who changed the line, and has unlocked it.
+    fn look_after_change(&self, has_room: &impl Fn(u64, u64) -> bool) {
+        // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): who
+        // made room, and found the line as it was before, is seen by this look.
+        fence(Ordering::SeqCst);
+        let mut panics = Panics::new();
+        panics.run(|| self.attend(has_room));
+        panics.run(|| self.look(has_room));
+        panics.finish();
+    }
+
+    /// For who makes room and may do no more of that: wakes all for whom there is room, though it be
+    /// left to others, who have been woken, or may be there no more. They see to it that those come.
+    pub(crate) fn wake_stranded(&self, has_room: impl Fn(u64, u64) -> bool) {
+        self.ask(WAKE_STRANDED, &has_room);
+    }
+
+    /// Wakes everybody who is in the line now, and takes them out.
     pub(crate) fn wake_all(&self) {
-        let waiters = {
-            let mut line = lock(&self.line);
-            self.hint.needed.store(0, Ordering::Relaxed);
-            self.hint.is_first_asleep.store(false, Ordering::Relaxed);
-            // The room stays with the line: those who join again must not allocate.
-            let room = line.waiters.capacity();
-            std::mem::replace(&mut line.waiters, VecDeque::with_capacity(room))
-        };
-        waiters.into_iter().filter_map(|waiter| waiter.waker).for_each(Waker::wake);
+        self.ask(WAKE_ALL, &|_, _| false);
+    }
+
+    /// Has something done, by this thread if it gets the lock, or by the one that has it.
+    fn ask(&self, mark: u32, has_room: &impl Fn(u64, u64) -> bool) {
+        self.marks.fetch_or(mark, Ordering::Relaxed);
+        // ORD(line:A) SeqCst, pairs with ORD(line:B).
+        fence(Ordering::SeqCst);
+        self.attend(has_room);
+    }
+
+    /// Does `work` while it has the lock, as one that is stopped there would.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn while_locked<T>(
+        &self,
+        has_room: impl Fn(u64, u64) -> bool,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        let line = lock(&self.line);
+        let value = work();
+        drop(line);
+        self.look_after_change(&has_room);
+        value
+    }
+
+    /// Does what the marks say, unless another has the lock, who will do it.
+    fn attend(&self, has_room: &impl Fn(u64, u64) -> bool) {
+        let mut panics = Panics::new();
+        while self.marks.load(Ordering::Relaxed) != 0 {
+            let Some(mut line) = try_lock(&self.line) else { break };
+            // ORD(line:C) Acquire, pairs with the fence ORD(line:A): who joins behind us finds what
+            // the mark is about.
+            let marks = self.marks.swap(0, Ordering::Acquire);
+            let waker = line.next_to_wake(marks, has_room);
+            if waker.is_some() {
+                // There may be more. Should this thread be stopped, others see to them.
+                self.marks.fetch_or(marks, Ordering::Relaxed);
+            }
+            self.note_change(&mut line);
+            drop(line);
+            panics.run(|| waker.into_iter().for_each(Waker::wake));
+            // ORD(line:B) SeqCst, pairs with ORD(line:A).
+            fence(Ordering::SeqCst);
+        }
+        panics.finish();
     }
 }

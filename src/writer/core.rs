@@ -13,7 +13,7 @@ use crate::stats::WriterStats;
 use crate::table::Seat;
 use crate::trace;
 use crate::wait::panics::Panics;
-use crate::wait::queue::{Request, Ticket};
+use crate::wait::queue::{self, Refusal, Request, Ticket};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -48,13 +48,25 @@ macro_rules! from_ended {
 }
 from_ended!(TryWriteError WriteError TryReserveError ReserveError TrySendError SendError);
 
-/// Whether a waiter can be forgotten by a task without a trace, or sees to it that it leaves the
-/// line: [`crate::wait::queue`] says what for.
+/// How a waiter is gone: [`crate::wait::queue`] says what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wait {
+    /// A task may forget it without a trace.
     #[cfg(any(feature = "tokio", feature = "futures"))]
     MayBeForgotten,
+    /// It leaves the line in a destructor, or when a blocking call returns.
     LeavesWhenDropped,
+}
+
+impl Wait {
+    /// How long such a waiter is waited for at first once it was woken.
+    fn patience(self) -> u32 {
+        match self {
+            #[cfg(any(feature = "tokio", feature = "futures"))]
+            Self::MayBeForgotten => 0,
+            Self::LeavesWhenDropped => queue::PATIENCE,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -212,7 +224,23 @@ impl Core {
     #[inline]
     pub(super) fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
         self.stop_waiting();
-        self.reserve_now(length, self.shared.room.needed())
+        let others = self.shared.room.claimed();
+        match self.reserve_now(length, others) {
+            Err(Refused::Full) if others > 0 => self.press_the_line(length),
+            result => result,
+        }
+    }
+
+    /// There is no room beside what those in the line claim, who may not come for it.
+    #[cold]
+    fn press_the_line(&mut self, length: u64) -> Result<Reservation, Refused> {
+        while let Some(others) = self.shared.refuse_newcomer(length) {
+            match self.reserve_now(length, others) {
+                Err(Refused::Full) if others > 0 => {}
+                result => return result,
+            }
+        }
+        Err(Refused::Full)
     }
 
     /// Reserves, or joins the line of those who wait for room.
@@ -224,30 +252,32 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<Reservation, Ended>> {
         if self.ticket.is_none() {
-            match self.reserve_now(length, self.shared.room.needed()) {
+            match self.reserve_now(length, self.shared.room.claimed()) {
                 Ok(reservation) => return Poll::Ready(Ok(reservation)),
                 Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
                 Err(Refused::Full) => {}
             }
         }
         self.lane.close();
-        let room = self.shared.ring.room_with_padding(length);
-        let request = Request { need: length, room, forwards: wait == Wait::LeavesWhenDropped };
-        let result = if self.shared.wait_for_room(&mut self.ticket, request, waker) {
-            self.reserve_now(length, 0)
-        } else if self.shared.ending() == Ending::Open {
-            Err(Refused::Full)
-        } else {
-            Err(Refused::Closed)
-        };
-        let result = match result {
-            Err(Refused::Full) => {
-                // Padding may have been had. The quick way is not for who waits.
-                self.lane.close();
-                return Poll::Pending;
+        let claim = self.shared.ring.room_with_padding(length);
+        let request = Request { length, claim, patience: wait.patience() };
+        let result = loop {
+            let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
+            match self.reserve_now(length, others) {
+                Ok(reservation) => break Ok(reservation),
+                Err(Refused::Closed) => break Err(self.why_closed()),
+                Err(Refused::Full) => {}
             }
-            Err(Refused::Closed) => Err(self.why_closed()),
-            Ok(reservation) => Ok(reservation),
+            // Padding may have been had. The quick way is not for who waits.
+            self.lane.close();
+            match self.shared.refuse_waiter(length, others) {
+                Refusal::PassedOver => {}
+                Refusal::AskAgain => {
+                    waker.wake_by_ref();
+                    return Poll::Pending;
+                }
+                Refusal::Sleep => return Poll::Pending,
+            }
         };
         let mut panics = Panics::new();
         let left = panics.run(|| self.stop_waiting());

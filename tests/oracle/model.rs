@@ -102,8 +102,8 @@ pub(crate) struct Writer {
 struct Waiter {
     ticket: u64,
     need: u64,
-    /// It wakes the next one itself.
-    forwards: bool,
+    /// It is waited for once it was woken.
+    stays: bool,
     /// Nothing once it was woken.
     waker: Option<usize>,
 }
@@ -366,7 +366,12 @@ impl Model {
         let (waker, payload, padding, skipped, gaps, lent) = (None, 0, 0, 0, 0, 0);
         let mut clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
         clone.unsettled = None;
+        // What is terminated joins, and leaves.
+        let leaves = clone.is_strong && clone.terminated;
         self.readers.push(Some(clone));
+        if leaves {
+            self.wake_stranded();
+        }
         self.readers.len() - 1
     }
 
@@ -387,7 +392,10 @@ impl Model {
 
     pub(crate) fn remove_reader(&mut self, index: usize) {
         self.retired_skipped += self.reader(index).skipped;
-        self.readers[index] = None;
+        let held = self.readers[index].take().is_some_and(|reader| reader.is_holding());
+        if held {
+            self.wake_stranded();
+        }
         self.after_change();
     }
 
@@ -401,7 +409,11 @@ impl Model {
             reader.lent = 0;
             // Reads that skip gaps silently are asked for anew.
             reader.silent = false;
+            let held = !reader.terminated;
             self.readers[index] = Some(reader);
+            if held {
+                self.wake_stranded();
+            }
         }
     }
 
@@ -429,7 +441,18 @@ impl Model {
             reader.lent = 0;
             reader.unsettled = None;
             self.follow_padding(&mut reader, position);
+            let leaves = reader.terminated;
             self.readers[index] = Some(reader);
+            if leaves {
+                self.wake_stranded();
+            }
+        }
+    }
+
+    /// It joins to see whether what it wants is still kept, and leaves if it is not.
+    pub(crate) fn fail_to_make_strong(&mut self, index: usize) {
+        if self.reader(index).untold == 0 {
+            self.wake_stranded();
         }
     }
 

@@ -77,7 +77,10 @@ impl Driver {
                     self.model.make_strong(number, strong.stats().position);
                     strong.into()
                 }
-                Err(error) => error.reader,
+                Err(error) => {
+                    self.model.fail_to_make_strong(number);
+                    error.reader
+                }
             }
         } else {
             self.model.make_weak(number);

@@ -51,10 +51,16 @@ impl Model {
         end <= self.furthest_gate() + self.capacity
     }
 
-    /// What a newcomer leaves to those who wait: for each its slice, and as much again for padding.
+    /// What a newcomer leaves to those who wait.
     pub(super) fn needed(&self) -> u64 {
-        let slices = self.line.iter().map(|waiter| waiter.need.max(1).next_multiple_of(GRANULE));
-        slices.map(|size| (2 * size).min(self.capacity)).sum()
+        self.claimed_before(self.line.len())
+    }
+
+    /// For each its slice, and what padding may go before it.
+    pub(super) fn claimed_before(&self, place: usize) -> u64 {
+        let waiters = self.line[..place].iter();
+        let slices = waiters.map(|waiter| waiter.need.max(1).next_multiple_of(GRANULE));
+        slices.map(|size| (2 * size - GRANULE).min(self.capacity)).sum()
     }
 
     /// A step may be taken even though the whole is refused. `others` ring bytes stay free.
@@ -101,23 +107,42 @@ impl Model {
         }
     }
 
-    /// Whether the first writer in line sleeps, although there is room for it.
-    pub(super) fn first_can_go_on(&self) -> bool {
-        let asleep = self.line.first().filter(|waiter| waiter.waker.is_some());
-        asleep.is_some_and(|waiter| self.has_room(self.next_step(waiter.need).0, 0))
+    /// The first writer in line that sleeps, if there is room for it and for those before it, who
+    /// have all been woken.
+    fn next_to_wake(&self) -> Option<usize> {
+        let asleep = self.line.iter().position(|waiter| waiter.waker.is_some())?;
+        let size = self.next_step(self.line[asleep].need).0;
+        self.has_room(size, self.claimed_before(asleep)).then_some(asleep)
     }
 
-    /// In order, for as long as there is room for the first one, up to one who wakes the next
-    /// itself. That one stays in the line until it has had its turn; nobody knows whether the
-    /// others will come back, so they lose their place for now.
+    /// One whose task may have forgotten it loses its place for now.
+    fn wake_writer(&mut self, place: usize) {
+        let waiter = &mut self.line[place];
+        let waker = waiter.waker.take().unwrap();
+        self.wakes[waker] += 1;
+        if !waiter.stays {
+            self.line.remove(place);
+        }
+    }
+
+    /// In order, for as long as there is room for all of them.
     pub(crate) fn wake_writers(&mut self) {
-        while self.first_can_go_on() {
-            let waiter = &mut self.line[0];
-            let waker = waiter.waker.take().unwrap();
-            self.wakes[waker] += 1;
-            if !waiter.forwards {
-                self.line.remove(0);
-            }
+        while let Some(place) = self.next_to_wake() {
+            self.wake_writer(place);
+        }
+    }
+
+    /// A reader sleeps, or leaves: no more room may come. All go on for whom there is any, though it
+    /// be left to others.
+    pub(super) fn wake_stranded(&mut self) {
+        self.wake_writers();
+        let can_go_on = |model: &Self, place: usize| {
+            let waiter = &model.line[place];
+            waiter.waker.is_some() && model.has_room(model.next_step(waiter.need).0, 0)
+        };
+        while let Some(place) = (0..self.line.len()).find(|&place| can_go_on(self, place)) {
+            self.wake_writer(place);
+            self.wake_writers();
         }
     }
 
@@ -143,7 +168,7 @@ impl Model {
     pub(crate) fn check_nobody_is_forgotten(&self) {
         if self.is_open() {
             assert!(
-                !self.first_can_go_on(),
+                self.next_to_wake().is_none(),
                 "a writer that waits has room and was not woken: {:?}",
                 self.line
             );

@@ -22,7 +22,13 @@ impl Model {
         }
         self.leave_line(index);
         // Nobody takes the room of those who wait.
-        let at = self.reserve(length, self.needed())?;
+        let others = self.needed();
+        let reserved = self.reserve(length, others);
+        if reserved == Err(Refused::Full) && others > 0 {
+            // It is told apart whether there is room but for others, who may not come for it.
+            self.has_room(self.next_step(length).0, 0);
+        }
+        let at = reserved?;
         self.writer(index).in_flight = Some(at);
         Ok(at)
     }
@@ -32,7 +38,7 @@ impl Model {
         &mut self,
         index: usize,
         length: u64,
-        forwards: bool,
+        stays: bool,
         waker: usize,
     ) -> Poll<Result<u64, Refused>> {
         let next = self.next_ticket;
@@ -45,12 +51,25 @@ impl Model {
             },
         };
         self.next_ticket = next.max(ticket + 1);
-        self.writer(index).ticket = Some(ticket);
-        self.line.retain(|waiter| waiter.ticket != ticket);
+        let had_ticket = self.writer(index).ticket.replace(ticket).is_some();
         let place = self.line.partition_point(|waiter| waiter.ticket < ticket);
-        self.line.insert(place, Waiter { ticket, need: length, forwards, waker: Some(waker) });
-        let result = if place == 0 { self.reserve(length, 0) } else { Err(Refused::Full) };
-        if result == Err(Refused::Full) && self.is_open() {
+        let mut waiter = Waiter { ticket, need: length, stays, waker: Some(waker) };
+        if self.line.get(place).is_some_and(|there| there.ticket == ticket) {
+            waiter.stays = self.line.remove(place).stays;
+        } else {
+            // One that comes after all is waited for from then on.
+            waiter.stays |= had_ticket;
+        }
+        self.line.insert(place, waiter);
+        let others = self.claimed_before(place);
+        let result = self.reserve(length, others);
+        if result == Err(Refused::Full) {
+            let first = &self.line[0];
+            let is_in_question = first.waker.is_none() || !first.stays;
+            if others > 0 && self.has_room(self.next_step(length).0, 0) {
+                // What it has not got is left to others, who may not come: it asks again.
+                self.wakes[waker] += usize::from(is_in_question);
+            }
             return Poll::Pending;
         }
         self.leave_line(index);
