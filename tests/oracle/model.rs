@@ -366,12 +366,7 @@ impl Model {
         let (waker, payload, padding, skipped, gaps, lent) = (None, 0, 0, 0, 0, 0);
         let mut clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
         clone.unsettled = None;
-        // What is terminated joins, and leaves.
-        let leaves = clone.is_strong && clone.terminated;
         self.readers.push(Some(clone));
-        if leaves {
-            self.wake_stranded();
-        }
         self.readers.len() - 1
     }
 
