@@ -76,6 +76,10 @@ impl Census {
 pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) backpressure: Backpressure,
+    /// What its maker calls the channel.
+    pub(crate) name: Option<Arc<str>>,
+    #[cfg(feature = "tracing")]
+    pub(crate) log: CachePadded<trace::Log>,
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
     /// Whether commits and releases look for those who sleep.
@@ -102,6 +106,9 @@ impl Shared {
         Some(Self {
             ring: Ring::new(geometry, start)?,
             backpressure,
+            name: None,
+            #[cfg(feature = "tracing")]
+            log: CachePadded::new(trace::Log::new()),
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
             watch: Watch::new(),
             parking: Parking::new(),
@@ -230,14 +237,14 @@ impl Shared {
             self.ring.close();
             rise()
         };
-        if before < ending as u32 {
-            trace::ended(self.ring.capacity(), ending);
-        }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
         self.parking.wake_all();
         self.room.wake_all();
         self.closing.wake_all();
+        if before < ending as u32 {
+            trace::ended(self, ending);
+        }
     }
 
     /// Waits until the channel takes no more slices.
@@ -276,7 +283,6 @@ impl Shared {
         let writers = census.strong_writers + census.weak_writers;
         drop(census);
         self.room.make_room(writers);
-        trace::came("writer", strength, id);
         (slot, id)
     }
 
@@ -345,12 +351,12 @@ impl Shared {
         drop(census);
         let mut names = lock(&self.names);
         names.forget_before(self.oldest_kept());
-        names.retire(id, has_sent.then(|| self.ring.reserved()));
+        let name = names.retire(id, has_sent.then(|| self.ring.reserved()));
         drop(names);
         self.ring.writers().release(slot);
         if let Some(strength) = strength {
             self.change(|census| *census.writers(strength) -= 1);
-            trace::went("writer", strength, id);
+            trace::went(self, "writer", strength, id, name);
         }
     }
 
@@ -370,21 +376,31 @@ impl Shared {
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         slot.figures.present.store(true, Ordering::Relaxed);
         *lock(&self.census).readers(strength) += 1;
-        trace::came("reader", strength, id);
         slot
     }
 
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
-        self.change(|census| *census.readers(strength) -= 1);
-        trace::went("reader", strength, slot.figures.id.get() as u32);
+        let id = slot.figures.id.get() as u32;
+        self.leave_census(strength, id);
     }
 
-    /// Takes the slot of a reader that was counted out.
-    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>) {
+    /// Takes the slot of a reader, and counts it out if it was not yet.
+    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Option<Strength>) {
+        slot.figures.present.store(false, Ordering::Relaxed);
+        let id = slot.figures.id.get() as u32;
         lock(&self.census).retired.retire_reader(&slot.figures);
         self.parking.slots.release(slot);
+        // Last, as others' code may run in there.
+        if let Some(strength) = strength {
+            self.leave_census(strength, id);
+        }
+    }
+
+    fn leave_census(&self, strength: Strength, id: u32) {
+        self.change(|census| *census.readers(strength) -= 1);
+        trace::went(self, "reader", strength, id, None);
     }
 
     pub(crate) fn turn_reader(&self, from: Strength, to: Strength) {

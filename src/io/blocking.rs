@@ -8,6 +8,7 @@ use crate::error::{ReadError, ReserveError, TryReadError, TryReserveError, Write
 use crate::reader::StrongReader;
 use crate::reader::{Read, Reader, WeakReader};
 use crate::slice::Slice;
+use crate::trace;
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::{Parker, Unparker};
@@ -132,6 +133,9 @@ fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(value) = attempt() {
             return Some(value);
+        }
+        if trace::is_inside() {
+            return None;
         }
         if backoff.is_completed() {
             if yields == YIELDS {

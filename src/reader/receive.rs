@@ -40,7 +40,7 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     }
     let found = match found {
         Ok(found) => Ok(found),
-        Err(TryReadError::Empty) => return Poll::Pending,
+        Err(TryReadError::Empty) => return reader.core().pending(),
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
     };

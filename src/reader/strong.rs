@@ -137,6 +137,7 @@ impl StrongReader {
         let core = Core::new(shared.clone(), Strength::Strong);
         let mut reader = Self::at(hold, core, place);
         reader.start();
+        reader.core.tell_that_it_came();
         reader
     }
 
@@ -168,6 +169,7 @@ impl StrongReader {
         let place = Place { length, ..start };
         let mut reader = Self::at(hold, core, place);
         reader.settle();
+        reader.core.tell_that_it_turned();
         Ok(reader)
     }
 
@@ -180,6 +182,7 @@ impl StrongReader {
         let Self { hold, mut core, place, .. } = self;
         core.turn(Strength::Weak);
         drop(hold);
+        core.tell_that_it_turned();
         WeakReader::from_strong(core, place)
     }
 
@@ -264,7 +267,7 @@ impl StrongReader {
         self.core.park(context.waker());
         let look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
-            return Poll::Pending;
+            return self.core.pending();
         }
         self.core.unpark();
         Poll::Ready(look)
@@ -627,6 +630,7 @@ impl Clone for StrongReader {
         let place = if is_behind { oldest } else { self.place };
         let mut reader = Self::at(hold, core, place);
         reader.start();
+        reader.core.tell_that_it_came();
         reader
     }
 }

@@ -301,7 +301,7 @@ fn refuse(
     use crate::error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            writer.writer_core().drop_message(length);
+            writer.writer_core().drop_messages(1, length as u64);
             return Ok(());
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
