@@ -1,4 +1,4 @@
-//! Events of the feature `tracing`; without it, nothing of this is there.
+//! Events of the feature `tracing`; without it, nothing of this is there. The README has a table of them.
 //!
 //! A subscriber may do anything with an event, and so also write it into the very ring that it tells
 //! of. Three rules keep that from doing harm:
@@ -13,8 +13,10 @@
 //!   nothing fails.
 //!
 //! Drops are counted here for the channel as a whole, as writers may be made for one message each. They
-//! are told when their number has doubled, and after each 65536 at the latest, by the drop itself, or,
-//! if that was within an event, behind the next event of the channel.
+//! are told when their number has doubled, and after each 65536 at the latest: by the drop itself, or,
+//! if that was within an event, behind this or the next event of the channel. All events are of level
+//! DEBUG, that one as well: it comes from within a write, and a subscriber that has to lock the writer
+//! which is just writing would wait for itself.
 
 #[cfg(feature = "tracing")]
 mod events {
@@ -55,21 +57,21 @@ mod events {
         }
     }
 
-    /// Gives an event to the subscriber. Within another one it is not told.
-    fn give(event: impl FnOnce()) {
-        let Some(_inside) = Inside::enter() else { return };
+    /// Gives an event to the subscriber, and tells whether it did: not from within another one.
+    fn give(event: impl FnOnce()) -> bool {
+        let Some(_inside) = Inside::enter() else { return false };
         if !thread::panicking() {
             event();
         } else if let Err(panic) = catch_unwind(AssertUnwindSafe(event)) {
             // The thread has a panic to tell of. What this one carries may panic when it is dropped.
             mem::forget(panic);
         }
+        true
     }
 
     /// Tells an event of a channel, and then what was dropped meanwhile.
     fn tell(shared: &Shared, event: impl FnOnce()) {
-        if !is_inside() {
-            give(event);
+        if give(event) {
             tell_drops(shared);
         }
     }

@@ -113,7 +113,8 @@ macro_rules! receive_methods {
             ///
             /// # Errors
             ///
-            /// As for [`try_recv`](Self::try_recv), but that it is never empty.
+            /// As for [`try_recv`](Self::try_recv), but that it is empty only, with the feature
+            /// `tracing`, from within an event, where nobody waits.
             ///
             /// # Cancel safety
             ///

@@ -210,8 +210,9 @@ macro_rules! typed_writer {
             }
 
             /// Sends a value, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop) it does not wait: a value for which
-            /// there is no room is dropped and counted.
+            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
+            /// within an event, it does not wait: a value for which there is no room is dropped and
+            /// counted.
             ///
             /// # Errors
             ///

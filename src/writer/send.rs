@@ -158,9 +158,9 @@ macro_rules! send_methods {
             }
 
             /// Sends a message, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop) it does not wait: a message for
-            /// which there is no room is dropped, as a write is, and counted. It uses up its sequence
-            /// number, so that readers learn of it.
+            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
+            /// within an event, it does not wait: a message for which there is no room is dropped, as
+            /// a write is, and counted. It uses up its sequence number, so that readers learn of it.
             ///
             /// # Errors
             ///
