@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 ///
 /// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
 /// it does not wait: there a write for which there is no room is dropped and counted, as with
-/// [`Backpressure::Drop`](crate::Backpressure::Drop), and a read that finds nothing fails with
+/// [`Backpressure::Drop`], and a read that finds nothing fails with
 /// [`io::ErrorKind::WouldBlock`].
 ///
 /// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of

@@ -22,7 +22,7 @@ impl Core {
         Ok(())
     }
 
-    /// Sends, or joins the line for room. With [`Backpressure::Drop`] it never waits.
+    /// Sends, or joins the line for room. Whoever [never waits](Core::never_waits) drops.
     #[inline]
     pub(crate) fn poll_send(
         &mut self,
