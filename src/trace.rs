@@ -47,7 +47,8 @@ mod events {
         /// Nothing if an event is in hand.
         fn enter() -> Option<Self> {
             let was_inside = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(true);
-            (!was_inside).then_some(Self)
+            // With `then_some` one would be made and dropped, and end the other one's.
+            if was_inside { None } else { Some(Self) }
         }
     }
 
