@@ -20,7 +20,7 @@ pub enum Backpressure {
     #[default]
     Block,
     /// The slice is discarded, as a whole, and counted: on the writer and on the channel, in slices
-    /// and in bytes. The io traits report it as written; `try_write` and `reserve` say `Full`.
+    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it as written; `try_write` and `reserve` say `Full`.
     Drop,
 }
 
@@ -74,6 +74,7 @@ pub struct Builder {
     backpressure: Backpressure,
     start: u64,
     without_membarrier: bool,
+    name: Option<Arc<str>>,
 }
 
 impl Builder {
@@ -119,13 +120,22 @@ impl Builder {
         self
     }
 
+    /// What the channel is called in its [`Debug`](fmt::Debug) text and in the events of the feature
+    /// `tracing`. The names of two channels may be the same.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Makes the channel.
     ///
     /// # Errors
     ///
     /// If the size is 0, more than a ring can have, or more than there is memory for.
     pub fn build(self) -> Result<Arc<Channel>, BuildError> {
-        Ok(Arc::new(Channel { shared: Arc::new(self.build_shared()?) }))
+        let channel = Arc::new(Channel { shared: Arc::new(self.build_shared()?) });
+        trace::made(&channel.shared);
+        Ok(channel)
     }
 
     fn build_shared(self) -> Result<Shared, BuildError> {
@@ -140,9 +150,9 @@ impl Builder {
         let start = Position::labelled(self.start & !(GRANULE - 1));
         let abilities = if self.without_membarrier { Abilities::NONE } else { fence::prepare() };
         let geometry = Geometry::new(capacity as u64);
-        let shared = Shared::new(geometry, start, self.backpressure, abilities)
+        let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
-        trace::made(shared.ring.capacity());
+        shared.name = self.name;
         Ok(shared)
     }
 }
@@ -187,6 +197,11 @@ impl Channel {
     /// What becomes of a write when the ring is full.
     pub fn backpressure(&self) -> Backpressure {
         self.shared.backpressure
+    }
+
+    /// What the channel is called, if its [`Builder`] gave it a name.
+    pub fn name(&self) -> Option<&str> {
+        self.shared.name.as_deref()
     }
 
     /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. Longer
@@ -318,6 +333,7 @@ impl Drop for Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Channel");
+        debug.field("name", &self.name());
         debug.field("stats", &self.stats()).field("ending", &self.shared.ending());
         debug.field("waiting_writers", &self.shared.room.len()).finish()
     }

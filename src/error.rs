@@ -110,9 +110,13 @@ pub enum TryReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// There is no room, and the channel was made with
-    /// [`Backpressure::Drop`](crate::Backpressure::Drop), so that nobody waits for it.
-    #[error("the ring is full, and this channel was made not to wait: `Backpressure::Drop`")]
+    /// There is no room, and nobody waits for it: the channel was made with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, this came
+    /// from within an event of this crate.
+    #[error(
+        "the ring is full, and nobody waits: the channel was made with `Backpressure::Drop`, or this \
+         came from within an event of this crate"
+    )]
     Full,
     /// No slice can be that long.
     #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
@@ -210,6 +214,10 @@ pub enum ReadError {
     /// The channel, or this reader, was terminated; what was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// There is nothing to read yet, and this read may not wait: with the feature `tracing`, it came
+    /// from within an event of this crate.
+    #[error("nothing to read yet, and a read from within an event of this crate does not wait")]
+    Empty,
 }
 
 /// A weak reader that could not become a strong one, because slices that it had not read yet have
@@ -229,6 +237,7 @@ impl From<ReadError> for TryReadError {
         match error {
             ReadError::Lagged(lagged) => Self::Lagged(lagged),
             ReadError::Terminated => Self::Terminated,
+            ReadError::Empty => Self::Empty,
         }
     }
 }
@@ -317,11 +326,13 @@ impl From<TryReadError> for io::Error {
 }
 
 impl From<ReadError> for io::Error {
-    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`.
+    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `Empty` is
+    /// `WouldBlock`.
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => lagged.into(),
             ReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+            ReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
         }
     }
 }

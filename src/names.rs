@@ -21,15 +21,15 @@ impl Names {
         self.names.get(&writer).cloned()
     }
 
-    /// The writer has gone, and `end` is behind its last message; nothing, if it sent none.
-    pub(crate) fn retire(&mut self, writer: u32, end: Option<Position>) {
-        if !self.names.contains_key(&writer) {
-            return;
-        }
+    /// The writer has gone, and `end` is behind its last message; nothing, if it sent none. Tells its
+    /// name.
+    pub(crate) fn retire(&mut self, writer: u32, end: Option<Position>) -> Option<Arc<str>> {
+        let name = self.get(writer)?;
         match end {
             Some(end) => self.gone.push_back((end, writer)),
             None => drop(self.names.remove(&writer)),
         }
+        Some(name)
     }
 
     /// Forgets those who have gone and whose last message nobody can read any more: `is_kept` tells,

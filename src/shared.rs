@@ -77,6 +77,10 @@ impl Census {
 pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) backpressure: Backpressure,
+    /// What its maker calls the channel.
+    pub(crate) name: Option<Arc<str>>,
+    #[cfg(feature = "tracing")]
+    pub(crate) log: CachePadded<trace::Log>,
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
     /// Whether commits and releases look for those who sleep.
@@ -103,6 +107,9 @@ impl Shared {
         Some(Self {
             ring: Ring::new(geometry, start, abilities.sections)?,
             backpressure,
+            name: None,
+            #[cfg(feature = "tracing")]
+            log: CachePadded::new(trace::Log::new()),
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
             watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
@@ -279,14 +286,14 @@ impl Shared {
             rise()
         };
         let mut panics = Panics::new();
-        if before < ending as u32 {
-            panics.run(|| trace::ended(self.ring.capacity(), ending));
-        }
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
         self.parking.wake_all(&mut panics);
         panics.run(|| self.room.wake_all());
         panics.run(|| self.closing.wake_all());
+        if before < ending as u32 {
+            panics.run(|| trace::ended(self, ending));
+        }
         panics.finish();
     }
 
@@ -396,13 +403,13 @@ impl Shared {
         drop(census);
         let mut names = lock(&self.names);
         names.forget_unless(|end| self.is_kept(end));
-        names.retire(id, has_sent.then(|| self.ring.reserved()));
+        let name = names.retire(id, has_sent.then(|| self.ring.reserved()));
         drop(names);
         self.ring.writers().release(slot);
         if let Some(strength) = strength {
             let mut panics = Panics::new();
             panics.run(|| self.change(|census| *census.writers(strength) -= 1));
-            panics.run(|| trace::went("writer", strength, id));
+            panics.run(|| trace::went(self, "writer", strength, id, name));
             panics.finish();
         }
     }
@@ -430,16 +437,27 @@ impl Shared {
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
-        let mut panics = Panics::new();
-        panics.run(|| self.change(|census| *census.readers(strength) -= 1));
-        panics.run(|| trace::went("reader", strength, slot.figures.id.get() as u32));
-        panics.finish();
+        let id = slot.figures.id.get() as u32;
+        self.leave_census(strength, id);
     }
 
-    /// Takes the slot of a reader that was counted out.
-    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>) {
+    /// Takes the slot of a reader, and counts it out if it was not yet.
+    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Option<Strength>) {
+        slot.figures.present.store(false, Ordering::Relaxed);
+        let id = slot.figures.id.get() as u32;
         lock(&self.census).retired.retire_reader(&slot.figures);
         self.parking.slots.release(slot);
+        // Last, as others' code may run in there.
+        if let Some(strength) = strength {
+            self.leave_census(strength, id);
+        }
+    }
+
+    fn leave_census(&self, strength: Strength, id: u32) {
+        let mut panics = Panics::new();
+        panics.run(|| self.change(|census| *census.readers(strength) -= 1));
+        panics.run(|| trace::went(self, "reader", strength, id, None));
+        panics.finish();
     }
 
     pub(crate) fn turn_reader(&self, from: Strength, to: Strength) {

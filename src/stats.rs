@@ -27,7 +27,9 @@ pub struct ChannelStats {
     pub ring_bytes: u64,
     /// Slices committed.
     pub slices: u64,
-    /// Slices discarded because the ring was full ([`Backpressure::Drop`](crate::Backpressure::Drop)).
+    /// Slices discarded because the ring was full: with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from within an
+    /// event.
     pub dropped_slices: u64,
     /// The payload bytes of these.
     pub dropped_bytes: u64,
@@ -57,7 +59,9 @@ pub struct WriterStats {
     pub payload_bytes: u64,
     /// Ring bytes that these slices took: whole granules of 64 bytes.
     pub ring_bytes: u64,
-    /// Slices discarded because the ring was full ([`Backpressure::Drop`](crate::Backpressure::Drop)).
+    /// Slices discarded because the ring was full: with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from within an
+    /// event.
     pub dropped_slices: u64,
     /// The payload bytes of these.
     pub dropped_bytes: u64,

@@ -1,41 +1,260 @@
-//! Events of the feature `tracing`; without it, nothing. Never on the path of a read or write.
-
-use crate::shared::{Ending, Strength};
+//! Events of the feature `tracing`; without it, nothing of this is there. The README has a table of them.
+//!
+//! A subscriber may do anything with an event, and so also write it into the very ring that it tells
+//! of. Three rules keep that from doing harm:
+//!
+//! - *An event comes last*, when whatever it tells of is in order and no lock of ours is held: the
+//!   subscriber may call back, and it may panic. One that panics while the thread unwinds already is
+//!   caught, since our destructors tell events, too.
+//! - *No event comes from within an event.* A flag of the thread says that a subscriber has one of ours
+//!   in hand ([`is_inside`]). Until it is done, nothing else is told on that thread.
+//! - *From within an event nobody waits.* Whatever would begin to wait looks at that flag. A write for
+//!   which there is no room is dropped and counted, as with `Backpressure::Drop`, and a read that finds
+//!   nothing fails.
+//!
+//! Drops are counted here for the channel as a whole, as writers may be made for one message each. They
+//! are told when their number has doubled, and after each 65536 at the latest: by the drop itself, or,
+//! if that was within an event, behind this or the next event of the channel. All events are of level
+//! DEBUG, that one as well: it comes from within a write, and a subscriber that has to lock the writer
+//! which is just writing would wait for itself.
 
 #[cfg(feature = "tracing")]
 mod events {
-    use super::{Ending, Strength};
+    use crate::shared::{Ending, Shared, Strength};
+    use crate::stats::ReaderFigures;
+    use crate::sync::{AtomicU32, AtomicU64, Ordering};
+    use std::borrow::Cow;
+    use std::cell::Cell;
+    use std::mem;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::thread;
 
-    pub(crate) fn made(capacity: u64) {
-        tracing::debug!(target: "overfall", capacity, "channel made");
+    thread_local! {
+        /// Nothing to be dropped: it is there for destructors of other thread-locals as well.
+        static INSIDE: Cell<bool> = const { Cell::new(false) };
     }
 
-    pub(crate) fn ended(capacity: u64, ending: Ending) {
-        tracing::debug!(target: "overfall", capacity, ?ending, "channel ended");
+    /// Whether a subscriber on this thread has one of our events in hand.
+    pub(crate) fn is_inside() -> bool {
+        INSIDE.try_with(Cell::get).unwrap_or(false)
     }
 
-    pub(crate) fn came(endpoint: &str, strength: Strength, id: u32) {
-        tracing::debug!(target: "overfall", endpoint, ?strength, id, "endpoint came");
+    /// Ends when the subscriber is done, or panics.
+    struct Inside;
+
+    impl Inside {
+        /// Nothing if an event is in hand.
+        fn enter() -> Option<Self> {
+            let was_inside = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(true);
+            // With `then_some` one would be made and dropped, and end the other one's.
+            if was_inside { None } else { Some(Self) }
+        }
     }
 
-    pub(crate) fn went(endpoint: &str, strength: Strength, id: u32) {
-        tracing::debug!(target: "overfall", endpoint, ?strength, id, "endpoint went");
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            let _there_since_we_entered = INSIDE.try_with(|inside| inside.set(false));
+        }
     }
 
-    pub(crate) fn lagged(id: u32, skipped: u64) {
-        tracing::debug!(target: "overfall", id, skipped, "weak reader overrun");
+    /// Gives an event to the subscriber, and tells whether it did: not from within another one.
+    fn give(event: impl FnOnce()) -> bool {
+        let Some(_inside) = Inside::enter() else { return false };
+        if !thread::panicking() {
+            event();
+        } else if let Err(panic) = catch_unwind(AssertUnwindSafe(event)) {
+            // The thread has a panic to tell of. What this one carries may panic when it is dropped.
+            mem::forget(panic);
+        }
+        true
+    }
+
+    /// Tells an event of a channel, and then what was dropped meanwhile.
+    fn tell(shared: &Shared, event: impl FnOnce()) {
+        if give(event) {
+            tell_drops(shared);
+        }
+    }
+
+    /// What a channel keeps for its events.
+    #[derive(Debug)]
+    pub(crate) struct Log {
+        /// The number of this channel in the process, from 1 on.
+        number: u64,
+        dropped_slices: AtomicU64,
+        dropped_bytes: AtomicU64,
+        /// Who dropped last.
+        writer: AtomicU32,
+        /// How many dropped slices are told next.
+        tell_at: AtomicU64,
+    }
+
+    impl Log {
+        pub(crate) fn new() -> Self {
+            static CHANNELS: AtomicU64 = AtomicU64::new(0);
+            Self {
+                // Relaxed here and below: figures order nothing.
+                number: CHANNELS.fetch_add(1, Ordering::Relaxed) + 1,
+                dropped_slices: AtomicU64::new(0),
+                dropped_bytes: AtomicU64::new(0),
+                writer: AtomicU32::new(0),
+                tell_at: AtomicU64::new(1),
+            }
+        }
+    }
+
+    /// Drops are told after so many at the latest.
+    const DROPS: u64 = 1 << 16;
+
+    /// A channel's name, or its number.
+    fn label(shared: &Shared) -> Cow<'_, str> {
+        match &shared.name {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("#{}", shared.log.number)),
+        }
+    }
+
+    pub(crate) fn made(shared: &Shared) {
+        let capacity = shared.ring.capacity();
+        tell(shared, || {
+            tracing::debug!(target: "overfall", channel = &*label(shared), capacity, "channel made");
+        });
+    }
+
+    pub(crate) fn ended(shared: &Shared, ending: Ending) {
+        let capacity = shared.ring.capacity();
+        tell(shared, || {
+            tracing::debug!(
+                target: "overfall", channel = &*label(shared), capacity, ?ending, "channel ended"
+            );
+        });
+    }
+
+    pub(crate) fn came(shared: &Shared, endpoint: &str, strength: Strength, id: u32) {
+        tell(shared, || {
+            tracing::debug!(
+                target: "overfall", channel = &*label(shared), endpoint, ?strength, id, "endpoint came"
+            );
+        });
+    }
+
+    /// It is strong, or weak, from now on. Only writers have names.
+    pub(crate) fn turned(shared: &Shared, endpoint: &str, strength: Strength, id: u32) {
+        tell(shared, || {
+            let name = || if endpoint == "writer" { shared.writer_name(id) } else { None };
+            tracing::debug!(
+                target: "overfall", channel = &*label(shared), endpoint, ?strength, id,
+                name = name().as_deref(), "endpoint turned"
+            );
+        });
+    }
+
+    /// By now the channel may have forgotten the name that it had.
+    pub(crate) fn went(
+        shared: &Shared,
+        endpoint: &str,
+        strength: Strength,
+        id: u32,
+        name: Option<Arc<str>>,
+    ) {
+        tell(shared, || {
+            tracing::debug!(
+                target: "overfall", channel = &*label(shared), endpoint, ?strength, id,
+                name = name.as_deref(), "endpoint went"
+            );
+        });
+    }
+
+    /// What a weak reader had missed before an operation.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Before(u64);
+
+    impl Before {
+        #[inline]
+        pub(crate) fn of(figures: &ReaderFigures) -> Self {
+            Self(figures.skipped_bytes.get())
+        }
+    }
+
+    /// Tells what a weak reader has missed since, if it has.
+    #[inline]
+    pub(crate) fn lagged(shared: &Shared, figures: &ReaderFigures, before: Before) {
+        let skipped = figures.skipped_bytes.get().wrapping_sub(before.0);
+        if skipped > 0 {
+            tell_gap(shared, figures.id.get() as u32, skipped);
+        }
+    }
+
+    #[cold]
+    fn tell_gap(shared: &Shared, id: u32, skipped: u64) {
+        tell(shared, || {
+            tracing::debug!(
+                target: "overfall", channel = &*label(shared), id, skipped, "weak reader overrun"
+            );
+        });
+    }
+
+    /// Counts what a writer has dropped, and tells it after each so many.
+    pub(crate) fn dropped(shared: &Shared, writer: u32, slices: u64, bytes: u64) {
+        let log = &shared.log;
+        log.writer.store(writer, Ordering::Relaxed);
+        log.dropped_bytes.fetch_add(bytes, Ordering::Relaxed);
+        log.dropped_slices.fetch_add(slices, Ordering::Relaxed);
+        if !is_inside() {
+            tell_drops(shared);
+        }
+    }
+
+    fn tell_drops(shared: &Shared) {
+        let log = &shared.log;
+        let slices = log.dropped_slices.load(Ordering::Relaxed);
+        let tell_at = log.tell_at.load(Ordering::Relaxed);
+        if slices < tell_at {
+            return;
+        }
+        let next = (slices + 1).next_power_of_two().min(slices + DROPS);
+        let order = Ordering::Relaxed;
+        // Of several threads that come to this, one tells it.
+        if log.tell_at.compare_exchange(tell_at, next, order, order).is_ok() {
+            let bytes = log.dropped_bytes.load(Ordering::Relaxed);
+            let id = log.writer.load(Ordering::Relaxed);
+            give(|| {
+                tracing::debug!(
+                    target: "overfall", channel = &*label(shared), slices, bytes, id,
+                    name = shared.writer_name(id).as_deref(), "slices dropped"
+                );
+            });
+        }
     }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod events {
-    use super::{Ending, Strength};
+    use crate::shared::{Ending, Shared, Strength};
+    use crate::stats::ReaderFigures;
+    use std::sync::Arc;
 
-    pub(crate) fn made(_: u64) {}
-    pub(crate) fn ended(_: u64, _: Ending) {}
-    pub(crate) fn came(_: &str, _: Strength, _: u32) {}
-    pub(crate) fn went(_: &str, _: Strength, _: u32) {}
-    pub(crate) fn lagged(_: u32, _: u64) {}
+    #[derive(Clone, Copy)]
+    pub(crate) struct Before;
+
+    impl Before {
+        pub(crate) fn of(_: &ReaderFigures) -> Self {
+            Self
+        }
+    }
+
+    pub(crate) fn is_inside() -> bool {
+        false
+    }
+
+    pub(crate) fn made(_: &Shared) {}
+    pub(crate) fn ended(_: &Shared, _: Ending) {}
+    pub(crate) fn came(_: &Shared, _: &str, _: Strength, _: u32) {}
+    pub(crate) fn turned(_: &Shared, _: &str, _: Strength, _: u32) {}
+    pub(crate) fn went(_: &Shared, _: &str, _: Strength, _: u32, _: Option<Arc<str>>) {}
+    pub(crate) fn lagged(_: &Shared, _: &ReaderFigures, _: Before) {}
+    pub(crate) fn dropped(_: &Shared, _: u32, _: u64, _: u64) {}
 }
 
 pub(crate) use events::*;

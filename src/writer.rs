@@ -73,8 +73,8 @@ macro_rules! writer_methods {
             ///
             /// # Errors
             ///
-            /// [`ReserveError::Full`] only with [`Backpressure::Drop`](crate::Backpressure::Drop),
-            /// which does not wait; otherwise as for [`try_reserve`](Self::try_reserve).
+            /// [`ReserveError::Full`] only with [`Backpressure::Drop`](crate::Backpressure::Drop), or,
+            /// with the feature `tracing`, from within an event, where nobody waits; otherwise as for [`try_reserve`](Self::try_reserve).
             ///
             /// # Cancel safety
             ///

@@ -172,6 +172,7 @@ fn errors_have_their_kinds_and_the_typed_error_inside() {
     assert_eq!(kind(TryReadError::Empty), ErrorKind::WouldBlock);
     assert_eq!(kind(TryReadError::Terminated), ErrorKind::ConnectionAborted);
     assert_eq!(kind(ReadError::Terminated), ErrorKind::ConnectionAborted);
+    assert_eq!(kind(ReadError::Empty), ErrorKind::WouldBlock);
     for error in [
         io::Error::from(lagged()),
         io::Error::from(TryReadError::Lagged(lagged())),
@@ -182,6 +183,7 @@ fn errors_have_their_kinds_and_the_typed_error_inside() {
         assert_eq!(inner.map(|lagged| lagged.skipped), Some(64), "the gap itself");
     }
     assert_eq!(TryReadError::from(ReadError::Terminated), TryReadError::Terminated);
+    assert_eq!(TryReadError::from(ReadError::Empty), TryReadError::Empty);
 }
 
 #[test]
@@ -358,6 +360,10 @@ fn debug_shows_the_useful_figures() {
     has(format!("{channel:?}"), &["Terminated"]);
     has(format!("{:?}", writer.blocking()), &["Blocking", "Writer", "is_closed: true"]);
     has(format!("{:?}", Channel::builder().size(99)), &["size: 99", "Block"]);
+    has(format!("{channel:?}"), &["name: None"]);
+    let named = Channel::builder().size(64).name("orders").build().unwrap();
+    assert_eq!((channel.name(), named.name()), (None, Some("orders")));
+    has(format!("{named:?}"), &["name: Some(\"orders\")"]);
 }
 
 #[test]

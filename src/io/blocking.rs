@@ -8,6 +8,7 @@ use crate::error::{ReadError, ReserveError, TryReadError, TryReserveError, Write
 use crate::reader::StrongReader;
 use crate::reader::{Read, Reader, WeakReader};
 use crate::slice::Slice;
+use crate::trace;
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::{Parker, Unparker};
@@ -27,7 +28,10 @@ use std::time::{Duration, Instant};
 /// that an answer that is about to come does not cost a sleep; a parked thread uses no processor
 /// time.
 ///
-/// Not for async code: it would park the runtime's thread.
+/// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
+/// it does not wait: there a write for which there is no room is dropped and counted, as with
+/// [`Backpressure::Drop`], and a read that finds nothing fails with
+/// [`io::ErrorKind::WouldBlock`].
 ///
 /// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of
 /// each piece of its format, between which others may come. Format first and `write_all` the
@@ -132,6 +136,9 @@ fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(value) = attempt() {
             return Some(value);
+        }
+        if trace::is_inside() {
+            return None;
         }
         if backoff.is_completed() {
             if yields == YIELDS {

@@ -1,7 +1,6 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
 use super::poll_proceed;
-use crate::Backpressure;
 use crate::error::{ReadError, SendError};
 use crate::message::Header;
 use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
@@ -185,9 +184,10 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
         if let Some(error) = refused.unless_full() {
             return Err(error);
         }
-        match core.shared().backpressure {
-            Backpressure::Block => this.waiting = Some(message),
-            Backpressure::Drop => core.drop_message(message.len()),
+        if core.never_waits() {
+            core.drop_messages(1, message.len() as u64);
+        } else {
+            this.waiting = Some(message);
         }
         Ok(())
     }

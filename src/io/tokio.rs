@@ -3,13 +3,13 @@
 //! Every operation that gets something done takes a unit of the task's co-operative budget, so that
 //! a task that always finds work still lets the others of its thread have their turn.
 
+use super::poll_proceed;
 use crate::reader::{Read, Reader, StrongReader, WeakReader};
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::coop::poll_proceed;
 
 macro_rules! async_read {
     ($($reader:ident)*) => {$(

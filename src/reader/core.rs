@@ -1,5 +1,6 @@
 //! What readers of both kinds are made of.
 
+use crate::error::ReadError;
 use crate::message::{Missed, Tally};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
@@ -11,7 +12,7 @@ use crate::trace;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 /// Where a reader stands in the ring.
 #[derive(Clone, Copy, Debug)]
@@ -84,11 +85,12 @@ pub(crate) struct Core {
 const UNKNOWN: u64 = u64::MAX;
 
 impl Core {
-    /// A reader that has made up its mind where to start.
+    /// A reader that has made up its mind where to start. Once it stands there, it
+    /// [tells](Self::tell_that_it_came) that it came.
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
         let slot = shared.add_reader(strength);
         let first_newer_writer = shared.first_newer_writer();
-        let core = Self {
+        Self {
             shared,
             slot,
             strength: Some(strength),
@@ -97,9 +99,7 @@ impl Core {
             first_newer_writer,
             counted: 0,
             tally: None,
-        };
-        trace::came("reader", strength, core.figures().id.get() as u32);
-        core
+        }
     }
 
     /// Another reader, for one that stands where this one does, and has missed what it has.
@@ -111,9 +111,26 @@ impl Core {
         }
         another.tally.clone_from(&self.tally);
         if self.has_terminated() {
+            another.tell_that_it_came();
             another.terminate();
         }
         another
+    }
+
+    pub(crate) fn tell_that_it_came(&self) {
+        if let Some(strength) = self.strength {
+            trace::came(&self.shared, "reader", strength, self.id());
+        }
+    }
+
+    pub(crate) fn tell_that_it_turned(&self) {
+        if let Some(strength) = self.strength {
+            trace::turned(&self.shared, "reader", strength, self.id());
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.figures().id.get() as u32
     }
 
     #[inline]
@@ -121,6 +138,7 @@ impl Core {
         &self.shared
     }
 
+    /// Strong, or weak, from now on. Once that is done it [tells](Self::tell_that_it_turned) so.
     #[inline]
     pub(crate) fn turn(&mut self, strength: Strength) {
         self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
@@ -170,10 +188,24 @@ impl Core {
         self.shared.ending() == Ending::Drained && self.shared.ring.end() == Some(slice)
     }
 
-    /// Registers the waker; after this the reader looks once more before it waits.
+    /// Registers the waker; after this the reader looks once more before it waits. From within an
+    /// event of ours nobody waits: then no waker is registered.
     pub(crate) fn park(&mut self, waker: &Waker) {
-        (self.parked, self.registered) = (true, true);
-        self.shared.park(&self.slot, waker);
+        if trace::is_inside() {
+            self.unpark();
+        } else {
+            (self.parked, self.registered) = (true, true);
+            self.shared.park(&self.slot, waker);
+        }
+    }
+
+    /// What becomes of a read that has found nothing after [`Core::park`]: the reader sleeps.
+    pub(crate) fn pending<T>(&self) -> Poll<Result<T, ReadError>> {
+        if !self.parked {
+            return Poll::Ready(Err(ReadError::Empty));
+        }
+        self.sleep();
+        Poll::Pending
     }
 
     /// It is parked, and has found nothing after that: it sleeps.
@@ -251,7 +283,19 @@ impl Core {
     pub(crate) fn count_gap(&self, skipped: u64) {
         self.figures().skipped_bytes.add(skipped);
         self.figures().gaps.add(1);
-        trace::lagged(self.figures().id.get() as u32, skipped);
+    }
+
+    /// For [`Core::tell_gap`], at the end of an operation.
+    #[inline]
+    pub(crate) fn before(&self) -> trace::Before {
+        trace::Before::of(self.figures())
+    }
+
+    /// Tells what was missed since. An event of each gap at the place where it is found would keep a
+    /// silent reader from ever coming to an end, if the event is written into a small ring.
+    #[inline]
+    pub(crate) fn tell_gap(&self, before: trace::Before) {
+        trace::lagged(&self.shared, self.figures(), before);
     }
 
     /// The reader starts here.
@@ -296,8 +340,9 @@ fn begin_to_count<'a>(
 impl Drop for Core {
     fn drop(&mut self) {
         let mut panics = Panics::new();
-        panics.run(|| self.terminate());
-        self.shared.remove_reader(&self.slot);
+        panics.run(|| self.stop_waiting());
+        let strength = self.strength.take();
+        panics.run(|| self.shared.remove_reader(&self.slot, strength));
         panics.finish();
     }
 }

@@ -40,10 +40,7 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     }
     let found = match found {
         Ok(found) => Ok(found),
-        Err(TryReadError::Empty) => {
-            reader.core_mut().sleep();
-            return Poll::Pending;
-        }
+        Err(TryReadError::Empty) => return reader.core().pending(),
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
     };
@@ -116,7 +113,8 @@ macro_rules! receive_methods {
             ///
             /// # Errors
             ///
-            /// As for [`try_recv`](Self::try_recv), but that it is never empty.
+            /// As for [`try_recv`](Self::try_recv), but that it is empty only, with the feature
+            /// `tracing`, from within an event, where nobody waits.
             ///
             /// # Cancel safety
             ///

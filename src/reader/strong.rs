@@ -151,6 +151,7 @@ impl StrongReader {
         let core = Core::new(shared.clone(), Strength::Strong);
         let mut reader = Self::at(hold, core, place);
         reader.start();
+        reader.core.tell_that_it_came();
         reader
     }
 
@@ -180,6 +181,7 @@ impl StrongReader {
         let place = Place { length, ..start };
         let mut reader = Self::at(hold, core, place);
         reader.settle();
+        reader.core.tell_that_it_turned();
         Ok(reader)
     }
 
@@ -192,6 +194,7 @@ impl StrongReader {
         let Self { hold, mut core, place, .. } = self;
         core.turn(Strength::Weak);
         drop(hold);
+        core.tell_that_it_turned();
         WeakReader::from_strong(core, place)
     }
 
@@ -282,8 +285,7 @@ impl StrongReader {
         self.core.park(context.waker());
         let look = self.look();
         if matches!(look, Ok(Look::Nothing)) {
-            self.core.sleep();
-            return Poll::Pending;
+            return self.core.pending();
         }
         self.core.unpark();
         Poll::Ready(look)
@@ -646,6 +648,7 @@ impl Clone for StrongReader {
         let mut reader = Self::at(hold, core, self.place);
         reader.core.start_at(reader.place);
         reader.settle();
+        reader.core.tell_that_it_came();
         reader
     }
 }

@@ -61,6 +61,7 @@ impl WeakReader {
         let mut core = Core::new(shared.clone(), Strength::Weak);
         let place = Place::at(slice);
         core.start_at(place);
+        core.tell_that_it_came();
         Self { core, place, missed: 0, silent: false, inbox: None }
     }
 
@@ -167,8 +168,7 @@ impl WeakReader {
             self.core.park(context.waker());
             look = self.look();
             if matches!(look, Ok(Look::Nothing)) {
-                self.core.sleep();
-                return Poll::Pending;
+                return self.core.pending();
             }
         }
         self.core.unpark();
@@ -227,6 +227,41 @@ impl WeakReader {
         copied
     }
 
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline]
+    fn look_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        loop {
+            match self.look()? {
+                Look::Slice(left) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Ok(copied),
+                },
+                Look::Nothing => return Err(TryReadError::Empty),
+                Look::End => return Ok(0),
+            }
+        }
+    }
+
+    /// The same, and registers to be woken if there is nothing.
+    #[inline]
+    fn poll_look_and_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        loop {
+            match self.poll_look(context) {
+                Poll::Ready(Ok(Look::Slice(left))) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Poll::Ready(Ok(copied)),
+                },
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(0)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     /// Looks for more in the same read, which ends before a gap.
     #[inline]
     fn look_on(&mut self) -> Option<u64> {
@@ -250,16 +285,10 @@ impl Read for WeakReader {
         if self.read_whole(buffer) {
             return Ok(buffer.len());
         }
-        loop {
-            match self.look()? {
-                Look::Slice(left) => match self.copy(buffer, left) {
-                    0 => {}
-                    copied => return Ok(copied),
-                },
-                Look::Nothing => return Err(TryReadError::Empty),
-                Look::End => return Ok(0),
-            }
-        }
+        let before = self.core.before();
+        let read = self.look_and_read(buffer);
+        self.core.tell_gap(before);
+        read
     }
 
     #[inline]
@@ -275,17 +304,10 @@ impl Read for WeakReader {
             self.core.unpark();
             return Poll::Ready(Ok(buffer.len()));
         }
-        loop {
-            match self.poll_look(context) {
-                Poll::Ready(Ok(Look::Slice(left))) => match self.copy(buffer, left) {
-                    0 => {}
-                    copied => return Poll::Ready(Ok(copied)),
-                },
-                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(0)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+        let before = self.core.before();
+        let read = self.poll_look_and_read(context, buffer);
+        self.core.tell_gap(before);
+        read
     }
 
     #[inline]
@@ -397,20 +419,29 @@ fn take_slice(
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        if self.take_whole() { Ok(true) } else { self.look_and_take() }
+        if self.take_whole() {
+            return Ok(true);
+        }
+        let before = self.core.before();
+        let taken = self.look_and_take();
+        self.core.tell_gap(before);
+        taken
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        let before = self.core.before();
         let mut to = Appended { start: buffer.len(), buffer };
         let taken = self.take_to(&mut to);
         if !matches!(taken, Ok(Some(_))) {
             to.buffer.truncate(to.start);
         }
+        self.core.tell_gap(before);
         taken
     }
 
     fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
-        self.with_inbox(|reader, inbox| {
+        let before = self.core.before();
+        let taken = self.with_inbox(|reader, inbox| {
             if limit == 0 {
                 return Ok(true);
             }
@@ -432,7 +463,9 @@ impl Receive for WeakReader {
                 }
             }
             Ok(true)
-        })
+        });
+        self.core.tell_gap(before);
+        taken
     }
 
     #[inline]
@@ -452,7 +485,9 @@ impl Receive for WeakReader {
             return 0;
         }
         if !self.core.shared().ring.is_intact(self.place.slice) {
+            let before = self.core.before();
             self.catch_up();
+            self.core.tell_gap(before);
             return 0;
         }
         self.place = self.place.after(self.place.offset + left);
@@ -470,6 +505,7 @@ impl Clone for WeakReader {
     fn clone(&self) -> Self {
         let mut core = self.core.another(Strength::Weak);
         core.start_at(self.place);
+        core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, inbox: None }
     }

@@ -75,6 +75,10 @@ pub enum RecvError {
     /// The channel, or this reader, was terminated; what was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// There is nothing to receive yet, and this receive may not wait: with the feature `tracing`, it
+    /// came from within an event of this crate.
+    #[error("nothing to receive yet, and nobody waits within an event of this crate")]
+    Empty,
     /// The message is no value of the type. The next receive goes on behind it.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
@@ -95,6 +99,7 @@ impl From<error::ReadError> for RecvError {
         match error {
             error::ReadError::Lagged(lagged) => Self::Lagged(lagged),
             error::ReadError::Terminated => Self::Terminated,
+            error::ReadError::Empty => Self::Empty,
         }
     }
 }
@@ -125,6 +130,7 @@ impl From<RecvError> for io::Error {
         match error {
             RecvError::Lagged(lagged) => lagged.into(),
             RecvError::Terminated => error::ReadError::Terminated.into(),
+            RecvError::Empty => error::ReadError::Empty.into(),
             RecvError::Invalid(invalid) => invalid.into(),
         }
     }

@@ -210,8 +210,9 @@ macro_rules! typed_writer {
             }
 
             /// Sends a value, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop) it does not wait: a value for which
-            /// there is no room is dropped and counted.
+            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
+            /// within an event, it does not wait: a value for which there is no room is dropped and
+            /// counted.
             ///
             /// # Errors
             ///
@@ -301,7 +302,7 @@ fn refuse(
     use crate::error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            writer.writer_core().drop_message(length);
+            writer.writer_core().drop_messages(1, length as u64);
             return Ok(());
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },

@@ -108,7 +108,7 @@ impl Core {
             is_splitting: false,
         };
         if let Some(strength) = strength {
-            trace::came("writer", strength, id);
+            trace::came(&core.shared, "writer", strength, id);
         }
         core
     }
@@ -132,6 +132,7 @@ impl Core {
         if let Some(before) = self.strength.replace(strength) {
             if before != strength {
                 self.shared.turn_writer(before, strength);
+                trace::turned(&self.shared, "writer", strength, self.id);
             }
         }
     }
@@ -218,6 +219,12 @@ impl Core {
             self.looked_in_vain = 0;
             self.shared.end_watch();
         }
+    }
+
+    /// Whether a write for which there is no room is dropped. Nobody waits within an event of ours.
+    #[inline]
+    pub(crate) fn never_waits(&self) -> bool {
+        self.shared.backpressure == Backpressure::Drop || trace::is_inside()
     }
 
     /// Reserves without waiting, and without taking the room of those who wait.
@@ -370,7 +377,7 @@ impl Core {
         if let Some(reservation) = self.reserve_in_flight(length) {
             return Poll::Ready(Ok(reservation));
         }
-        if self.shared.backpressure == Backpressure::Drop {
+        if self.never_waits() {
             return Poll::Ready(self.try_reserve(length).map_err(ReserveError::from));
         }
         self.begin()?;
@@ -466,14 +473,15 @@ impl Core {
         }
     }
 
-    /// Counts a slice that was discarded for want of room.
-    #[inline]
-    pub(super) fn count_dropped(&mut self, length: u64) {
+    /// Counts slices that were discarded for want of room, and their bytes. It comes last, since it
+    /// may be an event.
+    pub(super) fn count_dropped(&mut self, slices: u64, bytes: u64) {
         let figures = &self.slot.figures;
-        figures.sequence.add(1);
-        figures.bytes.add(length);
-        figures.dropped_slices.add(1);
-        figures.dropped_bytes.add(length);
+        figures.sequence.add(slices);
+        figures.bytes.add(bytes);
+        figures.dropped_slices.add(slices);
+        figures.dropped_bytes.add(bytes);
+        trace::dropped(&self.shared, self.id, slices, bytes);
     }
 
     /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What
@@ -592,13 +600,13 @@ impl Core {
         if total == 0 {
             return Poll::Ready(Ok(0));
         }
-        if self.shared.backpressure == Backpressure::Drop {
+        if self.never_waits() {
             return Poll::Ready(match self.try_write_among_others(buffers) {
                 Ok(length) => Ok(length),
                 Err(TryWriteError::Full) => {
                     let length = self.piece(total);
                     self.join(length, total);
-                    self.count_dropped(length);
+                    self.count_dropped(1, length);
                     Ok(length as usize)
                 }
                 Err(TryWriteError::Closed) => Err(WriteError::Closed),

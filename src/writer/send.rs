@@ -1,7 +1,6 @@
 //! Sending messages: each is one slice, or an error.
 
 use super::core::{Core, Wait};
-use crate::Backpressure;
 use crate::error::{SendError, TrySendError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::slice_size;
@@ -23,7 +22,7 @@ impl Core {
         Ok(())
     }
 
-    /// Sends, or joins the line for room. With [`Backpressure::Drop`] it never waits.
+    /// Sends, or joins the line for room. Whoever [never waits](Core::never_waits) drops.
     #[inline]
     pub(crate) fn poll_send(
         &mut self,
@@ -37,7 +36,7 @@ impl Core {
         let sent = self.poll_to_send(context, message.len() as u64, wait);
         match ready!(sent)? {
             Some(reservation) => self.send_slice(reservation, message),
-            None => self.drop_message(message.len()),
+            None => self.drop_messages(1, message.len() as u64),
         }
         Poll::Ready(Ok(()))
     }
@@ -65,7 +64,10 @@ impl Core {
         let sent = self.poll_to_send(context, total_size(messages), wait);
         match ready!(sent)? {
             Some(reservation) => self.send_slices(reservation, messages),
-            None => messages.iter().for_each(|message| self.drop_message(message.len())),
+            None => {
+                let bytes = messages.iter().map(|message| message.len() as u64).sum();
+                self.drop_messages(messages.len() as u64, bytes);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -92,7 +94,7 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<Option<Reservation>, SendError>> {
         let reserved = match self.begin_to_send(length) {
-            Ok(length) if self.shared().backpressure == Backpressure::Block => {
+            Ok(length) if !self.never_waits() => {
                 let room = ready!(self.poll_room(context.waker(), length, wait));
                 return Poll::Ready(Ok(Some(room?)));
             }
@@ -124,10 +126,10 @@ impl Core {
         self.publish_many(reservation, messages);
     }
 
-    /// Counts a message of `length` bytes that is dropped for want of room.
-    pub(crate) fn drop_message(&mut self, length: usize) {
+    /// Counts messages that are dropped for want of room, and their bytes.
+    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
         self.end_splitting();
-        self.count_dropped(length as u64);
+        self.count_dropped(messages, bytes);
     }
 }
 
@@ -156,9 +158,9 @@ macro_rules! send_methods {
             }
 
             /// Sends a message, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop) it does not wait: a message for
-            /// which there is no room is dropped, as a write is, and counted. It uses up its sequence
-            /// number, so that readers learn of it.
+            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
+            /// within an event, it does not wait: a message for which there is no room is dropped, as
+            /// a write is, and counted. It uses up its sequence number, so that readers learn of it.
             ///
             /// # Errors
             ///
