@@ -1,24 +1,24 @@
 //! Endpoints that park the thread.
 
 mod messages;
+mod until;
 
 use crate::Backpressure;
-use crate::error::{ReadError, ReserveError, TryReadError, TryReserveError, WriteError};
+use crate::error::{ReserveError, TryReadError, TryReserveError, TryWriteError, WriteError};
 #[cfg(not(overfall_loom))]
 use crate::reader::StrongReader;
-use crate::reader::{Read, Reader, WeakReader};
+use crate::reader::{Read, Reader, WeakReader, poll_attempt, unless_empty};
 use crate::slice::Slice;
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crossbeam_utils::Backoff;
-use crossbeam_utils::sync::{Parker, Unparker};
+use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crossbeam_utils::sync::Parker;
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use until::unparking;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
@@ -55,19 +55,6 @@ pub struct Blocking<E> {
     waker: Waker,
 }
 
-/// Wakes the thread that is parked in an operation.
-struct Unpark(Unparker);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 pub(crate) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the deadline passed before there was anything to do")
 }
@@ -80,7 +67,7 @@ pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
 impl<E> Blocking<E> {
     pub(crate) fn new(endpoint: E) -> Self {
         let parker = Parker::new();
-        let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
+        let waker = unparking(&parker);
         Self { endpoint, parker, waker }
     }
 
@@ -97,49 +84,6 @@ impl<E> Blocking<E> {
     /// The endpoint as it was before.
     pub fn into_inner(self) -> E {
         self.endpoint
-    }
-
-    /// Parks until `poll` is ready; nothing if the deadline comes first.
-    fn park_until<T>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut poll: impl FnMut(&mut E, &mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        let waker = self.waker.clone();
-        let mut context = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(value) = poll(&mut self.endpoint, &mut context) {
-                return Some(value);
-            }
-            match deadline {
-                None => self.parker.park(),
-                Some(deadline) if Instant::now() < deadline => self.parker.park_deadline(deadline),
-                Some(_) => return None,
-            }
-        }
-    }
-}
-
-/// How often a thread lets others run before it sleeps. To sleep and be woken costs as much as some
-/// tens of this, and with more threads than processors those that run meanwhile are the ones that
-/// it waits for: eight writers get half as much again done.
-const YIELDS: u32 = 8;
-
-/// Spins a little while `attempt` finds nothing to do, and then lets others run a few times.
-fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let backoff = Backoff::new();
-    let mut yields = 0;
-    loop {
-        if let Some(value) = attempt() {
-            return Some(value);
-        }
-        if backoff.is_completed() {
-            if yields == YIELDS {
-                return None;
-            }
-            yields += 1;
-        }
-        backoff.snooze();
     }
 }
 
@@ -171,27 +115,33 @@ impl<R: Read> Blocking<R> {
         buffer: &mut [u8],
         deadline: Option<Instant>,
     ) -> io::Result<usize> {
-        match self.endpoint.read_now(buffer) {
-            Ok(read) => Ok(read),
-            Err(TryReadError::Empty) => self.wait_and_read(buffer, deadline),
-            Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged).into()),
-            Err(TryReadError::Terminated) => Err(ReadError::Terminated.into()),
+        self.attempt_until(deadline, |reader| reader.read_now(buffer))
+    }
+
+    /// Tries, and waits for as long as there is nothing.
+    #[inline]
+    fn attempt_until<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> io::Result<T> {
+        match attempt(&mut self.endpoint) {
+            Err(TryReadError::Empty) => self.wait_and_attempt(deadline, attempt),
+            found => Ok(found?),
         }
     }
 
     #[inline(never)]
-    fn wait_and_read(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
-        let at_once = spin(|| match self.endpoint.read_now(buffer) {
-            Ok(read) => Some(Ok(read)),
-            Err(TryReadError::Empty) => None,
-            Err(TryReadError::Lagged(lagged)) => Some(Err(ReadError::Lagged(lagged))),
-            Err(TryReadError::Terminated) => Some(Err(ReadError::Terminated)),
+    fn wait_and_attempt<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> io::Result<T> {
+        let found = self.until(deadline, R::stop_waiting, |reader, context| match context {
+            None => unless_empty(attempt(reader)),
+            Some(context) => poll_attempt(reader, context, &mut attempt),
         });
-        let read = at_once.or_else(|| {
-            self.park_until(deadline, |reader, context| reader.poll_read(context, buffer))
-        });
-        self.endpoint.stop_waiting();
-        Ok(read.ok_or_else(timed_out)??)
+        Ok(found.ok_or_else(timed_out)??)
     }
 }
 
@@ -215,15 +165,7 @@ impl Blocking<StrongReader> {
 
     fn fill_buf_until_deadline(&mut self, deadline: Option<Instant>) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
-        let at_once = spin(|| match self.endpoint.try_fill_buf() {
-            Err(TryReadError::Empty) => None,
-            _ => Some(()),
-        });
-        let found = at_once.or_else(|| {
-            self.park_until(deadline, |reader, context| reader.poll_fill_buf(context).map(drop))
-        });
-        self.endpoint.stop_waiting();
-        found.ok_or_else(timed_out)?;
+        self.attempt_until(deadline, |reader| reader.try_fill_buf().map(drop))?;
         Ok(self.endpoint.try_fill_buf()?)
     }
 }
@@ -280,23 +222,35 @@ impl<W: HasCore> Blocking<W> {
         buffers: &[impl Deref<Target = [u8]>],
         deadline: Option<Instant>,
     ) -> io::Result<usize> {
+        let written = self.until_room(deadline, |core, context| match context {
+            None => Poll::Ready(match core.try_write_among_others(buffers) {
+                Ok(written) => Ok(written),
+                Err(TryWriteError::Full) => return Poll::Pending,
+                Err(TryWriteError::Closed) => Err(WriteError::Closed),
+                Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
+            }),
+            Some(context) => core.poll_write(context, buffers, Wait::LeavesWhenDropped),
+        });
+        Ok(written.ok_or_else(timed_out)??)
+    }
+
+    /// Tries, and waits for as long as there is no room; `look` is as that of [`Blocking::until`].
+    fn until_room<T>(
+        &mut self,
+        deadline: Option<Instant>,
+        mut look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
+    ) -> Option<T> {
         let core = self.endpoint.writer_core();
         let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match core.try_write_among_others(buffers) {
-                Ok(written) => Some(Ok(written)),
-                Err(crate::error::TryWriteError::Full) => None,
-                Err(crate::error::TryWriteError::Closed) => Some(Err(WriteError::Closed)),
-                Err(crate::error::TryWriteError::Terminated) => Some(Err(WriteError::Terminated)),
-            }),
+            Backpressure::Block => look(core, None),
+            // Ready at once: it drops what there is no room for.
+            Backpressure::Drop => look(core, Some(&mut Context::from_waker(Waker::noop()))),
         };
-        let written = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| {
-                writer.writer_core().poll_write(context, buffers, Wait::LeavesWhenDropped)
-            })
-        });
-        self.endpoint.writer_core().stop_waiting();
-        Ok(written.ok_or_else(timed_out)??)
+        if let Poll::Ready(value) = at_once {
+            return Some(value);
+        }
+        let stop = |writer: &mut W| writer.writer_core().stop_waiting();
+        self.until(deadline, stop, |writer, context| look(writer.writer_core(), context))
     }
 
     /// Reserves room for one slice of up to `len` payload bytes; parks the thread until it is there.
@@ -327,21 +281,14 @@ impl<W: HasCore> Blocking<W> {
         len: usize,
         deadline: Option<Instant>,
     ) -> Option<Result<Slice<'_>, ReserveError>> {
-        let core = self.endpoint.writer_core();
-        let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match core.try_reserve(len) {
-                Err(TryReserveError::Full) => None,
-                reserved => Some(reserved.map_err(ReserveError::from)),
-            }),
-        };
-        let reserved = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| {
-                writer.writer_core().poll_reserve(context, len)
-            })
+        let reserved = self.until_room(deadline, |core, context| match context {
+            None => match core.try_reserve(len) {
+                Err(TryReserveError::Full) => Poll::Pending,
+                reserved => Poll::Ready(reserved.map_err(ReserveError::from)),
+            },
+            Some(context) => core.poll_reserve(context, len),
         });
         let core = self.endpoint.writer_core();
-        core.stop_waiting();
         reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
     }
 }

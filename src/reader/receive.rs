@@ -38,14 +38,20 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
         reader.core_mut().park(context.waker());
         found = attempt(reader);
     }
-    let found = match found {
+    let found = ready!(unless_empty(found));
+    reader.stop_waiting();
+    Poll::Ready(found)
+}
+
+/// What an attempt means to who waits.
+#[inline]
+pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, ReadError>> {
+    Poll::Ready(match found {
         Ok(found) => Ok(found),
         Err(TryReadError::Empty) => return Poll::Pending,
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
-    };
-    reader.stop_waiting();
-    Poll::Ready(found)
+    })
 }
 
 /// Waits until an attempt finds something.

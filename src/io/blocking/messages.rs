@@ -1,10 +1,9 @@
 //! Messages, with threads that park.
 
-use super::{Blocking, deadline_after, spin, timed_out};
-use crate::Backpressure;
-use crate::error::{TryReadError, TrySendError};
+use super::{Blocking, deadline_after, timed_out};
+use crate::error::{SendError, TrySendError};
 use crate::message::{Header, Message, Messages};
-use crate::reader::{Receive, poll_attempt};
+use crate::reader::Receive;
 use crate::writer::{Core, HasCore, Wait};
 use std::io;
 use std::task::{Context, Poll};
@@ -133,38 +132,6 @@ impl<R: Receive> Blocking<R> {
         let taken = self.attempt_until(deadline, |reader| reader.take_many(limit))?;
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
-
-    /// Tries once, then for a little while, then parks.
-    #[inline]
-    fn attempt_until<T>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-    ) -> io::Result<T> {
-        match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => self.wait_and_attempt(deadline, attempt),
-            found => Ok(found?),
-        }
-    }
-
-    #[inline(never)]
-    fn wait_and_attempt<T>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-    ) -> io::Result<T> {
-        let at_once = spin(|| match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => None,
-            found => Some(found),
-        });
-        if let Some(found) = at_once {
-            return Ok(found?);
-        }
-        let found = self
-            .park_until(deadline, |reader, context| poll_attempt(reader, context, &mut attempt));
-        self.endpoint.stop_waiting();
-        Ok(found.ok_or_else(timed_out)??)
-    }
 }
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
@@ -205,13 +172,10 @@ impl<W: HasCore> Blocking<W> {
         if self.endpoint.writer_core().write_alone(message) {
             return Ok(());
         }
-        self.wait_and_send(
-            deadline,
-            |core| core.try_send_among_others(message),
-            |core, context| {
-                core.poll_send(context, message, Wait::LeavesWhenDropped).map_err(io::Error::from)
-            },
-        )
+        self.wait_and_send(deadline, |core, context| match context {
+            None => unless_full(core.try_send_among_others(message)),
+            Some(context) => core.poll_send(context, message, Wait::LeavesWhenDropped),
+        })
     }
 
     /// Sends several messages with one reservation and one wake-up, as
@@ -245,35 +209,24 @@ impl<W: HasCore> Blocking<W> {
     }
 
     fn send_many_until(&mut self, messages: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
-        self.wait_and_send(
-            deadline,
-            |core| core.try_send_many(messages),
-            |core, context| {
-                let wait = Wait::LeavesWhenDropped;
-                core.poll_send_many(context, messages, wait).map_err(io::Error::from)
-            },
-        )
+        self.wait_and_send(deadline, |core, context| match context {
+            None => unless_full(core.try_send_many(messages)),
+            Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
+        })
     }
 
     #[inline(never)]
     fn wait_and_send(
         &mut self,
         deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut Core) -> Result<(), TrySendError>,
-        mut poll: impl FnMut(&mut Core, &mut Context<'_>) -> Poll<io::Result<()>>,
+        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<(), SendError>>,
     ) -> io::Result<()> {
-        let core = self.endpoint.writer_core();
-        let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match attempt(core) {
-                Err(TrySendError::Full) => None,
-                sent => Some(sent.map_err(io::Error::from)),
-            }),
-        };
-        let sent = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| poll(writer.writer_core(), context))
-        });
-        self.endpoint.writer_core().stop_waiting();
-        sent.ok_or_else(timed_out)?
+        Ok(self.until_room(deadline, look).ok_or_else(timed_out)??)
     }
+}
+
+/// What an attempt means to who waits.
+fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<(), SendError>> {
+    let Err(refused) = sent else { return Poll::Ready(Ok(())) };
+    refused.unless_full().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
 }
