@@ -10,7 +10,6 @@ use crate::reader::StrongReader;
 use crate::reader::{Read, Reader, WeakReader, poll_attempt, unless_empty};
 use crate::slice::Slice;
 use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crossbeam_utils::sync::Parker;
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
@@ -18,7 +17,7 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use until::unparking;
+use until::Parked;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
@@ -51,8 +50,7 @@ use until::unparking;
 /// ```
 pub struct Blocking<E> {
     endpoint: E,
-    parker: Parker,
-    waker: Waker,
+    parked: Option<Parked>,
 }
 
 pub(crate) fn timed_out() -> io::Error {
@@ -66,9 +64,7 @@ pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
 
 impl<E> Blocking<E> {
     pub(crate) fn new(endpoint: E) -> Self {
-        let parker = Parker::new();
-        let waker = unparking(&parker);
-        Self { endpoint, parker, waker }
+        Self { endpoint, parked: None }
     }
 
     /// The endpoint itself, for what it can do without waiting.

@@ -1,14 +1,14 @@
 //! How a thread waits.
 
 use super::Blocking;
-use crossbeam_utils::sync::{Parker, Unparker};
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Instant;
 
 /// Wakes the thread that is parked in an operation.
-struct Unpark(Unparker);
+struct Unpark(Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -20,9 +20,22 @@ impl Wake for Unpark {
     }
 }
 
-/// A waker that unparks who is parked there.
-pub(super) fn unparking(parker: &Parker) -> Waker {
-    Waker::from(Arc::new(Unpark(parker.unparker().clone())))
+/// A thread that has waited with an endpoint, and a waker that unparks it.
+pub(super) struct Parked {
+    thread: Thread,
+    waker: Waker,
+}
+
+/// The waker of this thread, which is kept from one wait to the next.
+fn waker_of_this_thread(parked: &mut Option<Parked>) -> &Waker {
+    let thread = thread::current();
+    match parked {
+        Some(last) if last.thread.id() == thread.id() => &parked.as_ref().unwrap().waker,
+        _ => {
+            let waker = Waker::from(Arc::new(Unpark(thread.clone())));
+            &parked.insert(Parked { thread, waker }).waker
+        }
+    }
 }
 
 /// How often a thread tries again before it sleeps, with twice as many pauses each time: a few
@@ -68,7 +81,7 @@ impl<E> Blocking<E> {
             }
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
-        let mut context = Context::from_waker(&self.waker);
+        let mut context = Context::from_waker(waker_of_this_thread(&mut self.parked));
         loop {
             if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
@@ -77,8 +90,10 @@ impl<E> Blocking<E> {
                 return None;
             }
             match deadline {
-                None => self.parker.park(),
-                Some(deadline) => self.parker.park_deadline(deadline),
+                None => thread::park(),
+                Some(deadline) => {
+                    thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+                }
             }
         }
     }
