@@ -136,7 +136,7 @@ fn report(case: &str, work: impl Fn(Channel, Channel) -> Vec<u64>) {
             figures.sort_unstable();
             figures[ROUNDS / 2] as f64 / 1000.0
         });
-        format!("{name} {half:>8.1} {most:>8.1}")
+        format!("{name} {half:>8.2} {most:>9.2}")
     });
     println!("{case:<38} {}", texts.collect::<Vec<_>>().join("   "));
 }
@@ -227,9 +227,7 @@ fn main() {
     ] {
         report(name, |channel, _| messages(channel, 300, us(700), sender, receiver, 0));
     }
-    for (name, sender) in
-        [("message to a busy core", far), ("message on a busy core", near)]
-    {
+    for (name, sender) in [("message to a busy core", far), ("message on a busy core", near)] {
         report(name, |channel, _| messages(channel, 60, ms(5), sender, near, 4));
     }
     for (name, places) in [

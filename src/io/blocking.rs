@@ -17,7 +17,8 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use until::Parked;
+pub(crate) use until::Until;
+use until::Waits;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
@@ -50,21 +51,21 @@ use until::Parked;
 /// ```
 pub struct Blocking<E> {
     endpoint: E,
-    parked: Option<Parked>,
+    waits: Waits,
 }
+
+/// Without bytes of its own, so that a poll with a timeout of zero allocates little.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline passed before there was anything to do")]
+struct TimedOut;
 
 pub(crate) fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the deadline passed before there was anything to do")
-}
-
-/// The moment `timeout` from now; nothing if it is too far off to be one.
-pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
+    io::Error::new(io::ErrorKind::TimedOut, TimedOut)
 }
 
 impl<E> Blocking<E> {
     pub(crate) fn new(endpoint: E) -> Self {
-        Self { endpoint, parked: None }
+        Self { endpoint, waits: Waits::default() }
     }
 
     /// The endpoint itself, for what it can do without waiting.
@@ -92,7 +93,7 @@ impl<R: Read> Blocking<R> {
     /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
     /// `ConnectionAborted` after the channel or the reader was terminated; `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        self.read_until_deadline(buffer, Some(deadline))
+        self.read_until(buffer, Until::Deadline(deadline))
     }
 
     /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing for as long as
@@ -102,27 +103,23 @@ impl<R: Read> Blocking<R> {
     ///
     /// As for [`read_deadline`](Self::read_deadline).
     pub fn read_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
-        self.read_until_deadline(buffer, deadline_after(timeout))
+        self.read_until(buffer, Until::timeout(timeout))
     }
 
     #[inline]
-    fn read_until_deadline(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: Option<Instant>,
-    ) -> io::Result<usize> {
-        self.attempt_until(deadline, |reader| reader.read_now(buffer))
+    fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
+        self.attempt_until(until, |reader| reader.read_now(buffer))
     }
 
     /// Tries, and waits for as long as there is nothing.
     #[inline]
     fn attempt_until<T>(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> io::Result<T> {
         match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => self.wait_and_attempt(deadline, attempt),
+            Err(TryReadError::Empty) => self.wait_and_attempt(until, attempt),
             found => Ok(found?),
         }
     }
@@ -130,10 +127,10 @@ impl<R: Read> Blocking<R> {
     #[inline(never)]
     fn wait_and_attempt<T>(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> io::Result<T> {
-        let found = self.until(deadline, R::stop_waiting, |reader, context| match context {
+        let found = self.wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(attempt(reader)),
             Some(context) => poll_attempt(reader, context, &mut attempt),
         });
@@ -143,7 +140,7 @@ impl<R: Read> Blocking<R> {
 
 impl<R: Read> io::Read for Blocking<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_until_deadline(buffer, None)
+        self.read_until(buffer, Until::Forever)
     }
 }
 
@@ -156,12 +153,12 @@ impl Blocking<StrongReader> {
     ///
     /// As for [`read_deadline`](Self::read_deadline).
     pub fn fill_buf_deadline(&mut self, deadline: Instant) -> io::Result<&[u8]> {
-        self.fill_buf_until_deadline(Some(deadline))
+        self.fill_buf_until(Until::Deadline(deadline))
     }
 
-    fn fill_buf_until_deadline(&mut self, deadline: Option<Instant>) -> io::Result<&[u8]> {
+    fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
-        self.attempt_until(deadline, |reader| reader.try_fill_buf().map(drop))?;
+        self.attempt_until(until, |reader| reader.try_fill_buf().map(drop))?;
         Ok(self.endpoint.try_fill_buf()?)
     }
 }
@@ -169,7 +166,7 @@ impl Blocking<StrongReader> {
 #[cfg(not(overfall_loom))]
 impl BufRead for Blocking<StrongReader> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.fill_buf_until_deadline(None)
+        self.fill_buf_until(Until::Forever)
     }
 
     fn consume(&mut self, amount: usize) {
@@ -187,7 +184,7 @@ impl<W: HasCore> Blocking<W> {
     /// `BrokenPipe` if the channel takes no more slices, `ConnectionAborted` after the channel or
     /// the writer was terminated; `TimedOut`.
     pub fn write_deadline(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
-        self.write_until_deadline(&[bytes], Some(deadline))
+        self.write_until(&[bytes], Until::Deadline(deadline))
     }
 
     /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -197,18 +194,18 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`write_deadline`](Self::write_deadline).
     pub fn write_timeout(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<usize> {
-        self.write_until_deadline(&[bytes], deadline_after(timeout))
+        self.write_until(&[bytes], Until::timeout(timeout))
     }
 
     #[inline]
-    fn write_until_deadline(
+    fn write_until(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
-        deadline: Option<Instant>,
+        until: Until,
     ) -> io::Result<usize> {
         match buffers {
             [bytes] if self.endpoint.writer_core().write_alone(bytes) => Ok(bytes.len()),
-            _ => self.wait_and_write(buffers, deadline),
+            _ => self.wait_and_write(buffers, until),
         }
     }
 
@@ -216,9 +213,9 @@ impl<W: HasCore> Blocking<W> {
     fn wait_and_write(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
-        deadline: Option<Instant>,
+        until: Until,
     ) -> io::Result<usize> {
-        let written = self.until_room(deadline, |core, context| match context {
+        let written = self.until_room(until, |core, context| match context {
             None => Poll::Ready(match core.try_write_among_others(buffers) {
                 Ok(written) => Ok(written),
                 Err(TryWriteError::Full) => return Poll::Pending,
@@ -230,10 +227,10 @@ impl<W: HasCore> Blocking<W> {
         Ok(written.ok_or_else(timed_out)??)
     }
 
-    /// Tries, and waits for as long as there is no room; `look` is as that of [`Blocking::until`].
+    /// Tries, and waits for as long as there is no room; `look` is as that of [`Blocking::wait`].
     fn until_room<T>(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         mut look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
         let core = self.endpoint.writer_core();
@@ -246,7 +243,7 @@ impl<W: HasCore> Blocking<W> {
             return Some(value);
         }
         let stop = |writer: &mut W| writer.writer_core().stop_waiting();
-        self.until(deadline, stop, |writer, context| look(writer.writer_core(), context))
+        self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
     }
 
     /// Reserves room for one slice of up to `len` payload bytes; parks the thread until it is there.
@@ -255,7 +252,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`].
     pub fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
-        match self.reserve_until(len, None) {
+        match self.reserve_until(len, Until::Forever) {
             Some(reserved) => reserved,
             None => unreachable!("there is no deadline"),
         }
@@ -268,16 +265,16 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`], as [`io::Error`]s; `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
-        Ok(self.reserve_until(len, Some(deadline)).ok_or_else(timed_out)??)
+        Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
     }
 
     /// Nothing if the deadline comes first.
     pub(crate) fn reserve_until(
         &mut self,
         len: usize,
-        deadline: Option<Instant>,
+        until: Until,
     ) -> Option<Result<Slice<'_>, ReserveError>> {
-        let reserved = self.until_room(deadline, |core, context| match context {
+        let reserved = self.until_room(until, |core, context| match context {
             None => match core.try_reserve(len) {
                 Err(TryReserveError::Full) => Poll::Pending,
                 reserved => Poll::Ready(reserved.map_err(ReserveError::from)),
@@ -293,11 +290,11 @@ macro_rules! blocking_writer {
     ($($writer:ident)*) => {$(
         impl io::Write for Blocking<$writer> {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.write_until_deadline(&[bytes], None)
+                self.write_until(&[bytes], Until::Forever)
             }
 
             fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_until_deadline(buffers, None)
+                self.write_until(buffers, Until::Forever)
             }
 
             /// Does nothing: readers see every slice as soon as it is written.

@@ -1,6 +1,6 @@
 //! Messages, with threads that park.
 
-use super::{Blocking, deadline_after, timed_out};
+use super::{Blocking, Until, timed_out};
 use crate::error::{SendError, TrySendError};
 use crate::message::{Header, Message, Messages};
 use crate::reader::Receive;
@@ -20,7 +20,7 @@ impl<R: Receive> Blocking<R> {
     /// `ConnectionAborted` after the channel or the reader was terminated.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(None)
+        self.recv_until(Until::Forever)
     }
 
     /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
@@ -29,7 +29,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for `recv`; `TimedOut`.
     pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(Some(deadline))
+        self.recv_until(Until::Deadline(deadline))
     }
 
     /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing for as long as
@@ -39,12 +39,12 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for `recv`; `TimedOut`.
     pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(deadline_after(timeout))
+        self.recv_until(Until::timeout(timeout))
     }
 
     #[inline]
-    fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Message<'_>>> {
-        let taken = self.attempt_until(deadline, R::take)?;
+    fn recv_until(&mut self, until: Until) -> io::Result<Option<Message<'_>>> {
+        let taken = self.attempt_until(until, R::take)?;
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
@@ -55,7 +55,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_into(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Header>> {
-        self.attempt_until(None, |reader| reader.take_into(buffer))
+        self.attempt_until(Until::Forever, |reader| reader.take_into(buffer))
     }
 
     /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing until
@@ -69,7 +69,7 @@ impl<R: Receive> Blocking<R> {
         buffer: &mut Vec<u8>,
         deadline: Instant,
     ) -> io::Result<Option<Header>> {
-        self.attempt_until(Some(deadline), |reader| reader.take_into(buffer))
+        self.attempt_until(Until::Deadline(deadline), |reader| reader.take_into(buffer))
     }
 
     /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
@@ -83,7 +83,7 @@ impl<R: Receive> Blocking<R> {
         buffer: &mut Vec<u8>,
         timeout: Duration,
     ) -> io::Result<Option<Header>> {
-        self.attempt_until(deadline_after(timeout), |reader| reader.take_into(buffer))
+        self.attempt_until(Until::timeout(timeout), |reader| reader.take_into(buffer))
     }
 
     /// Waits for a message, and receives those that are there, up to `limit`; `Ok(None)` is the
@@ -93,7 +93,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_many(&mut self, limit: usize) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, None)
+        self.recv_many_until(limit, Until::Forever)
     }
 
     /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing until
@@ -107,7 +107,7 @@ impl<R: Receive> Blocking<R> {
         limit: usize,
         deadline: Instant,
     ) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, Some(deadline))
+        self.recv_many_until(limit, Until::Deadline(deadline))
     }
 
     /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
@@ -121,15 +121,11 @@ impl<R: Receive> Blocking<R> {
         limit: usize,
         timeout: Duration,
     ) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, deadline_after(timeout))
+        self.recv_many_until(limit, Until::timeout(timeout))
     }
 
-    fn recv_many_until(
-        &mut self,
-        limit: usize,
-        deadline: Option<Instant>,
-    ) -> io::Result<Option<Messages<'_>>> {
-        let taken = self.attempt_until(deadline, |reader| reader.take_many(limit))?;
+    fn recv_many_until(&mut self, limit: usize, until: Until) -> io::Result<Option<Messages<'_>>> {
+        let taken = self.attempt_until(until, |reader| reader.take_many(limit))?;
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
 }
@@ -144,7 +140,7 @@ impl<W: HasCore> Blocking<W> {
     /// `ConnectionAborted` after the channel or the writer was terminated.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.send_until(message, None)
+        self.send_until(message, Until::Forever)
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
@@ -154,7 +150,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
-        self.send_until(message, Some(deadline))
+        self.send_until(message, Until::Deadline(deadline))
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -164,15 +160,15 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
-        self.send_until(message, deadline_after(timeout))
+        self.send_until(message, Until::timeout(timeout))
     }
 
     #[inline]
-    fn send_until(&mut self, message: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
         if self.endpoint.writer_core().write_alone(message) {
             return Ok(());
         }
-        self.wait_and_send(deadline, |core, context| match context {
+        self.wait_and_send(until, |core, context| match context {
             None => unless_full(core.try_send_among_others(message)),
             Some(context) => core.poll_send(context, message, Wait::LeavesWhenDropped),
         })
@@ -185,7 +181,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send).
     pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<()> {
-        self.send_many_until(messages, None)
+        self.send_many_until(messages, Until::Forever)
     }
 
     /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room until
@@ -195,7 +191,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send); `TimedOut`.
     pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
-        self.send_many_until(messages, Some(deadline))
+        self.send_many_until(messages, Until::Deadline(deadline))
     }
 
     /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room for as long
@@ -205,11 +201,11 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send); `TimedOut`.
     pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
-        self.send_many_until(messages, deadline_after(timeout))
+        self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
-        self.wait_and_send(deadline, |core, context| match context {
+    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<()> {
+        self.wait_and_send(until, |core, context| match context {
             None => unless_full(core.try_send_many(messages)),
             Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
         })
@@ -218,10 +214,10 @@ impl<W: HasCore> Blocking<W> {
     #[inline(never)]
     fn wait_and_send(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<(), SendError>>,
     ) -> io::Result<()> {
-        Ok(self.until_room(deadline, look).ok_or_else(timed_out)??)
+        Ok(self.until_room(until, look).ok_or_else(timed_out)??)
     }
 }
 

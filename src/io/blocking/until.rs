@@ -5,7 +5,86 @@ use std::hint::spin_loop;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    Deadline(Instant),
+    Forever,
+}
+
+impl Until {
+    /// For as long as `timeout`, which may be too long to come to an end. One of zero needs no clock.
+    pub(crate) fn timeout(timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            return Self::Now;
+        }
+        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
+    }
+
+    /// How much of it is left; nothing if it has no end.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::Now => Some(Duration::ZERO),
+            Self::Deadline(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Forever => None,
+        }
+    }
+}
+
+/// What a blocking endpoint keeps from one wait to the next.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// The thread that waited last, and a waker that unparks it.
+    thread: Option<(Thread, Waker)>,
+    spin: Spin,
+}
+
+/// Whether a thread spins before it sleeps.
+///
+/// It never yields: on a busy core that gives a time slice away each time. Pauses alone help if the
+/// other side runs on another core and is about to be done: then a message costs a fraction of a
+/// microsecond, and not a sleep and a wake. On the same core they only keep the other one waiting. So
+/// a thread spins for as long as that has been of use now and then.
+#[derive(Default)]
+struct Spin {
+    /// How many waits in a row went on after the spin, or would have.
+    misses: u32,
+}
+
+impl Spin {
+    /// How often it tries again, with twice as many pauses each time: about as long, a few
+    /// microseconds, as it takes to sleep and be woken.
+    const STEPS: u32 = 9;
+    /// After so many misses it is of no use.
+    const PATIENCE: u32 = 16;
+    /// Then so many waits in a row of each period find out whether it is again: in a row, because two
+    /// threads that answer each other have to do so at the same time.
+    const PROBES: u32 = 2;
+    const PERIOD: u32 = 1024;
+
+    /// Tries for a little while, if that is of use.
+    #[inline]
+    fn spin<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
+        if self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
+            for step in 0..Self::STEPS {
+                for _ in 0..1 << step {
+                    spin_loop();
+                }
+                let value = attempt();
+                if value.is_ready() {
+                    self.misses = 0;
+                    return value;
+                }
+            }
+        }
+        self.misses = self.misses.wrapping_add(1);
+        Poll::Pending
+    }
+}
 
 /// Wakes the thread that is parked in an operation.
 struct Unpark(Thread);
@@ -20,30 +99,22 @@ impl Wake for Unpark {
     }
 }
 
-/// A thread that has waited with an endpoint, and a waker that unparks it.
-pub(super) struct Parked {
-    thread: Thread,
-    waker: Waker,
-}
-
-/// The waker of this thread, which is kept from one wait to the next.
-fn waker_of_this_thread(parked: &mut Option<Parked>) -> &Waker {
-    let thread = thread::current();
-    match parked {
-        Some(last) if last.thread.id() == thread.id() => &parked.as_ref().unwrap().waker,
-        _ => {
-            let waker = Waker::from(Arc::new(Unpark(thread.clone())));
-            &parked.insert(Parked { thread, waker }).waker
+impl Waits {
+    /// A waker that unparks this thread.
+    fn waker(&mut self) -> &Waker {
+        let thread = thread::current();
+        if self.thread.as_ref().is_none_or(|(last, _)| last.id() != thread.id()) {
+            self.thread = None;
         }
+        let (_, waker) = self.thread.get_or_insert_with(|| {
+            let waker = Waker::from(Arc::new(Unpark(thread.clone())));
+            (thread, waker)
+        });
+        waker
     }
 }
 
-/// How often a thread tries again before it sleeps, with twice as many pauses each time: a few
-/// microseconds in all, about what it costs to sleep and be woken. It never yields: on a busy core
-/// that gives a time slice away each time.
-const SPINS: u32 = 7;
-
-/// An endpoint that waits; it stops when this is dropped, also by a panic.
+/// An endpoint that waits. It stops when this is dropped, also by a panic.
 struct Waiting<'a, E> {
     endpoint: &'a mut E,
     stop: fn(&mut E),
@@ -57,43 +128,34 @@ impl<E> Drop for Waiting<'_, E> {
 
 impl<E> Blocking<E> {
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
-    /// spins briefly, and then parks the thread. Nothing if `deadline` comes first.
+    /// spins briefly, and then parks the thread. Nothing if the time is up first.
     ///
     /// `look` tells whether there is something to do; with a context, it also registers to be woken
     /// if there is not, which `stop` takes back.
     #[inline(never)]
-    pub(super) fn until<T>(
+    pub(super) fn wait<T>(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         stop: fn(&mut E),
         mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
-        let has_passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
-        if has_passed() {
+        if until.left().is_some_and(|left| left.is_zero()) {
             return None;
         }
-        for spins in 0..SPINS {
-            for _ in 0..1 << spins {
-                spin_loop();
-            }
-            if let Poll::Ready(value) = look(&mut self.endpoint, None) {
-                return Some(value);
-            }
-        }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
-        let mut context = Context::from_waker(waker_of_this_thread(&mut self.parked));
+        if let Poll::Ready(value) = self.waits.spin.spin(|| look(waiting.endpoint, None)) {
+            return Some(value);
+        }
+        let mut context = Context::from_waker(self.waits.waker());
         loop {
             if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
             }
-            if has_passed() {
-                return None;
-            }
-            match deadline {
+            // Others may unpark the thread, too, and the token of a wake may be of an earlier wait.
+            match until.left() {
                 None => thread::park(),
-                Some(deadline) => {
-                    thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-                }
+                Some(left) if left.is_zero() => return None,
+                Some(left) => thread::park_timeout(left),
             }
         }
     }
