@@ -12,6 +12,6 @@ mod tokio;
 pub use blocking::Blocking;
 #[cfg(feature = "rkyv")]
 pub(crate) use blocking::{Until, timed_out};
-pub(crate) use budget::poll_proceed;
+pub(crate) use budget::Budget;
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};

@@ -4,10 +4,10 @@ mod messages;
 mod until;
 
 use crate::Backpressure;
-use crate::error::{ReserveError, TryReadError, TryReserveError, TryWriteError, WriteError};
+use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
 #[cfg(not(overfall_loom))]
 use crate::reader::StrongReader;
-use crate::reader::{Read, Reader, WeakReader, poll_attempt, unless_empty};
+use crate::reader::{Read, Reader, WeakReader, unless_empty};
 use crate::slice::Slice;
 use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use std::fmt;
@@ -108,33 +108,24 @@ impl<R: Read> Blocking<R> {
 
     #[inline]
     fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
-        self.attempt_until(until, |reader| reader.read_now(buffer))
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(reader.read_now(buffer)),
+            Some(context) => reader.poll_read(context, buffer),
+        })
     }
 
-    /// Tries, and waits for as long as there is nothing.
+    /// Looks, and waits for as long as there is nothing; `look` is as that of [`Blocking::wait`].
     #[inline]
-    fn attempt_until<T>(
+    fn until_found<T>(
         &mut self,
         until: Until,
-        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> io::Result<T> {
-        match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => self.wait_and_attempt(until, attempt),
-            found => Ok(found?),
-        }
-    }
-
-    #[inline(never)]
-    fn wait_and_attempt<T>(
-        &mut self,
-        until: Until,
-        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-    ) -> io::Result<T> {
-        let found = self.wait(until, R::stop_waiting, |reader, context| match context {
-            None => unless_empty(attempt(reader)),
-            Some(context) => poll_attempt(reader, context, &mut attempt),
-        });
-        Ok(found.ok_or_else(timed_out)??)
+        let found = match look(&mut self.endpoint, None) {
+            Poll::Ready(found) => found,
+            Poll::Pending => self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)?,
+        };
+        Ok(found?)
     }
 }
 
@@ -158,7 +149,10 @@ impl Blocking<StrongReader> {
 
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
-        self.attempt_until(until, |reader| reader.try_fill_buf().map(drop))?;
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(reader.try_fill_buf().map(drop)),
+            Some(context) => reader.poll_fill_buf(context).map_ok(drop),
+        })?;
         Ok(self.endpoint.try_fill_buf()?)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Read;
 use crate::error::{ReadError, TryReadError};
-use crate::io::poll_proceed;
+use crate::io::Budget;
 use crate::message::{Header, Message, Messages};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -67,11 +67,9 @@ pub(crate) async fn wait_for<R: Read, T>(
         }
     }
     let waiting = Waiting(reader);
+    let mut budget = Budget::default();
     poll_fn(|context| {
-        let budget = ready!(poll_proceed(context));
-        let found = ready!(poll_attempt(&mut *waiting.0, context, &mut attempt));
-        budget.made_progress();
-        Poll::Ready(found)
+        budget.poll(context, |context| poll_attempt(&mut *waiting.0, context, &mut attempt))
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use super::{SendError, TrySendError};
 use crate::error::ReserveError;
-use crate::io::{Blocking, Until, poll_proceed, timed_out};
+use crate::io::{Blocking, Budget, Until, timed_out};
 use crate::writer::{HasCore, Writer as AnyWriter};
 use crate::{Slice, StrongWriter, WeakWriter};
 use rkyv::Archive;
@@ -16,6 +16,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Where messages start in memory: no part of a value may ask for more.
@@ -221,7 +222,8 @@ macro_rules! typed_writer {
             ///
             /// Dropped while it waits, the future has sent nothing.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
-                poll_fn(|context| poll_proceed(context).map(|budget| budget.made_progress())).await;
+                let mut budget = Budget::default();
+                poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
                 if self.serialization.send_as_guessed(value, &mut self.writer) {
                     return Ok(());
                 }

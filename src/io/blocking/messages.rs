@@ -1,9 +1,9 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until, timed_out};
-use crate::error::{SendError, TrySendError};
+use crate::error::{SendError, TryReadError, TrySendError};
 use crate::message::{Header, Message, Messages};
-use crate::reader::Receive;
+use crate::reader::{Receive, poll_attempt, unless_empty};
 use crate::writer::{Core, HasCore, Wait};
 use std::io;
 use std::task::{Context, Poll};
@@ -127,6 +127,19 @@ impl<R: Receive> Blocking<R> {
     fn recv_many_until(&mut self, limit: usize, until: Until) -> io::Result<Option<Messages<'_>>> {
         let taken = self.attempt_until(until, |reader| reader.take_many(limit))?;
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
+    }
+
+    /// Tries, and waits for as long as there is nothing.
+    #[inline]
+    fn attempt_until<T>(
+        &mut self,
+        until: Until,
+        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> io::Result<T> {
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(attempt(reader)),
+            Some(context) => poll_attempt(reader, context, &mut attempt),
+        })
     }
 }
 
