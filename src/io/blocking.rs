@@ -121,11 +121,11 @@ impl<R: Read> Blocking<R> {
         until: Until,
         mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> io::Result<T> {
-        let found = match look(&mut self.endpoint, None) {
-            Poll::Ready(found) => found,
-            Poll::Pending => self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)?,
-        };
-        Ok(found?)
+        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+            self.waits.spin.note_at_once();
+            return Ok(found?);
+        }
+        Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
     }
 }
 
@@ -198,7 +198,10 @@ impl<W: HasCore> Blocking<W> {
         until: Until,
     ) -> io::Result<usize> {
         match buffers {
-            [bytes] if self.endpoint.writer_core().write_alone(bytes) => Ok(bytes.len()),
+            [bytes] if self.endpoint.writer_core().write_alone(bytes) => {
+                self.waits.spin.note_at_once();
+                Ok(bytes.len())
+            }
             _ => self.wait_and_write(buffers, until),
         }
     }
@@ -234,6 +237,7 @@ impl<W: HasCore> Blocking<W> {
             Backpressure::Drop => look(core, Some(&mut Context::from_waker(Waker::noop()))),
         };
         if let Poll::Ready(value) = at_once {
+            self.waits.spin.note_at_once();
             return Some(value);
         }
         let stop = |writer: &mut W| writer.writer_core().stop_waiting();

@@ -179,6 +179,7 @@ impl<W: HasCore> Blocking<W> {
     #[inline]
     fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
         if self.endpoint.writer_core().write_alone(message) {
+            self.waits.spin.note_at_once();
             return Ok(());
         }
         self.wait_and_send(until, |core, context| match context {
