@@ -179,3 +179,98 @@ impl<E> Blocking<E> {
         }
     }
 }
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// How often it was looked at, registered, and stopped.
+    #[derive(Default)]
+    struct Endpoint {
+        looks: u32,
+        registered: u32,
+        stops: u32,
+    }
+
+    fn stop(endpoint: &mut Endpoint) {
+        endpoint.stops += 1;
+    }
+
+    /// Waits until it has registered so many times.
+    fn wait(blocking: &mut Blocking<Endpoint>, until: Until, times: u32) -> Option<u32> {
+        blocking.wait(until, stop, |endpoint, context| {
+            endpoint.looks += 1;
+            let Some(context) = context else { return Poll::Pending };
+            endpoint.registered += 1;
+            context.waker().wake_by_ref();
+            if endpoint.registered == times { Poll::Ready(times) } else { Poll::Pending }
+        })
+    }
+
+    #[test]
+    fn when_the_time_is_up_there_is_not_another_look() {
+        let mut blocking = Blocking::new(Endpoint::default());
+        for until in [Until::Now, Until::timeout(Duration::ZERO), Until::Deadline(Instant::now())] {
+            assert_eq!(wait(&mut blocking, until, 1), None);
+        }
+        assert_eq!((blocking.endpoint.looks, blocking.endpoint.registered), (0, 0));
+    }
+
+    #[test]
+    fn who_is_woken_looks_again_until_there_is_something() {
+        let mut blocking = Blocking::new(Endpoint::default());
+        assert_eq!(wait(&mut blocking, Until::Forever, 3), Some(3));
+        assert_eq!((blocking.endpoint.registered, blocking.endpoint.stops), (3, 1));
+        assert_eq!(wait(&mut blocking, Until::timeout(Duration::MAX), 5), Some(5));
+        assert_eq!((blocking.endpoint.registered, blocking.endpoint.stops), (5, 2));
+    }
+
+    #[test]
+    fn a_look_that_panics_stops_the_wait() {
+        for at in ["a spin", "a poll"] {
+            let mut blocking = Blocking::new(Endpoint::default());
+            let panic = catch_unwind(AssertUnwindSafe(|| {
+                blocking.wait(Until::Forever, stop, |_, context| -> Poll<()> {
+                    assert!(at == "a poll" && context.is_none(), "on purpose");
+                    Poll::Pending
+                })
+            }));
+            assert!(panic.is_err());
+            assert_eq!(blocking.endpoint.stops, 1, "{at}");
+        }
+    }
+
+    /// Where the first look of a spin that finds nothing comes, and how many follow.
+    fn looks_of_a_spin(spin: &mut Spin) -> u32 {
+        let mut looks = 0;
+        let _nothing = spin.spin(|| {
+            looks += 1;
+            Poll::<()>::Pending
+        });
+        looks
+    }
+
+    #[test]
+    fn a_spin_that_is_of_no_use_is_left_out_but_now_and_then() {
+        let mut spin = Spin::default();
+        let waits = 10 * Spin::PERIOD;
+        let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
+        assert_eq!(spun, Spin::PATIENCE + 9 * Spin::PROBES);
+        // It finds out that it is of use.
+        while spin.spin(|| Poll::Ready(())).is_pending() {}
+        assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
+    }
+
+    #[test]
+    fn in_a_stream_the_first_look_comes_later_and_an_answer_is_looked_for_at_once() {
+        let mut spin = Spin::default();
+        for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
+            spin.note_at_once();
+            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+        }
+        for first in [6, 4, 2, 0, 0] {
+            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+        }
+    }
+}
