@@ -11,7 +11,7 @@
 //! The second step of who changes something is left out while nobody has slept for long ([`watch`]):
 //! then the price is one load of a line that nobody writes.
 //!
-//! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
+//! A waker is the same thing for a task and for a thread (`io/blocking/until.rs` makes one that unparks),
 //! so that all of this exists once.
 
 pub(crate) mod parking;

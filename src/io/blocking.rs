@@ -23,9 +23,15 @@ use until::Waits;
 /// An endpoint whose operations park the thread until they can be done.
 ///
 /// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline. A short spin comes first, so
-/// that an answer that is about to come does not cost a sleep; a parked thread uses no processor
-/// time.
+/// readers [`io::BufRead`], and all of them variants with a deadline.
+///
+/// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
+/// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
+/// at most, and not where that has been of no use lately, so that an answer that is about to come
+/// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
+/// It never yields: on a busy core that would give a time slice away. The thread is parked with
+/// [`std::thread::park`], as by std's channels: an `unpark` from elsewhere is taken for a wake-up of
+/// ours, and may be used up.
 ///
 /// Not for async code: it would park the runtime's thread.
 ///
