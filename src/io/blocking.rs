@@ -29,9 +29,7 @@ use until::Waits;
 /// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
 /// at most, and not where that has been of no use lately, so that an answer that is about to come
 /// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
-/// It never yields: on a busy core that would give a time slice away. The thread is parked with
-/// [`std::thread::park`], as by std's channels: an `unpark` from elsewhere is taken for a wake-up of
-/// ours, and may be used up.
+/// It never yields: on a busy core that would give a time slice away.
 ///
 /// Not for async code: it would park the runtime's thread.
 ///
@@ -71,7 +69,7 @@ pub(crate) fn timed_out() -> io::Error {
 
 impl<E> Blocking<E> {
     pub(crate) fn new(endpoint: E) -> Self {
-        Self { endpoint, waits: Waits::default() }
+        Self { endpoint, waits: Waits::new() }
     }
 
     /// The endpoint itself, for what it can do without waiting.

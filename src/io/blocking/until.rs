@@ -1,10 +1,10 @@
 //! How a thread waits.
 
 use super::Blocking;
+use crossbeam_utils::sync::{Parker, Unparker};
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// How long to wait.
@@ -35,11 +35,11 @@ impl Until {
     }
 }
 
-/// What a blocking endpoint keeps from one wait to the next.
-#[derive(Default)]
+/// What a blocking endpoint waits with. Made with it, so that to wait allocates nothing.
 pub(super) struct Waits {
-    /// The thread that waited last, and a waker that unparks it.
-    thread: Option<(Thread, Waker)>,
+    parker: Parker,
+    /// Unparks who is parked there.
+    waker: Waker,
     pub(super) spin: Spin,
 }
 
@@ -106,7 +106,7 @@ impl Spin {
 }
 
 /// Wakes the thread that is parked in an operation.
-struct Unpark(Thread);
+struct Unpark(Unparker);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -119,17 +119,10 @@ impl Wake for Unpark {
 }
 
 impl Waits {
-    /// A waker that unparks this thread.
-    fn waker(&mut self) -> &Waker {
-        let thread = thread::current();
-        if self.thread.as_ref().is_none_or(|(last, _)| last.id() != thread.id()) {
-            self.thread = None;
-        }
-        let (_, waker) = self.thread.get_or_insert_with(|| {
-            let waker = Waker::from(Arc::new(Unpark(thread.clone())));
-            (thread, waker)
-        });
-        waker
+    pub(super) fn new() -> Self {
+        let parker = Parker::new();
+        let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
+        Self { parker, waker, spin: Spin::default() }
     }
 }
 
@@ -165,16 +158,16 @@ impl<E> Blocking<E> {
         if let Poll::Ready(value) = self.waits.spin.spin(|| look(waiting.endpoint, None)) {
             return Some(value);
         }
-        let mut context = Context::from_waker(self.waits.waker());
+        let mut context = Context::from_waker(&self.waits.waker);
         loop {
             if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
             }
-            // Others may unpark the thread, too, and the token of a wake may be of an earlier wait.
+            // The token of a wake may be of an earlier wait.
             match until.left() {
-                None => thread::park(),
+                None => self.waits.parker.park(),
                 Some(left) if left.is_zero() => return None,
-                Some(left) => thread::park_timeout(left),
+                Some(left) => self.waits.parker.park_timeout(left),
             }
         }
     }
