@@ -11,7 +11,7 @@ mod tokio;
 
 pub use blocking::Blocking;
 #[cfg(feature = "rkyv")]
-pub(crate) use blocking::{deadline_after, timed_out};
-pub(crate) use budget::poll_proceed;
+pub(crate) use blocking::{Until, timed_out};
+pub(crate) use budget::Budget;
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};

@@ -8,7 +8,7 @@ mod weak;
 
 use self::core::Core;
 pub(crate) use inbox::Inbox;
-pub(crate) use receive::{Receive, poll_attempt};
+pub(crate) use receive::{Receive, poll_attempt, unless_empty};
 use receive::{receive_methods, wait_for};
 pub use strong::StrongReader;
 pub(crate) use strong::Taken;

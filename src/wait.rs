@@ -15,7 +15,7 @@
 //! caller's own state, and that of the channel, is in order: it may come back to us, and it may panic.
 //! Where several are woken, each is, and then the first panic goes on ([`panics`]).
 //!
-//! A waker is the same thing for a task and for a thread (`io/blocking.rs` makes one that unparks),
+//! A waker is the same thing for a task and for a thread (`io/blocking/until.rs` makes one that unparks),
 //! so that all of this exists once.
 
 pub(crate) mod panics;

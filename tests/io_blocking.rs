@@ -199,6 +199,60 @@ fn a_deadline_that_has_passed_still_takes_what_is_there() {
 }
 
 #[test]
+fn a_timeout_of_zero_still_takes_what_is_there() {
+    within(LIMIT, || {
+        let (mut writer, mut reader) = blocking_pipe(128);
+        let (zero, now) = (Duration::ZERO, Instant::now());
+        let mut buffer = Vec::new();
+        assert_eq!(writer.write_timeout(b"one", zero).unwrap(), 3);
+        writer.send_timeout(b"two", zero).unwrap();
+        assert_eq!(writer.send_timeout(b"x", zero).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(reader.recv_timeout(zero).unwrap().as_deref(), Some(&b"one"[..]));
+        writer.reserve_deadline(5, now).unwrap().write_all(b"three").unwrap();
+        assert!(reader.recv_into_timeout(&mut buffer, zero).unwrap().is_some());
+        assert_eq!(buffer, b"two");
+        writer.send_many_timeout(&[b"four", b"five"], zero).unwrap();
+        assert_eq!(reader.recv_many_timeout(9, zero).unwrap().unwrap().len(), 2);
+        assert_eq!(reader.recv_timeout(zero).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(writer);
+        assert!(reader.recv_timeout(zero).unwrap().is_none());
+    });
+}
+
+#[test]
+fn in_drop_mode_a_timeout_of_zero_drops_and_counts() {
+    within(LIMIT, || {
+        let channel = Channel::with_parameters(64, Backpressure::Drop);
+        let mut writer = channel.new_writer().blocking();
+        let _full = channel.new_strong_reader();
+        assert_eq!(writer.write_timeout(&[1; 64], Duration::ZERO).unwrap(), 64);
+        assert_eq!(writer.write_timeout(&[2; 8], Duration::ZERO).unwrap(), 8);
+        writer.send_timeout(&[3; 8], Duration::ZERO).unwrap();
+        writer.send_many_timeout(&[&[4; 8]], Duration::ZERO).unwrap();
+        assert_eq!(writer.get_ref().stats().dropped_slices, 3);
+        let refused = writer.reserve_deadline(8, Instant::now()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn an_endpoint_that_has_waited_can_wait_on_another_thread() {
+    within(LIMIT, || {
+        let (mut writer, mut reader) = blocking_pipe(128);
+        for number in 0..4 {
+            let soon = Duration::from_micros(500);
+            assert_eq!(reader.recv_timeout(soon).unwrap_err().kind(), ErrorKind::TimedOut);
+            let thread = thread::spawn(move || {
+                assert_eq!(*reader.recv().unwrap().unwrap(), [number]);
+                reader
+            });
+            writer.send(&[number]).unwrap();
+            reader = thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_timeout_without_an_end_does_not_overflow() {
     within(LIMIT, || {
         let (mut writer, mut reader) = blocking_pipe(64);

@@ -14,13 +14,14 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
 use overfall::error::TryReadError;
-use overfall::{Backpressure, Channel, Reader, Writer, pipe};
+use overfall::{Backpressure, Channel, Reader, StartAt, Writer, pipe};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio, exit};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// Names the work of the child.
 const WORK: &str = "OVERFALL_SYSTEM_CALLS";
@@ -34,7 +35,7 @@ const RING: usize = 4096;
 const OPERATIONS: usize = 20_000;
 
 /// What the child can do; the name is that of the test that starts it.
-const CASES: [(&str, fn()); 10] = [
+const CASES: [(&str, fn()); 12] = [
     ("strong_endpoints", strong_endpoints),
     ("a_weak_reader", a_weak_reader),
     ("lent_bytes_and_slices", lent_bytes_and_slices),
@@ -43,6 +44,8 @@ const CASES: [(&str, fn()); 10] = [
     ("writers_that_take_turns", writers_that_take_turns),
     ("writers_that_were_long_alone", writers_that_were_long_alone),
     ("idle_endpoints", idle_endpoints),
+    ("timeouts_of_zero", timeouts_of_zero),
+    ("waits_that_time_out", waits_that_time_out),
     ("a_parked_thread", a_parked_thread),
     ("a_call", a_call),
 ];
@@ -315,6 +318,60 @@ fn idle_endpoints() {
 #[test]
 fn idle_endpoints_cost_no_system_call() {
     assert_none("idle_endpoints");
+}
+
+/// Every blocking operation on an empty, or a full, ring. None can be done.
+fn find_nothing(timeout: Duration) {
+    let timed_out = |error: std::io::Error| assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let deadline = || Instant::now() + timeout;
+    let channel = Channel::new(128);
+    let mut writer = channel.new_writer().blocking();
+    let mut full = channel.new_strong_reader().blocking();
+    let mut reader = channel.new_strong_reader_at(StartAt::Now).blocking();
+    let mut tap = channel.new_weak_reader_at(StartAt::Now).blocking();
+    let (mut buffer, mut appended) = ([0; 8], Vec::new());
+    counted(|| {
+        timed_out(reader.read_timeout(&mut buffer, timeout).unwrap_err());
+        timed_out(reader.read_deadline(&mut buffer, deadline()).unwrap_err());
+        timed_out(reader.fill_buf_deadline(deadline()).unwrap_err());
+        timed_out(reader.recv_timeout(timeout).unwrap_err());
+        timed_out(reader.recv_many_timeout(9, timeout).unwrap_err());
+        timed_out(tap.recv_into_timeout(&mut appended, timeout).unwrap_err());
+        timed_out(tap.recv_deadline(deadline()).unwrap_err());
+        writer.send_timeout(&[1; 128], timeout).unwrap();
+        timed_out(writer.write_timeout(&buffer, timeout).unwrap_err());
+        timed_out(writer.write_deadline(&buffer, deadline()).unwrap_err());
+        timed_out(writer.send_timeout(&buffer, timeout).unwrap_err());
+        timed_out(writer.send_many_timeout(&[&buffer, &buffer], timeout).unwrap_err());
+        timed_out(writer.reserve_deadline(8, deadline()).unwrap_err());
+        assert_eq!(full.recv_timeout(timeout).unwrap().unwrap().len(), 128);
+    });
+}
+
+fn timeouts_of_zero() {
+    find_nothing(Duration::ZERO);
+}
+
+/// A deadline that has passed is one attempt: nobody yields, sleeps, or says that he may sleep.
+#[test]
+fn a_timeout_of_zero_makes_no_system_call() {
+    let mut calls = calls("timeouts_of_zero");
+    // Where the clock is one.
+    calls.retain(|&call| call != libc::SYS_clock_gettime);
+    assert!(calls.is_empty(), "{calls:?}");
+}
+
+fn waits_that_time_out() {
+    find_nothing(Duration::from_millis(2));
+}
+
+/// To yield is to give a time slice away, on a core that is busy.
+#[test]
+fn a_wait_sleeps_and_never_yields() {
+    let calls = calls("waits_that_time_out");
+    assert!(!calls.contains(&libc::SYS_sched_yield), "{calls:?}");
+    // On the clock's account it may be too late to sleep now and then.
+    assert!(calls.contains(&libc::SYS_futex), "{calls:?}");
 }
 
 fn a_parked_thread() {

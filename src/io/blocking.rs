@@ -1,36 +1,38 @@
 //! Endpoints that park the thread.
 
 mod messages;
+mod until;
 
-use crate::Backpressure;
-use crate::error::{ReadError, ReserveError, TryReadError, TryReserveError, WriteError};
+use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
 #[cfg(not(overfall_loom))]
 use crate::reader::StrongReader;
-use crate::reader::{Read, Reader, WeakReader};
+use crate::reader::{Read, Reader, WeakReader, unless_empty};
 use crate::slice::Slice;
-use crate::trace;
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crossbeam_utils::Backoff;
-use crossbeam_utils::sync::{Parker, Unparker};
+use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+pub(crate) use until::Until;
+use until::Waits;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
 /// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline. A short spin comes first, so
-/// that an answer that is about to come does not cost a sleep; a parked thread uses no processor
-/// time.
+/// readers [`io::BufRead`], and all of them variants with a deadline.
+///
+/// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
+/// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
+/// at most, and not where that has been of no use lately, so that an answer that is about to come
+/// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
+/// It never yields: on a busy core that would give a time slice away.
 ///
 /// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
 /// it does not wait: there a write for which there is no room is dropped and counted, as with
-/// [`Backpressure::Drop`], and a read that finds nothing fails with
+/// [`Backpressure::Drop`](crate::Backpressure::Drop), and a read that finds nothing fails with
 /// [`io::ErrorKind::WouldBlock`].
 ///
 /// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of
@@ -55,37 +57,21 @@ use std::time::{Duration, Instant};
 /// ```
 pub struct Blocking<E> {
     endpoint: E,
-    parker: Parker,
-    waker: Waker,
+    waits: Waits,
 }
 
-/// Wakes the thread that is parked in an operation.
-struct Unpark(Unparker);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
+/// Without bytes of its own, so that a poll with a timeout of zero allocates little.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline passed before there was anything to do")]
+struct TimedOut;
 
 pub(crate) fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the deadline passed before there was anything to do")
-}
-
-/// The moment `timeout` from now; nothing if it is too far off to be one.
-pub(crate) fn deadline_after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
+    io::Error::new(io::ErrorKind::TimedOut, TimedOut)
 }
 
 impl<E> Blocking<E> {
     pub(crate) fn new(endpoint: E) -> Self {
-        let parker = Parker::new();
-        let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
-        Self { endpoint, parker, waker }
+        Self { endpoint, waits: Waits::new() }
     }
 
     /// The endpoint itself, for what it can do without waiting.
@@ -102,52 +88,6 @@ impl<E> Blocking<E> {
     pub fn into_inner(self) -> E {
         self.endpoint
     }
-
-    /// Parks until `poll` is ready; nothing if the deadline comes first.
-    fn park_until<T>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut poll: impl FnMut(&mut E, &mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        let waker = self.waker.clone();
-        let mut context = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(value) = poll(&mut self.endpoint, &mut context) {
-                return Some(value);
-            }
-            match deadline {
-                None => self.parker.park(),
-                Some(deadline) if Instant::now() < deadline => self.parker.park_deadline(deadline),
-                Some(_) => return None,
-            }
-        }
-    }
-}
-
-/// How often a thread lets others run before it sleeps. To sleep and be woken costs as much as some
-/// tens of this, and with more threads than processors those that run meanwhile are the ones that
-/// it waits for: eight writers get half as much again done.
-const YIELDS: u32 = 8;
-
-/// Spins a little while `attempt` finds nothing to do, and then lets others run a few times.
-fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let backoff = Backoff::new();
-    let mut yields = 0;
-    loop {
-        if let Some(value) = attempt() {
-            return Some(value);
-        }
-        if trace::is_inside() {
-            return None;
-        }
-        if backoff.is_completed() {
-            if yields == YIELDS {
-                return None;
-            }
-            yields += 1;
-        }
-        backoff.snooze();
-    }
 }
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
@@ -159,7 +99,7 @@ impl<R: Read> Blocking<R> {
     /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
     /// `ConnectionAborted` after the channel or the reader was terminated; `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
-        self.read_until_deadline(buffer, Some(deadline))
+        self.read_until(buffer, Until::Deadline(deadline))
     }
 
     /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing for as long as
@@ -169,42 +109,35 @@ impl<R: Read> Blocking<R> {
     ///
     /// As for [`read_deadline`](Self::read_deadline).
     pub fn read_timeout(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
-        self.read_until_deadline(buffer, deadline_after(timeout))
+        self.read_until(buffer, Until::timeout(timeout))
     }
 
     #[inline]
-    fn read_until_deadline(
-        &mut self,
-        buffer: &mut [u8],
-        deadline: Option<Instant>,
-    ) -> io::Result<usize> {
-        match self.endpoint.read_now(buffer) {
-            Ok(read) => Ok(read),
-            Err(TryReadError::Empty) => self.wait_and_read(buffer, deadline),
-            Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged).into()),
-            Err(TryReadError::Terminated) => Err(ReadError::Terminated.into()),
-        }
+    fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(reader.read_now(buffer)),
+            Some(context) => reader.poll_read(context, buffer),
+        })
     }
 
-    #[inline(never)]
-    fn wait_and_read(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
-        let at_once = spin(|| match self.endpoint.read_now(buffer) {
-            Ok(read) => Some(Ok(read)),
-            Err(TryReadError::Empty) => None,
-            Err(TryReadError::Lagged(lagged)) => Some(Err(ReadError::Lagged(lagged))),
-            Err(TryReadError::Terminated) => Some(Err(ReadError::Terminated)),
-        });
-        let read = at_once.or_else(|| {
-            self.park_until(deadline, |reader, context| reader.poll_read(context, buffer))
-        });
-        self.endpoint.stop_waiting();
-        Ok(read.ok_or_else(timed_out)??)
+    /// Looks, and waits for as long as there is nothing; `look` is as that of [`Blocking::wait`].
+    #[inline]
+    fn until_found<T>(
+        &mut self,
+        until: Until,
+        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
+    ) -> io::Result<T> {
+        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+            self.waits.spin.note_at_once();
+            return Ok(found?);
+        }
+        Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
     }
 }
 
 impl<R: Read> io::Read for Blocking<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.read_until_deadline(buffer, None)
+        self.read_until(buffer, Until::Forever)
     }
 }
 
@@ -217,20 +150,15 @@ impl Blocking<StrongReader> {
     ///
     /// As for [`read_deadline`](Self::read_deadline).
     pub fn fill_buf_deadline(&mut self, deadline: Instant) -> io::Result<&[u8]> {
-        self.fill_buf_until_deadline(Some(deadline))
+        self.fill_buf_until(Until::Deadline(deadline))
     }
 
-    fn fill_buf_until_deadline(&mut self, deadline: Option<Instant>) -> io::Result<&[u8]> {
+    fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
-        let at_once = spin(|| match self.endpoint.try_fill_buf() {
-            Err(TryReadError::Empty) => None,
-            _ => Some(()),
-        });
-        let found = at_once.or_else(|| {
-            self.park_until(deadline, |reader, context| reader.poll_fill_buf(context).map(drop))
-        });
-        self.endpoint.stop_waiting();
-        found.ok_or_else(timed_out)?;
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(reader.try_fill_buf().map(drop)),
+            Some(context) => reader.poll_fill_buf(context).map_ok(drop),
+        })?;
         Ok(self.endpoint.try_fill_buf()?)
     }
 }
@@ -238,7 +166,7 @@ impl Blocking<StrongReader> {
 #[cfg(not(overfall_loom))]
 impl BufRead for Blocking<StrongReader> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.fill_buf_until_deadline(None)
+        self.fill_buf_until(Until::Forever)
     }
 
     fn consume(&mut self, amount: usize) {
@@ -256,7 +184,7 @@ impl<W: HasCore> Blocking<W> {
     /// `BrokenPipe` if the channel takes no more slices, `ConnectionAborted` after the channel or
     /// the writer was terminated; `TimedOut`.
     pub fn write_deadline(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
-        self.write_until_deadline(&[bytes], Some(deadline))
+        self.write_until(&[bytes], Until::Deadline(deadline))
     }
 
     /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -266,18 +194,21 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`write_deadline`](Self::write_deadline).
     pub fn write_timeout(&mut self, bytes: &[u8], timeout: Duration) -> io::Result<usize> {
-        self.write_until_deadline(&[bytes], deadline_after(timeout))
+        self.write_until(&[bytes], Until::timeout(timeout))
     }
 
     #[inline]
-    fn write_until_deadline(
+    fn write_until(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
-        deadline: Option<Instant>,
+        until: Until,
     ) -> io::Result<usize> {
         match buffers {
-            [bytes] if self.endpoint.writer_core().write_alone(bytes) => Ok(bytes.len()),
-            _ => self.wait_and_write(buffers, deadline),
+            [bytes] if self.endpoint.writer_core().write_alone(bytes) => {
+                self.waits.spin.note_at_once();
+                Ok(bytes.len())
+            }
+            _ => self.wait_and_write(buffers, until),
         }
     }
 
@@ -285,25 +216,39 @@ impl<W: HasCore> Blocking<W> {
     fn wait_and_write(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
-        deadline: Option<Instant>,
+        until: Until,
     ) -> io::Result<usize> {
-        let core = self.endpoint.writer_core();
-        let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match core.try_write_among_others(buffers) {
-                Ok(written) => Some(Ok(written)),
-                Err(crate::error::TryWriteError::Full) => None,
-                Err(crate::error::TryWriteError::Closed) => Some(Err(WriteError::Closed)),
-                Err(crate::error::TryWriteError::Terminated) => Some(Err(WriteError::Terminated)),
+        let written = self.until_room(until, |core, context| match context {
+            None => Poll::Ready(match core.try_write_among_others(buffers) {
+                Ok(written) => Ok(written),
+                Err(TryWriteError::Full) => return Poll::Pending,
+                Err(TryWriteError::Closed) => Err(WriteError::Closed),
+                Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
             }),
-        };
-        let written = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| {
-                writer.writer_core().poll_write(context, buffers, Wait::LeavesWhenDropped)
-            })
+            Some(context) => core.poll_write(context, buffers, Wait::LeavesWhenDropped),
         });
-        self.endpoint.writer_core().stop_waiting();
         Ok(written.ok_or_else(timed_out)??)
+    }
+
+    /// Tries, and waits for as long as there is no room; `look` is as that of [`Blocking::wait`].
+    fn until_room<T>(
+        &mut self,
+        until: Until,
+        mut look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
+    ) -> Option<T> {
+        let core = self.endpoint.writer_core();
+        let at_once = if core.never_waits() {
+            // Ready at once: it drops what there is no room for.
+            look(core, Some(&mut Context::from_waker(Waker::noop())))
+        } else {
+            look(core, None)
+        };
+        if let Poll::Ready(value) = at_once {
+            self.waits.spin.note_at_once();
+            return Some(value);
+        }
+        let stop = |writer: &mut W| writer.writer_core().stop_waiting();
+        self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
     }
 
     /// Reserves room for one slice of up to `len` payload bytes; parks the thread until it is there.
@@ -312,7 +257,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`].
     pub fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
-        match self.reserve_until(len, None) {
+        match self.reserve_until(len, Until::Forever) {
             Some(reserved) => reserved,
             None => unreachable!("there is no deadline"),
         }
@@ -325,30 +270,23 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`], as [`io::Error`]s; `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
-        Ok(self.reserve_until(len, Some(deadline)).ok_or_else(timed_out)??)
+        Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
     }
 
     /// Nothing if the deadline comes first.
     pub(crate) fn reserve_until(
         &mut self,
         len: usize,
-        deadline: Option<Instant>,
+        until: Until,
     ) -> Option<Result<Slice<'_>, ReserveError>> {
-        let core = self.endpoint.writer_core();
-        let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match core.try_reserve(len) {
-                Err(TryReserveError::Full) => None,
-                reserved => Some(reserved.map_err(ReserveError::from)),
-            }),
-        };
-        let reserved = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| {
-                writer.writer_core().poll_reserve(context, len)
-            })
+        let reserved = self.until_room(until, |core, context| match context {
+            None => match core.try_reserve(len) {
+                Err(TryReserveError::Full) => Poll::Pending,
+                reserved => Poll::Ready(reserved.map_err(ReserveError::from)),
+            },
+            Some(context) => core.poll_reserve(context, len),
         });
         let core = self.endpoint.writer_core();
-        core.stop_waiting();
         reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
     }
 }
@@ -357,11 +295,11 @@ macro_rules! blocking_writer {
     ($($writer:ident)*) => {$(
         impl io::Write for Blocking<$writer> {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.write_until_deadline(&[bytes], None)
+                self.write_until(&[bytes], Until::Forever)
             }
 
             fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_until_deadline(buffers, None)
+                self.write_until(buffers, Until::Forever)
             }
 
             /// Does nothing: readers see every slice as soon as it is written.

@@ -1,6 +1,6 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
-use super::poll_proceed;
+use super::Budget;
 use crate::error::{ReadError, SendError};
 use crate::message::Header;
 use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
@@ -53,6 +53,7 @@ impl From<OwnedMessage> for Bytes {
 pub struct MessageStream<R> {
     reader: R,
     has_ended: bool,
+    budget: Budget,
 }
 
 impl<R> MessageStream<R> {
@@ -81,10 +82,9 @@ impl<R: Receive + Unpin> Stream for MessageStream<R> {
         if this.has_ended {
             return Poll::Ready(None);
         }
-        let budget = ready!(poll_proceed(context));
-        let taken = ready!(poll_attempt(&mut this.reader, context, R::take));
-        budget.made_progress();
-        Poll::Ready(match taken {
+        let reader = &mut this.reader;
+        let taken = this.budget.poll(context, |context| poll_attempt(reader, context, R::take));
+        Poll::Ready(match ready!(taken) {
             Ok(true) => {
                 let message = this.reader.message();
                 let bytes = Bytes::copy_from_slice(&message);
@@ -121,6 +121,7 @@ impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
 pub struct MessageSink<W> {
     writer: W,
     waiting: Option<Bytes>,
+    budget: Budget,
 }
 
 impl<W> MessageSink<W> {
@@ -144,23 +145,21 @@ impl<W> MessageSink<W> {
 impl<W: HasCore + Unpin> MessageSink<W> {
     /// Sends the message that waits, if there is one.
     fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let budget = ready!(poll_proceed(context));
-        let Some(message) = &self.waiting else {
-            budget.made_progress();
-            return Poll::Ready(Ok(()));
-        };
-        let core = self.writer.writer_core();
-        let sequence = core.sequence();
-        let mut panics = Panics::new();
-        let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
-        let sent = sent.unwrap_or(Poll::Pending);
-        // It is sent once, also if a waker panics that it wakes.
-        if sent.is_ready() || core.sequence() != sequence {
-            self.waiting = None;
-        }
-        panics.finish();
-        let sent = ready!(sent);
-        budget.made_progress();
+        let Self { writer, waiting, budget } = self;
+        let sent = ready!(budget.poll(context, |context| {
+            let Some(message) = waiting else { return Poll::Ready(Ok(())) };
+            let core = writer.writer_core();
+            let sequence = core.sequence();
+            let mut panics = Panics::new();
+            let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
+            let sent = sent.unwrap_or(Poll::Pending);
+            // It is sent once, also if a waker panics that it wakes.
+            if sent.is_ready() || core.sequence() != sequence {
+                *waiting = None;
+            }
+            panics.finish();
+            sent
+        }));
         Poll::Ready(sent)
     }
 }
@@ -209,7 +208,7 @@ macro_rules! into_stream {
         impl $reader {
             /// This reader as a stream of messages.
             pub fn into_stream(self) -> MessageStream<Self> {
-                MessageStream { reader: self, has_ended: false }
+                MessageStream { reader: self, has_ended: false, budget: Budget::default() }
             }
         }
     )*};
@@ -221,7 +220,7 @@ macro_rules! into_sink {
         impl $writer {
             /// This writer as a sink of messages.
             pub fn into_sink(self) -> MessageSink<Self> {
-                MessageSink { writer: self, waiting: None }
+                MessageSink { writer: self, waiting: None, budget: Budget::default() }
             }
         }
     )*};

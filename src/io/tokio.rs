@@ -3,7 +3,7 @@
 //! Every operation that gets something done takes a unit of the task's co-operative budget, so that
 //! a task that always finds work still lets the others of its thread have their turn.
 
-use super::poll_proceed;
+use super::budget::poll_proceed;
 use crate::reader::{Read, Reader, StrongReader, WeakReader};
 use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use std::io::{self, IoSlice};

@@ -2,10 +2,10 @@
 
 use super::Read;
 use crate::error::{ReadError, TryReadError};
-use crate::io::poll_proceed;
+use crate::io::Budget;
 use crate::message::{Header, Message, Messages};
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
 pub(crate) trait Receive: Read {
@@ -38,14 +38,20 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
         reader.core_mut().park(context.waker());
         found = attempt(reader);
     }
-    let found = match found {
-        Ok(found) => Ok(found),
-        Err(TryReadError::Empty) => return reader.core().pending(),
-        Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
-        Err(TryReadError::Terminated) => Err(ReadError::Terminated),
-    };
+    let Poll::Ready(found) = unless_empty(found) else { return reader.core().pending() };
     reader.core_mut().unpark();
     Poll::Ready(found)
+}
+
+/// What an attempt means to who waits.
+#[inline]
+pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, ReadError>> {
+    Poll::Ready(match found {
+        Ok(found) => Ok(found),
+        Err(TryReadError::Empty) => return Poll::Pending,
+        Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
+        Err(TryReadError::Terminated) => Err(ReadError::Terminated),
+    })
 }
 
 /// Waits until an attempt finds something.
@@ -61,11 +67,9 @@ pub(crate) async fn wait_for<R: Read, T>(
         }
     }
     let waiting = Waiting(reader);
+    let mut budget = Budget::default();
     poll_fn(|context| {
-        let budget = ready!(poll_proceed(context));
-        let found = ready!(poll_attempt(&mut *waiting.0, context, &mut attempt));
-        budget.made_progress();
-        Poll::Ready(found)
+        budget.poll(context, |context| poll_attempt(&mut *waiting.0, context, &mut attempt))
     })
     .await
 }

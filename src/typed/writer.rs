@@ -2,7 +2,7 @@
 
 use super::{SendError, TrySendError};
 use crate::error::ReserveError;
-use crate::io::{Blocking, deadline_after, poll_proceed, timed_out};
+use crate::io::{Blocking, Budget, Until, timed_out};
 use crate::writer::{HasCore, Writer as AnyWriter};
 use crate::{Slice, StrongWriter, WeakWriter};
 use rkyv::Archive;
@@ -16,6 +16,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// Where messages start in memory: no part of a value may ask for more.
@@ -222,7 +223,8 @@ macro_rules! typed_writer {
             ///
             /// Dropped while it waits, the future has sent nothing.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
-                poll_fn(|context| poll_proceed(context).map(|budget| budget.made_progress())).await;
+                let mut budget = Budget::default();
+                poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
                 if self.serialization.send_as_guessed(value, &mut self.writer) {
                     return Ok(());
                 }
@@ -254,7 +256,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
     pub fn send(&mut self, value: &T) -> io::Result<()> {
-        self.send_until(value, None)
+        self.send_until(value, Until::Forever)
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
@@ -264,7 +266,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
-        self.send_until(value, Some(deadline))
+        self.send_until(value, Until::Deadline(deadline))
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -274,15 +276,15 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
-        self.send_until(value, deadline_after(timeout))
+        self.send_until(value, Until::timeout(timeout))
     }
 
-    fn send_until(&mut self, value: &T, deadline: Option<Instant>) -> io::Result<()> {
+    fn send_until(&mut self, value: &T, until: Until) -> io::Result<()> {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
             return Ok(());
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-        let refused = match self.writer.reserve_until(length, deadline) {
+        let refused = match self.writer.reserve_until(length, until) {
             None => return Err(timed_out()),
             Some(Ok(slice)) => {
                 return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);

@@ -4,7 +4,7 @@ use crate::Backpressure;
 use crate::error::{
     ReserveError, SendError, TryReserveError, TrySendError, TryWriteError, WriteError,
 };
-use crate::io::poll_proceed;
+use crate::io::Budget;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, slice_size};
 use crate::ring::{Lane, Refused, Reservation, Reserved, WriterSlot};
@@ -358,13 +358,8 @@ impl Core {
             }
         }
         let waiting = Waiting(self);
-        poll_fn(|context| {
-            let budget = ready!(poll_proceed(context));
-            let value = ready!(poll(waiting.0, context));
-            budget.made_progress();
-            Poll::Ready(value)
-        })
-        .await
+        let mut budget = Budget::default();
+        poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.

@@ -1,10 +1,9 @@
 //! Messages, with threads that park.
 
-use super::{Blocking, deadline_after, spin, timed_out};
-use crate::Backpressure;
-use crate::error::{TryReadError, TrySendError};
+use super::{Blocking, Until, timed_out};
+use crate::error::{SendError, TryReadError, TrySendError};
 use crate::message::{Header, Message, Messages};
-use crate::reader::{Receive, poll_attempt};
+use crate::reader::{Receive, poll_attempt, unless_empty};
 use crate::writer::{Core, HasCore, Wait};
 use std::io;
 use std::task::{Context, Poll};
@@ -21,7 +20,7 @@ impl<R: Receive> Blocking<R> {
     /// `ConnectionAborted` after the channel or the reader was terminated.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(None)
+        self.recv_until(Until::Forever)
     }
 
     /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
@@ -30,7 +29,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for `recv`; `TimedOut`.
     pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(Some(deadline))
+        self.recv_until(Until::Deadline(deadline))
     }
 
     /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing for as long as
@@ -40,12 +39,12 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for `recv`; `TimedOut`.
     pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(deadline_after(timeout))
+        self.recv_until(Until::timeout(timeout))
     }
 
     #[inline]
-    fn recv_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Message<'_>>> {
-        let taken = self.attempt_until(deadline, R::take)?;
+    fn recv_until(&mut self, until: Until) -> io::Result<Option<Message<'_>>> {
+        let taken = self.attempt_until(until, R::take)?;
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
@@ -56,7 +55,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_into(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Header>> {
-        self.attempt_until(None, |reader| reader.take_into(buffer))
+        self.attempt_until(Until::Forever, |reader| reader.take_into(buffer))
     }
 
     /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing until
@@ -70,7 +69,7 @@ impl<R: Receive> Blocking<R> {
         buffer: &mut Vec<u8>,
         deadline: Instant,
     ) -> io::Result<Option<Header>> {
-        self.attempt_until(Some(deadline), |reader| reader.take_into(buffer))
+        self.attempt_until(Until::Deadline(deadline), |reader| reader.take_into(buffer))
     }
 
     /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
@@ -84,7 +83,7 @@ impl<R: Receive> Blocking<R> {
         buffer: &mut Vec<u8>,
         timeout: Duration,
     ) -> io::Result<Option<Header>> {
-        self.attempt_until(deadline_after(timeout), |reader| reader.take_into(buffer))
+        self.attempt_until(Until::timeout(timeout), |reader| reader.take_into(buffer))
     }
 
     /// Waits for a message, and receives those that are there, up to `limit`; `Ok(None)` is the
@@ -94,7 +93,7 @@ impl<R: Receive> Blocking<R> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_many(&mut self, limit: usize) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, None)
+        self.recv_many_until(limit, Until::Forever)
     }
 
     /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing until
@@ -108,7 +107,7 @@ impl<R: Receive> Blocking<R> {
         limit: usize,
         deadline: Instant,
     ) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, Some(deadline))
+        self.recv_many_until(limit, Until::Deadline(deadline))
     }
 
     /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
@@ -122,48 +121,25 @@ impl<R: Receive> Blocking<R> {
         limit: usize,
         timeout: Duration,
     ) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, deadline_after(timeout))
+        self.recv_many_until(limit, Until::timeout(timeout))
     }
 
-    fn recv_many_until(
-        &mut self,
-        limit: usize,
-        deadline: Option<Instant>,
-    ) -> io::Result<Option<Messages<'_>>> {
-        let taken = self.attempt_until(deadline, |reader| reader.take_many(limit))?;
+    fn recv_many_until(&mut self, limit: usize, until: Until) -> io::Result<Option<Messages<'_>>> {
+        let taken = self.attempt_until(until, |reader| reader.take_many(limit))?;
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
 
-    /// Tries once, then for a little while, then parks.
+    /// Tries, and waits for as long as there is nothing.
     #[inline]
     fn attempt_until<T>(
         &mut self,
-        deadline: Option<Instant>,
+        until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> io::Result<T> {
-        match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => self.wait_and_attempt(deadline, attempt),
-            found => Ok(found?),
-        }
-    }
-
-    #[inline(never)]
-    fn wait_and_attempt<T>(
-        &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-    ) -> io::Result<T> {
-        let at_once = spin(|| match attempt(&mut self.endpoint) {
-            Err(TryReadError::Empty) => None,
-            found => Some(found),
-        });
-        if let Some(found) = at_once {
-            return Ok(found?);
-        }
-        let found = self
-            .park_until(deadline, |reader, context| poll_attempt(reader, context, &mut attempt));
-        self.endpoint.stop_waiting();
-        Ok(found.ok_or_else(timed_out)??)
+        self.until_found(until, |reader, context| match context {
+            None => unless_empty(attempt(reader)),
+            Some(context) => poll_attempt(reader, context, &mut attempt),
+        })
     }
 }
 
@@ -177,7 +153,7 @@ impl<W: HasCore> Blocking<W> {
     /// `ConnectionAborted` after the channel or the writer was terminated.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.send_until(message, None)
+        self.send_until(message, Until::Forever)
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
@@ -187,7 +163,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
-        self.send_until(message, Some(deadline))
+        self.send_until(message, Until::Deadline(deadline))
     }
 
     /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
@@ -197,21 +173,19 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for `send`; `TimedOut`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
-        self.send_until(message, deadline_after(timeout))
+        self.send_until(message, Until::timeout(timeout))
     }
 
     #[inline]
-    fn send_until(&mut self, message: &[u8], deadline: Option<Instant>) -> io::Result<()> {
+    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
         if self.endpoint.writer_core().write_alone(message) {
+            self.waits.spin.note_at_once();
             return Ok(());
         }
-        self.wait_and_send(
-            deadline,
-            |core| core.try_send_among_others(message),
-            |core, context| {
-                core.poll_send(context, message, Wait::LeavesWhenDropped).map_err(io::Error::from)
-            },
-        )
+        self.wait_and_send(until, |core, context| match context {
+            None => unless_full(core.try_send_among_others(message)),
+            Some(context) => core.poll_send(context, message, Wait::LeavesWhenDropped),
+        })
     }
 
     /// Sends several messages with one reservation and one wake-up, as
@@ -221,7 +195,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send).
     pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<()> {
-        self.send_many_until(messages, None)
+        self.send_many_until(messages, Until::Forever)
     }
 
     /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room until
@@ -231,7 +205,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send); `TimedOut`.
     pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
-        self.send_many_until(messages, Some(deadline))
+        self.send_many_until(messages, Until::Deadline(deadline))
     }
 
     /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room for as long
@@ -241,39 +215,28 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`send`](Self::send); `TimedOut`.
     pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
-        self.send_many_until(messages, deadline_after(timeout))
+        self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], deadline: Option<Instant>) -> io::Result<()> {
-        self.wait_and_send(
-            deadline,
-            |core| core.try_send_many(messages),
-            |core, context| {
-                let wait = Wait::LeavesWhenDropped;
-                core.poll_send_many(context, messages, wait).map_err(io::Error::from)
-            },
-        )
+    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<()> {
+        self.wait_and_send(until, |core, context| match context {
+            None => unless_full(core.try_send_many(messages)),
+            Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
+        })
     }
 
     #[inline(never)]
     fn wait_and_send(
         &mut self,
-        deadline: Option<Instant>,
-        mut attempt: impl FnMut(&mut Core) -> Result<(), TrySendError>,
-        mut poll: impl FnMut(&mut Core, &mut Context<'_>) -> Poll<io::Result<()>>,
+        until: Until,
+        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<(), SendError>>,
     ) -> io::Result<()> {
-        let core = self.endpoint.writer_core();
-        let at_once = match core.shared().backpressure {
-            Backpressure::Drop => None,
-            Backpressure::Block => spin(|| match attempt(core) {
-                Err(TrySendError::Full) => None,
-                sent => Some(sent.map_err(io::Error::from)),
-            }),
-        };
-        let sent = at_once.or_else(|| {
-            self.park_until(deadline, |writer, context| poll(writer.writer_core(), context))
-        });
-        self.endpoint.writer_core().stop_waiting();
-        sent.ok_or_else(timed_out)?
+        Ok(self.until_room(until, look).ok_or_else(timed_out)??)
     }
+}
+
+/// What an attempt means to who waits.
+fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<(), SendError>> {
+    let Err(refused) = sent else { return Poll::Ready(Ok(())) };
+    refused.unless_full().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
 }

@@ -1,0 +1,273 @@
+//! How a thread waits.
+
+use super::Blocking;
+use crate::trace;
+use crossbeam_utils::sync::{Parker, Unparker};
+use std::hint::spin_loop;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// Not at all.
+    Now,
+    Deadline(Instant),
+    Forever,
+}
+
+impl Until {
+    /// For as long as `timeout`, which may be too long to come to an end. One of zero needs no clock.
+    pub(crate) fn timeout(timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            return Self::Now;
+        }
+        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
+    }
+
+    /// How much of it is left; nothing if it has no end.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::Now => Some(Duration::ZERO),
+            Self::Deadline(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
+            Self::Forever => None,
+        }
+    }
+}
+
+/// What a blocking endpoint waits with. Made with it, so that to wait allocates nothing.
+pub(super) struct Waits {
+    parker: Parker,
+    /// Unparks who is parked there.
+    waker: Waker,
+    pub(super) spin: Spin,
+}
+
+/// Whether a thread spins before it sleeps.
+///
+/// It never yields: on a busy core that gives a time slice away each time. Pauses alone help if the
+/// other side runs on another core and is about to be done: then a message costs a fraction of a
+/// microsecond, and not a sleep and a wake. On the same core they only keep the other one waiting. So
+/// a thread spins for as long as that has been of use now and then.
+///
+/// Two sides that run at the same time are fastest if neither looks at what the other is about to
+/// change: each look takes a cache line away from it. So where messages come in a stream, the first
+/// look comes later and later, and finds several. A stream is told from an answer by what came before
+/// this wait: after the last one there was something to do at once.
+#[derive(Default)]
+pub(super) struct Spin {
+    /// How many waits in a row went on after the spin, or would have.
+    misses: u32,
+    /// The step to begin with.
+    first: u32,
+    /// Since the last wait there was something to do at once.
+    was_at_once: bool,
+}
+
+impl Spin {
+    /// How often it tries again, with twice as many pauses each time: about as long, a few
+    /// microseconds, as it takes to sleep and be woken.
+    const STEPS: u32 = 9;
+    /// After so many misses it is of no use.
+    const PATIENCE: u32 = 16;
+    /// Then so many waits in a row of each period find out whether it is again: in a row, because two
+    /// threads that answer each other have to do so at the same time.
+    const PROBES: u32 = 2;
+    const PERIOD: u32 = 1024;
+
+    /// There was something to do at once.
+    #[inline]
+    pub(super) fn note_at_once(&mut self) {
+        self.was_at_once = true;
+    }
+
+    /// Tries for a little while, if that is of use.
+    #[inline]
+    fn spin<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
+        self.first = match std::mem::take(&mut self.was_at_once) {
+            true => (self.first + 1).min(Self::STEPS - 1),
+            false => self.first.saturating_sub(2),
+        };
+        if self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
+            for step in self.first..Self::STEPS {
+                for _ in 0..1 << step {
+                    spin_loop();
+                }
+                let value = attempt();
+                if value.is_ready() {
+                    self.misses = 0;
+                    return value;
+                }
+            }
+        }
+        self.misses = self.misses.wrapping_add(1);
+        Poll::Pending
+    }
+}
+
+/// Wakes the thread that is parked in an operation.
+struct Unpark(Unparker);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Waits {
+    pub(super) fn new() -> Self {
+        let parker = Parker::new();
+        let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
+        Self { parker, waker, spin: Spin::default() }
+    }
+}
+
+/// An endpoint that waits. It stops when this is dropped, also by a panic.
+struct Waiting<'a, E> {
+    endpoint: &'a mut E,
+    stop: fn(&mut E),
+}
+
+impl<E> Drop for Waiting<'_, E> {
+    fn drop(&mut self) {
+        (self.stop)(self.endpoint);
+    }
+}
+
+impl<E> Blocking<E> {
+    /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
+    /// spins briefly, and then parks the thread. Nothing if the time is up first.
+    ///
+    /// `look` tells whether there is something to do; with a context, it also registers to be woken
+    /// if there is not, which `stop` takes back.
+    #[inline(never)]
+    pub(super) fn wait<T>(
+        &mut self,
+        until: Until,
+        stop: fn(&mut E),
+        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+    ) -> Option<T> {
+        if until.left().is_some_and(|left| left.is_zero()) {
+            return None;
+        }
+        let waiting = Waiting { endpoint: &mut self.endpoint, stop };
+        // From within an event of ours nobody waits: there the next look is ready.
+        if !trace::is_inside() {
+            if let Poll::Ready(value) = self.waits.spin.spin(|| look(waiting.endpoint, None)) {
+                return Some(value);
+            }
+        }
+        let mut context = Context::from_waker(&self.waits.waker);
+        loop {
+            if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
+                return Some(value);
+            }
+            // The token of a wake may be of an earlier wait.
+            match until.left() {
+                None => self.waits.parker.park(),
+                Some(left) if left.is_zero() => return None,
+                Some(left) => self.waits.parker.park_timeout(left),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// How often it was looked at, registered, and stopped.
+    #[derive(Default)]
+    struct Endpoint {
+        looks: u32,
+        registered: u32,
+        stops: u32,
+    }
+
+    fn stop(endpoint: &mut Endpoint) {
+        endpoint.stops += 1;
+    }
+
+    /// Waits until it has registered so many times.
+    fn wait(blocking: &mut Blocking<Endpoint>, until: Until, times: u32) -> Option<u32> {
+        blocking.wait(until, stop, |endpoint, context| {
+            endpoint.looks += 1;
+            let Some(context) = context else { return Poll::Pending };
+            endpoint.registered += 1;
+            context.waker().wake_by_ref();
+            if endpoint.registered == times { Poll::Ready(times) } else { Poll::Pending }
+        })
+    }
+
+    #[test]
+    fn when_the_time_is_up_there_is_not_another_look() {
+        let mut blocking = Blocking::new(Endpoint::default());
+        for until in [Until::Now, Until::timeout(Duration::ZERO), Until::Deadline(Instant::now())] {
+            assert_eq!(wait(&mut blocking, until, 1), None);
+        }
+        assert_eq!((blocking.endpoint.looks, blocking.endpoint.registered), (0, 0));
+    }
+
+    #[test]
+    fn who_is_woken_looks_again_until_there_is_something() {
+        let mut blocking = Blocking::new(Endpoint::default());
+        assert_eq!(wait(&mut blocking, Until::Forever, 3), Some(3));
+        assert_eq!((blocking.endpoint.registered, blocking.endpoint.stops), (3, 1));
+        assert_eq!(wait(&mut blocking, Until::timeout(Duration::MAX), 5), Some(5));
+        assert_eq!((blocking.endpoint.registered, blocking.endpoint.stops), (5, 2));
+    }
+
+    #[test]
+    fn a_look_that_panics_stops_the_wait() {
+        for at in ["a spin", "a poll"] {
+            let mut blocking = Blocking::new(Endpoint::default());
+            let panic = catch_unwind(AssertUnwindSafe(|| {
+                blocking.wait(Until::Forever, stop, |_, context| -> Poll<()> {
+                    assert!(at == "a poll" && context.is_none(), "on purpose");
+                    Poll::Pending
+                })
+            }));
+            assert!(panic.is_err());
+            assert_eq!(blocking.endpoint.stops, 1, "{at}");
+        }
+    }
+
+    /// Where the first look of a spin that finds nothing comes, and how many follow.
+    fn looks_of_a_spin(spin: &mut Spin) -> u32 {
+        let mut looks = 0;
+        let _nothing = spin.spin(|| {
+            looks += 1;
+            Poll::<()>::Pending
+        });
+        looks
+    }
+
+    #[test]
+    fn a_spin_that_is_of_no_use_is_left_out_but_now_and_then() {
+        let mut spin = Spin::default();
+        let waits = 10 * Spin::PERIOD;
+        let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
+        assert_eq!(spun, Spin::PATIENCE + 9 * Spin::PROBES);
+        // It finds out that it is of use.
+        while spin.spin(|| Poll::Ready(())).is_pending() {}
+        assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
+    }
+
+    #[test]
+    fn in_a_stream_the_first_look_comes_later_and_an_answer_is_looked_for_at_once() {
+        let mut spin = Spin::default();
+        for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
+            spin.note_at_once();
+            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+        }
+        for first in [6, 4, 2, 0, 0] {
+            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+        }
+    }
+}
