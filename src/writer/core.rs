@@ -312,9 +312,15 @@ impl Core {
 
     #[inline]
     pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
-        if let Some(reservation) = self.reserve_in_flight(length) {
-            return Ok(reservation);
+        match self.reserve_in_flight(length) {
+            Some(reservation) => Ok(reservation),
+            None => self.try_reserve_among_others(length),
         }
+    }
+
+    /// [`Core::try_reserve`] of one that had no luck there.
+    #[inline(never)]
+    fn try_reserve_among_others(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
         self.begin()?;
         let length = self
             .check_length(length)
