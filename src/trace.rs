@@ -13,10 +13,10 @@
 //!   nothing fails.
 //!
 //! Drops are counted here for the channel as a whole, as writers may be made for one message each. They
-//! are told when their number has doubled, and after each 65536 at the latest: by the drop itself, or,
-//! if that was within an event, behind this or the next event of the channel. All events are of level
-//! DEBUG, that one as well: it comes from within a write, and a subscriber that has to lock the writer
-//! which is just writing would wait for itself.
+//! are told when their number has doubled, and after each 65536 at the latest: by the `send` that
+//! dropped, or else behind the next event of the channel. That is so for what was dropped within an
+//! event, and for writes of the io traits: log subscribers use these, with a lock of their own around
+//! the writer, and an event from within the write would have them wait for themselves.
 
 #[cfg(feature = "tracing")]
 mod events {
@@ -177,17 +177,14 @@ mod events {
         }
     }
 
-    /// Tells what a weak reader has missed since, if it has.
+    /// What it has missed since.
     #[inline]
-    pub(crate) fn lagged(shared: &Shared, figures: &ReaderFigures, before: Before) {
-        let skipped = figures.skipped_bytes.get().wrapping_sub(before.0);
-        if skipped > 0 {
-            tell_gap(shared, figures.id.get() as u32, skipped);
-        }
+    pub(crate) fn skipped_since(figures: &ReaderFigures, before: Before) -> u64 {
+        figures.skipped_bytes.get().wrapping_sub(before.0)
     }
 
-    #[cold]
-    fn tell_gap(shared: &Shared, id: u32, skipped: u64) {
+    /// Tells it.
+    pub(crate) fn lagged(shared: &Shared, id: u32, skipped: u64) {
         tell(shared, || {
             tracing::debug!(
                 target: "overfall", channel = &*label(shared), id, skipped, "weak reader overrun"
@@ -195,18 +192,19 @@ mod events {
         });
     }
 
-    /// Counts what a writer has dropped, and tells it after each so many.
+    /// Counts what a writer has dropped.
     pub(crate) fn dropped(shared: &Shared, writer: u32, slices: u64, bytes: u64) {
         let log = &shared.log;
         log.writer.store(writer, Ordering::Relaxed);
         log.dropped_bytes.fetch_add(bytes, Ordering::Relaxed);
         log.dropped_slices.fetch_add(slices, Ordering::Relaxed);
-        if !is_inside() {
-            tell_drops(shared);
-        }
     }
 
-    fn tell_drops(shared: &Shared) {
+    /// Tells what was dropped, if it is so much. Not from within an event.
+    pub(crate) fn tell_drops(shared: &Shared) {
+        if is_inside() {
+            return;
+        }
         let log = &shared.log;
         let slices = log.dropped_slices.load(Ordering::Relaxed);
         let tell_at = log.tell_at.load(Ordering::Relaxed);
@@ -253,8 +251,14 @@ mod events {
     pub(crate) fn came(_: &Shared, _: &str, _: Strength, _: u32) {}
     pub(crate) fn turned(_: &Shared, _: &str, _: Strength, _: u32) {}
     pub(crate) fn went(_: &Shared, _: &str, _: Strength, _: u32, _: Option<Arc<str>>) {}
-    pub(crate) fn lagged(_: &Shared, _: &ReaderFigures, _: Before) {}
+    #[inline]
+    pub(crate) fn skipped_since(_: &ReaderFigures, _: Before) -> u64 {
+        0
+    }
+
+    pub(crate) fn lagged(_: &Shared, _: u32, _: u64) {}
     pub(crate) fn dropped(_: &Shared, _: u32, _: u64, _: u64) {}
+    pub(crate) fn tell_drops(_: &Shared) {}
 }
 
 pub(crate) use events::*;

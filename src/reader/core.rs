@@ -285,17 +285,23 @@ impl Core {
         self.figures().gaps.add(1);
     }
 
-    /// For [`Core::tell_gap`], at the end of an operation.
+    /// For [`Core::skipped_since`], at the end of an operation. An event of each gap at the place where
+    /// it is found would keep a silent reader from ever coming to an end, if the event is written into
+    /// a small ring.
     #[inline]
     pub(crate) fn before(&self) -> trace::Before {
         trace::Before::of(self.figures())
     }
 
-    /// Tells what was missed since. An event of each gap at the place where it is found would keep a
-    /// silent reader from ever coming to an end, if the event is written into a small ring.
+    /// The ring bytes that were missed since, if there are events to tell it.
     #[inline]
-    pub(crate) fn tell_gap(&self, before: trace::Before) {
-        trace::lagged(&self.shared, self.figures(), before);
+    pub(crate) fn skipped_since(&self, before: trace::Before) -> u64 {
+        trace::skipped_since(self.figures(), before)
+    }
+
+    #[cold]
+    pub(crate) fn tell_gap(&self, skipped: u64) {
+        trace::lagged(&self.shared, self.id(), skipped);
     }
 
     /// The reader starts here.

@@ -11,6 +11,8 @@ use crate::message::{Header, Message, Messages, Missed};
 use crate::ring::Found;
 use crate::shared::{Shared, Strength};
 use crate::stats::ReaderStats;
+use crate::trace;
+use crate::wait::panics::Panics;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -111,6 +113,20 @@ impl WeakReader {
     fn tell_gap(&mut self) -> Result<(), Lagged> {
         let skipped = std::mem::take(&mut self.missed);
         if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
+    }
+
+    /// Lets the subscriber have what was missed since. If it panics, the gap is told by the next read,
+    /// since this one cannot.
+    #[inline]
+    fn tell_event(&mut self, before: trace::Before) {
+        let skipped = self.core.skipped_since(before);
+        if skipped > 0 {
+            let mut panics = Panics::new();
+            if panics.run(|| self.core.tell_gap(skipped)).is_none() && self.missed == 0 {
+                self.missed = skipped;
+            }
+            panics.finish();
+        }
     }
 
     /// Goes on to what looks like the next payload byte.
@@ -287,7 +303,7 @@ impl Read for WeakReader {
         }
         let before = self.core.before();
         let read = self.look_and_read(buffer);
-        self.core.tell_gap(before);
+        self.tell_event(before);
         read
     }
 
@@ -306,7 +322,7 @@ impl Read for WeakReader {
         }
         let before = self.core.before();
         let read = self.poll_look_and_read(context, buffer);
-        self.core.tell_gap(before);
+        self.tell_event(before);
         read
     }
 
@@ -424,7 +440,7 @@ impl Receive for WeakReader {
         }
         let before = self.core.before();
         let taken = self.look_and_take();
-        self.core.tell_gap(before);
+        self.tell_event(before);
         taken
     }
 
@@ -435,7 +451,7 @@ impl Receive for WeakReader {
         if !matches!(taken, Ok(Some(_))) {
             to.buffer.truncate(to.start);
         }
-        self.core.tell_gap(before);
+        self.tell_event(before);
         taken
     }
 
@@ -464,7 +480,7 @@ impl Receive for WeakReader {
             }
             Ok(true)
         });
-        self.core.tell_gap(before);
+        self.tell_event(before);
         taken
     }
 
@@ -487,7 +503,7 @@ impl Receive for WeakReader {
         if !self.core.shared().ring.is_intact(self.place.slice) {
             let before = self.core.before();
             self.catch_up();
-            self.core.tell_gap(before);
+            self.tell_event(before);
             return 0;
         }
         self.place = self.place.after(self.place.offset + left);

@@ -27,6 +27,16 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// What stands for none.
+    pub(crate) const NONE: Self = Self { position: Position::new(0), size: 0 };
+
+    /// The reservation, if it is one, of which none is left.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let taken = std::mem::replace(self, Self::NONE);
+        (taken.size > 0).then_some(taken)
+    }
+
     /// The part of it at `offset` for a slice of `length` payload bytes, to be committed by itself.
     #[inline]
     pub(crate) fn part(&self, offset: u64, length: u64) -> Self {

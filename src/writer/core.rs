@@ -83,7 +83,7 @@ pub(crate) struct Core {
     looked_in_vain: u32,
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
     /// here by whatever the writer does next.
-    in_flight: Option<Reservation>,
+    in_flight: Reservation,
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
@@ -102,7 +102,7 @@ impl Core {
             strength,
             lane,
             looked_in_vain: 0,
-            in_flight: None,
+            in_flight: Reservation::NONE,
             ticket: None,
             done: None,
             is_splitting: false,
@@ -342,7 +342,7 @@ impl Core {
     }
 
     fn set_in_flight(&mut self, reservation: Reservation) {
-        self.in_flight = Some(reservation);
+        self.in_flight = reservation;
         self.lane.close();
     }
 
@@ -474,8 +474,7 @@ impl Core {
         }
     }
 
-    /// Counts slices that were discarded for want of room, and their bytes. It comes last, since it
-    /// may be an event.
+    /// Counts slices that were discarded for want of room, and their bytes.
     pub(super) fn count_dropped(&mut self, slices: u64, bytes: u64) {
         let figures = &self.slot.figures;
         figures.sequence.add(slices);
@@ -663,8 +662,8 @@ impl Core {
     #[inline]
     pub(crate) fn mark_in_flight(&self) {
         let (position, size) = &self.slot.in_flight;
-        position.set(self.in_flight.map_or(0, |reservation| reservation.position.granule()));
-        size.set(self.in_flight.map_or(0, |reservation| reservation.size));
+        position.set(self.in_flight.position.granule());
+        size.set(self.in_flight.size);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::error::{SendError, TrySendError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
+use crate::trace;
 use std::task::{Context, Poll, ready};
 
 impl Core {
@@ -130,6 +131,8 @@ impl Core {
     pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
         self.end_splitting();
         self.count_dropped(messages, bytes);
+        // Last, since it may be an event.
+        trace::tell_drops(self.shared());
     }
 }
 
