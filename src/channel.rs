@@ -211,36 +211,64 @@ impl Channel {
     }
 
     /// A new writer, a strong one.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 writers already.
     pub fn new_writer(&self) -> Writer {
         self.new_strong_writer().into()
     }
 
     /// A new writer that keeps the channel open.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 writers already.
     pub fn new_strong_writer(&self) -> StrongWriter {
         StrongWriter::new(&self.shared)
     }
 
     /// A new writer that does not keep the channel open.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 writers already.
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)
     }
 
     /// A new reader that writers wait for. It starts at the oldest slice that is still kept.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 readers already.
     pub fn new_strong_reader(&self) -> StrongReader {
         self.new_strong_reader_at(StartAt::Oldest)
     }
 
     /// A new reader that writers wait for.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 readers already.
     pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
         StrongReader::new(&self.shared, start)
     }
 
     /// A new reader that can be overrun. It starts at the oldest slice that is still intact.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 readers already.
     pub fn new_weak_reader(&self) -> WeakReader {
         self.new_weak_reader_at(StartAt::Oldest)
     }
 
     /// A new reader that can be overrun.
+    ///
+    /// # Panics
+    ///
+    /// If the channel has 16 777 208 readers already.
     pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
         WeakReader::new(&self.shared, start)
     }

@@ -3,9 +3,9 @@
 //! # What it is
 //!
 //! One array of bytes, and one array of descriptors beside it, a descriptor for each *granule* of
-//! 64 bytes. Every byte that ever passes through has a *position*: the number of that byte since
-//! the channel was made, 63 bits, never masked. The *index* of a byte is its position masked into
-//! the array. Writers *reserve* a *slice*: whole granules, contiguous in memory, in one step; fill
+//! 64 bytes. Every granule that ever passes through has a *position*: its number since the channel
+//! was made, 62 bits, never masked ([`position`]). Its *index* is the position masked into the array.
+//! (Users see positions of bytes, 63 bits of them.) Writers *reserve* a *slice*: whole granules, contiguous in memory, in one step; fill
 //! it; and *commit* it in one step. Readers walk from slice to slice.
 //!
 //! ```text
@@ -30,16 +30,16 @@
 //! # State
 //!
 //! - `reserved` ([`cursor::Cursor`]): a position, a bit that says *closed*, and one that says *sole*.
-//!   Writers raise it by compare-exchange, or, while one of them owns it, that one with plain loads
-//!   and stores; closing sets the bit with one `fetch_or`, when nobody owns it, so a reservation is
-//!   either before the end or refused, and the final position is decided in one step.
+//!   Writers raise it by compare-exchange, or, while one of them owns it, that one with a plain
+//!   compare and store; closing sets the bit with one exchange, when nobody steps any more, so a
+//!   reservation is either before the end or refused, and the final position is decided in one step.
 //! - A descriptor's stamp: the position of the slice that starts at its granule, plus its state in
 //!   the low bits. It is one of three things to a reader at position p: *p committed*, *p skipped*,
 //!   or something else, which is from an earlier lap (nothing there yet) or from a later one
-//!   (overrun). A stamp tells the whole 63 bits, so no lap is taken for another; and stamps live
+//!   (overrun). A stamp tells the whole position, so no lap is taken for another; and stamps live
 //!   apart from payload, so no payload is taken for a stamp.
-//! - The gate's word: a version and a position ([`gate::Word`]); the version is raised by whoever
-//!   joins. Beside it the `limit`, a position in full that is never behind the gate.
+//! - The gate: a position, which only ever moves forward ([`gate`]). Beside it the `limit`, a position
+//!   that is never behind the gate, where a slice ends.
 //! - The holds: one for each strong reader, the position before which it needs nothing; and whether
 //!   it jumped there.
 //!
@@ -62,11 +62,11 @@
 //! the lap first, as *padding*, a slice of its own which is skipped.
 //!
 //! *Reserve alone* ([`Ring::reserve_alone`]). A writer that finds, a thousand times in a row, that
-//! nobody else has moved the cursor, takes it for itself ([`cursor`] tells how, and how it is taken
-//! away again). From then on a reservation is a comparison with the last position that the gate and
-//! the lap allow, a look whether the cursor is still one's own, and a store. Nothing else changes:
-//! the cursor's word, the fence behind the reservation, the slice and its commit are the same, and
-//! to readers there is no difference.
+//! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
+//! again without waiting for it ([`cursor`] tells how). Meanwhile a reservation is a comparison with
+//! the room that the gate and the lap allow, and one section: a look whether the cursor is still one's
+//! own, and a store ([`rseq`]). Nothing else changes: the cursor's word, the fence behind the
+//! reservation, the slice and its commit are the same, and to readers there is no difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it. A
@@ -80,25 +80,25 @@
 //! knows from two slices of a writer exactly what lay between them, however many were overwritten
 //! meanwhile, and nothing has to be kept anywhere for that (`message/tally.rs`).
 //!
-//! *Move the gate* ([`Ring::advance_gate`]). Read the gate's word. With strong readers, the target
+//! *Move the gate* ([`Ring::advance_gate`]). Read the gate. With strong readers, the target
 //! is the smallest hold, and on from there over skipped slices. A reader that has walked to its
 //! hold from the gate has found every slice on the way committed; one that jumped there, because it
 //! started at the next slice to come, may have left slices in flight behind. If all have jumped,
 //! the target is reached by a walk from the gate, which stops at the first slice in flight. Without
 //! readers, it is walked from slice to slice, as far as is wanted and an eighth of the ring more,
-//! and stops at a slice in flight, whose writer still writes there. Exchange the word.
+//! and stops at a slice in flight, whose writer still writes there. Then the move is announced by the
+//! limit, the holds are looked at again, and the gate is exchanged ([`gate`]).
 //!
 //! What is read on the walk may be torn, because others may move the gate, and then recycle what we
-//! read. Then our exchange fails. To see that, suppose it succeeds and yet we read a word that some
-//! writer W wrote on a later lap. W had reserved past our gate, so it had read a gate later than
-//! ours. The first move away from our gate is ours, so W read our exchange or a later one; that
-//! happens after our read of the word, which therefore cannot have read what W wrote afterwards.
+//! read. To see that, suppose that we read a word that some writer W wrote on a later lap. W had
+//! reserved past our gate, so it had read a gate later than ours. Behind a fence (`gate:D`) we look at
+//! the gate once more, and then see that one, or a later one: what we found is thrown away. So the
+//! limit only ever tells places where a slice ends.
 //!
-//! *Join* ([`gate::Gate::join`]). Read the gate's word, put its position into a hold of one's own,
-//! then exchange the word for one with the next version. A writer whose exchange of the gate
-//! succeeds has read the word after our exchange, and thus sees our hold; or it has read it before,
-//! and fails. The position is rebuilt from the word near a `reserved` that was read after it: if
-//! the exchange succeeds, the gate was there all the while, and `reserved` within a capacity of it.
+//! *Join* ([`gate::Gate::join`]). Put a hold where the limit is, issue a full fence, and look at the
+//! limit again; if it is the same, whoever moves the gate from here on sees the hold. A slice that a
+//! writer is just about to take is no longer kept for who joins now. A clone puts its hold where that
+//! of its original is.
 //!
 //! *Read, strong* ([`Ring::find_held`]). The stamp at one's position tells. A hold keeps committed
 //! slices in place, so their bytes may be lent as they are. It does not keep skipped slices: the
@@ -123,11 +123,13 @@
 //! | `stamp:A` | `stamp:B` | a slice's bytes and descriptor before whoever reads them |
 //! | `hold:A` | `hold:B` | a reader's last look at a slice before whoever moves the gate past it |
 //! | `gate:A` | `gate:B` | that look, and the limit, before whoever reserves behind the gate |
-//! | `gate:A` | `gate:C` | a joiner's hold before whoever could move the gate |
+//! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
+//! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
+//! | `interrupt` | the section of a step | the step, or the end of the reign (`rseq.rs`) |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
-//! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled |
+//! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
-//! | `light` | `heavy` | the owner's intent before its look whose the cursor is; a change before the look whether anybody sleeps (`fence.rs`) |
+//! | `light` | `heavy` | a change before the look whether anybody sleeps (`fence.rs`) |
 //! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
@@ -140,27 +142,59 @@
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
 //! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the
-//! exchanges of the gate's word form one release sequence for whoever comes in between.
+//! exchanges of the gate form one release sequence for whoever comes in between.
 //!
 //! The chain that tells a weak reader: the writer's load of the gate, its exchange of `reserved`,
 //! the fence `reserved:A`, its store of a byte; our load of that byte, the fence `reserved:B`, our
 //! load of the limit and of `reserved`, which are then no older than what the writer saw and did.
 //!
+//! # How long a thread may be stopped
+//!
+//! Any thread may be stopped between any two of its steps while others go on. What it had read by then
+//! must not be taken for new when it goes on, so no counter that guards against that may come round
+//! meanwhile. Three can:
+//!
+//! - *Positions*, 62 bits of granules: 2^68 bytes. They move faster than memory is written, since a
+//!   slice that is given up, or committed short, moves them by all that was reserved, for the price of
+//!   one descriptor and of a pause for each 512 MiB. Nothing is faster than one writer that gives up each
+//!   slice. Measured on an AMD EPYC (`cargo bench --bench positions`), a turn takes it
+//!
+//!   | capacity | a slice of so many bytes | takes | and a turn |
+//!   |---|---|---|---|
+//!   | 64 KiB | 64 KiB | 34 ns | 42 000 hours |
+//!   | 16 MiB | 16 MiB | 34 ns | 166 hours |
+//!   | 256 MiB | 256 MiB | 34 ns | 10 hours |
+//!   | 1 GiB | 1 GiB | 88 ns | 6.8 hours |
+//!   | 2 GiB | 2 GiB | 137 ns | 5.2 hours |
+//!   | 4 GiB and more | 4 GiB | 218 ns | 4.2 hours |
+//!
+//!   All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
+//!   comparison assumes). So a thread may be stopped for hours, in every ring, while another does
+//!   nothing but give up slices; and for years while data is written. What is only counted and shown
+//!   is right for half of that. An idle reader or writer is like a stopped thread. A channel in which
+//!   slices are given up for a whole turn has descriptors with stamps of a turn before; that is the end
+//!   of what positions can tell.
+//! - *The tag of a table's free entries*, 40 bits of operations, of which each takes tens of
+//!   nanoseconds: 15 hours at 50 (`table.rs`).
+//! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).
+//!
 //! # Progress
 //!
-//! Reserving and committing are lock-free: an exchange fails only because another one succeeded.
+//! Reserving and committing are lock-free: an exchange fails only because another one succeeded, and
+//! the cursor is taken away from its owner without a word from it, however long that one is stopped.
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
 //! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. Readers are wait-free but for waiting on what is not there. Locks are taken by writers
-//! that line up for room (`wait/queue.rs`; who wakes them only tries to), by who goes to sleep while nobody looks for sleepers
-//! (`wait/watch.rs`), and when the cursor changes hands: a writer that comes to a ring which another
-//! has had to itself for long, and whoever closes the channel then, waits for that one's step, a
-//! handful of instructions. That is the exception to what was just said of reserving. And a reader of
-//! messages takes one when it goes through the writers that it has heard of, to forget those that have
-//! gone: twice each time that their number has doubled. Whoever wakes readers takes each out of those
-//! that are parked right before it is woken: stopped in there, it holds back that one reader, and the
-//! others are found by whoever commits next (`wait/parking.rs`).
+//! slice. Readers are wait-free but for waiting on what is not there. Draining and terminating are
+//! lock-free, too.
+//!
+//! Locks are taken by writers that line up for room and leave the line (`wait/queue.rs`; who wakes them
+//! only tries to), by who goes to sleep while nobody looks for sleepers (`wait/watch.rs`), by endpoints
+//! that are made, turned, named and dropped, and for figures (`shared.rs`). And a reader of messages takes
+//! one when it goes through the writers that it has heard of, to forget those that have gone: twice each
+//! time that their number has doubled. Whoever wakes readers takes each out of those that are parked
+//! right before it is woken: stopped in there, it holds back that one reader, and the others are found
+//! by whoever commits next (`wait/parking.rs`).
 //!
 //! # What was decided, and against what
 //!
@@ -177,14 +211,16 @@
 //! - *No handing back of cache lines.* A reader that stores to each line it has read leaves it in a
 //!   state that some processors fetch back faster; on others the writer's next lap is a quarter to a
 //!   third slower for it. Neither do prefetches for writing ahead of the writer help.
-//! - *24 bits of version and 40 bits of granule* in the gate's word. The position is counted in
-//!   granules, so that both fields have room. To be fooled, a writer would have to sleep between
-//!   its look at the word and its exchange while 2^24 readers join at one and the same position, or
-//!   while 64 TiB pass and the gate comes to stand at just the same place with the same version.
-//! - *The limit.* The word's position is rebuilt near a position that is known to be close. A weak
-//!   reader may be any distance behind, so for it the gate's position is kept in full, raised
-//!   before the word is exchanged. It costs a second exchange each time the gate is moved, which is
-//!   once in many writes.
+//! - *Taking the cursor away with a restartable sequence.* The owner used to say where it went, and who
+//!   took the cursor away waited for that step: for a second, if the owner was of lower priority on the
+//!   same core, and for ever in a child of a fork. A section costs a few instructions more, and no
+//!   locked one; where there is none, nobody owns the cursor, and each reservation is an exchange.
+//! - *Positions in full, and no version in the gate.* The gate used to keep 40 bits of its position beside
+//!   a version, which came round in milliseconds when slices of 1 GiB were given up. A version for each
+//!   exchange would have limited rings to 1 GiB. Announcing moves needs no version. It costs a full
+//!   fence and a second look at the holds each time the gate is moved, which is once in many writes.
+//! - *A pause for what is given up.* Without it a turn takes less than an hour in a ring of 4 GiB. It is
+//!   a hundredth of what it takes to write as much.
 //! - *Skipped slices are not held.* Without that, an empty ring whose reader does not come back
 //!   could be too full for a slice of the size of the ring, because of padding that nobody needs.
 //! - *Weak writers do not upgrade while a slice is in flight.* The CLOSED bit decides which slices

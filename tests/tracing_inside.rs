@@ -350,7 +350,7 @@ fn a_writer_for_each_event_of_every_kind_makes_no_more_events() {
             heard(&mut reader),
             ["channel made", "endpoint came", "endpoint came", "endpoint came"]
         );
-        (0..2).for_each(|_| writer.write_all(b"something").unwrap());
+        (0..2).for_each(|_| writer.send(b"something").unwrap());
         assert_eq!(heard(&mut reader), ["slices dropped"]);
         let tapping = recorder.into_weak();
         assert_eq!(heard(&mut reader), ["endpoint turned"]);
