@@ -218,6 +218,7 @@ impl Driver {
             TryWriteVectored { writer, lengths } => self.try_write(writer, &lengths),
             PollWrite { writer, length } => self.poll_write(writer, length),
             TryReserve { writer, length } => self.reserve(writer, length, false),
+            GiveUp { writer, length, times } => self.give_up(writer, length, times),
             Reserve { writer, length } => self.reserve(writer, length, true),
             ShutDown(writer) => self.finish_writer(writer, Refused::Closed),
             TerminateWriter(writer) => self.finish_writer(writer, Refused::Terminated),

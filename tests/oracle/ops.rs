@@ -87,6 +87,12 @@ pub(crate) enum Operation {
         writer: u8,
         length: usize,
     },
+    /// Reserves and gives up, several times in a row: nothing moves positions faster.
+    GiveUp {
+        writer: u8,
+        length: usize,
+        times: u8,
+    },
     TryReserve {
         writer: u8,
         length: usize,
@@ -228,9 +234,10 @@ pub(crate) fn decode(data: &[u8]) -> (Setup, Vec<Operation>) {
     };
     let start = match kind >> 5 {
         0 | 1 => 0,
-        // Close to the wrap of positions, and of what the gate keeps of them.
+        // Close to the wrap of positions, and of what users see of them; and to where they change their
+        // sign.
         2 | 3 => (1 << 63) - 64 * (1 + u64::from(start[0])),
-        4 => (1 << 46) - 64 * (1 + u64::from(start[0])),
+        4 => (1 << 62) - 64 * (1 + u64::from(start[0])),
         _ => u64::from_le_bytes(start),
     };
     let setup = Setup {
@@ -282,7 +289,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         33..37 => TryWriteVectored { writer: who, lengths: [what, more, what ^ more].map(length) },
         37..49 => PollWrite { writer: who, length: length(what) },
         49..57 => TryReserve { writer: who, length: length(what) },
-        57..67 => Reserve { writer: who, length: length(what) },
+        57..62 => Reserve { writer: who, length: length(what) },
+        62..67 => GiveUp { writer: who, length: length(what), times: 1 + more % 16 },
         67 => ShutDown(who),
         68 => TerminateWriter(who),
         69..83 => TrySend { writer: who, length: length(what) },

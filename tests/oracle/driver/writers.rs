@@ -283,8 +283,26 @@ impl Driver {
         content.extend_from_slice(&bytes[..fits]);
     }
 
+    /// Reserves and gives up, as often as there is room.
+    pub(super) fn give_up(&mut self, writer: u8, length: usize, times: u8) {
+        for _ in 0..times {
+            let before = self.sessions.len();
+            self.reserve(writer, length, false);
+            if self.sessions.len() == before {
+                break;
+            }
+            self.end_slice_at(before, Order::Abort);
+            self.check();
+        }
+    }
+
     pub(super) fn end_slice(&mut self, slice: u8, order: Order) {
-        let Some(index) = self.slice(slice) else { return };
+        if let Some(index) = self.slice(slice) {
+            self.end_slice_at(index, order);
+        }
+    }
+
+    fn end_slice_at(&mut self, index: usize, order: Order) {
         let Session { writer, is_channels, .. } = self.sessions[index];
         match order {
             Order::Commit => {
