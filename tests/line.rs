@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
 
 /// More refusals, or polls, than it takes until one that never came back is passed over.
 const MANY: usize = 5_000;
@@ -300,7 +299,7 @@ fn a_write_that_was_cancelled_before_there_was_room_for_it_holds_up_nobody() {
     within(LIMIT, || {
         let (_channel, [_cancelled, writer], _reader) = cancelled_write();
         let mut writer = writer.blocking();
-        writer.send_timeout(&[2; 64], Duration::from_secs(20)).unwrap();
+        writer.send_timeout(&[2; 64], LIMIT).unwrap();
     });
 }
 

@@ -95,7 +95,7 @@ impl Reign {
     }
 
     fn next(self) -> Self {
-        Self(self.ended().0 + 2 | Self::LIVES)
+        Self((self.ended().0 + 2) | Self::LIVES)
     }
 }
 

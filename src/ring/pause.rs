@@ -1,7 +1,7 @@
 //! Where a test can stop a thread in the middle of an operation, and let others go on meanwhile.
 //!
 //! An operation passes a [`point`] between any two of its accesses to what others change. In the tests
-//! of this crate [`at`] does some work at the nth of them, as if the thread had been stopped there for
+//! of this crate `at` does some work at the nth of them, as if the thread had been stopped there for
 //! as long as that takes; everywhere else a point is nothing.
 
 #[cfg(not(all(test, not(overfall_loom))))]

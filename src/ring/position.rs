@@ -105,7 +105,7 @@ impl Position {
     /// What so many ring bytes, whole granules, are in a word.
     #[inline]
     const fn units(bytes: u64) -> u64 {
-        if Self::IS_SHORT { bytes >> Self::BYTE } else { bytes / GRANULE << Self::SHIFT }
+        if Self::IS_SHORT { bytes >> Self::BYTE } else { (bytes / GRANULE) << Self::SHIFT }
     }
 
     /// So many ring bytes further: whole granules.

@@ -20,7 +20,7 @@
 //! bytes before the abort handler are the signature that the C library has registered; they differ
 //! between architectures. What is needed is looked for at run time: glibc 2.35 or later that has not
 //! been told otherwise (`glibc.pthread.rseq`), and a kernel with rseq and the two commands of
-//! `membarrier` (5.10). Elsewhere [`is_available`] says no: other C libraries, valgrind, qemu-user.
+//! `membarrier` (5.10). Elsewhere [`prepare`] says no: other C libraries, valgrind, qemu-user.
 
 /// How a section went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
