@@ -23,6 +23,7 @@
 //! `membarrier` (5.10). Elsewhere [`prepare`] says no: other C libraries, valgrind, qemu-user.
 
 /// How a section went.
+#[allow(dead_code, reason = "not every target has sections")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Stored,
@@ -305,6 +306,7 @@ mod imp {
     use super::Step;
     use crate::sync::AtomicU64;
 
+    #[allow(dead_code, reason = "only the tests ask")]
     pub(crate) fn prepare() -> bool {
         false
     }
@@ -334,4 +336,5 @@ mod imp {
 }
 
 pub(super) use imp::Sections;
+#[allow(unused_imports, reason = "not every target has sections")]
 pub(crate) use imp::prepare;
