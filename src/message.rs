@@ -158,8 +158,10 @@ impl Drop for Message<'_> {
 
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = format_args!("b\"{}\"", self.escape_ascii());
-        f.debug_struct("Message").field("header", &self.header()).field("bytes", &bytes).finish()
+        f.debug_struct("Message")
+            .field("header", &self.header())
+            .field("bytes", &format_args!("b\"{}\"", self.escape_ascii()))
+            .finish()
     }
 }
 
