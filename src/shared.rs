@@ -516,7 +516,7 @@ impl Shared {
             reserved: reserved.label(0),
             gate: ring.gate().label(0),
             payload_bytes: census.retired.payload_bytes,
-            ring_bytes: reserved.past(ring.start()),
+            ring_bytes: reserved.bytes_since(ring.start()),
             slices: census.retired.slices,
             dropped_slices: census.retired.dropped_slices,
             dropped_bytes: census.retired.dropped_bytes,

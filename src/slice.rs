@@ -160,7 +160,7 @@ impl<'a> Slice<'a> {
     #[cfg(feature = "rkyv")]
     #[inline]
     pub(crate) fn commit_filled(mut self, length: usize) {
-        debug_assert!(length <= self.len);
+        assert!(length <= self.len, "more than was reserved");
         self.core().commit(length as u64);
     }
 

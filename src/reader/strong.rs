@@ -160,9 +160,9 @@ impl StrongReader {
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
         let (mut hold, oldest) = Hold::new(core.shared());
         let mut start = place;
+        let ring = &core.shared().ring;
         // Only padding may lie between the reader and what is kept; then nothing is lost.
-        while start.slice.is_before(oldest.slice) {
-            let ring = &core.shared().ring;
+        while !start.slice.is_within(ring.capacity(), oldest.slice) {
             match ring.find(start.slice) {
                 Found::Skip(next) if start.offset == 0 => start = Place::at(next),
                 _ => return Err(core),

@@ -101,7 +101,7 @@ impl WeakReader {
     /// The reader was overrun: goes on at the oldest slice that is intact.
     fn catch_up(&mut self) {
         let next = self.core.shared().ring.oldest_intact(self.place.slice);
-        let skipped = next.past(self.place.slice).saturating_sub(self.place.offset);
+        let skipped = next.bytes_since(self.place.slice).saturating_sub(self.place.offset);
         self.place = Place::at(next);
         self.core.note_place(self.place);
         self.missed += skipped;

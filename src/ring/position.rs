@@ -158,12 +158,11 @@ impl Position {
         self.0.wrapping_sub(origin.0) >= 1 << 62
     }
 
-    /// The ring bytes that this is past `origin`, at most as many as a label can tell; 0 when it is
-    /// not. As long as the two are less than half a turn apart.
+    /// The ring bytes from `origin` to here, going forward; at most as many as a label can tell.
     #[inline]
-    pub(crate) const fn past(self, origin: Self) -> u64 {
-        let granules = if self.is_before(origin) { 0 } else { self.since(origin) };
+    pub(crate) const fn bytes_since(self, origin: Self) -> u64 {
         const MOST: u64 = Position::LABEL / GRANULE;
+        let granules = self.since(origin);
         (if granules < MOST { granules } else { MOST }) * GRANULE
     }
 }
@@ -249,8 +248,8 @@ mod tests {
         assert_eq!(last.since(wrapped), TURN - 2);
         assert_eq!(wrapped.minus(128), last);
         assert!(last.is_before(wrapped) && !wrapped.is_before(last) && !last.is_before(last));
-        assert_eq!(last.past(wrapped), 0);
-        assert_eq!(wrapped.past(last), 128);
+        assert_eq!(wrapped.bytes_since(last), 128);
+        assert_eq!(last.bytes_since(wrapped), (1 << 63) - 64);
     }
 
     #[test]
@@ -284,7 +283,6 @@ mod tests {
         assert_eq!(last.granule(), TURN - 1);
         assert_eq!(last.plus(64).granule(), 0);
         assert_eq!(last.plus(64).label(0), 0);
-        assert_eq!(last.past(Position::labelled(0)), 0);
     }
 
     #[test]

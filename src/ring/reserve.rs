@@ -343,6 +343,8 @@ impl Ring {
     /// first, so that whoever sees the slice can step over what follows.
     pub(crate) fn trim(&self, reservation: &mut Reservation, length: u64) {
         let used = slice_size(length);
+        // Readers lend as much as a slice tells.
+        assert!(used <= reservation.size, "a commit past the end of its slice");
         if used < reservation.size {
             let position = reservation.position.plus(used);
             self.abort(Reservation { position, size: reservation.size - used });

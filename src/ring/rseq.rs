@@ -79,7 +79,7 @@ mod imp {
     target_os = "linux",
     target_env = "gnu",
     any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_pointer_width = "64",
+    all(target_pointer_width = "64", target_endian = "little"),
     not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
 ))]
 #[allow(unsafe_code)]
@@ -298,7 +298,7 @@ mod imp {
         target_os = "linux",
         target_env = "gnu",
         any(target_arch = "x86_64", target_arch = "aarch64"),
-        target_pointer_width = "64",
+        all(target_pointer_width = "64", target_endian = "little"),
         not(any(overfall_portable, miri)),
     ),
 )))]
