@@ -3,7 +3,7 @@
 use super::Ring;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
-use super::pause;
+use super::pause::point;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::fence::PATIENCE;
 use crate::sync::{Ordering, fence, spin_loop};
@@ -33,8 +33,9 @@ impl Reservation {
     /// The reservation, if it is one, of which none is left.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
-        let taken = std::mem::replace(self, Self::NONE);
-        (taken.size > 0).then_some(taken)
+        let Self { position, size } = *self;
+        self.size = 0;
+        if size > 0 { Some(Self { position, size }) } else { None }
     }
 
     /// The part of it at `offset` for a slice of `length` payload bytes, to be committed by itself.
@@ -97,6 +98,13 @@ impl Lane {
         self.end = position.plus(size);
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
     }
+}
+
+/// Takes its time, in proportion to what is given up: `position.rs` says what for.
+#[cold]
+#[inline(never)]
+fn pause(size: u64) {
+    (0..size / GIVE_UP_STEP).for_each(|_| spin_loop());
 }
 
 impl Ring {
@@ -183,7 +191,7 @@ impl Ring {
                     continue;
                 }
             }
-            pause::point();
+            point();
             if let Err(now) = self.move_cursor(lane, word, end) {
                 word = now;
                 continue;
@@ -275,7 +283,7 @@ impl Ring {
             if self.has_room(end, gate) || !self.has_room(reserved, gate) {
                 return gate;
             }
-            pause::point();
+            point();
             let smallest = self.gate.smallest_hold(gate);
             let reserved_ahead = reserved.since(gate);
             let ahead = match smallest {
@@ -304,7 +312,7 @@ impl Ring {
             if ahead == 0 {
                 return gate;
             }
-            pause::point();
+            point();
             self.gate.advance(gate, gate.on(ahead), smallest);
         }
     }
@@ -364,9 +372,8 @@ impl Ring {
     #[inline]
     pub(crate) fn abort(&self, reservation: Reservation) {
         let Reservation { position, size } = reservation;
-        for _ in 0..size / GIVE_UP_STEP {
-            // For the time that it takes alone: `position.rs` says what for.
-            spin_loop();
+        if size >= GIVE_UP_STEP {
+            pause(size);
         }
         let joins = Joins::default();
         let description =
