@@ -367,7 +367,7 @@ fn waits_that_time_out() {
 
 /// To yield is to give a time slice away, on a core that is busy.
 #[test]
-fn a_wait_sleeps_and_never_yields() {
+fn a_short_wait_sleeps_and_does_not_yield() {
     let calls = calls("waits_that_time_out");
     assert!(!calls.contains(&libc::SYS_sched_yield), "{calls:?}");
     // On the clock's account it may be too late to sleep now and then.

@@ -46,10 +46,15 @@ pub(super) struct Waits {
 
 /// Whether a thread spins before it sleeps.
 ///
-/// It never yields: on a busy core that gives a time slice away each time. Pauses alone help if the
-/// other side runs on another core and is about to be done: then a message costs a fraction of a
-/// microsecond, and not a sleep and a wake. On the same core they only keep the other one waiting. So
-/// a thread spins for as long as that has been of use now and then.
+/// Pauses help if the other side runs on another core and is about to be done: then a message costs a
+/// fraction of a microsecond, and not a sleep and a wake. On the same core they only keep the other one
+/// waiting. So a thread spins for as long as that has been of use now and then.
+///
+/// With more threads than cores those that it waits for may have none. It yields to them a few times,
+/// which is far cheaper than a sleep and a wake, and lets them fill or empty the ring in one go. But on a
+/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once a
+/// yield has taken so long ([`Spin::COSTLY`]), it does without for a long time. A thread that waits for
+/// a short while only does not yield at all.
 ///
 /// Two sides that run at the same time are fastest if neither looks at what the other is about to
 /// change: each look takes a cache line away from it. So where messages come in a stream, the first
@@ -59,6 +64,8 @@ pub(super) struct Waits {
 pub(super) struct Spin {
     /// How many waits in a row went on after the spin, or would have.
     misses: u32,
+    /// So many waits go without yielding: it was costly.
+    without: u32,
     /// The step to begin with.
     first: u32,
     /// Since the last wait there was something to do at once.
@@ -69,12 +76,21 @@ impl Spin {
     /// How often it tries again, with twice as many pauses each time: about as long, a few
     /// microseconds, as it takes to sleep and be woken.
     const STEPS: u32 = 9;
+    /// The same, if it yields after that.
+    const STEPS_BEFORE_YIELDS: u32 = 6;
     /// After so many misses it is of no use.
     const PATIENCE: u32 = 16;
     /// Then so many waits in a row of each period find out whether it is again: in a row, because two
     /// threads that answer each other have to do so at the same time.
     const PROBES: u32 = 2;
     const PERIOD: u32 = 1024;
+    /// How often it yields.
+    const YIELDS: u32 = 8;
+    /// Others that take turns with this thread give the core back in less than that; those that have
+    /// business of their own use up a time slice, which is longer.
+    const COSTLY: Duration = Duration::from_millis(1);
+    /// It yields if it may wait for longer than this.
+    const LONG: Duration = Duration::from_millis(100);
 
     /// There was something to do at once.
     #[inline]
@@ -84,13 +100,15 @@ impl Spin {
 
     /// Tries for a little while, if that is of use.
     #[inline]
-    fn spin<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
+    fn spin<T>(&mut self, until: Until, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
         self.first = match std::mem::take(&mut self.was_at_once) {
             true => (self.first + 1).min(Self::STEPS - 1),
             false => self.first.saturating_sub(2),
         };
+        let yields = self.without == 0 && until.left().is_none_or(|left| left > Self::LONG);
+        self.without = self.without.saturating_sub(1);
         if self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
-            for step in self.first..Self::STEPS {
+            for step in self.first..if yields { Self::STEPS_BEFORE_YIELDS } else { Self::STEPS } {
                 for _ in 0..1 << step {
                     spin_loop();
                 }
@@ -101,7 +119,30 @@ impl Spin {
                 }
             }
         }
+        if yields {
+            if let Poll::Ready(value) = self.take_turns(attempt) {
+                self.misses = 0;
+                return Poll::Ready(value);
+            }
+        }
         self.misses = self.misses.wrapping_add(1);
+        Poll::Pending
+    }
+
+    /// Lets others run a few times.
+    fn take_turns<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
+        for _ in 0..Self::YIELDS {
+            let started = Instant::now();
+            std::thread::yield_now();
+            let is_costly = started.elapsed() > Self::COSTLY;
+            let value = attempt();
+            if is_costly {
+                self.without = Self::PERIOD;
+            }
+            if value.is_ready() || is_costly {
+                return value;
+            }
+        }
         Poll::Pending
     }
 }
@@ -158,7 +199,8 @@ impl<E> Blocking<E> {
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
         // From within an event of ours nobody waits: there the next look is ready.
         if !trace::is_inside() {
-            if let Poll::Ready(value) = self.waits.spin.spin(|| look(waiting.endpoint, None)) {
+            if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
+            {
                 return Some(value);
             }
         }
@@ -241,7 +283,7 @@ mod tests {
     /// Where the first look of a spin that finds nothing comes, and how many follow.
     fn looks_of_a_spin(spin: &mut Spin) -> u32 {
         let mut looks = 0;
-        let _nothing = spin.spin(|| {
+        let _nothing = spin.spin(Until::timeout(Duration::from_millis(10)), || {
             looks += 1;
             Poll::<()>::Pending
         });
@@ -255,7 +297,7 @@ mod tests {
         let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
         assert_eq!(spun, Spin::PATIENCE + 9 * Spin::PROBES);
         // It finds out that it is of use.
-        while spin.spin(|| Poll::Ready(())).is_pending() {}
+        while spin.spin(Until::Now, || Poll::Ready(())).is_pending() {}
         assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
     }
 
