@@ -26,8 +26,9 @@ fn a_reader_that_joins_is_seen_or_sees_the_limit() {
     });
 }
 
-/// Guards that only a place where a slice ends is announced: what a mover read on its way may be torn,
-/// when another has moved the gate meanwhile and the slices have been written over.
+/// Guards that only a place where a slice ends is announced. What a mover read on its way may be torn,
+/// too, when another has moved the gate meanwhile and the slices have been written over. That leads
+/// no further than to the end of what was written, and whoever wrote it has seen the limit past that.
 #[test]
 fn a_reader_joins_at_the_start_of_a_slice() {
     model(PREEMPTIONS, || {

@@ -27,7 +27,8 @@ fn two_writers_are_read_whole() {
 
 /// Guards the Release of the hold (ORD(hold:B)), its Acquire (ORD(hold:A)) and the gate's pair
 /// (ORD(gate:A), ORD(gate:B)): without one of them, the writer's next lap races with the reader's
-/// copy. A second writer takes its view of the readers from the gate alone.
+/// copy. A second writer takes its view of the readers from the gate alone. The full fence of who
+/// moves the gate (ORD(join:A)) does as much as ORD(hold:A) and ORD(gate:B): it must be gone as well.
 #[test]
 fn the_gate_protects_a_reader() {
     model(PREEMPTIONS, || {
@@ -48,8 +49,8 @@ fn the_gate_protects_a_reader() {
     });
 }
 
-/// Guards the version in the gate's word: without it, a writer that looked at the holds before the
-/// reader was there moves the gate past it.
+/// Guards the second look at the holds: without it, a writer that looked at them before the reader
+/// was there moves the gate past it.
 #[test]
 fn a_reader_joins_in_the_past_against_one_writer() {
     joins_in_the_past(PREEMPTIONS, 1);

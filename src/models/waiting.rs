@@ -6,13 +6,11 @@ use crate::error::{ReadError, WriteError};
 use crate::fence::Abilities;
 use crate::reader::Read;
 use crate::shared::Shared;
-use crate::sync::{AtomicBool, Ordering};
 use crate::writer::{HasCore, Wait};
 use crate::{Backpressure, StrongReader, StrongWriter, WeakReader};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
-use std::task::{Context, Poll, Wake, Waker};
 
 pub(super) fn shared(granules: u64) -> Arc<Shared> {
     let geometry = Geometry::new(granules * GRANULE);
