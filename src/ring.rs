@@ -98,7 +98,7 @@
 //! *Join* ([`gate::Gate::join`]). Put a hold where the limit is, issue a full fence, and look at the
 //! limit again; if it is the same, whoever moves the gate from here on sees the hold. A slice that a
 //! writer is just about to take is no longer kept for who joins now. A clone puts its hold where that
-//! of its original is.
+//! of its original is, and is counted, so that nobody looks past it.
 //!
 //! *Read, strong* ([`Ring::find_held`]). The stamp at one's position tells. A hold keeps committed
 //! slices in place, so their bytes may be lent as they are. It does not keep skipped slices: the
@@ -123,6 +123,8 @@
 //! | `stamp:A` | `stamp:B` | a slice's bytes and descriptor before whoever reads them |
 //! | `hold:A` | `hold:B` | a reader's last look at a slice before whoever moves the gate past it |
 //! | `gate:A` | `gate:B` | that look, and the limit, before whoever reserves behind the gate |
+//! | `clones:A` | `clones:B` | a clone's hold, and that it is counted, before who sees its original gone |
+//! | `limit:A` | `join:B` | the slices before the limit before who joins there |
 //! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
 //! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`rseq.rs`) |

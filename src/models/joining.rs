@@ -68,3 +68,77 @@ fn a_clone_holds_what_its_original_gives_back() {
         assert_eq!(read(&ring, &mut clone), Some(2));
     });
 }
+
+/// Guards the count of clones: two looks can miss a chain of them, of which each has gone by the time that it is
+/// looked at.
+#[test]
+fn a_clone_of_a_clone_holds_what_both_give_back() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        let second = ring.join();
+        let first = ring.join();
+        let mut original = ring.join();
+        ring.leave(second);
+        ring.leave(first);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || write(&other, 1, 3).is_ok());
+        let mut clone = ring.join_beside(&original);
+        assert_eq!(read(&ring, &mut original), Some(1));
+        let mut another = ring.join_beside(&clone);
+        assert_eq!(read(&ring, &mut clone), Some(1));
+        let _written = thread.join().unwrap();
+        assert_eq!(read(&ring, &mut another), Some(1));
+    });
+}
+
+/// Guards that a jump says so: a look at the gate that is older than the place jumped to would take it for passed,
+/// and the next mover would go over what is in flight before it.
+#[test]
+fn a_reader_that_jumps_with_an_old_view_of_the_gate_leaves_nothing_in_flight() {
+    model(PREEMPTIONS, || {
+        let ring = ring(2);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            let Ok(flight) = reserve(&other, 1) else { return };
+            for byte in [4, 5] {
+                let _refused = write(&other, 1, byte);
+            }
+            let ahead = other.reserved().since(flight.position) * GRANULE;
+            assert!(ahead <= other.capacity(), "lapped: {ahead}");
+            fill(&other, flight, 3);
+        });
+        let mut held = ring.join();
+        ring.jump(&mut held, ring.reserved());
+        thread.join().unwrap();
+    });
+}
+
+/// Guards the Release of a hold in a seat that another one had (ORD(hold:B)): what that one read comes before
+/// whoever sees the new hold, and moves the gate there.
+#[test]
+fn a_reader_that_joins_where_another_has_left_keeps_its_hold() {
+    model(2, || {
+        let ring = ring(2);
+        write(&ring, 1, 1).unwrap();
+        write(&ring, 1, 2).unwrap();
+        let threads = [3, 4].map(|byte| {
+            let ring = ring.clone();
+            thread::spawn(move || write(&ring, 1, byte).is_ok())
+        });
+        let mut first = ring.join();
+        let _ = read(&ring, &mut first);
+        ring.leave(first);
+        let second = ring.join();
+        let joined = second.position();
+        let _written = threads.map(|thread| thread.join().unwrap());
+        let behind = ring.reserved().since(joined);
+        assert!(behind <= 2, "{behind}");
+        let mut second = second;
+        let all = std::iter::from_fn(|| read(&ring, &mut second)).count();
+        assert_eq!(all as u64, behind);
+    });
+}

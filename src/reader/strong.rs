@@ -136,7 +136,12 @@ impl StrongReader {
         let (hold, oldest) = Hold::new(shared);
         let place = match start {
             StartAt::Oldest => oldest,
-            StartAt::Now => Place::at(shared.ring.reserved()),
+            StartAt::Now => {
+                // Not before the hold, however old a look this is.
+                let reserved = shared.ring.reserved();
+                let is_ahead = reserved.is_within(shared.ring.capacity(), oldest.slice);
+                if is_ahead { Place::at(reserved) } else { oldest }
+            }
             StartAt::Back(bytes) => {
                 let mut from = oldest.slice;
                 loop {

@@ -11,9 +11,12 @@
 //! - A's: then B's second look finds the limit raised past its hold, and B goes on there.
 //! - B's: then A's second look finds the hold, and A moves the gate no further.
 //!
-//! A hold may also be put up beside another one, by who borrows that ([`Gate::join_beside`]). A mover
-//! that misses the new one, and sees the old one when it has moved on already, sees the new one in its
-//! second look, since the old one's way on tells of it.
+//! A hold may also be put up beside another one, by who borrows that ([`Gate::join_beside`]): a clone. A
+//! look goes from hold to hold, and could miss the clone, and then find that its original has moved on;
+//! and so on along a chain of clones of any length. So clones are counted. If their number was the same
+//! before and behind a look, then whoever is found to have moved on, or to have gone, had made its
+//! clones before the look, in which they are found: the way on of an original tells of the raised
+//! count, and of the clone before it. Otherwise A looks again; after a few times it does not move.
 //!
 //! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
 //! only if it has not moved since it was read, however long the mover was stopped in between.
@@ -75,6 +78,9 @@ impl Place {
     }
 }
 
+/// How often a look at all holds is taken, while some are cloned all the time.
+const LOOKS: u32 = 8;
+
 /// What keeps the gate back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SmallestHold {
@@ -93,6 +99,8 @@ pub(super) struct Gate {
     limit: AtomicU64,
     /// Where each strong reader stands.
     holds: Table<Hold>,
+    /// How many holds were put up beside others.
+    clones: AtomicU64,
     /// The capacity: nothing that keeps the gate back is further ahead of it.
     window: Window,
 }
@@ -103,6 +111,7 @@ impl Gate {
             word: CachePadded::new(AtomicU64::new(position.raw())),
             limit: AtomicU64::new(position.raw()),
             holds: Table::new(),
+            clones: AtomicU64::new(0),
             window: Window::of(capacity),
         }
     }
@@ -132,7 +141,8 @@ impl Gate {
         // ORD(join:A) SeqCst, pairs with ORD(join:B): whoever joins sees the limit, or is seen.
         fence(Ordering::SeqCst);
         let ahead = target.since(seen);
-        let ahead = match self.smallest_hold(seen) {
+        let Some(now) = self.look_at_all(seen) else { return };
+        let ahead = match now {
             // Holds only move forward: what is nearer than what was seen is a new one.
             Some(now) if smallest.is_none_or(|before| now.ahead < before.ahead) => {
                 ahead.min(now.ahead)
@@ -157,10 +167,12 @@ impl Gate {
         let mut limit = self.limit.load(Ordering::Relaxed);
         while Position::of_raw(limit).since(seen) < target.since(seen) {
             pause::point();
+            // ORD(limit:A) Release, pairs with the fence ORD(join:B): who joins there has seen what the
+            // slices before it were committed with.
             match self.limit.compare_exchange_weak(
                 limit,
                 target.raw(),
-                Ordering::Relaxed,
+                Ordering::Release,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => break,
@@ -217,6 +229,24 @@ impl Gate {
         smallest
     }
 
+    /// [`Gate::smallest_hold`], whatever is cloned meanwhile; nothing if too much is.
+    fn look_at_all(&self, gate: Position) -> Option<Option<SmallestHold>> {
+        // ORD(clones:A) Acquire, pairs with ORD(clones:B): clones that are counted here are found.
+        let mut clones = self.clones.load(Ordering::Acquire);
+        for _ in 0..LOOKS {
+            pause::point();
+            let smallest = self.smallest_hold(gate);
+            // ORD(clones:A) as above; and behind the looks at the holds, which acquire: the clones of who
+            // has moved on or has gone are counted here.
+            let now = self.clones.load(Ordering::Acquire);
+            if now == clones {
+                return Some(smallest);
+            }
+            clones = now;
+        }
+        None
+    }
+
     /// Takes a hold at the gate, or where it is about to be moved. From the return on the gate does
     /// not pass it.
     pub(super) fn join(&self) -> Seat<Hold> {
@@ -225,7 +255,8 @@ impl Gate {
         loop {
             pause::point();
             // No slice before the limit is in flight: whoever raised it had walked there.
-            hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Relaxed);
+            // ORD(hold:B) Release, as in `move_to`: of who had this hold before, too.
+            hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Release);
             // ORD(join:B) SeqCst, pairs with ORD(join:A): whoever moves the gate sees our hold, or we
             // see its limit. The limit only rises: if it is the same, it has been all the while.
             fence(Ordering::SeqCst);
@@ -243,6 +274,10 @@ impl Gate {
         let hold = self.holds.acquire();
         // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
         hold.0.store(other.0.load(Ordering::Relaxed), Ordering::Release);
+        pause::point();
+        // ORD(clones:B) Release, pairs with ORD(clones:A): the hold is there before it is counted, and
+        // counted before `other` moves on, or this hold is cloned.
+        self.clones.fetch_add(1, Ordering::Release);
         hold
     }
 

@@ -27,9 +27,10 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Step {
     Stored,
-    /// `guard` was not as expected, or this thread cannot have sections.
+    /// `guard` was not as expected.
     Refused,
-    /// Nothing was stored: the kernel stepped in. It can be tried again.
+    /// Nothing was stored: the kernel stepped in, or this thread cannot have sections. It can be tried
+    /// again, a few times.
     Interrupted,
 }
 
@@ -161,7 +162,8 @@ mod imp {
                     ".quad 22f, (44f - 22f), 55f",
                     ".popsection",
                     "cmp dword ptr fs:[{area} + 4], 0",
-                    "jl 66f",
+                    // A thread without an area never gets anywhere.
+                    "jl 55f",
                     "lea {scratch}, [rip + 33b]",
                     "mov qword ptr fs:[{area} + 8], {scratch}",
                     "22:",
@@ -180,7 +182,6 @@ mod imp {
                     "jmp 88f",
                     "77:",
                     "mov qword ptr fs:[{area} + 8], 0",
-                    "66:",
                     "mov {scratch:e}, 1",
                     "jmp 88f",
                     ".popsection",
@@ -207,7 +208,7 @@ mod imp {
                     "mrs {thread}, tpidr_el0",
                     "add {thread}, {thread}, {area}",
                     "ldr {result:w}, [{thread}, #4]",
-                    "tbnz {result:w}, #31, 66f",
+                    "tbnz {result:w}, #31, 55f",
                     "adrp {result}, 33b",
                     "add {result}, {result}, :lo12:33b",
                     "str {result}, [{thread}, #8]",
@@ -226,7 +227,6 @@ mod imp {
                     "b 88f",
                     "77:",
                     "str xzr, [{thread}, #8]",
-                    "66:",
                     "mov {result}, #1",
                     "88:",
                     area = in(reg) area,
