@@ -1,6 +1,6 @@
 //! Draining, terminating, and the last one to go.
 
-use super::waiting::{read_byte, shared, write_slice};
+use super::waiting::{read_byte, shared, shared_with, write_slice};
 use super::*;
 use crate::error::{ReadError, WriteError};
 use crate::shared::Ending;
@@ -45,10 +45,12 @@ fn a_drain_wakes_a_parked_reader() {
     });
 }
 
+/// Guards that the reason is there before the channel is closed (ORD(close:A), ORD(close:B)), and the
+/// wake of writers at the end. Without sections: their interruption would do what the Release does.
 #[test]
 fn a_terminate_wakes_a_parked_writer_which_learns_why() {
     model(PREEMPTIONS, || {
-        let shared = shared(1);
+        let shared = shared_with(1, false);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut writer = StrongWriter::new(&shared);
         assert_eq!(block_on(write_slice(&mut writer, 1, 1)), Ok(GRANULE as usize));

@@ -192,3 +192,25 @@ fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
         assert_eq!(early.or_else(|| read(&ring, &mut held)), Some(7));
     });
 }
+
+/// Guards the Release of who leaves (ORD(hold:B)): it has finished with what it read last before a
+/// writer takes that. It knows where it stands: a look at its hold would hide from loom the writer's
+/// look, which came before.
+#[test]
+fn a_reader_that_leaves_has_finished() {
+    model(PREEMPTIONS, || {
+        let ring = ring(1);
+        let held = ring.join();
+        let position = held.position();
+        write(&ring, 1, 1).unwrap();
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            let mut bytes = [0; GRANULE as usize];
+            other.copy_held(&held, position, 0, &mut bytes);
+            assert_eq!(whole(&other.describe(position), &bytes), 1);
+            other.leave(held);
+        });
+        let _refused = write(&ring, 1, 2);
+        thread.join().unwrap();
+    });
+}

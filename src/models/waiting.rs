@@ -13,8 +13,12 @@ use loom::thread;
 use std::future::poll_fn;
 
 pub(super) fn shared(granules: u64) -> Arc<Shared> {
+    shared_with(granules, true)
+}
+
+pub(super) fn shared_with(granules: u64, sections: bool) -> Arc<Shared> {
     let geometry = Geometry::new(granules * GRANULE);
-    let abilities = Abilities { heavy_fences: true, sections: true };
+    let abilities = Abilities { heavy_fences: true, sections };
     Arc::new(Shared::new(geometry, start(granules), Backpressure::Block, abilities).unwrap())
 }
 
