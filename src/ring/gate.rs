@@ -126,14 +126,19 @@ impl Gate {
     /// Moves the gate from `seen` to `target`, or less far if somebody has joined before, if it has
     /// not moved since. `smallest` is what was seen of the holds since `seen` was; between `seen` and
     /// `target`, at most a capacity on, lie slices that are committed or skipped, and behind the
-    /// smallest hold only skipped ones.
-    pub(super) fn advance(&self, seen: Position, target: Position, smallest: Option<SmallestHold>) {
+    /// smallest hold only skipped ones. Tells whether it is worth another try, if the gate is not there.
+    pub(super) fn advance(
+        &self,
+        seen: Position,
+        target: Position,
+        smallest: Option<SmallestHold>,
+    ) -> bool {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if any of what the caller read on the way
         // was written by somebody who had seen a later gate, we see that the gate has moved. So what
         // is announced is a place where a slice ends.
         fence(Ordering::Acquire);
         if self.load() != seen {
-            return;
+            return true;
         }
         pause::point();
         self.raise_limit(seen, target);
@@ -141,7 +146,8 @@ impl Gate {
         // ORD(join:A) SeqCst, pairs with ORD(join:B): whoever joins sees the limit, or is seen.
         fence(Ordering::SeqCst);
         let ahead = target.since(seen);
-        let Some(now) = self.look_at_all(seen) else { return };
+        // Holds that are cloned all the time keep the gate where it is, and nobody waits for that.
+        let Some(now) = self.look_at_all(seen) else { return false };
         let ahead = match now {
             // Holds only move forward: what is nearer than what was seen is a new one.
             Some(now) if smallest.is_none_or(|before| now.ahead < before.ahead) => {
@@ -150,7 +156,7 @@ impl Gate {
             _ => ahead,
         };
         if ahead == 0 {
-            return;
+            return true;
         }
         pause::point();
         // ORD(gate:B) Release, pairs with ORD(gate:A): our Acquire loads of the holds, and the
@@ -159,6 +165,7 @@ impl Gate {
         let moved = seen.on(ahead).raw();
         let _moved =
             self.word.compare_exchange(seen.raw(), moved, Ordering::Release, Ordering::Relaxed);
+        true
     }
 
     /// Raises the limit to `target`, unless it is there already. `seen` was the gate a moment ago, so

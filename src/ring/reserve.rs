@@ -313,7 +313,9 @@ impl Ring {
                 return gate;
             }
             point();
-            self.gate.advance(gate, gate.on(ahead), smallest);
+            if !self.gate.advance(gate, gate.on(ahead), smallest) {
+                return gate;
+            }
         }
     }
 
