@@ -77,7 +77,7 @@ impl Spin {
     /// microseconds, as it takes to sleep and be woken.
     const STEPS: u32 = 9;
     /// The same, if it yields after that.
-    const STEPS_BEFORE_YIELDS: u32 = 6;
+    const STEPS_BEFORE_YIELDS: u32 = 7;
     /// After so many misses it is of no use.
     const PATIENCE: u32 = 16;
     /// Then so many waits in a row of each period find out whether it is again: in a row, because two
@@ -85,10 +85,10 @@ impl Spin {
     const PROBES: u32 = 2;
     const PERIOD: u32 = 1024;
     /// How often it yields.
-    const YIELDS: u32 = 8;
-    /// Others that take turns with this thread give the core back in less than that; those that have
-    /// business of their own use up a time slice, which is longer.
-    const COSTLY: Duration = Duration::from_millis(1);
+    const YIELDS: u32 = 12;
+    /// Others that take turns with this thread give the core back in less than that, all in all; those
+    /// that have business of their own use up a time slice each.
+    const COSTLY: Duration = Duration::from_millis(3);
     /// It yields if it may wait for longer than this.
     const LONG: Duration = Duration::from_millis(100);
 
@@ -107,8 +107,12 @@ impl Spin {
         };
         let yields = self.without == 0 && until.left().is_none_or(|left| left > Self::LONG);
         self.without = self.without.saturating_sub(1);
-        if self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
-            for step in self.first..if yields { Self::STEPS_BEFORE_YIELDS } else { Self::STEPS } {
+        if yields || self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
+            for step in if yields { 0 } else { self.first }..if yields {
+                Self::STEPS_BEFORE_YIELDS
+            } else {
+                Self::STEPS
+            } {
                 for _ in 0..1 << step {
                     spin_loop();
                 }
@@ -131,14 +135,14 @@ impl Spin {
 
     /// Lets others run a few times.
     fn take_turns<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
+        let started = Instant::now();
         for _ in 0..Self::YIELDS {
-            let started = Instant::now();
             std::thread::yield_now();
             let is_costly = started.elapsed() > Self::COSTLY;
-            let value = attempt();
             if is_costly {
                 self.without = Self::PERIOD;
             }
+            let value = attempt();
             if value.is_ready() || is_costly {
                 return value;
             }
