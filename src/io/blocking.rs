@@ -249,6 +249,7 @@ impl<W: HasCore> Blocking<W> {
             self.waits.spin.note_at_once();
             return Some(value);
         }
+        self.waits.spin.is_for_room = true;
         let stop = |writer: &mut W| writer.writer_core().stop_waiting();
         self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
     }

@@ -53,8 +53,9 @@ pub(super) struct Waits {
 /// With more threads than cores those that it waits for may have none. It yields to them a few times,
 /// which is far cheaper than a sleep and a wake, and lets them fill or empty the ring in one go. But on a
 /// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once a
-/// yield has taken so long ([`Spin::COSTLY`]), it does without for a long time. A thread that waits for
-/// a short while only does not yield at all.
+/// yields have taken so long ([`Spin::COSTLY`]), it does without for a long time. It yields if it waits for
+/// room, or in a stream, where there was something to do at once since the last wait; and not if it may
+/// wait for a short while only.
 ///
 /// Two sides that run at the same time are fastest if neither looks at what the other is about to
 /// change: each look takes a cache line away from it. So where messages come in a stream, the first
@@ -66,6 +67,8 @@ pub(super) struct Spin {
     misses: u32,
     /// So many waits go without yielding: it was costly.
     without: u32,
+    /// It waits for room, which comes in turns.
+    pub(super) is_for_room: bool,
     /// The step to begin with.
     first: u32,
     /// Since the last wait there was something to do at once.
@@ -101,11 +104,13 @@ impl Spin {
     /// Tries for a little while, if that is of use.
     #[inline]
     fn spin<T>(&mut self, until: Until, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
-        self.first = match std::mem::take(&mut self.was_at_once) {
+        let is_stream = std::mem::take(&mut self.was_at_once);
+        self.first = match is_stream {
             true => (self.first + 1).min(Self::STEPS - 1),
             false => self.first.saturating_sub(2),
         };
-        let yields = self.without == 0 && until.left().is_none_or(|left| left > Self::LONG);
+        let is_long = until.left().is_none_or(|left| left > Self::LONG);
+        let yields = (is_stream || self.is_for_room) && is_long && self.without == 0;
         self.without = self.without.saturating_sub(1);
         if yields || self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
             for step in if yields { 0 } else { self.first }..if yields {
