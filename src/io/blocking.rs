@@ -28,9 +28,9 @@ use until::Waits;
 /// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
 /// at most, and not where that has been of no use lately, so that an answer that is about to come
 /// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
-/// In between it yields a few times to threads that take turns with it, unless it may wait for a tenth of
-/// a second or less, or a yield has lately given a whole time slice away, as on a core that others keep
-/// busy.
+/// In between it yields a few times, where it waits for room or for the next of a stream, to threads that
+/// take turns with it; and not if it may wait for a tenth of a second or less, or if yields have lately
+/// given whole time slices away, as on a core that others keep busy.
 ///
 /// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
 /// it does not wait: there a write for which there is no room is dropped and counted, as with
