@@ -91,7 +91,7 @@ impl Spin {
     const YIELDS: u32 = 12;
     /// Others that take turns with this thread give the core back in less than that, all in all; those
     /// that have business of their own use up a time slice each.
-    const COSTLY: Duration = Duration::from_millis(3);
+    const COSTLY: Duration = Duration::from_millis(6);
     /// It yields if it may wait for longer than this.
     const LONG: Duration = Duration::from_millis(100);
 
