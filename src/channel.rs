@@ -20,7 +20,8 @@ pub enum Backpressure {
     #[default]
     Block,
     /// The slice is discarded, as a whole, and counted: on the writer and on the channel, in slices
-    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it as written; `try_write` and `reserve` say `Full`.
+    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it
+    /// as written; `try_write` and `reserve` say `Full`.
     Drop,
 }
 

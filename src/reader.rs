@@ -4,6 +4,8 @@ mod core;
 mod inbox;
 mod receive;
 mod strong;
+#[cfg(all(test, not(overfall_loom)))]
+mod tests;
 mod weak;
 
 use self::core::Core;

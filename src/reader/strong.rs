@@ -139,8 +139,7 @@ impl StrongReader {
             StartAt::Now => {
                 // Not before the hold, however old a look this is.
                 let reserved = shared.ring.reserved();
-                let is_ahead = reserved.is_within(shared.ring.capacity(), oldest.slice);
-                if is_ahead { Place::at(reserved) } else { oldest }
+                if reserved.is_before(oldest.slice) { oldest } else { Place::at(reserved) }
             }
             StartAt::Back(bytes) => {
                 let mut from = oldest.slice;

@@ -103,7 +103,7 @@ impl Lane {
 /// Takes its time, in proportion to what is given up: `position.rs` says what for.
 #[cold]
 #[inline(never)]
-fn pause(size: u64) {
+fn take_time(size: u64) {
     (0..size / GIVE_UP_STEP).for_each(|_| spin_loop());
 }
 
@@ -375,7 +375,7 @@ impl Ring {
     pub(crate) fn abort(&self, reservation: Reservation) {
         let Reservation { position, size } = reservation;
         if size >= GIVE_UP_STEP {
-            pause(size);
+            take_time(size);
         }
         let joins = Joins::default();
         let description =

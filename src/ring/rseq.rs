@@ -111,17 +111,21 @@ mod imp {
     /// Where glibc has put the area, if it has registered it.
     fn find() -> Option<isize> {
         // What the kernel looked at from the start: 20 bytes, of which the C library may tell 32.
-        let size = unsafe_symbol::<u32>(c"__rseq_size")?;
-        let offset = unsafe_symbol::<isize>(c"__rseq_offset")?;
+        // SAFETY: they are of these types (`sys/rseq.h`), and written before `main`.
+        let (size, offset) =
+            unsafe { (symbol::<u32>(c"__rseq_size")?, symbol::<isize>(c"__rseq_offset")?) };
         (size >= 20 && offset % 32 == 0).then_some(offset)
     }
 
-    /// The value of a variable of the C library.
-    fn unsafe_symbol<T: Copy>(name: &CStr) -> Option<T> {
+    /// The value of a constant of the C library, if it has one of this name.
+    ///
+    /// # Safety
+    ///
+    /// If there is a symbol of this name, it is that of a T which nobody writes any more.
+    unsafe fn symbol<T: Copy>(name: &CStr) -> Option<T> {
         // SAFETY: the name ends with a zero; the call has no other precondition.
         let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-        // SAFETY: where there is a symbol of this name, it is the C library's: a constant of type T
-        // (`sys/rseq.h`), written before `main`.
+        // SAFETY: by the contract it is that of a T.
         (!address.is_null()).then(|| unsafe { *address.cast::<T>() })
     }
 
@@ -253,15 +257,26 @@ mod imp {
     }
 }
 
-/// The same number of accesses, for who counts instructions where there is no rseq (ci/instructions):
-/// right on a single thread only.
-#[cfg(all(overfall_counted, not(overfall_loom)))]
+/// Without the kernel. There is no owner then, and nobody has a section; but for who counts instructions
+/// where there is no rseq (ci/instructions): a plain compare and store stands in for it, which is right
+/// on a single thread only.
+#[cfg(not(any(
+    overfall_loom,
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        all(target_pointer_width = "64", target_endian = "little"),
+        not(any(overfall_portable, overfall_counted, miri)),
+    ),
+)))]
 mod imp {
     use super::Step;
     use crate::sync::{AtomicU64, Ordering};
 
+    #[allow(dead_code, reason = "where there is no membarrier, only the tests ask")]
     pub(crate) fn prepare() -> bool {
-        true
+        cfg!(overfall_counted)
     }
 
     #[derive(Debug)]
@@ -285,50 +300,6 @@ mod imp {
             }
             word.store(new, Ordering::Relaxed);
             Step::Stored
-        }
-
-        pub(in crate::ring) fn interrupt(&self) {}
-    }
-}
-
-#[cfg(not(any(
-    overfall_loom,
-    overfall_counted,
-    all(
-        target_os = "linux",
-        target_env = "gnu",
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        all(target_pointer_width = "64", target_endian = "little"),
-        not(any(overfall_portable, miri)),
-    ),
-)))]
-mod imp {
-    use super::Step;
-    use crate::sync::AtomicU64;
-
-    #[allow(dead_code, reason = "only the tests ask")]
-    pub(crate) fn prepare() -> bool {
-        false
-    }
-
-    /// Nobody has a section.
-    #[derive(Debug)]
-    pub(in crate::ring) struct Sections;
-
-    impl Sections {
-        pub(in crate::ring) fn new() -> Self {
-            Self
-        }
-
-        #[inline(always)]
-        pub(in crate::ring) fn compare_and_store(
-            &self,
-            _: &AtomicU64,
-            _: u64,
-            _: &AtomicU64,
-            _: u64,
-        ) -> Step {
-            Step::Refused
         }
 
         pub(in crate::ring) fn interrupt(&self) {}
