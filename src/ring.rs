@@ -168,9 +168,9 @@
 //!   | 256 MiB | 256 MiB | 34 ns | 10 hours |
 //!   | 1 GiB | 1 GiB | 88 ns | 6.8 hours |
 //!   | 2 GiB | 2 GiB | 137 ns | 5.2 hours |
-//!   | 4 GiB and more | 4 GiB | 218 ns | 4.2 hours |
+//!   | 4 GiB, and 8 | 4 GiB | 218 ns | 4.2 hours |
 //!
-//!   All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
+//!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
 //!   comparison assumes). So a thread may be stopped for hours, in every ring, while another does
 //!   nothing but give up slices; and for years while data is written. What is only counted and shown
 //!   is right for half of that. An idle reader or writer is like a stopped thread. A channel in which

@@ -9,10 +9,15 @@
 
 mod common;
 
-use common::{LIMIT, until};
+use common::{LIMIT, until, within};
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use overfall::error::{TryReadError, TryWriteError};
 use overfall::{Backpressure, Channel, StrongWriter};
+use std::io::{BufRead, BufReader, Write, stdin};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -22,11 +27,12 @@ use std::time::{Duration, Instant};
 /// Names the work of the child.
 const WORK: &str = "OVERFALL_STOPPED";
 
-const CASES: [(&str, fn()); 4] = [
+const CASES: [(&str, fn()); 5] = [
     ("stopped_owners", stopped_owners),
     ("stopped_takers", stopped_takers),
     ("real_time", real_time),
     ("forks", forks),
+    ("traced_owners", traced_owners),
 ];
 
 /// How a child ends that may not do what the test is about.
@@ -283,6 +289,90 @@ fn forks() {
             burst(&mut other, 1);
         }
         writing.end();
+    }
+}
+
+/// As `stopped_owners`, but that the system stops the thread, at the parent's word: within a section as
+/// well, which a handler of a signal never sees. The parent hears of the thread on standard error.
+fn traced_owners() {
+    let wait_for_parent = || {
+        let mut line = String::new();
+        assert!(stdin().read_line(&mut line).unwrap() > 0, "the parent has gone");
+    };
+    for round in 0..ROUNDS {
+        let channel = Channel::with_parameters(1 << 16, Backpressure::Block);
+        let mut alone = channel.new_strong_writer();
+        let mut other = channel.new_strong_writer();
+        burst(&mut alone, BURST);
+        let thread = Arc::new(AtomicU32::new(0));
+        let tell = thread.clone();
+        let owner = Worker::new(move || {
+            // SAFETY: the call has no preconditions.
+            tell.store(unsafe { libc::gettid() } as u32, Ordering::Relaxed);
+            burst(&mut alone, 100);
+        });
+        owner.beat(1);
+        eprintln!("{TRACE_ME} {}", thread.load(Ordering::Relaxed));
+        wait_for_parent();
+        ASKED[round % ASKED.len()](&channel, &mut other);
+        eprintln!("{TRACE_ME} done");
+        wait_for_parent();
+        owner.end();
+    }
+}
+
+const ROUNDS: usize = 200;
+const TRACE_ME: &str = "overfall-trace";
+
+/// Starts the case and stops its threads when it says so. Nothing if the system does not permit it.
+fn trace_owners(tunables: &str) -> Option<()> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(WORK, "traced_owners")
+        .env("GLIBC_TUNABLES", tunables)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stderr.take().unwrap());
+    let mut hear = || {
+        loop {
+            let mut line = String::new();
+            assert!(output.read_line(&mut line).unwrap() > 0, "the child has gone");
+            if let Some(said) = line.strip_prefix(TRACE_ME) {
+                return said.trim().to_string();
+            }
+            eprint!("{line}");
+        }
+    };
+    for _ in 0..ROUNDS {
+        let thread = Pid::from_raw(hear().parse().unwrap());
+        if ptrace::seize(thread, ptrace::Options::PTRACE_O_EXITKILL) == Err(Errno::EPERM) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        ptrace::interrupt(thread).unwrap();
+        let stopped = waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        assert!(matches!(stopped, WaitStatus::PtraceEvent(..)), "{stopped:?}");
+        // Now it stands still, and is asked for nothing.
+        input.write_all(b"stopped\n").unwrap();
+        assert_eq!(hear(), "done");
+        ptrace::detach(thread, None).unwrap();
+        input.write_all(b"goes on\n").unwrap();
+    }
+    assert!(child.wait().unwrap().success());
+    Some(())
+}
+
+#[test]
+fn an_owner_of_the_cursor_that_the_system_has_stopped_stops_nobody() {
+    for tunables in ["", "glibc.pthread.rseq=0"] {
+        if within(LIMIT, move || trace_owners(tunables)).is_none() {
+            eprintln!("not run, since the system does not permit to trace a child");
+        }
     }
 }
 
