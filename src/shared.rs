@@ -12,7 +12,7 @@ use crate::table::Seat;
 use crate::trace;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
-use crate::wait::queue::{Refusal, Request, Ticket, WaitQueue};
+use crate::wait::queue::{Never, Request, Room, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
@@ -97,6 +97,17 @@ pub(crate) struct Shared {
     names: Mutex<Names>,
 }
 
+impl Room for Ring {
+    #[inline]
+    fn has(&self, length: u64, others: u64) -> bool {
+        self.has_room_for(length, others)
+    }
+
+    fn may_grow(&self) -> bool {
+        self.is_anything_unread()
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         geometry: Geometry,
@@ -135,16 +146,6 @@ impl Shared {
     pub(crate) fn after_release(&self) {
         if self.watch.must_look() {
             self.wake_waiting();
-        }
-    }
-
-    /// The same for one that leaves, which gives back nothing from now on.
-    pub(crate) fn after_leaving(&self) {
-        if self.watch.must_look() {
-            let mut panics = Panics::new();
-            panics.run(|| self.wake_waiting());
-            panics.run(|| self.wake_stranded());
-            panics.finish();
         }
     }
 
@@ -205,19 +206,6 @@ impl Shared {
         self.parking.unpark(slot);
     }
 
-    /// For a reader that sleeps from here on, or leaves, and gives nothing back meanwhile. It is the
-    /// last to see that there is room for a writer, if those before that one do not come.
-    pub(crate) fn wake_stranded(&self) {
-        if self.room.is_anybody_asleep() {
-            self.room.wake_stranded(self.has_room());
-        }
-    }
-
-    /// What the line asks: whether there is room for a slice of some length, and for others besides.
-    fn has_room(&self) -> impl Fn(u64, u64) -> bool {
-        |length, others| self.ring.has_room_for(length, others)
-    }
-
     /// Joins the line for room, as [`WaitQueue::join`]. After this the writer must try once more
     /// before it sleeps.
     pub(crate) fn wait_for_room(
@@ -226,38 +214,38 @@ impl Shared {
         request: Request,
         waker: &Waker,
     ) -> u64 {
-        let others = self.room.join(ticket, request, waker, self.has_room());
+        let others = self.room.join(ticket, request, waker, &self.ring);
         self.watch.keep();
         others
     }
 
     /// A writer in the line has found no room for `length` bytes that it need not leave to those
-    /// before it.
-    pub(crate) fn refuse_waiter(&self, length: u64, others: u64) -> Refusal {
+    /// before it. Tells whether there may be now; if not, it is woken when there may.
+    pub(crate) fn refuse_waiter(&self, ticket: Option<Ticket>, length: u64, others: u64) -> bool {
         if others > 0 && self.ring.has_room_for(length, 0) {
-            return self.room.press_within(self.has_room());
+            return self.room.press_within(ticket, &self.ring);
         }
         // It may have changed its request, and so what is left to those behind it.
         self.wake_writers();
-        Refusal::Sleep
+        false
     }
 
     /// A writer that is not in the line has found no room that it need not leave to those who are.
     /// Tells what it must leave from now on, if that has become less.
     pub(crate) fn refuse_newcomer(&self, length: u64) -> Option<u64> {
-        if self.ring.has_room_for(length, 0) { self.room.press(self.has_room()) } else { None }
+        if self.ring.has_room_for(length, 0) { self.room.press(&self.ring) } else { None }
     }
 
     /// Wakes the writers for whom there is room, behind a full fence.
     #[inline]
     fn wake_writers(&self) {
-        self.room.look(self.has_room());
+        self.room.look(&self.ring);
     }
 
     /// Takes a writer out of the line, and lets the next one have its turn.
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        self.room.leave(ticket, self.has_room());
+        self.room.leave(ticket, &self.ring);
     }
 
     #[inline]
@@ -304,7 +292,7 @@ impl Shared {
         impl Drop for Place<'_> {
             fn drop(&mut self) {
                 if let Some(ticket) = self.1 {
-                    self.0.leave(ticket, |_, _| false);
+                    self.0.leave(ticket, &Never);
                 }
             }
         }
@@ -312,7 +300,7 @@ impl Shared {
         poll_fn(|context| {
             if self.ending() == Ending::Open {
                 let request = Request { length: 0, claim: 1, patience: 0 };
-                place.0.join(&mut place.1, request, context.waker(), |_, _| false);
+                place.0.join(&mut place.1, request, context.waker(), &Never);
                 // Whoever ends the channel goes through the line, or has it done by who has the lock,
                 // and so comes before us, who see the end, or after us, and finds us.
             }
@@ -599,8 +587,8 @@ mod tests {
         assert!(send.as_mut().poll(&mut of_room).is_pending());
         let mut closed = std::pin::pin!(shared.closed());
         assert!(closed.as_mut().poll(&mut of_end).is_pending());
-        shared.room.while_locked(shared.has_room(), || {
-            shared.closing.while_locked(|_, _| false, || work(&mut writer, &mut reader));
+        shared.room.while_locked(&shared.ring, || {
+            shared.closing.while_locked(&Never, || work(&mut writer, &mut reader));
             assert_eq!(wakes[0].0.load(Ordering::Relaxed), 0);
         });
         wakes.map(|wakes| wakes.0.load(Ordering::Relaxed))

@@ -4,7 +4,7 @@ mod common;
 
 use common::{LIMIT, Task, block_on, until, waiting_writers, within};
 use overfall::error::{TryReadError, TryWriteError};
-use overfall::{Channel, StrongReader, Writer};
+use overfall::{Channel, Slice, StrongReader, Writer};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -158,7 +158,7 @@ fn one_further_back_leaves_those_before_it_what_they_need() {
     assert_eq!((large.wakes(), small.wakes()), (1, 0));
     assert!(small.poll().is_pending());
     read(&mut reader, 4);
-    assert_eq!(small.wakes(), 2, "once by itself, and once by the reader");
+    assert_eq!(small.wakes(), 1, "it was woken to ask again, and has not come since");
     assert!(last.poll().is_pending(), "the small one comes before it");
     small.result().unwrap().commit();
     large.result().unwrap().commit();
@@ -209,14 +209,119 @@ fn the_one_behind_goes_on_when_both_waited_before_there_was_room() {
             assert!(kept.poll().is_pending());
             let mut behind = wait(&mut second, &[2; 64]);
             assert!(behind.poll().is_pending());
-            read_all(&mut reader);
-            // A reader that goes to sleep is the last one to look.
-            assert!(Task::new(reader.recv()).poll().is_pending());
+            // Not a read more: this reader will only come when it is told to.
+            read(&mut reader, granules);
             assert!(behind.wakes() > 0, "{what}");
             run(behind);
             drop(kept);
         });
     }
+}
+
+#[test]
+fn a_reader_that_keeps_what_it_was_given_lets_the_one_behind_go_on_when_it_gives_it_back() {
+    for granules in [1, 2, 16] {
+        each_pair(|what, keep, wait| {
+            let (_channel, mut second, mut reader) = full(granules);
+            let (mut first, bytes) = (second.clone(), vec![1; 64 * granules]);
+            let mut kept = keep(&mut first, &bytes);
+            assert!(kept.poll().is_pending());
+            let mut behind = wait(&mut second, &[2; 64]);
+            assert!(behind.poll().is_pending());
+            for _ in 0..granules {
+                let message = reader.try_recv().unwrap().unwrap();
+                assert_eq!(behind.wakes(), 0, "{what}");
+                drop(message);
+            }
+            assert_eq!(reader.try_recv().map(drop), Err(TryReadError::Empty));
+            assert!(behind.wakes() > 0, "{what}");
+            run(behind);
+            drop(kept);
+        });
+    }
+}
+
+/// Two granules, in flight. Nobody reads but a weak reader, which keeps nobody waiting.
+fn in_flight(channel: &Channel) -> [Slice<'_>; 2] {
+    [(); 2].map(|()| channel.try_reserve_slice(64).unwrap())
+}
+
+#[test]
+fn without_strong_readers_a_slice_that_ends_lets_the_one_behind_go_on() {
+    for commits in [true, false] {
+        each_pair(|what, keep, wait| {
+            let channel = Channel::new(128);
+            let _weak = channel.new_weak_reader();
+            let slices = in_flight(&channel);
+            let [mut first, mut second] = [channel.new_writer(), channel.new_writer()];
+            let mut kept = keep(&mut first, &[1; 128]);
+            assert!(kept.poll().is_pending());
+            let mut behind = wait(&mut second, &[2; 64]);
+            assert!(behind.poll().is_pending());
+            for slice in slices {
+                if commits { slice.commit() } else { slice.abort() }
+            }
+            assert!(behind.wakes() > 0, "{what}");
+            run(behind);
+            drop(kept);
+        });
+    }
+}
+
+#[test]
+fn the_last_strong_reader_that_leaves_lets_the_one_behind_go_on() {
+    for granules in [1, 2, 16] {
+        each_pair(|what, keep, wait| {
+            let (channel, mut second, mut reader) = full(granules);
+            let slower = channel.new_strong_reader();
+            let (mut first, bytes) = (second.clone(), vec![1; 64 * granules]);
+            let mut kept = keep(&mut first, &bytes);
+            assert!(kept.poll().is_pending());
+            let mut behind = wait(&mut second, &[2; 64]);
+            assert!(behind.poll().is_pending());
+            read(&mut reader, granules);
+            assert_eq!(behind.wakes(), 0, "there is no room yet");
+            drop(slower);
+            assert!(behind.wakes() > 0, "{what}");
+            run(behind);
+            drop(kept);
+        });
+    }
+}
+
+#[test]
+fn one_that_leaves_the_line_lets_those_go_on_for_whom_it_left_room() {
+    each_pair(|what, keep, wait| {
+        let (_channel, mut third, mut reader) = full(2);
+        let [mut first, mut second] = [third.clone(), third.clone()];
+        let mut leaves = keep(&mut first, &[1; 128]);
+        assert!(leaves.poll().is_pending());
+        let mut kept = keep(&mut second, &[1; 128]);
+        assert!(kept.poll().is_pending());
+        let mut behind = wait(&mut third, &[2; 64]);
+        assert!(behind.poll().is_pending());
+        read(&mut reader, 2);
+        drop(leaves);
+        assert!(behind.wakes() > 0, "{what}");
+        run(behind);
+        drop(kept);
+    });
+}
+
+#[test]
+fn those_who_wait_for_more_room_than_there_is_are_not_woken_for_others() {
+    let channel = Channel::new(256);
+    let mut slices: Vec<_> = (0..4).map(|_| channel.try_reserve_slice(64).unwrap()).collect();
+    let [mut first, mut second] = [channel.new_writer(), channel.new_writer()];
+    let large = Task::parked(first.reserve(256));
+    let small = Task::parked(second.reserve(64));
+    for left in (0..4).rev() {
+        slices.remove(0).commit();
+        assert_eq!(large.wakes(), usize::from(left == 0), "{left} are in flight");
+        assert_eq!(small.wakes(), usize::from(left == 0), "{left} are in flight");
+    }
+    large.result().unwrap().commit();
+    small.result().unwrap().commit();
 }
 
 #[test]

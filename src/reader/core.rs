@@ -204,14 +204,7 @@ impl Core {
         if !self.parked {
             return Poll::Ready(Err(ReadError::Empty));
         }
-        self.sleep();
         Poll::Pending
-    }
-
-    /// It is parked, and has found nothing after that: it sleeps.
-    #[inline]
-    pub(super) fn sleep(&self) {
-        self.shared.wake_stranded();
     }
 
     /// The reader found something: nobody needs to wake it. Runs no code of others, which might

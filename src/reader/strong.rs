@@ -108,7 +108,7 @@ impl Hold {
     fn leave(&mut self) {
         if let Some(held) = self.held.take() {
             self.shared.ring.leave(held);
-            self.shared.after_leaving();
+            self.shared.after_release();
         }
     }
 }

@@ -274,6 +274,16 @@ impl Ring {
         }
     }
 
+    /// Whether a strong reader stands before something to read, which it will give back.
+    pub(crate) fn is_anything_unread(&self) -> bool {
+        let gate = self.gate.load();
+        let Some(hold) = self.gate.smallest_hold(gate) else { return false };
+        let reserved_ahead = self.reserved().since(gate);
+        let skip = |state, _| state == State::Skip;
+        let next = gate.on(self.walk(gate, hold.ahead, reserved_ahead, skip));
+        self.descriptor(next).state(next) == Some(State::Committed)
+    }
+
     /// Moves the gate so that there is room up to `end`, if it can, or as far as it can, and tells where
     /// it is. `reserved` is where the cursor was before the call, and `end` less than a capacity and a
     /// half on. If the cursor has moved on and the gate with it, what is told may be past `reserved`.

@@ -20,10 +20,11 @@
 //! Who counts must run for that. A waiter that is refused only for the sake of one that was woken, or
 //! of one of which nothing is known, asks to be polled again at once, since in its task there may be
 //! nobody else who runs: so many times as the other one has patience. For the sake of one that sleeps
-//! and that leaves the line in its destructor, it sleeps as well. And a reader that is about to sleep,
-//! or leaves, wakes all for whom there is room ([`WaitQueue::wake_stranded`]), since nobody may look
-//! for them after that. A waiter whose task may have forgotten it starts without any patience: woken,
-//! it is out of the line at once, until it comes.
+//! and that leaves the line in its destructor, it sleeps as well. While a strong reader has something
+//! to read, it will give that back, and look at the line again. Once none has ([`Room::may_grow`]), no
+//! more room may ever come: then all are woken for whom there is room, though it be left to those who
+//! have been woken and may not come. A waiter whose task may have forgotten it starts without any
+//! patience: woken, it is out of the line at once, until it comes.
 //!
 //! *Nobody waits for the lock but those who wait.* Who joins or leaves locks it, and may wait for that.
 //! Who makes room, ends the channel, or finds no room without waiting only tries to. First it looks at
@@ -60,6 +61,29 @@ pub(crate) const PATIENCE: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
 
 /// No waiter is waited for any longer.
 const MOST_PATIENCE: u32 = PATIENCE << 16;
+
+/// What a line waits for.
+pub(crate) trait Room {
+    /// Whether there is room for a slice of `length` payload bytes, and for `others` ring bytes besides.
+    fn has(&self, length: u64, others: u64) -> bool;
+
+    /// Whether there may be more without anybody writing, and somebody looks at the line then.
+    fn may_grow(&self) -> bool;
+}
+
+/// For a line in which nobody is woken before all are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Never;
+
+impl Room for Never {
+    fn has(&self, _length: u64, _others: u64) -> bool {
+        false
+    }
+
+    fn may_grow(&self) -> bool {
+        true
+    }
+}
 
 /// A place in the line; the smaller number is served first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,23 +165,10 @@ pub(crate) struct WaitQueue {
     line: Mutex<Line>,
 }
 
-/// Wake those for whom there is room behind those who have been woken.
+/// Wake those for whom there is room.
 const WAKE: u32 = 1;
-/// Wake all for whom there is room, if those who have been woken do not come.
-const WAKE_STRANDED: u32 = 2;
 /// Wake everybody.
-const WAKE_ALL: u32 = 4;
-
-/// What a refusal has come to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refusal {
-    /// The first one was passed over: there may be room now.
-    PassedOver,
-    /// The first one is to come, or to be passed over: ask again, since nobody else may.
-    AskAgain,
-    /// It is there, and waits for more room. So do those behind it.
-    Sleep,
-}
+const WAKE_ALL: u32 = 2;
 
 impl Line {
     /// Where the waiter of this number is, or would be.
@@ -188,19 +199,29 @@ impl Line {
     }
 
     /// The next one to be woken, as the marks say.
-    fn next_to_wake(&mut self, marks: u32, has_room: &impl Fn(u64, u64) -> bool) -> Option<Waker> {
+    fn next_to_wake(&mut self, marks: u32, room: &impl Room) -> Option<Waker> {
         if marks & WAKE_ALL != 0 {
             return std::iter::from_fn(|| self.remove(0)).find_map(|waiter| waiter.waker);
         }
         let first = self.first_asleep()?;
         let others = self.claimed_before(first);
-        if has_room(self.waiters[first].length, others) {
+        if room.has(self.waiters[first].length, others) {
             return self.take_waker(first);
         }
-        if marks & WAKE_STRANDED != 0 {
-            let mut behind = self.waiters.iter().skip(first);
-            let place = behind.position(|one| one.is_asleep() && has_room(one.length, 0))?;
-            return self.take_waker(first + place);
+        if room.may_grow() {
+            return None;
+        }
+        for (place, waiter) in self.waiters.iter().enumerate().skip(first) {
+            if !waiter.is_asleep() {
+                continue;
+            }
+            if room.has(waiter.length, 0) {
+                return self.take_waker(place);
+            }
+            if waiter.patience > 0 {
+                // It is there, and those behind it leave it what it waits for.
+                return None;
+            }
         }
         None
     }
@@ -265,12 +286,6 @@ impl WaitQueue {
         self.hint.waiters.load(Ordering::Relaxed) as usize
     }
 
-    /// Whether somebody is in the line who has not been woken.
-    #[inline]
-    pub(crate) fn is_anybody_asleep(&self) -> bool {
-        self.hint.is_anybody_asleep.load(Ordering::Relaxed)
-    }
-
     /// The ring bytes that a newcomer must leave to those who are in the line.
     #[inline]
     pub(crate) fn claimed(&self) -> u64 {
@@ -309,7 +324,7 @@ impl WaitQueue {
         ticket: &mut Option<Ticket>,
         request: Request,
         waker: &Waker,
-        has_room: impl Fn(u64, u64) -> bool,
+        room: &impl Room,
     ) -> u64 {
         // User code may run in here: not under the lock.
         let mut waker = Some(waker.clone());
@@ -361,13 +376,13 @@ impl WaitQueue {
         panics.run(|| drop(waker));
         // ORD(line:B) SeqCst, pairs with ORD(line:A).
         fence(Ordering::SeqCst);
-        panics.run(|| self.attend(&has_room));
+        panics.run(|| self.attend(room));
         panics.finish();
         others
     }
 
     /// Leaves the line, if the ticket is still in there, and wakes those who have waited for that.
-    pub(crate) fn leave(&self, ticket: Ticket, has_room: impl Fn(u64, u64) -> bool) {
+    pub(crate) fn leave(&self, ticket: Ticket, room: &impl Room) {
         let mut line = lock(&self.line);
         let place = line.place(ticket.number).ok();
         let waiter = place.and_then(|place| line.remove(place));
@@ -377,31 +392,44 @@ impl WaitQueue {
         drop(line);
         let mut panics = Panics::new();
         panics.run(|| drop(waiter));
-        panics.run(|| self.look_after_change(&has_room));
+        panics.run(|| self.look_after_change(room));
         panics.finish();
     }
 
     /// For who is not in the line, and finds room that it must leave to those who are: counts that.
     /// Tells what it must leave from now on, if that has become less.
-    pub(crate) fn press(&self, has_room: impl Fn(u64, u64) -> bool) -> Option<u64> {
+    pub(crate) fn press(&self, room: &impl Room) -> Option<u64> {
         if !self.count_refusal() {
             return None;
         }
         // Who has the lock may be stopped, or gone with a fork: the line has been waited for long
         // enough.
         let Some(line) = try_lock(&self.line) else { return Some(0) };
-        (self.press_first(line, has_room) == Refusal::PassedOver).then(|| self.claimed())
+        self.press_first(line, room).then(|| self.claimed())
     }
 
-    /// The same for who is in the line, and finds room that it must leave to those before it.
-    pub(crate) fn press_within(&self, has_room: impl Fn(u64, u64) -> bool) -> Refusal {
+    /// The same for who is in the line, and finds room that it must leave to those before it. Tells
+    /// whether the first one was passed over, and there may be room now. If that one is still to come,
+    /// or to be passed over, wakes who was refused, to ask again, since nobody else may.
+    pub(crate) fn press_within(&self, ticket: Option<Ticket>, room: &impl Room) -> bool {
         if self.count_refusal() {
-            self.press_first(lock(&self.line), has_room)
-        } else if self.hint.is_in_question.load(Ordering::Relaxed) {
-            Refusal::AskAgain
-        } else {
-            Refusal::Sleep
+            if self.press_first(lock(&self.line), room) {
+                return true;
+            }
+        } else if !self.hint.is_in_question.load(Ordering::Relaxed) {
+            // It is there, and waits for more room. So do those behind it.
+            return false;
         }
+        let mut line = lock(&self.line);
+        let place = ticket.and_then(|ticket| line.place(ticket.number).ok());
+        let waker = place.and_then(|place| line.waiters[place].waker.take());
+        self.note_change(&mut line);
+        drop(line);
+        let mut panics = Panics::new();
+        panics.run(|| waker.into_iter().for_each(Waker::wake));
+        panics.run(|| self.look_after_change(room));
+        panics.finish();
+        false
     }
 
     /// Whether the first one has been waited for long enough.
@@ -410,91 +438,81 @@ impl WaitQueue {
         before + 1 >= self.hint.patience.load(Ordering::Relaxed)
     }
 
-    fn press_first(
-        &self,
-        mut line: MutexGuard<'_, Line>,
-        has_room: impl Fn(u64, u64) -> bool,
-    ) -> Refusal {
+    /// Tells whether it was passed over.
+    fn press_first(&self, mut line: MutexGuard<'_, Line>, room: &impl Room) -> bool {
         let hint = &*self.hint;
         // Another may have been faster.
         let is_due = hint.refusals.load(Ordering::Relaxed) >= hint.patience.load(Ordering::Relaxed);
         let before = line.waiters.len();
         let waker = if is_due { line.press() } else { None };
-        let refusal =
-            if line.waiters.len() < before { Refusal::PassedOver } else { Refusal::AskAgain };
+        let was_passed_over = line.waiters.len() < before;
         self.note_change(&mut line);
         drop(line);
         let mut panics = Panics::new();
         panics.run(|| waker.into_iter().for_each(Waker::wake));
-        panics.run(|| self.look_after_change(&has_room));
+        panics.run(|| self.look_after_change(room));
         panics.finish();
-        refusal
+        was_passed_over
     }
 
     /// Wakes those for whom there is room, behind a full fence after whatever made that room.
     #[inline]
-    pub(crate) fn look(&self, has_room: impl Fn(u64, u64) -> bool) {
+    pub(crate) fn look(&self, room: &impl Room) {
         let hint = &*self.hint;
-        if hint.is_anybody_asleep.load(Ordering::Relaxed)
-            && has_room(hint.length.load(Ordering::Relaxed), hint.others.load(Ordering::Relaxed))
+        if !hint.is_anybody_asleep.load(Ordering::Relaxed) {
+            return;
+        }
+        let (length, others) = (&hint.length, &hint.others);
+        if room.has(length.load(Ordering::Relaxed), others.load(Ordering::Relaxed))
+            || !room.may_grow()
         {
-            self.ask(WAKE, &has_room);
+            self.ask(WAKE, room);
         }
     }
 
     /// For who changed the line, and has unlocked it.
-    fn look_after_change(&self, has_room: &impl Fn(u64, u64) -> bool) {
+    fn look_after_change(&self, room: &impl Room) {
         // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): who
         // made room, and found the line as it was before, is seen by this look.
         fence(Ordering::SeqCst);
         let mut panics = Panics::new();
-        panics.run(|| self.attend(has_room));
-        panics.run(|| self.look(has_room));
+        panics.run(|| self.attend(room));
+        panics.run(|| self.look(room));
         panics.finish();
-    }
-
-    /// For who makes room and may do no more of that: wakes all for whom there is room, though it be
-    /// left to others, who have been woken, or may be there no more. They see to it that those come.
-    pub(crate) fn wake_stranded(&self, has_room: impl Fn(u64, u64) -> bool) {
-        self.ask(WAKE_STRANDED, &has_room);
     }
 
     /// Wakes everybody who is in the line now, and takes them out.
     pub(crate) fn wake_all(&self) {
-        self.ask(WAKE_ALL, &|_, _| false);
+        self.ask(WAKE_ALL, &Never);
     }
 
     /// Has something done, by this thread if it gets the lock, or by the one that has it.
-    fn ask(&self, mark: u32, has_room: &impl Fn(u64, u64) -> bool) {
+    fn ask(&self, mark: u32, room: &impl Room) {
         self.marks.fetch_or(mark, Ordering::Relaxed);
         // ORD(line:A) SeqCst, pairs with ORD(line:B).
         fence(Ordering::SeqCst);
-        self.attend(has_room);
+        self.attend(room);
     }
 
     /// Does `work` while it has the lock, as one that is stopped there would.
     #[cfg(all(test, not(overfall_loom)))]
-    pub(crate) fn while_locked<T>(
-        &self,
-        has_room: impl Fn(u64, u64) -> bool,
-        work: impl FnOnce() -> T,
-    ) -> T {
+    pub(crate) fn while_locked<T>(&self, room: &impl Room, work: impl FnOnce() -> T) -> T {
         let line = lock(&self.line);
         let value = work();
         drop(line);
-        self.look_after_change(&has_room);
+        self.look_after_change(room);
         value
     }
 
     /// Does what the marks say, unless another has the lock, who will do it.
-    fn attend(&self, has_room: &impl Fn(u64, u64) -> bool) {
+    fn attend(&self, room: &impl Room) {
         let mut panics = Panics::new();
         while self.marks.load(Ordering::Relaxed) != 0 {
             let Some(mut line) = try_lock(&self.line) else { break };
             // ORD(line:C) Acquire, pairs with the fence ORD(line:A): who joins behind us finds what
             // the mark is about.
             let marks = self.marks.swap(0, Ordering::Acquire);
-            let waker = line.next_to_wake(marks, has_room);
+            let waker = line.next_to_wake(marks, room);
             if waker.is_some() {
                 // There may be more. Should this thread be stopped, others see to them.
                 self.marks.fetch_or(marks, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::stats::WriterStats;
 use crate::table::Seat;
 use crate::trace;
 use crate::wait::panics::Panics;
-use crate::wait::queue::{self, Refusal, Request, Ticket};
+use crate::wait::queue::{self, Request, Ticket};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -277,13 +277,8 @@ impl Core {
             }
             // Padding may have been had. The quick way is not for who waits.
             self.lane.close();
-            match self.shared.refuse_waiter(length, others) {
-                Refusal::PassedOver => {}
-                Refusal::AskAgain => {
-                    waker.wake_by_ref();
-                    return Poll::Pending;
-                }
-                Refusal::Sleep => return Poll::Pending,
+            if !self.shared.refuse_waiter(self.ticket, length, others) {
+                return Poll::Pending;
             }
         };
         let mut panics = Panics::new();

@@ -389,7 +389,7 @@ impl Model {
         self.retired_skipped += self.reader(index).skipped;
         let held = self.readers[index].take().is_some_and(|reader| reader.is_holding());
         if held {
-            self.wake_stranded();
+            self.wake_writers();
         }
         self.after_change();
     }
@@ -407,7 +407,7 @@ impl Model {
             let held = !reader.terminated;
             self.readers[index] = Some(reader);
             if held {
-                self.wake_stranded();
+                self.wake_writers();
             }
         }
     }
@@ -439,7 +439,7 @@ impl Model {
             let leaves = reader.terminated;
             self.readers[index] = Some(reader);
             if leaves {
-                self.wake_stranded();
+                self.wake_writers();
             }
         }
     }
@@ -447,7 +447,7 @@ impl Model {
     /// It joins to see whether what it wants is still kept, and leaves if it is not.
     pub(crate) fn fail_to_make_strong(&mut self, index: usize) {
         if self.reader(index).untold == 0 {
-            self.wake_stranded();
+            self.wake_writers();
         }
     }
 

@@ -242,12 +242,7 @@ impl Model {
     ) -> Poll<Result<T, Unread>> {
         let is_empty = matches!(found, Err(Unread::Empty));
         self.reader(index).waker = is_empty.then_some(waker);
-        if is_empty {
-            self.wake_stranded();
-            Poll::Pending
-        } else {
-            Poll::Ready(found)
-        }
+        if is_empty { Poll::Pending } else { Poll::Ready(found) }
     }
 
     pub(crate) fn terminate_reader(&mut self, index: usize) {
@@ -256,7 +251,7 @@ impl Model {
         reader.terminated = true;
         reader.waker = None;
         if was_strong {
-            self.wake_stranded();
+            self.wake_writers();
         }
         self.after_change();
     }

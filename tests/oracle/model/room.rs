@@ -107,12 +107,32 @@ impl Model {
         }
     }
 
+    /// Whether a strong reader has something to read still, and so will give back more.
+    fn is_anything_unread(&self) -> bool {
+        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
+        let held = readers.map(Reader::held).min().map(|held| self.after_skipped(held));
+        let next = held.and_then(|held| self.slice(held));
+        next.is_some_and(|slice| matches!(slice.state, State::Committed(_)))
+    }
+
     /// The first writer in line that sleeps, if there is room for it and for those before it, who
-    /// have all been woken.
+    /// have all been woken. If no more room may come: the first one for whom there is room, though it
+    /// be left to others, unless one before it sleeps for which there is none.
     fn next_to_wake(&self) -> Option<usize> {
-        let asleep = self.line.iter().position(|waiter| waiter.waker.is_some())?;
-        let size = self.next_step(self.line[asleep].need).0;
-        self.has_room(size, self.claimed_before(asleep)).then_some(asleep)
+        let asleep = |&place: &usize| self.line[place].waker.is_some();
+        let has_room =
+            |place: usize, others| self.has_room(self.next_step(self.line[place].need).0, others);
+        let mut places = (0..self.line.len()).filter(asleep).peekable();
+        let first = *places.peek()?;
+        if has_room(first, self.claimed_before(first)) {
+            return Some(first);
+        }
+        if self.is_anything_unread() {
+            return None;
+        }
+        places
+            .find(|&place| has_room(place, 0) || self.line[place].stays)
+            .filter(|&place| has_room(place, 0))
     }
 
     /// One whose task may have forgotten it loses its place for now.
@@ -129,20 +149,6 @@ impl Model {
     pub(crate) fn wake_writers(&mut self) {
         while let Some(place) = self.next_to_wake() {
             self.wake_writer(place);
-        }
-    }
-
-    /// A reader sleeps, or leaves: no more room may come. All go on for whom there is any, though it
-    /// be left to others.
-    pub(super) fn wake_stranded(&mut self) {
-        self.wake_writers();
-        let can_go_on = |model: &Self, place: usize| {
-            let waiter = &model.line[place];
-            waiter.waker.is_some() && model.has_room(model.next_step(waiter.need).0, 0)
-        };
-        while let Some(place) = (0..self.line.len()).find(|&place| can_go_on(self, place)) {
-            self.wake_writer(place);
-            self.wake_writers();
         }
     }
 

@@ -68,7 +68,11 @@ impl Model {
             let is_in_question = first.waker.is_none() || !first.stays;
             if others > 0 && self.has_room(self.next_step(length).0, 0) {
                 // What it has not got is left to others, who may not come: it asks again.
-                self.wakes[waker] += usize::from(is_in_question);
+                // Unless padding that it had to take has woken it already.
+                let there = self.line.iter_mut().find(|waiter| waiter.ticket == ticket);
+                if is_in_question && there.is_some_and(|waiter| waiter.waker.take().is_some()) {
+                    self.wakes[waker] += 1;
+                }
             }
             return Poll::Pending;
         }
