@@ -57,7 +57,8 @@
 //! *Reserve* ([`Ring::reserve`]). Read `reserved`; work out the end of the slice; if that is more
 //! than a capacity past the writer's copy of the gate, bring the copy up to date, and if that does
 //! not help, try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe:
-//! the gate only moves forward. If `reserved` has moved meanwhile, the exchange fails, and all is
+//! the gate only moves forward. Before the ring is told to be full the gate is read anew, no older
+//! than the cursor (`cursor:B`). If `reserved` has moved meanwhile, the exchange fails, and all is
 //! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
 //! the lap first, as *padding*, a slice of its own which is skipped.
 //!
@@ -111,8 +112,10 @@
 //! overwriting starts at the reservation, so a check against anything that moves at commit would be
 //! wrong. If the gate's limit has not passed the position nobody can have reserved over it, and the
 //! writers' line is left alone; only otherwise is `reserved` itself looked at. A reader that was
-//! overrun goes on at the oldest stamp that is still within the ring: any stamp that tells a
-//! position of the present ring is that of a whole slice.
+//! overrun goes on where it was, or a capacity before the cursor, if the gate has not come further
+//! than that; else at the oldest stamp up to the gate: any stamp that tells a position of the present
+//! ring is that of a whole slice. The gate that it compares with is no older than the cursor
+//! (`cursor:B`): a place between two such looks would be in the middle of a slice.
 //!
 //! # Orderings
 //!
@@ -128,6 +131,7 @@
 //! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
 //! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
+//! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
@@ -173,12 +177,15 @@
 //!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
 //!   comparison assumes). So a thread may be stopped for hours, in every ring, while another does
 //!   nothing but give up slices; and for years while data is written. What is only counted and shown
-//!   is right for half of that. An idle reader or writer is like a stopped thread. A channel in which
+//!   is right for less: figures tell up to 2^62 bytes, a 64th of a turn. An idle reader or writer is like a stopped thread. A channel in which
 //!   slices are given up for a whole turn has descriptors with stamps of a turn before; that is the end
 //!   of what positions can tell.
 //! - *The tag of a table's free entries*, 40 bits of operations, of which each takes tens of
-//!   nanoseconds: 15 hours at 50 (`sync/table.rs`).
+//!   nanoseconds: seven hours at 50 for two (`sync/table.rs`).
 //! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).
+//!
+//! Numbers of writers do come round, after 2^32 of them. No living writer has the number of another; of
+//! one that has gone a reader knows that it is another when it has sent less (`channel/loss.rs`).
 //!
 //! # Progress
 //!
@@ -187,7 +194,8 @@
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
 //! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. Readers are wait-free but for waiting on what is not there. Draining and terminating are
+//! slice. A read is lock-free: one of a weak reader that is overrun each time it looks, or of one that
+//! steps over slices as fast as they are given up, goes on for as long as others get something done. Draining and terminating are
 //! lock-free, too.
 //!
 //! Locks are taken by writers that line up for room and leave the line (`wait/queue.rs`; who wakes them
@@ -305,6 +313,13 @@ impl Ring {
     #[inline]
     pub(crate) fn start(&self) -> Position {
         self.start
+    }
+
+    /// As if others had given up so many granules, and nobody held them.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn leap(&self, granules: u64) {
+        self.reserved.leap(granules);
+        self.gate.leap_to(self.reserved());
     }
 
     /// Where writers have their seats.

@@ -39,7 +39,9 @@ impl Add for Missed {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
+        let (messages, bytes) =
+            (self.messages + other.messages, self.bytes.wrapping_add(other.bytes));
+        Self { messages, bytes }
     }
 }
 
@@ -136,9 +138,13 @@ impl Tally {
         let index = self.find(id);
         let writer = &mut self.writers[index];
         self.last = (id, Expected::after(description));
-        let Some(expected) = writer.expected else { return Missed::default() };
+        let Some(mut expected) = writer.expected else { return Missed::default() };
+        if description.sequence < expected.sequence {
+            // It began after the one that we knew had gone: numbers start over after 2^32.
+            expected = Expected::default();
+        }
         let missed = Missed {
-            messages: description.sequence.wrapping_sub(expected.sequence),
+            messages: description.sequence - expected.sequence,
             bytes: description.bytes.wrapping_sub(expected.bytes),
         };
         writer.missed += missed;

@@ -189,9 +189,7 @@ impl Shared {
     /// Many looks have found nobody: from now on who sleeps has to say so.
     #[cold]
     pub(crate) fn end_watch(&self) {
-        if self.watch.end(|| self.is_anybody_asleep()) {
-            self.wake_parked();
-        }
+        self.watch.end(|| self.is_anybody_asleep());
     }
 
     /// Registers a reader to be woken. After this it must look once more before it sleeps.
@@ -372,7 +370,7 @@ impl Shared {
     /// Whether somebody may still read what ended at `end`.
     fn is_kept(&self, end: Position) -> bool {
         let reserved = self.ring.reserved();
-        reserved.since(end) * GRANULE < self.ring.capacity()
+        reserved.is_within(self.ring.capacity() - GRANULE, end)
     }
 
     /// Takes a writer off again.
@@ -517,13 +515,14 @@ impl Shared {
         };
         for writer in self.ring.writers().iter() {
             let figures = WriterStats::read(&writer.figures, 0);
-            stats.payload_bytes += figures.payload_bytes;
-            stats.slices += figures.slices;
-            stats.dropped_slices += figures.dropped_slices;
-            stats.dropped_bytes += figures.dropped_bytes;
+            stats.payload_bytes = stats.payload_bytes.wrapping_add(figures.payload_bytes);
+            stats.slices = stats.slices.wrapping_add(figures.slices);
+            stats.dropped_slices = stats.dropped_slices.wrapping_add(figures.dropped_slices);
+            stats.dropped_bytes = stats.dropped_bytes.wrapping_add(figures.dropped_bytes);
         }
         for slot in self.parking.slots.iter() {
-            stats.skipped_bytes += slot.figures.skipped_bytes.get();
+            stats.skipped_bytes =
+                stats.skipped_bytes.wrapping_add(slot.figures.skipped_bytes.get());
         }
         stats
     }
@@ -532,11 +531,15 @@ impl Shared {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
-    use crate::channel::reader::StrongReader;
+    use crate::channel::reader::{Read, StrongReader, WeakReader};
     use crate::channel::terms::StartAt;
     use crate::channel::writer::HasCore;
     use crate::channel::writer::StrongWriter;
     use crate::error::TrySendError;
+    use crate::sync::asymmetric::prepare;
+    use crate::sync::pause;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
     use std::task::Context;
 
     #[test]
@@ -624,5 +627,131 @@ mod tests {
                 with_both_locked(|writer, _reader| writer.writer_core().shared().end(ending));
             assert_eq!(woken, [1, 1]);
         }
+    }
+
+    fn channel(size: u64, abilities: Abilities) -> Arc<Shared> {
+        let start = Position::new(0);
+        Arc::new(Shared::new(Geometry::new(size), start, Backpressure::Block, abilities).unwrap())
+    }
+
+    fn waker() -> (Arc<Wakes>, Waker) {
+        let wakes = Arc::new(Wakes::default());
+        (wakes.clone(), Waker::from(wakes))
+    }
+
+    #[test]
+    fn a_writer_comes_to_room_that_was_given_back_while_clones_were_made() {
+        let shared = channel(1024, Abilities::NONE);
+        let holds_all = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        while writer.try_send(&[1; 64]).is_ok() {}
+        let original = StrongReader::new(&shared, StartAt::Now);
+        let (wakes, waker) = waker();
+        let mut send = std::pin::pin!(writer.send(&[2; 64]));
+        assert!(send.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        // Who gives it back never gets as far as to see it.
+        let clones = Rc::new(RefCell::new(vec![original]));
+        let others = clones.clone();
+        let clone = move || {
+            let another = others.borrow()[0].clone();
+            others.borrow_mut().push(another);
+        };
+        pause::each(clone, || drop(holds_all));
+        assert!(clones.borrow().len() > 2);
+        assert!(shared.ring.has_room_for(1024, 0));
+        assert!(wakes.0.load(Ordering::Relaxed) > 0);
+    }
+
+    #[test]
+    fn a_writer_that_is_stopped_while_it_ends_the_watch_keeps_nobody_asleep() {
+        let abilities = Abilities { sections: false, ..prepare() };
+        let shared = channel(1 << 16, abilities);
+        if !abilities.heavy_fences {
+            return;
+        }
+        // A reader goes to sleep, and another writer commits, at any two points of it.
+        let points = Rc::new(Cell::new(0));
+        let count = points.clone();
+        pause::each(move || count.set(count.get() + 1), || shared.end_watch());
+        assert!(points.get() > 2);
+        for sleeps_at in 0..points.get() {
+            for commits_at in sleeps_at..points.get() {
+                let shared = channel(1 << 16, abilities);
+                let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+                let mut other = StrongWriter::new(&shared);
+                let (wakes, waker) = waker();
+                let (woken, mut point) = (wakes.clone(), 0);
+                let work = move || {
+                    if point == sleeps_at {
+                        let mut context = Context::from_waker(&waker);
+                        let read = Read::poll_read(&mut reader, &mut context, &mut [0; 64]);
+                        assert!(read.is_pending());
+                    }
+                    if point == commits_at {
+                        other.try_send(b"there").unwrap();
+                        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "{sleeps_at} {commits_at}");
+                    }
+                    point += 1;
+                };
+                pause::each(work, || shared.end_watch());
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_writer_whose_number_another_one_had_nothing_is_missed_that_was_not_sent() {
+        let shared = channel(1024, Abilities::NONE);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut first = StrongWriter::new(&shared);
+        (0..3).for_each(|_| first.try_send(&[1; 10]).unwrap());
+        (0..3).for_each(|_| drop(reader.try_recv().unwrap().unwrap()));
+        drop(first);
+        shared.writer_ids.store(u64::from(u32::MAX) + 1, Ordering::Relaxed);
+        let mut again = StrongWriter::new(&shared);
+        assert_eq!(again.id(), 1);
+        for _ in 0..2 {
+            again.try_send(b"one").unwrap();
+            assert!(reader.try_recv().unwrap().unwrap().header().missed.is_none());
+        }
+        assert!(reader.missed().is_none());
+    }
+
+    #[test]
+    fn writers_come_and_go_however_long_a_named_one_has_been_gone() {
+        for granules in [1, 1 << 4, 1 << 20, 1 << 57, 1 << 58, 1 << 59, 1 << 60] {
+            let shared = channel(1024, Abilities::NONE);
+            let mut named = StrongWriter::new(&shared);
+            named.set_name("named");
+            named.try_send(b"one").unwrap();
+            let id = named.id();
+            drop(named);
+            let reader = StrongReader::new(&shared, StartAt::Now);
+            assert_eq!(reader.writer_name(id).as_deref(), Some("named"));
+            drop(reader);
+            shared.ring.leap(granules);
+            drop(StrongWriter::new(&shared));
+            let is_known = shared.writer_name(id).is_some();
+            assert_eq!(is_known, granules < 15, "{granules} granules on");
+            assert_eq!(shared.stats().strong_writers, 0);
+        }
+    }
+
+    #[test]
+    fn figures_of_readers_that_idled_for_long_add_up() {
+        let shared = channel(1024, Abilities::NONE);
+        let mut writer = StrongWriter::new(&shared);
+        let mut readers: Vec<_> = (0..3).map(|_| WeakReader::new(&shared, StartAt::Now)).collect();
+        writer.try_send(b"one").unwrap();
+        shared.ring.leap((1 << 57) - 1);
+        let core = writer.writer_core();
+        let _given_up = core.try_reserve(1024).unwrap();
+        core.abort();
+        for reader in &mut readers {
+            assert!(reader.try_recv().is_err());
+        }
+        let stats = shared.stats();
+        assert!(stats.readers.iter().all(|reader| reader.skipped_bytes > 1 << 62));
+        drop(readers);
+        assert_eq!(shared.stats().weak_readers, 0);
     }
 }

@@ -76,7 +76,7 @@ pub struct WriterStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ReaderStats {
-    /// The number of this reader among those of its channel; never given to another one.
+    /// The number of this reader among those of its channel. Numbers start over after 2^32.
     pub id: u32,
     /// Whether it holds writers back.
     pub strong: bool,
@@ -144,10 +144,10 @@ impl Totals {
     /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
     pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
         let stats = WriterStats::read(figures, 0);
-        self.slices += stats.slices;
-        self.payload_bytes += stats.payload_bytes;
-        self.dropped_slices += stats.dropped_slices;
-        self.dropped_bytes += stats.dropped_bytes;
+        self.slices = self.slices.wrapping_add(stats.slices);
+        self.payload_bytes = self.payload_bytes.wrapping_add(stats.payload_bytes);
+        self.dropped_slices = self.dropped_slices.wrapping_add(stats.dropped_slices);
+        self.dropped_bytes = self.dropped_bytes.wrapping_add(stats.dropped_bytes);
         let WriterFigures { sequence, bytes, ring_bytes, dropped_slices, dropped_bytes } = figures;
         for figure in [sequence, bytes, ring_bytes, dropped_slices, dropped_bytes] {
             figure.set(0);
@@ -157,7 +157,7 @@ impl Totals {
     /// The same for a reader.
     #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
-        self.skipped_bytes += figures.skipped_bytes.take();
+        self.skipped_bytes = self.skipped_bytes.wrapping_add(figures.skipped_bytes.take());
         for figure in [&figures.start, &figures.position, &figures.payload_bytes, &figures.gaps] {
             figure.set(0);
         }

@@ -185,10 +185,11 @@ impl Cursor {
 
     #[inline]
     fn exchange_for(&self, seen: Word, next: Word) -> Result<(), Word> {
-        // Relaxed: what this writer must see of others it has from the gate (ORD(gate:A)); what
-        // others must see of this step follows the fence in `reserve`.
+        // ORD(cursor:A) Release, pairs with ORD(cursor:B): who sees the cursor here sees the gate that
+        // this writer had seen. Nothing is learned from what was there before: what this writer must
+        // see of others it has from the gate (ORD(gate:A)).
         let word = &self.movable.word;
-        match word.compare_exchange_weak(seen.0, next.0, Ordering::Relaxed, Ordering::Relaxed) {
+        match word.compare_exchange_weak(seen.0, next.0, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => Ok(()),
             Err(now) => Err(Word(now)),
         }

@@ -175,6 +175,9 @@ impl Ring {
         // ORD(reserved:B) as in `is_intact`: what made the caller ask comes before this look.
         fence(Ordering::Acquire);
         let reserved = self.reserved();
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than the cursor, and
+        // so not more than a capacity behind it.
+        fence(Ordering::Acquire);
         pause::point();
         let gate = self.gate.load();
         let is_kept = reserved.is_within(self.capacity(), from);

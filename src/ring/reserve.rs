@@ -288,6 +288,9 @@ impl Ring {
     /// it is. `reserved` is where the cursor was before the call, and `end` less than a capacity and a
     /// half on. If the cursor has moved on and the gate with it, what is told may be past `reserved`.
     fn advance_gate(&self, reserved: Position, end: Position) -> Position {
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An older
+        // one would be taken for one that has run ahead, and a ring that has room for a full one.
+        fence(Ordering::Acquire);
         loop {
             let gate = self.gate.load();
             if self.has_room(end, gate) || !self.has_room(reserved, gate) {

@@ -48,8 +48,7 @@ fn leap(ring: &Ring, granules: u64) {
         give_up(ring, rest);
     }
     give_up(ring, capacity);
-    ring.reserved.leap(granules);
-    ring.gate.leap_to(ring.reserved());
+    ring.leap(granules);
     give_up(ring, capacity);
 }
 

@@ -64,7 +64,8 @@ mod imp {
             if guard.load(Ordering::Relaxed) != expected {
                 return Step::Refused;
             }
-            word.store(new, Ordering::Relaxed);
+            // ORD(cursor:A) Release, as of the exchange that it stands in for (`ring/cursor.rs`).
+            word.store(new, Ordering::Release);
             Step::Stored
         }
 
@@ -220,7 +221,8 @@ mod imp {
                     "ldr {result}, [{guard}]",
                     "cmp {result}, {expected}",
                     "b.ne 77f",
-                    "str {new}, [{word}]",
+                    // ORD(cursor:A): a release; on x86_64 every store is one.
+                    "stlr {new}, [{word}]",
                     "44:",
                     "str xzr, [{thread}, #8]",
                     "mov {result}, #0",
@@ -298,7 +300,8 @@ mod imp {
             if guard.load(Ordering::Relaxed) != expected {
                 return Step::Refused;
             }
-            word.store(new, Ordering::Relaxed);
+            // ORD(cursor:A) Release, as of the exchange that it stands in for (`ring/cursor.rs`).
+            word.store(new, Ordering::Release);
             Step::Stored
         }
 

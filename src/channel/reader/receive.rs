@@ -5,6 +5,7 @@ use crate::channel::message::{Header, Message, Messages};
 use crate::error::{ReadError, TryReadError};
 use crate::wait::budget::Budget;
 use std::future::poll_fn;
+use std::mem;
 use std::task::{Context, Poll};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
@@ -68,10 +69,14 @@ pub(crate) async fn wait_for<R: Read, T>(
     }
     let waiting = Waiting(reader);
     let mut budget = Budget::default();
-    poll_fn(|context| {
+    let found = poll_fn(|context| {
         budget.poll(context, |context| poll_attempt(&mut *waiting.0, context, &mut attempt))
     })
-    .await
+    .await;
+    // It waits no more. To forget the waker here would run code of others, which may panic, and what
+    // was found would be lost.
+    mem::forget(waiting);
+    found
 }
 
 /// The methods for messages that every kind of reader has.

@@ -643,6 +643,9 @@ receive_methods!(StrongReader);
 
 impl Clone for StrongReader {
     /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
+    ///
+    /// Writers find no room while clones are made without a pause: then `try_write` may be `Full`, and
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is some.
     fn clone(&self) -> Self {
         let mut hold = self.hold.another();
         let core = self.core.another(Strength::Strong);
@@ -652,6 +655,9 @@ impl Clone for StrongReader {
         let mut reader = Self::at(hold, core, self.place);
         reader.core.start_at(reader.place);
         reader.settle();
+        // Who gave room back while this clone was made may not have got as far as to see that
+        // (`ring/gate.rs`).
+        reader.hold.shared.after_release();
         reader.core.tell_that_it_came();
         reader
     }
