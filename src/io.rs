@@ -2,6 +2,7 @@
 
 mod blocking;
 mod budget;
+mod duplex;
 #[cfg(feature = "futures")]
 mod futures;
 #[cfg(feature = "futures")]
@@ -13,5 +14,6 @@ pub use blocking::Blocking;
 #[cfg(feature = "rkyv")]
 pub(crate) use blocking::{Until, timed_out};
 pub(crate) use budget::Budget;
+pub use duplex::{Duplex, duplex};
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};

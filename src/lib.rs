@@ -24,7 +24,7 @@ mod wait;
 mod writer;
 
 pub use channel::{Backpressure, Builder, Channel, StartAt, pipe};
-pub use io::Blocking;
+pub use io::{Blocking, Duplex, duplex};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};
