@@ -2,6 +2,8 @@
 
 use crate::error::{BuildError, ChannelError, ReserveError, TryReserveError};
 use crate::fence::{self, Abilities};
+#[cfg(feature = "metrics")]
+use crate::metrics::ChannelMetrics;
 use crate::reader::{StrongReader, WeakReader};
 use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
 use crate::shared::{Ending, Shared};
@@ -121,8 +123,8 @@ impl Builder {
         self
     }
 
-    /// What the channel is called in its [`Debug`](fmt::Debug) text and in the events of the feature
-    /// `tracing`. The names of two channels may be the same.
+    /// What the channel is called in its [`Debug`](fmt::Debug) text, in the events of the feature
+    /// `tracing`, and in the metrics of the feature `metrics`. The names of two channels may be the same.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -350,6 +352,13 @@ impl Channel {
     /// in proportion to their number, and none of theirs.
     pub fn stats(&self) -> ChannelStats {
         self.shared.stats()
+    }
+
+    /// Records these as counters and gauges, each time that it is told to.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics(&self) -> ChannelMetrics {
+        ChannelMetrics::new(self.shared.clone())
     }
 }
 

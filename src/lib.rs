@@ -6,6 +6,8 @@ pub mod error;
 mod fence;
 mod io;
 mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(all(test, overfall_loom))]
 mod models;
 mod names;
@@ -29,6 +31,9 @@ pub use io::{Blocking, Duplex, duplex};
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};
 pub use message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use metrics::ChannelMetrics;
 pub use reader::{Reader, StrongReader, WeakReader};
 pub use slice::Slice;
 pub use writer::{StrongWriter, WeakWriter, Writer};
