@@ -4,7 +4,7 @@
 mod common;
 
 use common::{LIMIT, within};
-use futures::FutureExt;
+use futures::{FutureExt, SinkExt, StreamExt};
 use overfall::duplex;
 use std::io::{ErrorKind, IoSlice};
 use tokio::io::{
@@ -12,6 +12,7 @@ use tokio::io::{
 };
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
+use tokio_util::codec::{Framed, LinesCodec};
 
 fn on_one_thread<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     within(LIMIT, || Builder::new_current_thread().build().unwrap().block_on(future))
@@ -218,6 +219,26 @@ fn a_proxy_copies_between_two_of_them_both_ways() {
         assert!(all == bytes);
         assert_eq!(proxy.await.unwrap().unwrap(), (50_000, 50_000));
         echo.await.unwrap();
+    });
+}
+
+#[test]
+fn a_codec_has_one_stream_for_both_directions() {
+    on_one_thread(async {
+        let (client, server) = duplex(256);
+        let [mut client, mut server] =
+            [client, server].map(|end| Framed::new(end, LinesCodec::new()));
+        let serving = tokio::spawn(async move {
+            while let Some(line) = server.next().await {
+                server.send(line.unwrap().to_uppercase()).await.unwrap();
+            }
+        });
+        for line in ["one", "two", ""] {
+            client.send(line).await.unwrap();
+            assert_eq!(client.next().await.unwrap().unwrap(), line.to_uppercase());
+        }
+        drop(client);
+        serving.await.unwrap();
     });
 }
 

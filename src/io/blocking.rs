@@ -23,7 +23,8 @@ use until::Waits;
 /// An endpoint whose operations park the thread until they can be done.
 ///
 /// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline.
+/// readers [`io::BufRead`], and all of them variants with a deadline. An end of a
+/// [`duplex`](crate::duplex()) gets all three.
 ///
 /// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
 /// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
