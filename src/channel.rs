@@ -3,6 +3,8 @@
 mod builder;
 pub(crate) mod loss;
 pub(crate) mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 pub(crate) mod reader;
 pub(crate) mod shared;
@@ -13,6 +15,8 @@ mod trace;
 pub(crate) mod writer;
 
 pub use builder::Builder;
+#[cfg(feature = "metrics")]
+pub use metrics::ChannelMetrics;
 pub use terms::{Backpressure, StartAt};
 
 use crate::error::{ChannelError, ReserveError, TryReserveError};
@@ -244,6 +248,13 @@ impl Channel {
     /// in proportion to their number, and none of theirs.
     pub fn stats(&self) -> ChannelStats {
         self.shared.stats()
+    }
+
+    /// Records these as counters and gauges, each time that it is told to.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics(&self) -> ChannelMetrics {
+        ChannelMetrics::new(self.shared.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The io traits: blocking ones always, those of the async world as features.
 
 mod blocking;
+mod duplex;
 #[cfg(feature = "futures")]
 mod futures;
 #[cfg(feature = "futures")]
@@ -9,6 +10,7 @@ mod streams;
 mod tokio;
 
 pub use blocking::Blocking;
+pub use duplex::{Duplex, duplex};
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};
 

@@ -1,26 +1,36 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The rooms, from the ground up: each knows only those before it (`ci/rooms`).
-mod channel;
+// The rooms, from the ground up. Each knows only those before it (`ci/rooms`).
+
 pub mod error;
-mod io;
-mod ring;
+// Primitives, fences, sections, entries that never move.
 mod sync;
+// The protocol.
+mod ring;
+// Who waits for what.
+mod wait;
+// The handle, writers, readers, messages.
+mod channel;
+// The io traits.
+mod io;
+// The layers.
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
-mod wait;
 
 #[cfg(all(test, overfall_loom))]
 mod models;
 
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use channel::ChannelMetrics;
 pub use channel::message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
 pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{Backpressure, Builder, Channel, StartAt, pipe, stats};
-pub use io::Blocking;
+pub use io::{Blocking, Duplex, duplex};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};

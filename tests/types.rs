@@ -9,8 +9,8 @@ use overfall::error::{
 };
 use overfall::stats::{ChannelStats, ReaderStats, WriterStats};
 use overfall::{
-    Backpressure, Blocking, Builder, Channel, Reader, Slice, StartAt, StrongReader, StrongWriter,
-    WeakReader, WeakWriter, Writer,
+    Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt, StrongReader,
+    StrongWriter, WeakReader, WeakWriter, Writer,
 };
 use std::error::Error;
 use std::fmt::Debug;
@@ -43,6 +43,7 @@ fn what_may_be_sent_and_shared(
     shared::<Reader>();
     shared::<StrongReader>();
     shared::<WeakReader>();
+    shared::<Duplex>();
     shared::<ChannelStats>();
     shared::<WriterStats>();
     shared::<ReaderStats>();
@@ -53,6 +54,7 @@ fn what_may_be_sent_and_shared(
     sent::<Blocking<Reader>>();
     sent::<Blocking<StrongReader>>();
     sent::<Blocking<WeakReader>>();
+    sent::<Blocking<Duplex>>();
     cloned::<Writer>();
     cloned::<Reader>();
     cloned::<StrongReader>();

@@ -64,8 +64,8 @@ impl Builder {
         self
     }
 
-    /// What the channel is called in its [`Debug`](std::fmt::Debug) text and in the events of the feature
-    /// `tracing`. The names of two channels may be the same.
+    /// What the channel is called in its [`Debug`](std::fmt::Debug) text, in the events of the feature
+    /// `tracing`, and in the metrics of the feature `metrics`. The names of two channels may be the same.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self

@@ -8,7 +8,7 @@ mod strong;
 mod tests;
 mod weak;
 
-use self::core::Core;
+pub(crate) use self::core::Core;
 pub(crate) use inbox::Inbox;
 pub(crate) use receive::{Receive, poll_attempt, unless_empty};
 use receive::{receive_methods, wait_for};
@@ -45,6 +45,12 @@ pub(crate) trait Read {
     fn stop_waiting(&mut self) {
         self.core_mut().stop_waiting();
     }
+}
+
+/// What lends bytes where they lie: the buffered-read traits are made of it.
+#[cfg(not(overfall_loom))]
+pub(crate) trait Lend: Read {
+    fn lender(&mut self) -> &mut StrongReader;
 }
 
 /// The methods that every kind of reader has.

@@ -3,6 +3,9 @@
 mod messages;
 mod until;
 
+use super::duplex::Duplex;
+#[cfg(not(overfall_loom))]
+use crate::channel::reader::Lend;
 use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
 use crate::channel::slice::Slice;
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
@@ -20,7 +23,8 @@ use until::Waits;
 /// An endpoint whose operations park the thread until they can be done.
 ///
 /// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline.
+/// readers [`io::BufRead`], and all of them variants with a deadline. An end of a
+/// [`duplex`](crate::duplex()) gets all three.
 ///
 /// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
 /// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
@@ -131,6 +135,8 @@ impl<R: Read> Blocking<R> {
             self.waits.spin.note_at_once();
             return Ok(found?);
         }
+        // An end of a duplex may have waited for room before.
+        self.waits.spin.is_for_room = false;
         Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
     }
 }
@@ -142,7 +148,8 @@ impl<R: Read> io::Read for Blocking<R> {
 }
 
 #[cfg(not(overfall_loom))]
-impl Blocking<StrongReader> {
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<R: Lend> Blocking<R> {
     /// Lends what is there, as [`BufRead::fill_buf`], or fails with [`io::ErrorKind::TimedOut`] if
     /// there is nothing until `deadline`.
     ///
@@ -156,21 +163,21 @@ impl Blocking<StrongReader> {
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
         self.until_found(until, |reader, context| match context {
-            None => unless_empty(reader.try_fill_buf().map(drop)),
-            Some(context) => reader.poll_fill_buf(context).map_ok(drop),
+            None => unless_empty(reader.lender().try_fill_buf().map(drop)),
+            Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
         })?;
-        Ok(self.endpoint.try_fill_buf()?)
+        Ok(self.endpoint.lender().try_fill_buf()?)
     }
 }
 
 #[cfg(not(overfall_loom))]
-impl BufRead for Blocking<StrongReader> {
+impl<R: Lend> BufRead for Blocking<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.fill_buf_until(Until::Forever)
     }
 
     fn consume(&mut self, amount: usize) {
-        self.endpoint.consume(amount);
+        self.endpoint.lender().consume(amount);
     }
 }
 
@@ -329,7 +336,7 @@ macro_rules! blocking_writer {
         }
     )*};
 }
-blocking_writer!(Writer StrongWriter WeakWriter);
+blocking_writer!(Writer StrongWriter WeakWriter Duplex);
 
 impl<E: fmt::Debug> fmt::Debug for Blocking<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

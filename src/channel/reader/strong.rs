@@ -1,5 +1,7 @@
 //! The strong reader.
 
+#[cfg(not(overfall_loom))]
+use super::Lend;
 use super::core::{Core, Place};
 use super::receive::{Receive, receive_methods, wait_for};
 use super::{Read, WeakReader, reader_methods};
@@ -506,6 +508,14 @@ impl Read for StrongReader {
         panics.run(|| self.hold.leave());
         panics.run(|| self.core.terminate());
         panics.finish();
+    }
+}
+
+#[cfg(not(overfall_loom))]
+impl Lend for StrongReader {
+    #[inline]
+    fn lender(&mut self) -> &mut StrongReader {
+        self
     }
 }
 
