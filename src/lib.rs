@@ -4,6 +4,7 @@
 mod channel;
 pub mod error;
 mod fence;
+pub mod guide;
 mod io;
 mod message;
 #[cfg(all(test, overfall_loom))]
