@@ -1,5 +1,8 @@
-#![doc = include_str!("../README.md")]
+// One of its examples needs the feature `tokio`, and shows no line that says so to rustdoc alone.
+#![cfg_attr(any(feature = "tokio", not(doctest)), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// A switch for models, of which users need not know.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(overfall_loom))))]
 
 mod channel;
 pub mod error;
