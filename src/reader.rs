@@ -116,6 +116,27 @@ use reader_methods;
 /// A reader of either strength.
 ///
 /// Writers wait for a strong reader. A weak one can be overrun: see [`WeakReader`].
+///
+/// A function that takes `impl Into<Reader>` accepts each kind of reader:
+///
+/// ```
+/// use overfall::Reader;
+///
+/// fn count(reader: impl Into<Reader>) -> std::io::Result<usize> {
+///     let mut reader = reader.into().blocking();
+///     let mut messages = 0;
+///     while reader.recv()?.is_some() {
+///         messages += 1;
+///     }
+///     Ok(messages)
+/// }
+///
+/// let (mut writer, reader) = overfall::pipe(1024);
+/// writer.try_send(b"one")?;
+/// drop(writer);
+/// assert_eq!(count(reader)?, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub enum Reader {
     /// It loses nothing, and writers wait for it.
     Strong(StrongReader),
