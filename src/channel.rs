@@ -29,11 +29,12 @@ use std::sync::Arc;
 use terms::Ending;
 use writer::{Core, StrongWriter, WeakWriter, Writer};
 
-/// A ring of bytes that many write and many read: the handle that endpoints are made with.
+/// A ring of bytes that many write and many read. This is its handle, which makes endpoints.
 ///
-/// While a handle or a strong writer is left, the channel stays open. When the last `Arc` of the
-/// handle is dropped, nothing changes for the endpoints, except that those decide from then on: the
-/// channel drains once no strong writer is left, or no reader.
+/// **The channel stays open while there is a handle or a strong writer.** A reader that reads to
+/// the end waits until both are gone, or until [`drain`](Self::drain) is called. After the last
+/// `Arc` of the handle is dropped, the endpoints decide: the channel closes when its last strong
+/// writer goes, or its last reader. See [the guide](crate::guide::endings).
 ///
 /// ```
 /// use overfall::{Backpressure, Channel};
@@ -57,7 +58,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel with a ring of `size` bytes whose writers wait when it is full.
+    /// A channel with a ring of `size` bytes. Writers wait when it is full.
+    ///
+    /// **Readers do not come to the end while this handle is there.** Drop it, or call
+    /// [`drain`](Self::drain).
     ///
     /// # Panics
     ///
@@ -67,12 +71,12 @@ impl Channel {
         Self::with_parameters(size, Backpressure::Block)
     }
 
-    /// A channel with a ring of `size` bytes, rounded up to a power of two, 64 at least. Beside each
-    /// 64 bytes of it lies a descriptor of 32.
+    /// A channel with a ring of `size` bytes, rounded up to a power of two, 64 at least. Each 64
+    /// bytes of the ring take 32 bytes more for their descriptor.
     ///
     /// # Panics
     ///
-    /// If `size` is 0 or there is no memory for it. [`Channel::builder`] makes errors of that.
+    /// If `size` is 0 or there is no memory for it. [`Channel::builder`] returns an error instead.
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Arc<Self> {
         match Self::builder().size(size).backpressure(backpressure).build() {
             Ok(channel) => channel,
@@ -80,36 +84,36 @@ impl Channel {
         }
     }
 
-    /// Makes a channel with more to say, and with errors instead of panics.
+    /// A builder. It has more options, and returns errors instead of panicking.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     /// The size of the ring in bytes: what was asked for, rounded up to a power of two.
     ///
-    /// It is the most that can be written past a strong reader that stands still, and the most that
-    /// a weak reader can be behind. A slice takes whole granules of 64 bytes of it.
+    /// Writers go at most this far past a strong reader that stands still. A weak reader that is
+    /// further behind than this is overrun. A slice takes whole granules of 64 bytes.
     pub fn capacity(&self) -> usize {
         self.shared.ring.capacity() as usize
     }
 
-    /// What becomes of a write when the ring is full.
+    /// What happens to a write when the ring is full.
     pub fn backpressure(&self) -> Backpressure {
         self.shared.backpressure
     }
 
-    /// What the channel is called, if its [`Builder`] gave it a name.
+    /// The name that the [`Builder`] gave the channel, if it did.
     pub fn name(&self) -> Option<&str> {
         self.shared.name.as_deref()
     }
 
-    /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. Longer
-    /// writes become several slices.
+    /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. A
+    /// longer write becomes several slices, each of a quarter of the capacity.
     pub fn max_slice(&self) -> usize {
         self.shared.ring.geometry().max_slice() as usize
     }
 
-    /// A new writer, a strong one.
+    /// A new strong writer, as the type that can be of either strength.
     ///
     /// # Panics
     ///
@@ -136,7 +140,10 @@ impl Channel {
         WeakWriter::new(&self.shared)
     }
 
-    /// A new reader that writers wait for. It starts at the oldest slice that is still kept.
+    /// A new reader that writers wait for. It starts at the oldest slice that is left.
+    ///
+    /// Make it before the first write. What was overwritten earlier is lost to it, and counts
+    /// nowhere.
     ///
     /// # Panics
     ///
@@ -154,7 +161,7 @@ impl Channel {
         StrongReader::new(&self.shared, start)
     }
 
-    /// A new reader that can be overrun. It starts at the oldest slice that is still intact.
+    /// A new reader that can be overrun. It starts at the oldest slice that is left.
     ///
     /// # Panics
     ///
@@ -172,9 +179,9 @@ impl Channel {
         WeakReader::new(&self.shared, start)
     }
 
-    /// Reserves room for one slice of up to `len` payload bytes, without a writer, and waits for it
-    /// if need be. The slice tells no writer: its number is 0. Who writes more than once
-    /// is better off with a writer.
+    /// Reserves room for one slice of up to `len` payload bytes without a writer, and waits for it
+    /// if need be. Readers see 0 as the number of its writer. To write more than once, make a
+    /// writer.
     ///
     /// # Errors
     ///
@@ -182,7 +189,7 @@ impl Channel {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, the future has reserved nothing.
+    /// If the future is dropped while it waits, nothing was reserved.
     pub async fn reserve_slice(&self, len: usize) -> Result<Slice<'_>, ReserveError> {
         let mut core = Core::new(self.shared.clone(), None);
         let reservation = core.reserve(len).await?;
@@ -200,13 +207,15 @@ impl Channel {
         Ok(Slice::of_channel(core, reservation, len))
     }
 
-    /// Takes no more slices. Readers read what is there, and then come to the end (`Ok(0)`); writes
-    /// fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]); slices in flight can still be
-    /// committed, and readers wait for them. Draining again does nothing.
+    /// Closes the channel for writers, and lets readers read what is there.
+    ///
+    /// Writes fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). Slices in flight can still
+    /// be committed, and readers wait for them. After the last slice, reads return `Ok(0)` and
+    /// receives `Ok(None)`. Draining again does nothing.
     ///
     /// # Errors
     ///
-    /// [`ChannelError::Terminated`] if the channel was terminated before; nothing changes then.
+    /// [`ChannelError::Terminated`] if the channel was terminated before. Nothing changes then.
     pub fn drain(&self) -> Result<(), ChannelError> {
         if self.shared.ending() == Ending::Terminated {
             return Err(ChannelError::Terminated);
@@ -215,14 +224,16 @@ impl Channel {
         Ok(())
     }
 
-    /// Ends the channel at once, also while it drains: everybody fails with `Terminated`
-    /// ([`std::io::ErrorKind::ConnectionAborted`]), those who wait are woken for it, and what was
-    /// unread is gone. Terminating again does nothing.
+    /// Ends the channel at once, also while it drains. What was unread is gone.
+    ///
+    /// All operations of all endpoints fail with `Terminated`
+    /// ([`std::io::ErrorKind::ConnectionAborted`]), those that wait too. Terminating again does
+    /// nothing.
     pub fn terminate(&self) {
         self.shared.end(Ending::Terminated);
     }
 
-    /// Whether the channel takes no more slices. That is final.
+    /// Whether the channel takes no more slices. Once true, it stays true.
     pub fn is_closed(&self) -> bool {
         self.shared.ending() != Ending::Open
     }
@@ -231,21 +242,21 @@ impl Channel {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped. The future does not borrow the handle, and does
-    /// not keep the channel open.
+    /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
+    /// the channel open.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move { shared.closed().await }
     }
 
-    /// The name of a writer, if it has one, by its number. It is known for as long as there is a
-    /// message of that writer in the ring, also when the writer has gone.
+    /// The name of the writer with this number, if it has one. It is known for as long as the ring
+    /// holds a message of that writer, even after the writer is dropped.
     pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
         self.shared.writer_name(writer)
     }
 
-    /// What the channel has done so far. It adds up the figures of all endpoints, which takes time
-    /// in proportion to their number, and none of theirs.
+    /// What the channel has done so far. This adds up the figures of all endpoints, in time
+    /// proportional to their number, and slows none of them.
     pub fn stats(&self) -> ChannelStats {
         self.shared.stats()
     }
@@ -273,8 +284,10 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// A pipe: one strong writer and one strong reader of a ring of `size` bytes, and no handle. Either
-/// side may be cloned, or turned weak.
+/// A pipe: one strong writer and one strong reader on a ring of `size` bytes.
+///
+/// There is no handle, so the reader comes to the end when the writer is dropped. Either end may be
+/// cloned, or made weak.
 ///
 /// ```
 /// let (mut writer, mut reader) = overfall::pipe(4096);

@@ -1,5 +1,8 @@
-#![doc = include_str!("../README.md")]
+// One of its examples needs the feature `tokio`, and shows no line that says so to rustdoc alone.
+#![cfg_attr(any(feature = "tokio", not(doctest)), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// A switch for models, of which users need not know.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(overfall_loom))))]
 
 // The rooms, from the ground up. Each knows only those before it (`ci/rooms`).
 
@@ -18,6 +21,8 @@ mod io;
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
+// What is said of all of them.
+pub mod guide;
 
 #[cfg(all(test, overfall_loom))]
 mod models;

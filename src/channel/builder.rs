@@ -10,7 +10,7 @@ use crate::sync::asymmetric::{self, Abilities};
 
 use std::sync::Arc;
 
-/// Makes a [`Channel`] of its own kind.
+/// Configures and makes a [`Channel`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "it makes a channel only when `build` is called"]
 pub struct Builder {
@@ -22,36 +22,37 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The size of the ring in bytes, rounded up to a power of two, 64 at least.
+    /// Sets the size of the ring in bytes. It is rounded up to a power of two, 64 at least.
     pub fn size(mut self, size: usize) -> Self {
         self.size = size;
         self
     }
 
-    /// What becomes of a write when the ring is full.
+    /// What happens to a write when the ring is full.
     pub fn backpressure(mut self, backpressure: Backpressure) -> Self {
         self.backpressure = backpressure;
         self
     }
 
-    /// The position of the first byte, rounded down to a multiple of 64; 0 if nothing is said.
+    /// Sets the position of the first byte, rounded down to a multiple of 64. It is 0 by default.
     ///
-    /// Positions have 63 bits and wrap; starting close to that is how the tests see to it that
-    /// nothing depends on where they are.
+    /// Positions have 63 bits and wrap. Tests start close to the wrap, to show that nothing depends
+    /// on where positions are.
     pub fn start_position(mut self, start: u64) -> Self {
         self.start = start;
         self
     }
 
-    /// Whether the channel may rely on the system call `membarrier`, on Linux; it may if nothing is
-    /// said.
+    /// Sets whether the channel may rely on the system call `membarrier` of Linux. It may by
+    /// default.
     ///
-    /// A process that forbids itself system calls after its start, by a filter that refuses this one,
-    /// is ended (`abort`) when a channel that relies on it needs it next: for a second writer beside one
-    /// that was alone for long, or for a reader or writer that goes to sleep. A channel that is made
-    /// behind the filter does without, whatever is said here. One that has to live through it is made
-    /// with `membarrier(false)`: it uses locked instructions and full fences instead, which is about
-    /// as much again for a short write.
+    /// A process may forbid itself system calls after its start, by a filter. If the filter refuses
+    /// `membarrier`, the process is aborted when a channel that relies on it needs it next: for a
+    /// second writer beside one that was alone for long, or for a reader or writer that goes to
+    /// sleep. A channel that is made behind the filter does without it in any case.
+    ///
+    /// With `membarrier(false)`, a channel that is made before the filter lives through it. It uses
+    /// locked instructions and full fences instead. A short write then costs about twice as much.
     ///
     /// ```
     /// use overfall::Channel;
@@ -64,8 +65,8 @@ impl Builder {
         self
     }
 
-    /// What the channel is called in its [`Debug`](std::fmt::Debug) text, in the events of the feature
-    /// `tracing`, and in the metrics of the feature `metrics`. The names of two channels may be the same.
+    /// Names the channel in its [`Debug`](std::fmt::Debug) text, in the events of the feature `tracing`,
+    /// and in the metrics of the feature `metrics`. Two channels may have the same name.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -75,7 +76,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the size is 0, more than a ring can have, or more than there is memory for.
+    /// [`BuildError`] if the size is 0, larger than a ring can be, or more than there is memory
+    /// for.
     pub fn build(self) -> Result<Arc<Channel>, BuildError> {
         let channel = Arc::new(Channel { shared: Arc::new(self.build_shared()?) });
         trace::made(&*channel.shared, channel.shared.ring.capacity());

@@ -17,8 +17,8 @@ use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
 use std::ops::{Add, AddAssign};
 
-/// Messages and payload bytes that a reader did not get: overwritten before it had read them, or
-/// dropped by their writer.
+/// Messages and payload bytes that a reader did not get. They were overwritten before it read them,
+/// or dropped by their writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Missed {

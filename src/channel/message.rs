@@ -1,4 +1,4 @@
-//! Messages: slices as a whole, with what is known of them.
+//! Messages: whole slices with a header.
 
 mod joiner;
 
@@ -15,23 +15,24 @@ use std::ops::Deref;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Header {
-    /// The position of its first byte in the ring; of the first one left, if bytes of it were read
-    /// before.
+    /// The position of its first byte in the ring. If a part of it was read as bytes before, the
+    /// position of the first byte that is left.
     pub position: u64,
-    /// How many messages its writer had sent before, those among them that were
+    /// How many messages its writer had sent before, including those that were
     /// [dropped](crate::Backpressure::Drop).
     pub sequence: u64,
-    /// Who sent it: the [`id`](crate::StrongWriter::id) of the writer; 0 if it was reserved through
+    /// The [`id`](crate::StrongWriter::id) of the writer that sent it. 0 if it was reserved through
     /// the handle of the channel.
     pub writer: u32,
-    /// Its payload bytes; those left, if some were read before.
+    /// Its payload bytes. If a part of it was read as bytes before, those that are left.
     pub len: u32,
-    /// How much of its writer's has been missed since the message of that writer before this one.
+    /// What the reader missed of this writer between the last message that it received from this
+    /// writer and this one.
     pub missed: Missed,
-    /// It goes on where the message of its writer before it stopped: they are pieces of one write
-    /// that was longer than a slice can be. [`Joiner`] puts them together.
+    /// Whether it goes on where the previous message of its writer stopped. Both are then pieces of
+    /// one write that was too long for one slice. [`Joiner`] puts them together.
     pub continues: bool,
-    /// It goes on in the next message of its writer.
+    /// Whether it goes on in the next message of its writer.
     pub is_continued: bool,
 }
 
@@ -59,9 +60,9 @@ impl Header {
 
 /// A message: its bytes, to which it dereferences, and its [`Header`].
 ///
-/// One that a strong reader has received lies in the ring still, and is given back to the writers
-/// when it is dropped; one of a weak reader is a copy. Either way the bytes are contiguous, start at
-/// a multiple of 64 in memory (but for what is left of one that was read in part), and do not change.
+/// A strong reader lends it where it lies in the ring, and writers get its room back when it is
+/// dropped. A weak reader returns a copy. Either way the bytes are contiguous and do not change.
+/// They start at a multiple of 64 in memory, unless a part of the message was read as bytes before.
 pub struct Message<'a> {
     body: Body<'a>,
 }
@@ -84,7 +85,7 @@ impl<'a> Message<'a> {
         Self { body: Body::Copied(header, bytes) }
     }
 
-    /// What is known of it: who sent it, its number and position, and what was missed before it.
+    /// Who sent it, its number and position, and what was missed before it.
     #[inline]
     pub fn header(&self) -> Header {
         match &self.body {
@@ -132,10 +133,10 @@ impl fmt::Debug for Message<'_> {
     }
 }
 
-/// Messages that were received in one go, in order; at least one, if any were asked for.
+/// A batch of messages, in order. There is at least one, unless the limit was 0.
 ///
-/// Those of a strong reader lie in the ring still, and are given back to the writers together, when
-/// this is dropped.
+/// A strong reader lends them where they lie in the ring. Writers get their room back when the
+/// batch is dropped.
 pub struct Messages<'a> {
     kept: Kept<'a>,
 }
@@ -163,7 +164,7 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// Whether there are none: then none were asked for.
+    /// Whether there are none, because the limit was 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -180,8 +181,8 @@ impl<'a> Messages<'a> {
 }
 
 impl Messages<'_> {
-    /// The bytes of each message, for as long as the batch is kept: to write them all at once, for
-    /// instance, as [`IoSlice`](std::io::IoSlice)s.
+    /// The bytes of each message. They live as long as the batch, so that all can be written at
+    /// once, as [`IoSlice`](std::io::IoSlice)s for instance.
     pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         let mut messages = self.iter();
         std::iter::from_fn(move || match messages.next_body()? {
@@ -216,7 +217,7 @@ impl fmt::Debug for Messages<'_> {
     }
 }
 
-/// Goes through [`Messages`].
+/// An iterator over [`Messages`].
 #[derive(Debug)]
 pub struct MessagesIter<'a> {
     next: Next<'a>,

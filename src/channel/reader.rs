@@ -59,39 +59,40 @@ macro_rules! reader_methods {
         impl $reader {
             /// Reads what is there without waiting, across slices, up to the length of `buffer`.
             ///
-            /// `Ok(0)` is the end: the channel has drained and everything has been read. A read into
-            /// an empty buffer is `Ok(0)` as well, always.
-            /// A weak reader's read may be short where padding lies between two slices.
+            /// `Ok(0)` is the end: the channel has drained, and everything was read. A read into an
+            /// empty buffer always returns `Ok(0)`, too. A weak reader may return less than there
+            /// is where padding lies between two slices.
             ///
             /// # Errors
             ///
-            /// [`TryReadError::Empty`] if there is nothing yet. [`TryReadError::Lagged`], on weak
-            /// readers, once for each gap; the contents of `buffer` are unspecified then, and the
-            /// next read goes on behind the gap. `Terminated` as it says.
+            /// - [`TryReadError::Empty`] if there is nothing yet.
+            /// - [`TryReadError::Lagged`] if a weak reader was overrun, once for each gap. The
+            ///   contents of `buffer` are unspecified then. The next read goes on after the gap.
+            /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
             #[inline]
             pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
                 self.read_now(buffer)
             }
 
-            /// Ends this reader at once: what it has not read is gone, it no longer holds anybody
-            /// back, and its reads fail with `Terminated`
-            /// ([`std::io::ErrorKind::ConnectionAborted`]).
+            /// Ends this reader at once. It no longer holds writers back, and its reads fail with
+            /// `Terminated` ([`std::io::ErrorKind::ConnectionAborted`]). What it has not read is
+            /// gone.
             pub fn terminate(&mut self) {
                 self.end();
             }
 
             /// Waits until the channel takes no more slices: it was drained or terminated, or its
-            /// last writer is gone. What was written may still have to be read.
+            /// last strong writer and its handle are gone. There may still be something to read.
             ///
             /// # Cancel safety
             ///
-            /// Nothing is lost when the future is dropped. The future does not borrow the reader.
+            /// If the future is dropped, nothing is lost. It does not borrow the reader.
             pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
                 let shared = Read::core(self).shared().clone();
                 async move { shared.closed().await }
             }
 
-            /// Whether the channel takes no more slices. What was written may still have to be read.
+            /// Whether the channel takes no more slices. There may still be something to read.
             pub fn is_closed(&self) -> bool {
                 Read::core(self).is_closed()
             }
@@ -112,13 +113,34 @@ macro_rules! reader_methods {
 }
 use reader_methods;
 
-/// A reader of either kind.
+/// A reader of either strength.
 ///
-/// Writers wait for a strong reader; a weak one can be overrun.
+/// Writers wait for a strong reader. A weak one can be overrun: see [`WeakReader`].
+///
+/// A function that takes `impl Into<Reader>` accepts each kind of reader:
+///
+/// ```
+/// use overfall::Reader;
+///
+/// fn count(reader: impl Into<Reader>) -> std::io::Result<usize> {
+///     let mut reader = reader.into().blocking();
+///     let mut messages = 0;
+///     while reader.recv()?.is_some() {
+///         messages += 1;
+///     }
+///     Ok(messages)
+/// }
+///
+/// let (mut writer, reader) = overfall::pipe(1024);
+/// writer.try_send(b"one")?;
+/// drop(writer);
+/// assert_eq!(count(reader)?, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub enum Reader {
-    /// It loses nothing, and holds writers back.
+    /// It loses nothing, and writers wait for it.
     Strong(StrongReader),
-    /// It holds nobody back, and can be overrun.
+    /// Nobody waits for it, and it can be overrun.
     Weak(WeakReader),
 }
 
@@ -128,7 +150,7 @@ impl Reader {
         matches!(self, Self::Strong(_))
     }
 
-    /// This reader, strong from now on.
+    /// Converts this reader into a strong one.
     ///
     /// # Errors
     ///
@@ -143,7 +165,7 @@ impl Reader {
         }
     }
 
-    /// This reader, weak from now on.
+    /// Converts this reader into a weak one.
     pub fn into_weak(self) -> WeakReader {
         match self {
             Self::Strong(reader) => reader.into_weak(),
@@ -223,7 +245,7 @@ impl Receive for Reader {
 receive_methods!(Reader);
 
 impl Clone for Reader {
-    /// Another reader of the same kind that starts where this one stands.
+    /// Another reader of the same strength, which starts where this one stands.
     fn clone(&self) -> Self {
         match self {
             Self::Strong(reader) => Self::Strong(reader.clone()),

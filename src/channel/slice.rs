@@ -9,16 +9,16 @@ use std::marker::PhantomData;
 /// Room in the ring that was reserved for one slice, to be filled piece by piece.
 ///
 /// Made by `reserve` and `try_reserve` of the writers, and by
-/// [`Channel::reserve_slice`](crate::Channel::reserve_slice). [`Slice::commit`] lets the readers
-/// have what was written so far, all of it in one step: the slice is never interleaved with
-/// others and no reader sees part of it before. What was reserved and not written is given up.
+/// [`Channel::reserve_slice`](crate::Channel::reserve_slice). [`Slice::commit`] publishes what was
+/// written so far, in one step. No reader sees a part of it before, and no other slice comes in
+/// between. Room that was reserved and not written is given up.
 ///
-/// Readers see slices in the order in which they were reserved, so a slice in flight holds up
-/// whatever was reserved after it: fill it quickly.
+/// Fill a slice quickly. Readers see slices in the order in which they were reserved, so whatever
+/// was reserved later waits for this one.
 ///
-/// Dropped without a commit, also by a panic, the slice is skipped by every reader. The same
-/// happens to a guard that is leaked (`mem::forget`), at the writer's next operation or when the
-/// writer is dropped; with `reserve_slice`, when the last handle of the channel is dropped.
+/// A slice that is dropped without a commit, by a panic too, is skipped by every reader. A guard
+/// that is leaked (`mem::forget`) is given up at the writer's next operation, or when the writer is
+/// dropped. With `reserve_slice` this happens when the last handle of the channel is dropped.
 ///
 /// ```
 /// # use overfall::Channel;
@@ -95,8 +95,8 @@ impl<'a> Slice<'a> {
         }
     }
 
-    /// The position of the slice's first byte: the number of that ring byte since the channel was
-    /// made.
+    /// The position of the slice's first byte: the number of that ring byte, counted since the
+    /// channel was made.
     pub fn position(&self) -> u64 {
         self.reservation.position.label(0)
     }
@@ -107,7 +107,7 @@ impl<'a> Slice<'a> {
         self.len
     }
 
-    /// The payload bytes written so far: what [`Slice::commit`] would commit.
+    /// The payload bytes written so far, which [`Slice::commit`] would publish.
     pub fn written(&self) -> usize {
         self.written
     }
@@ -117,10 +117,11 @@ impl<'a> Slice<'a> {
         self.len - self.written
     }
 
-    /// Appends as many of `bytes` as there is room for, and tells how many that were.
+    /// Appends as many of `bytes` as there is room for, and returns how many those are. **What does
+    /// not fit is left out without an error.**
     ///
-    /// Never waits. [`io::Write`] does the same, so that `write!` and `write_all` work, and fail with
-    /// [`io::ErrorKind::WriteZero`] when the slice is full.
+    /// Never waits. For an error instead, use `write_all` or `write!` of [`io::Write`], which fail
+    /// with [`io::ErrorKind::WriteZero`] when the slice is full.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let part = bytes.len().min(self.remaining());
@@ -132,11 +133,11 @@ impl<'a> Slice<'a> {
         part
     }
 
-    /// Lets the readers have what was written, in one step. Never waits and never fails; after a
-    /// [`Channel::terminate`](crate::Channel::terminate) there is nobody to see it.
+    /// Publishes what was written, in one step. Never waits and never fails. After
+    /// [`Channel::terminate`](crate::Channel::terminate) nobody sees it.
     ///
-    /// A slice of which nothing was written is committed, too, as an empty one; byte readers see
-    /// nothing of it.
+    /// If nothing was written, an empty slice is committed. It is an empty message, and readers of
+    /// bytes do not see it.
     #[inline]
     pub fn commit(mut self) {
         let written = self.written as u64;

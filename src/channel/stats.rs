@@ -11,6 +11,8 @@ use crate::sync::figure::Figure;
 use crate::wait::figures::ReaderFigures;
 
 /// What a channel has done so far, and who takes part in it.
+///
+/// See [the guide](crate::guide::words) for ring bytes and payload bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ChannelStats {
@@ -18,35 +20,37 @@ pub struct ChannelStats {
     pub capacity: u64,
     /// The position of the first slice, in ring bytes.
     pub start: u64,
-    /// The position where the next slice will lie.
+    /// The position after the last reserved slice.
     pub reserved: u64,
-    /// The oldest position at which a strong reader can still join.
+    /// The oldest position at which a strong reader can still start. Writers may go one capacity
+    /// past it.
     pub gate: u64,
     /// Payload bytes committed.
     pub payload_bytes: u64,
-    /// Ring bytes that were used up for it: whole granules of 64 bytes, padding at the end of the
-    /// ring, slices given up. Far more than `payload_bytes` means that somebody writes in small
-    /// pieces, and should put a `BufWriter` in front.
+    /// Ring bytes used: whole granules of 64 bytes, padding at the end of the ring, slices given
+    /// up. If this is far more than `payload_bytes`, somebody writes in small pieces. A
+    /// `LineWriter` in front of that writer keeps lines together; a `BufWriter` may split them.
     pub ring_bytes: u64,
     /// Slices committed.
     pub slices: u64,
     /// Slices discarded because the ring was full: with
-    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from within an
-    /// event.
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or from within an event of the feature
+    /// `tracing`.
     pub dropped_slices: u64,
-    /// The payload bytes of these.
+    /// Payload bytes of the slices discarded.
     pub dropped_bytes: u64,
-    /// Ring bytes that weak readers missed, added up over all of them.
+    /// Ring bytes that weak readers missed, added up over all of them. Not payload bytes: a message
+    /// of one byte takes 64.
     pub skipped_bytes: u64,
     /// Writers that keep the channel open.
     pub strong_writers: usize,
-    /// Writers that do not.
+    /// Writers that do not keep the channel open.
     pub weak_writers: usize,
-    /// Readers that hold writers back.
+    /// Readers that writers wait for.
     pub strong_readers: usize,
-    /// Readers that do not.
+    /// Readers that can be overrun.
     pub weak_readers: usize,
-    /// Each reader that there is now.
+    /// The figures of each reader that exists now.
     pub readers: Vec<ReaderStats>,
 }
 
@@ -54,7 +58,7 @@ pub struct ChannelStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct WriterStats {
-    /// The number of this writer, which its slices carry.
+    /// The number of this writer, which the header of its messages tells.
     pub id: u32,
     /// Slices committed.
     pub slices: u64,
@@ -63,32 +67,34 @@ pub struct WriterStats {
     /// Ring bytes that these slices took: whole granules of 64 bytes.
     pub ring_bytes: u64,
     /// Slices discarded because the ring was full: with
-    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from within an
-    /// event.
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or from within an event of the feature
+    /// `tracing`.
     pub dropped_slices: u64,
-    /// The payload bytes of these.
+    /// Payload bytes of the slices discarded.
     pub dropped_bytes: u64,
 }
 
 /// What a reader has read so far.
 ///
-/// `payload_bytes + padding_bytes + skipped_bytes` is how far it has come since it started.
+/// `payload_bytes + padding_bytes + skipped_bytes` is how many ring bytes it has passed since it
+/// started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ReaderStats {
     /// The number of this reader among those of its channel. Numbers start over after 2^32.
     pub id: u32,
-    /// Whether it holds writers back.
+    /// Whether writers wait for it.
     pub strong: bool,
-    /// Where it stands: the position of the next byte that it will read.
+    /// The position of the next byte that it will read.
     pub position: u64,
-    /// Ring bytes between there and the last reservation.
+    /// Ring bytes from there to the end of the last reserved slice. A weak reader that was overrun
+    /// and has not noticed yet can lag by more than the capacity.
     pub lag: u64,
     /// Payload bytes read.
     pub payload_bytes: u64,
-    /// Ring bytes stepped over that held no payload.
+    /// Ring bytes passed that held no payload.
     pub padding_bytes: u64,
-    /// Ring bytes missed.
+    /// Ring bytes missed, padding included.
     pub skipped_bytes: u64,
     /// How many times it was overrun.
     pub gaps: u64,

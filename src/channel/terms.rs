@@ -1,15 +1,15 @@
 //! Words that all parts of a channel share.
 
-/// What becomes of a write when the ring is full of bytes that strong readers have yet to read.
+/// What happens to a write when the ring is full of bytes that strong readers have not read yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Backpressure {
     /// The writer waits.
     #[default]
     Block,
-    /// The slice is discarded, as a whole, and counted: on the writer and on the channel, in slices
-    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it
-    /// as written; `try_write` and `reserve` say `Full`.
+    /// The whole slice is discarded. The io traits and `send` report success for it. The writer and
+    /// the channel count it, in slices and in bytes, and with the feature `tracing` there are
+    /// events. `try_write`, `try_send` and `reserve` fail with `Full` instead, and count nothing.
     Drop,
 }
 
@@ -17,14 +17,14 @@ pub enum Backpressure {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum StartAt {
-    /// At the oldest slice that is still kept: for a weak reader, the oldest that is intact, for a
-    /// strong one, the oldest that has not been given back to the writers.
+    /// At the oldest slice that is left. For a weak reader that is the oldest one that was not
+    /// overwritten, for a strong reader the oldest one that was not given back to the writers.
     #[default]
     Oldest,
     /// At the next slice to be reserved.
     Now,
-    /// At most so many payload bytes back, in whole slices: the oldest start from which the slices
-    /// committed so far add up to no more. It takes time in proportion to the slices that are kept.
+    /// At most this many payload bytes back, in whole slices. With slices of 40 bytes, `Back(100)`
+    /// starts two slices back. The search takes time in proportion to the slices in the ring.
     Back(u64),
 }
 

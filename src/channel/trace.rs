@@ -1,4 +1,4 @@
-//! Events of the feature `tracing`; without it, nothing of this is there. The README has a table of them.
+//! Events of the feature `tracing`; without it, nothing of this is there. `guide::features` has a table of them.
 //!
 //! A subscriber may do anything with an event, and so also write it into the very ring that it tells
 //! of. Three rules keep that from doing harm:

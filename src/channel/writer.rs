@@ -19,31 +19,35 @@ use std::io::IoSlice;
 macro_rules! writer_methods {
     ($writer:ident) => {
         impl $writer {
-            /// Writes without waiting: all of `bytes` as one slice, or, if they are longer than the
-            /// longest slice, the first of several. Tells how many bytes were written.
+            /// Writes without waiting, and returns how many bytes were written.
             ///
-            /// An empty write reserves nothing and is `Ok(0)`, always.
+            /// Up to [`max_slice`](Self::max_slice) bytes become one slice. Of a longer write, only
+            /// the first piece is written: a quarter of the capacity. Pass the rest to the next
+            /// write, as `write_all` does. The pieces are marked as parts of one write
+            /// ([`Header::continues`](crate::Header::continues)), until a message is sent or a
+            /// reserved slice is committed.
             ///
-            /// After the first of several, the next write is taken for the next piece, and the slices
-            /// are marked as such ([`Header::continues`](crate::Header::continues)), as `write_all`
-            /// does it. A message that is sent, or a slice that is committed, ends that.
+            /// An empty write reserves nothing and always returns `Ok(0)`.
             ///
             /// # Errors
             ///
-            /// [`TryWriteError::Full`] if there is no room, or others wait for it: nothing was
-            /// written, and nothing is counted as dropped, in either kind of
-            /// [`Backpressure`](crate::Backpressure). `Closed` and `Terminated` as they say.
+            /// - [`TryWriteError::Full`] if there is no room, or if others wait for it. Nothing was
+            ///   written, and nothing is counted as dropped, whatever the
+            ///   [`Backpressure`](crate::Backpressure).
+            /// - [`TryWriteError::Closed`] if the channel takes no more slices, or this writer was
+            ///   shut down.
+            /// - [`TryWriteError::Terminated`] if the channel or this writer was terminated.
             ///
             /// # Progress
             ///
-            /// Reserving and committing are lock-free. Readers see slices in the order of their
-            /// reservations.
+            /// Reserving and committing are lock-free. Readers see slices in the order in which
+            /// they were reserved.
             #[inline]
             pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
                 self.core_mut().try_write(bytes)
             }
 
-            /// [`try_write`](Self::try_write) for several buffers, which become one slice.
+            /// Like [`try_write`](Self::try_write), for several buffers, which become one slice.
             ///
             /// # Errors
             ///
@@ -59,64 +63,68 @@ macro_rules! writer_methods {
             ///
             /// # Errors
             ///
-            /// [`TryReserveError::Full`] if there is no room, or others wait for it;
-            /// [`TryReserveError::TooLong`] if no slice can be that long; `Closed` and `Terminated`
-            /// as they say.
+            /// - [`TryReserveError::Full`] if there is no room, or if others wait for it.
+            /// - [`TryReserveError::TooLong`] if no slice can be that long.
+            /// - [`TryReserveError::Closed`] if the channel takes no more slices, or this writer
+            ///   was shut down.
+            /// - [`TryReserveError::Terminated`] if the channel or this writer was terminated.
             pub fn try_reserve(&mut self, len: usize) -> Result<Slice<'_>, TryReserveError> {
                 let reservation = self.core_mut().try_reserve(len)?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))
             }
 
             /// Reserves room for one slice of up to `len` payload bytes, and waits for it if need
-            /// be. Waiting writers are served in order.
+            /// be. Writers that wait are served in order.
             ///
             /// # Errors
             ///
-            /// [`ReserveError::Full`] only with [`Backpressure::Drop`](crate::Backpressure::Drop), or,
-            /// with the feature `tracing`, from within an event, where nobody waits; otherwise as for [`try_reserve`](Self::try_reserve).
+            /// As for [`try_reserve`](Self::try_reserve). [`ReserveError::Full`] occurs where
+            /// nobody waits: with [`Backpressure::Drop`](crate::Backpressure::Drop), and from
+            /// within an event of the feature `tracing`.
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has reserved nothing, and its place in the line
-            /// goes to the next. One that has been woken and is neither polled nor dropped is passed
-            /// over after others have found its room untaken a hundred times or so; polled after all, it
-            /// waits at its old place, and for longer.
+            /// If the future is dropped while it waits, nothing was reserved, and the next writer
+            /// in the line moves up. Do not keep the future without polling it: once it was woken,
+            /// writers behind it wait for it until they have found its room untaken about a hundred
+            /// times. Polled after that, it has its old place again.
             pub async fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
                 let reservation = self.core_mut().reserve(len).await?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))
             }
 
-            /// Ends this writer at once: a leaked slice of its is given up, it no longer keeps the
-            /// channel open, and whatever it is asked to do from now on fails with `Terminated`
-            /// ([`std::io::ErrorKind::ConnectionAborted`]). What it has committed stays.
+            /// Ends this writer at once. It no longer keeps the channel open, and its operations
+            /// fail with `Terminated` ([`std::io::ErrorKind::ConnectionAborted`]). What it has
+            /// committed stays. A slice that it leaked is given up.
             pub fn terminate(&mut self) {
                 self.core_mut().terminate();
             }
 
-            /// This writer is done: it no longer keeps the channel open, and its writes fail with
-            /// `Closed` ([`std::io::ErrorKind::BrokenPipe`]). The `shutdown` and `close` of the
-            /// async traits do the same. Doing it again does nothing.
+            /// Says that this writer is done. It no longer keeps the channel open, and its writes
+            /// fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). So do those of clones that
+            /// are made afterwards. `shutdown` and `close` of the async traits do the same. Doing
+            /// it again does nothing.
             pub fn shut_down(&mut self) {
                 self.core_mut().shut_down();
             }
 
-            /// The longest slice, in payload bytes, as of
+            /// The longest slice, in payload bytes:
             /// [`Channel::max_slice`](crate::Channel::max_slice).
             pub fn max_slice(&self) -> usize {
                 self.core().max_slice() as usize
             }
 
-            /// Whether writes are refused, now and for ever.
+            /// Whether writes fail. Once true, it stays true.
             pub fn is_closed(&self) -> bool {
                 self.core().is_closed()
             }
 
             /// Waits until the channel takes no more slices: it was drained or terminated, or
-            /// nobody is left to read it. Does not keep it open.
+            /// nobody is left to read it. This does not keep the channel open.
             ///
             /// # Cancel safety
             ///
-            /// Nothing is lost when the future is dropped. The future does not borrow the writer.
+            /// If the future is dropped, nothing is lost. It does not borrow the writer.
             pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
                 let shared = self.core().shared().clone();
                 async move { shared.closed().await }
@@ -150,13 +158,14 @@ pub(crate) trait HasCore {
     fn writer_core(&mut self) -> &mut Core;
 }
 
-/// A writer of either kind.
+/// A writer of either strength.
 ///
-/// A strong writer keeps the channel open, a weak one does not; they write alike.
+/// A strong writer keeps the channel open, a weak one does not. Both write alike: see
+/// [`StrongWriter`].
 pub enum Writer {
     /// It keeps the channel open.
     Strong(StrongWriter),
-    /// It does not.
+    /// It does not keep the channel open.
     Weak(WeakWriter),
 }
 
@@ -180,7 +189,7 @@ impl Writer {
         matches!(self, Self::Strong(_))
     }
 
-    /// This writer, strong from now on. On a channel that is closed that changes nothing.
+    /// Converts this writer into a strong one. On a closed channel this changes nothing else.
     pub fn into_strong(self) -> StrongWriter {
         match self {
             Self::Strong(writer) => writer,
@@ -188,7 +197,7 @@ impl Writer {
         }
     }
 
-    /// This writer, weak from now on.
+    /// Converts this writer into a weak one.
     pub fn into_weak(self) -> WeakWriter {
         match self {
             Self::Strong(writer) => writer.into_weak(),
@@ -201,7 +210,7 @@ writer_methods!(Writer);
 send_methods!(Writer);
 
 impl Clone for Writer {
-    /// Another writer of the same kind, with a number and figures of its own.
+    /// Another writer of the same strength, with a number and figures of its own.
     fn clone(&self) -> Self {
         match self {
             Self::Strong(writer) => Self::Strong(writer.clone()),

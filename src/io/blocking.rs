@@ -22,26 +22,36 @@ use until::Waits;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
-/// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline. An end of a
-/// [`duplex`](crate::duplex()) gets all three.
+/// Each endpoint has a method `blocking` that makes one. Writers get [`io::Write`], readers
+/// [`io::Read`], and strong readers [`io::BufRead`]. An end of a [`duplex`](crate::duplex()) gets all
+/// three. All of them get variants with a deadline.
 ///
-/// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
-/// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
-/// at most, and not where that has been of no use lately, so that an answer that is about to come
-/// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
-/// In between it yields a few times, where it waits for room or for the next of a stream, to threads that
-/// take turns with it; and not if it may wait for a tenth of a second or less, or if yields have lately
-/// given whole time slices away, as on a core that others keep busy.
+/// Do not use it in async code: it parks the runtime's thread.
 ///
-/// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
-/// it does not wait: there a write for which there is no room is dropped and counted, as with
-/// [`Backpressure::Drop`](crate::Backpressure::Drop), and a read that finds nothing fails with
-/// [`io::ErrorKind::WouldBlock`].
+/// # What must stay together
 ///
-/// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of
-/// each piece of its format, between which others may come. Format first and `write_all` the
-/// result, `reserve` and `write!` into the slice, or put a [`BufWriter`](std::io::BufWriter) in front.
+/// Each `write` is a slice, and slices of other writers may come between two of them. `write!` and
+/// `writeln!` write each piece of their format on its own. So a line that is written with
+/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more. To keep a line
+/// together, put a [`LineWriter`](std::io::LineWriter) in front, with a buffer for the longest
+/// line. Or format first and `write_all` the result. Or `reserve`, and `write!` into the slice. A
+/// [`BufWriter`](std::io::BufWriter) is no help: it flushes in the middle of lines.
+///
+/// # How it waits
+///
+/// With a timeout of zero, or a deadline that has passed, an operation makes one attempt. Otherwise
+/// it first spins, for a few microseconds at most. Where spinning was of no use lately, it does
+/// not. Then it parks the thread, which uses no processor time until it is woken.
+///
+/// Between the two it may yield a few times. It does so where it waits for room, or for more of a
+/// stream that was there just before. It does not if it may wait for a tenth of a second or less,
+/// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
+///
+/// From within an event of the feature `tracing` nothing waits. A write for which there is no room
+/// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
+/// that finds nothing fails with [`io::ErrorKind::WouldBlock`].
+///
+/// # Example
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -51,11 +61,11 @@ use until::Waits;
 ///     let mut text = String::new();
 ///     reader.blocking().read_to_string(&mut text).map(|_| text)
 /// });
-/// let mut writer = writer.blocking();
+/// let mut lines = std::io::LineWriter::new(writer.blocking());
 /// for number in 0..1000 {
-///     writeln!(writer, "line {number}")?;
+///     writeln!(lines, "line {number}")?; // one slice each
 /// }
-/// drop(writer);
+/// drop(lines);
 /// assert_eq!(thread.join().unwrap()?.lines().count(), 1000);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -78,17 +88,17 @@ impl<E> Blocking<E> {
         Self { endpoint, waits: Waits::new() }
     }
 
-    /// The endpoint itself, for what it can do without waiting.
+    /// The endpoint itself, for its methods that do not park.
     pub fn get_ref(&self) -> &E {
         &self.endpoint
     }
 
-    /// The endpoint itself, for what it can do without waiting.
+    /// The endpoint itself, for its methods that do not park.
     pub fn get_mut(&mut self) -> &mut E {
         &mut self.endpoint
     }
 
-    /// The endpoint as it was before.
+    /// Converts it back into the endpoint that it was made from.
     pub fn into_inner(self) -> E {
         self.endpoint
     }
@@ -96,18 +106,19 @@ impl<E> Blocking<E> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<R: Read> Blocking<R> {
-    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
+    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
-    /// `ConnectionAborted` after the channel or the reader was terminated; `TimedOut`.
+    /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - `ConnectionAborted` if the channel or the reader was terminated.
+    /// - `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         self.read_until(buffer, Until::Deadline(deadline))
     }
 
-    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing within `timeout`. A
+    /// timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
@@ -150,8 +161,8 @@ impl<R: Read> io::Read for Blocking<R> {
 #[cfg(not(overfall_loom))]
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<R: Lend> Blocking<R> {
-    /// Lends what is there, as [`BufRead::fill_buf`], or fails with [`io::ErrorKind::TimedOut`] if
-    /// there is nothing until `deadline`.
+    /// Lends what is there, as [`BufRead::fill_buf`] does, or fails with
+    /// [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
     ///
@@ -183,19 +194,22 @@ impl<R: Lend> BufRead for Blocking<R> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
-    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
-    /// nothing was written then.
+    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room by `deadline`. Nothing
+    /// was written then.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` if the channel takes no more slices, `ConnectionAborted` after the channel or
-    /// the writer was terminated; `TimedOut`.
+    /// - `BrokenPipe` if the channel takes no more slices, or the writer was shut down.
+    /// - `ConnectionAborted` if the channel or the writer was terminated.
+    /// - `TimedOut`.
+    ///
+    /// The first two have a [`WriteError`] inside.
     pub fn write_deadline(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
         self.write_until(&[bytes], Until::Deadline(deadline))
     }
 
-    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room within `timeout`. A
+    /// timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
@@ -259,7 +273,8 @@ impl<W: HasCore> Blocking<W> {
         self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
     }
 
-    /// Reserves room for one slice of up to `len` payload bytes; parks the thread until it is there.
+    /// Reserves room for one slice of up to `len` payload bytes, and parks the thread until it is
+    /// there.
     ///
     /// # Errors
     ///
@@ -271,12 +286,12 @@ impl<W: HasCore> Blocking<W> {
         }
     }
 
-    /// [`reserve`](Self::reserve), or [`io::ErrorKind::TimedOut`] if there is no room until
-    /// `deadline`.
+    /// Like [`reserve`](Self::reserve), or fails with [`io::ErrorKind::TimedOut`] if there is no
+    /// room by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`StrongWriter::reserve`], as [`io::Error`]s; `TimedOut`.
+    /// As for [`StrongWriter::reserve`], each in an [`io::Error`], and `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
         Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
     }
@@ -310,11 +325,11 @@ macro_rules! blocking {
     )*};
 }
 blocking! {
-    "This reader as one whose reads park the thread, with [`std::io::Read`]."
+    "Converts this reader into one that parks the thread to wait, with [`std::io::Read`]."
     Reader StrongReader WeakReader
 }
 blocking! {
-    "This writer as one whose writes park the thread, with [`std::io::Write`]."
+    "Converts this writer into one that parks the thread to wait, with [`std::io::Write`]."
     Writer StrongWriter WeakWriter
 }
 
@@ -329,7 +344,7 @@ macro_rules! blocking_writer {
                 self.write_until(buffers, Until::Forever)
             }
 
-            /// Does nothing: readers see every slice as soon as it is written.
+            /// Does nothing. Readers see every slice as soon as it is written.
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }

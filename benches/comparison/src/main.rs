@@ -71,10 +71,7 @@ fn main() -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     match options.out {
         Some(out) => results::write(&out, &tables),
-        None if is_everything => {
-            results::write(&root.join("results"), &tables)?;
-            results::summarize(&root.join("../../README.md"), &tables)
-        }
+        None if is_everything => results::write(&root.join("results"), &tables),
         None => Ok(()),
     }
 }

@@ -97,16 +97,6 @@ impl Row {
 }
 
 impl Table {
-    /// The rows that have a goal, in short.
-    pub(crate) fn summary(&self) -> String {
-        let mut text = format!("| **{}** | | | |\n", self.title);
-        for row in self.rows.iter().filter(|row| row.target.is_some()) {
-            let [cell, rival, median, quartiles, _, _, verdict, _] = row.cells();
-            let _ = writeln!(text, "| {cell} | {rival} | {median} ({quartiles}) | {verdict} |");
-        }
-        text
-    }
-
     /// The section of the results.
     pub(crate) fn markdown(&self) -> String {
         let Self { case, title, about, .. } = self;

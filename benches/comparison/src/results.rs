@@ -42,29 +42,6 @@ pub(crate) fn write(place: &Path, tables: &[Table]) -> io::Result<()> {
     Ok(())
 }
 
-const START: &str = "<!-- made by benches/comparison -->\n";
-const END: &str = "<!-- end of what is made by benches/comparison -->\n";
-
-/// Puts what has a target, and the plots, between two marks in the project's own README.
-pub(crate) fn summarize(readme: &Path, tables: &[Table]) -> io::Result<()> {
-    let page = fs::read_to_string(readme)?;
-    let marks = page.split_once(START).zip(page.split_once(END));
-    let Some(((before, _), (_, after))) = marks else {
-        return Err(io::Error::other("the README has lost the marks around the results"));
-    };
-    let mut text = format!(
-        "{}\n| what | rival | ratio (quartiles) | goal |\n|---|---|---|---|\n",
-        circumstances()
-    );
-    for table in tables {
-        text += &table.summary();
-    }
-    for Table { title, case, .. } in tables {
-        text += &format!("\n![{title}](benches/comparison/results/{case}.svg)\n");
-    }
-    fs::write(readme, format!("{before}{START}\n{text}\n{END}{after}"))
-}
-
 /// The machine, the day, the command, the compiler, the versions.
 fn circumstances() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

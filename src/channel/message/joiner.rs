@@ -6,14 +6,17 @@ use std::ops::Deref;
 
 /// Puts the pieces of long writes together.
 ///
-/// A write that is longer than the longest slice becomes several messages, and those of other
-/// writers may come between them. The joiner keeps the pieces of each writer until the last one has
-/// come, and hands on at once what was not split. Pieces of a write of which another piece was
-/// missed are left out, and counted.
+/// A write that is longer than the longest slice becomes several messages, and messages of other
+/// writers may come between them. The joiner keeps the pieces of each writer until the last one
+/// arrives. A message that was not split is returned at once. If a piece was missed, the other
+/// pieces of that write are left out, and counted.
 ///
-/// It keeps as much as the writes under way are long, whatever the size of the ring is, and what a
-/// writer had begun that went in the middle of a write: use it for writers that are trusted to come to
-/// an end.
+/// The joiner keeps as many bytes as the unfinished writes have, however small the ring is. The
+/// pieces of a writer that is dropped in the middle of a write stay in it. So use it for writers
+/// that finish.
+///
+/// A writer that gives up a long write, because of a timeout for instance, does not say so: its
+/// next write counts as the next piece. Send a message, or make a new writer, to begin afresh.
 ///
 /// ```
 /// use overfall::{Channel, Joiner};
@@ -51,23 +54,23 @@ struct Begun {
     bytes: Vec<u8>,
 }
 
-/// What a [`Joiner`] hands on: the bytes of one whole message or write.
+/// What a [`Joiner`] returns: the bytes of one whole message or write.
 #[derive(Debug)]
 pub enum Joined<'a> {
-    /// It was one message.
+    /// The write was one message.
     Whole(&'a [u8]),
-    /// It was put together.
+    /// The write was put together from several messages.
     Pieces(Vec<u8>),
 }
 
 impl Joiner {
-    /// One that has seen nothing yet.
+    /// A joiner that has seen no message yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next message of a reader; hands on what it completes. Messages of all writers must
-    /// come through here, in the order in which they were received.
+    /// Takes the next message of a reader, and returns the write that it completes, if it does.
+    /// Pass the messages of all writers, in the order in which they were received.
     pub fn join<'a>(&mut self, message: &'a Message<'_>) -> Option<Joined<'a>> {
         let header = message.header();
         let mut begun = self.begun.remove(&header.writer);
@@ -99,7 +102,7 @@ impl Joiner {
         self.left_out += Missed { messages, bytes: bytes as u64 };
     }
 
-    /// What was left out so far, because another piece of its write was missing.
+    /// What was left out so far, because another piece of its write was missed.
     pub fn left_out(&self) -> Missed {
         self.left_out
     }

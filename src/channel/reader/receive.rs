@@ -82,26 +82,27 @@ pub(crate) async fn wait_for<R: Read, T>(
 /// The methods for messages that every kind of reader has.
 macro_rules! receive_methods {
     ($reader:ident) => {
-        /// Messages: what a writer sent, or wrote in one slice, as a whole.
+        /// Messages. A message is one slice as a whole, whether it was sent or written.
         ///
-        /// Bytes and messages can be read in turns. A message of which bytes were read is received
-        /// as what is left of it, unless [`skip_rest`](Self::skip_rest) comes first. What was read
-        /// as bytes is not counted as missed: how much is missed of each writer is known again from
-        /// the next message of its on.
+        /// Bytes and messages can be read in turns. If a read of bytes stopped within a message,
+        /// the next receive returns the rest of it. [`skip_rest`](Self::skip_rest) skips that rest.
+        /// What was read as bytes is not counted as missed. After such a read, the count of what is
+        /// missed of a writer starts again with its next message.
         impl $reader {
-            /// Receives the next message without waiting; `Ok(None)` is the end: the channel has
-            /// drained and everything has been read.
+            /// Receives the next message without waiting. `Ok(None)` is the end: the channel has
+            /// drained, and everything was read.
             ///
-            /// A strong reader lends it where it lies; when the [`Message`] is dropped, the writers
-            /// have its room back (one that is leaked: with whatever is received or read next). A
-            /// weak reader copies it into a buffer that it keeps.
+            /// A strong reader lends the message where it lies in the ring. When the [`Message`] is
+            /// dropped, writers get its room back. (If it is leaked, they get it with the next
+            /// receive or read.) A weak reader copies the message into a buffer that it keeps.
             ///
             /// # Errors
             ///
-            /// [`TryReadError::Empty`] if there is nothing yet. [`TryReadError::Lagged`], on weak
-            /// readers, once for each gap, with the ring bytes skipped; the next one goes on behind
-            /// the gap, and tells in its [`Header`], with all others that follow, how much of its
-            /// writer's was missed. `Terminated` as it says.
+            /// - [`TryReadError::Empty`] if there is nothing yet.
+            /// - [`TryReadError::Lagged`] if a weak reader was overrun, once for each gap, with the
+            ///   ring bytes missed. The next receive goes on after the gap. After it, the first
+            ///   message of each writer tells in its [`Header`] what was missed of that writer.
+            /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
             ///
             /// ```
             /// let (mut writer, mut reader) = overfall::pipe(4096);
@@ -118,22 +119,26 @@ macro_rules! receive_methods {
                 Ok(if taken { Some(Receive::message(self)) } else { None })
             }
 
-            /// Receives the next message, and waits for it if need be; `Ok(None)` is the end.
+            /// Receives the next message, and waits for it if need be. `Ok(None)` is the end.
+            ///
+            /// The message borrows the reader, so a helper cannot skip a gap in a loop and return
+            /// the message. [`WeakReader`](crate::WeakReader#a-helper-that-skips-gaps) shows what
+            /// to do instead.
             ///
             /// # Errors
             ///
-            /// As for [`try_recv`](Self::try_recv), but that it is empty only, with the feature
-            /// `tracing`, from within an event, where nobody waits.
+            /// As for [`try_recv`](Self::try_recv). [`ReadError::Empty`] occurs only from within an
+            /// event of the feature `tracing`, where nobody waits.
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has taken nothing.
+            /// If the future is dropped while it waits, no message is lost.
             pub async fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
                 let taken = wait_for(&mut *self, Receive::take).await?;
                 Ok(if taken { Some(Receive::message(self)) } else { None })
             }
 
-            /// Receives the next message without waiting, and appends it to `buffer`; `Ok(None)` is
+            /// Receives the next message without waiting, and appends it to `buffer`. `Ok(None)` is
             /// the end. On an error nothing is appended.
             ///
             /// # Errors
@@ -146,7 +151,7 @@ macro_rules! receive_methods {
                 Receive::take_into(self, buffer)
             }
 
-            /// [`try_recv_into`](Self::try_recv_into), waiting.
+            /// Like [`try_recv_into`](Self::try_recv_into), but waits for a message.
             ///
             /// # Errors
             ///
@@ -154,7 +159,7 @@ macro_rules! receive_methods {
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has taken nothing.
+            /// If the future is dropped while it waits, no message is lost.
             pub async fn recv_into(
                 &mut self,
                 buffer: &mut Vec<u8>,
@@ -162,13 +167,14 @@ macro_rules! receive_methods {
                 wait_for(self, |reader| Receive::take_into(reader, buffer)).await
             }
 
-            /// Receives the messages that are there, up to `limit` of them, in one go, without
-            /// waiting; `Ok(None)` is the end. Those of a strong reader are lent, and given back
-            /// together. With a limit of 0 there are none.
+            /// Receives the messages that are there, at most `limit`, without waiting. `Ok(None)`
+            /// is the end. A strong reader lends them, and writers get their room back when all are
+            /// dropped. With a limit of 0 the batch is empty.
             ///
             /// # Errors
             ///
-            /// As for [`try_recv`](Self::try_recv). A batch ends before a gap.
+            /// As for [`try_recv`](Self::try_recv). A batch stops before a gap. The next receive
+            /// tells it.
             pub fn try_recv_many(
                 &mut self,
                 limit: usize,
@@ -177,7 +183,7 @@ macro_rules! receive_methods {
                 Ok(if taken { Some(Receive::messages(self)) } else { None })
             }
 
-            /// [`try_recv_many`](Self::try_recv_many), waiting for one message at least.
+            /// Like [`try_recv_many`](Self::try_recv_many), but waits for at least one message.
             ///
             /// # Errors
             ///
@@ -185,7 +191,7 @@ macro_rules! receive_methods {
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has taken nothing.
+            /// If the future is dropped while it waits, no message is lost.
             pub async fn recv_many(
                 &mut self,
                 limit: usize,
@@ -195,28 +201,30 @@ macro_rules! receive_methods {
                 Ok(if taken { Some(Receive::messages(self)) } else { None })
             }
 
-            /// Skips what is left of a message of which bytes were read, and tells how many payload
-            /// bytes that were: 0 if the reader stands between two messages.
+            /// Skips the rest of a message of which a part was read as bytes. Returns how many
+            /// payload bytes that was, 0 if the reader stands between two messages.
             pub fn skip_rest(&mut self) -> usize {
                 Receive::skip_rest(self) as usize
             }
 
-            /// What this reader missed in all, as far as it was told by the messages it received.
+            /// What this reader missed in all, as far as the messages it received told it. What a
+            /// writer lost after its last message that was received is not included.
             pub fn missed(&self) -> Missed {
                 Read::core(self).missed()
             }
 
-            /// What this reader missed of each writer, by its number. Writers that have gone are
-            /// left out after a while; [`missed`](Self::missed) still counts theirs.
+            /// What this reader missed of each writer, by the writer's number. Writers that were
+            /// dropped disappear from here after a while. [`missed`](Self::missed) still counts
+            /// theirs.
             ///
-            /// Of a writer that was there before this reader, the count begins with the first
-            /// message of its that is received.
+            /// Say a writer sent messages before this reader was made. Its count starts with the
+            /// first message that this reader receives from it.
             pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
                 Read::core(self).missed_by_writer()
             }
 
-            /// The name of a writer, if it has one, by its number. It is known for as long as there
-            /// is a message of that writer in the ring, also when the writer has gone.
+            /// The name of the writer with this number, if it has one. It is known for as long as
+            /// the ring holds a message of that writer, even after the writer is dropped.
             pub fn writer_name(&self, writer: u32) -> Option<std::sync::Arc<str>> {
                 Read::core(self).shared().writer_name(writer)
             }

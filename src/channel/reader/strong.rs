@@ -20,13 +20,19 @@ use std::task::{Context, Poll};
 
 /// A reader that loses nothing: writers wait for it.
 ///
-/// It reads every slice from where it started to the end of the channel, and lends bytes where they
-/// lie: [`try_fill_buf`](Self::try_fill_buf) and [`consume`](Self::consume), or the buffered-read
-/// traits. While it stands still, at most [`capacity`](crate::Channel::capacity) ring bytes can be
-/// written past it, and then writers wait, or, with
-/// [`Backpressure::Drop`](crate::Backpressure::Drop), discard.
+/// It reads every slice from where it started to the end of the channel. Make it before the first
+/// write: what was overwritten earlier is lost to it.
 ///
-/// Byte reads run across slices and see nothing of where they begin and end.
+/// While it stands still, writers go at most [`capacity`](crate::Channel::capacity) ring bytes past
+/// it. Then they wait, or discard with [`Backpressure::Drop`](crate::Backpressure::Drop).
+///
+/// Reads of bytes run across slices. To read without a copy, use
+/// [`try_fill_buf`](Self::try_fill_buf) and [`consume`](Self::consume), or the buffered-read
+/// traits, which lend bytes where they lie. To receive each slice as a whole, use
+/// [`recv`](Self::recv) or [`try_recv`](Self::try_recv).
+///
+/// When the last strong reader is dropped, nothing holds writers back any more: see
+/// [the guide](crate::guide::loss#strong-readers).
 pub struct StrongReader {
     hold: Hold,
     core: Core,
@@ -83,8 +89,8 @@ impl Hold {
         Self { shared: self.shared.clone(), held }
     }
 
-    /// Whether the way from it to `place`, over slices that were skipped, has become so long that it
-    /// has to follow: the two must not come apart by half a turn.
+    /// Whether the way from it to `place`, over slices that were skipped, has become so long that
+    /// it has to follow: the two must not come apart by half a turn.
     fn is_far_behind(&self, place: &Place) -> bool {
         let held = self.held.as_ref();
         held.is_some_and(|held| place.slice.is_far_from(held.position()))
@@ -191,7 +197,7 @@ impl StrongReader {
         Ok(reader)
     }
 
-    /// This reader, weak from now on: it holds nobody back, and can be overrun.
+    /// Converts this reader into a weak one. Nobody waits for it any more, and it can be overrun.
     #[inline]
     pub fn into_weak(mut self) -> WeakReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
@@ -363,9 +369,10 @@ impl StrongReader {
         lent
     }
 
-    /// Lends what comes next and lies in one piece, without a copy and without waiting: the rest of
-    /// the current slice, and, where slices fill whole granules of 64 bytes, those behind it, up to a
-    /// quarter of the ring. Empty at the end of the channel only. [`consume`](Self::consume) goes on.
+    /// Lends the next bytes that lie in one piece, without a copy and without waiting. That is the
+    /// rest of the current slice. If slices fill whole granules of 64 bytes, the ones after it are
+    /// included, up to a quarter of the ring. The result is empty only at the end of the channel.
+    /// Call [`consume`](Self::consume) to go on.
     ///
     /// ```
     /// let (mut writer, mut reader) = overfall::pipe(1024);
@@ -378,7 +385,7 @@ impl StrongReader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// What is lent is gone once it is consumed:
+    /// What is lent cannot be used after it is consumed:
     ///
     /// ```compile_fail,E0499
     /// # let (mut writer, mut reader) = overfall::pipe(1024);
@@ -389,7 +396,8 @@ impl StrongReader {
     ///
     /// # Errors
     ///
-    /// [`TryReadError::Empty`] if there is nothing yet, `Terminated` as it says.
+    /// - [`TryReadError::Empty`] if there is nothing yet.
+    /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
     #[cfg(not(overfall_loom))]
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
@@ -421,8 +429,8 @@ impl StrongReader {
         }
     }
 
-    /// Marks the first `amount` bytes of what was lent as read. The writers have the ring bytes of
-    /// each slice that is used up back.
+    /// Marks the first `amount` bytes of what was lent as read. Writers get the room of each slice
+    /// back that was read to its end.
     ///
     /// # Panics
     ///
@@ -652,10 +660,10 @@ impl Receive for StrongReader {
 receive_methods!(StrongReader);
 
 impl Clone for StrongReader {
-    /// Another strong reader that starts where this one stands, in the middle of a slice if need be.
+    /// Another strong reader, which starts where this one stands, even in the middle of a slice.
     ///
-    /// Writers find no room while clones are made without a pause: then `try_write` may be `Full`, and
-    /// [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is some.
+    /// While clones are made without a pause, writers find no room. Then `try_write` may fail with
+    /// `Full`, and [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is room.
     fn clone(&self) -> Self {
         let mut hold = self.hold.another();
         let core = self.core.another(Strength::Strong);

@@ -17,16 +17,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// A reader that nobody waits for: writers may overrun it.
+/// A reader that nobody waits for. Writers may overrun it.
 ///
-/// It reads what a [`StrongReader`] reads, for as long as it keeps up: what it has not read when
-/// more than [`capacity`](crate::Channel::capacity) ring bytes have been reserved after it is
-/// overwritten. Then one read fails with [`Lagged`], which tells how many ring bytes were missed,
-/// and the next one goes on at the oldest slice that is still intact. What was missed may have been
-/// nothing but padding, where slices are longer than half the ring. Bytes that were overwritten
-/// while they were read are never handed out.
+/// It reads what a [`StrongReader`] reads, as long as it keeps up. When it falls more than
+/// [`capacity`](crate::Channel::capacity) ring bytes behind, writers overwrite what it was to read.
+/// Then one read fails with [`Lagged`], which tells how many ring bytes were missed. The read after
+/// that goes on at the oldest slice that is left. Bytes that are overwritten during a read are
+/// never returned. Where slices are longer than half the ring, a gap may be nothing but padding.
 ///
-/// It costs the writers nothing, however far it is behind.
+/// However far it is behind, it costs the writers nothing.
+///
+#[doc = include_str!("weak.md")]
 pub struct WeakReader {
     core: Core,
     place: Place,
@@ -72,13 +73,13 @@ impl WeakReader {
         Self { core, place, missed: 0, silent: false, inbox: None }
     }
 
-    /// This reader, strong from now on, without losing a byte.
+    /// Converts this reader into a strong one. It loses nothing in between.
     ///
     /// # Errors
     ///
-    /// [`IntoStrongError`] with the reader in it, if what comes next has been given back to the
-    /// writers, overwritten or not, or if the reader has missed something that no read has told yet.
-    /// Read on, and try again.
+    /// [`IntoStrongError`], with the reader in it, if the next slice was already given back to the
+    /// writers, or if the reader missed something that no read has told yet. Read on, and try
+    /// again.
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
     pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
@@ -90,9 +91,9 @@ impl WeakReader {
             .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent, inbox } })
     }
 
-    /// Whether gaps are skipped silently: no read fails with [`Lagged`]. What was missed is told by
-    /// [`stats`](Self::stats) and, in messages, by their headers and [`missed`](Self::missed). Off at
-    /// first.
+    /// Sets whether gaps are skipped without an error. Then no read fails with [`Lagged`]. What was
+    /// missed is in [`stats`](Self::stats), in the headers of messages, and in
+    /// [`missed`](Self::missed). Off by default.
     #[inline]
     pub fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
@@ -115,8 +116,8 @@ impl WeakReader {
         if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
     }
 
-    /// Lets the subscriber have what was missed since. If it panics, the gap is told by the next read,
-    /// since this one cannot.
+    /// Lets the subscriber have what was missed since. If it panics, the gap is told by the next
+    /// read, since this one cannot.
     #[inline]
     fn tell_event(&mut self, before: trace::Before) {
         let skipped = self.core.skipped_since(before);
@@ -359,8 +360,8 @@ impl WeakReader {
         }
     }
 
-    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened, but
-    /// that the inbox is empty.
+    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened,
+    /// but that the inbox is empty.
     #[inline]
     fn take_whole(&mut self) -> bool {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
@@ -411,7 +412,8 @@ impl WeakReader {
     }
 }
 
-/// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten meanwhile.
+/// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten
+/// meanwhile.
 #[inline]
 fn take_slice(
     core: &mut Core,
@@ -516,8 +518,8 @@ impl Receive for WeakReader {
 receive_methods!(WeakReader);
 
 impl Clone for WeakReader {
-    /// Another weak reader that stands where this one does, with figures of its own. Whoever goes
-    /// on with it learns of a gap that this one has yet to tell.
+    /// Another weak reader, which starts where this one stands, with figures of its own. If this
+    /// one has a gap to tell, the clone tells it as well.
     fn clone(&self) -> Self {
         let mut core = self.core.another(Strength::Weak);
         core.start_at(self.place);

@@ -201,9 +201,10 @@ impl Core {
         }
     }
 
-    /// Opens the quick way behind `reservation`, the last one. It does not look at the line of those
-    /// who wait, so it stays closed while somebody is there; who comes to the line later has taken the
-    /// cursor away before. And what it writes does not go on with a write that was split.
+    /// Opens the quick way after `reservation`, the last one of this writer. The quick way does not look
+    /// at the line for room. So it stays closed while a writer waits there. A writer that joins the line
+    /// later takes the cursor away from this one first. The quick way also stays closed in the middle of
+    /// a write that was split: it does not mark pieces.
     #[inline]
     fn open_lane(&mut self, reservation: &Reservation) {
         if self.shared.room.is_empty() && !self.is_splitting {

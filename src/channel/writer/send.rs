@@ -145,56 +145,63 @@ fn total_size(messages: &[&[u8]]) -> u64 {
 /// The methods for messages that every kind of writer has.
 macro_rules! send_methods {
     ($writer:ident) => {
-        /// Messages: each becomes one slice, whole, or nothing.
+        /// Messages. Each is sent as one slice, or not at all.
         impl $writer {
-            /// Sends a message without waiting. It may be empty: then readers of bytes see nothing
-            /// of it.
+            /// Sends a message without waiting. It may be empty. Readers of bytes do not see an
+            /// empty one.
             ///
             /// # Errors
             ///
-            /// [`TrySendError::Full`] if there is no room, or others wait for it: nothing was sent,
-            /// and nothing is counted as dropped. [`TrySendError::TooLong`] if no slice can be that
-            /// long. `Closed` and `Terminated` as they say.
+            /// - [`TrySendError::Full`] if there is no room, or if others wait for it. Nothing was
+            ///   sent, and nothing is counted as dropped.
+            /// - [`TrySendError::TooLong`] if no slice can be that long.
+            /// - [`TrySendError::Closed`] if the channel takes no more slices, or this writer was
+            ///   shut down.
+            /// - [`TrySendError::Terminated`] if the channel or this writer was terminated.
             #[inline]
             pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
                 self.core_mut().try_send(message)
             }
 
-            /// Sends a message, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
-            /// within an event, it does not wait: a message for which there is no room is dropped, as
-            /// a write is, and counted. It uses up its sequence number, so that readers learn of it.
+            /// Sends a message, and waits for room if need be.
+            ///
+            /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
+            /// the feature `tracing`, it does not wait. A message for which there is no room is
+            /// then dropped and counted, and this returns `Ok`. The message uses up its sequence
+            /// number, so readers learn of it from the next message of this writer.
             ///
             /// # Errors
             ///
-            /// As for [`try_send`](Self::try_send), but that it is never full.
+            /// As for [`try_send`](Self::try_send), except `Full`.
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has sent nothing, and its place in the line goes to
-            /// the next.
+            /// If the future is dropped while it waits, nothing was sent, and the next writer in
+            /// the line moves up.
             pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send(context, message, wait)).await
             }
 
-            /// Sends several messages without waiting, with one reservation and one wake-up: readers
-            /// see all of them, one right behind the other, or none.
+            /// Sends several messages without waiting, with one reservation and one wake-up.
+            /// Readers see all of them, one right after the other, or none.
             ///
             /// # Errors
             ///
-            /// As for [`try_send`](Self::try_send). All of them together must fit into one slice, where
-            /// each takes whole granules of 64 bytes; [`TrySendError::TooLong`] counts these.
+            /// As for [`try_send`](Self::try_send). Together they must fit into one slice, where
+            /// each message takes whole granules of 64 bytes. [`TrySendError::TooLong`] tells these
+            /// ring bytes.
             pub fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
                 self.core_mut().try_send_many(messages)
             }
 
-            /// [`try_send_many`](Self::try_send_many), waiting as [`send`](Self::send) does.
+            /// Like [`try_send_many`](Self::try_send_many), but waits for room as
+            /// [`send`](Self::send) does.
             ///
             /// # Errors
             ///
-            /// As for `try_send_many`, but that it is never full.
+            /// As for `try_send_many`, except `Full`.
             ///
             /// # Cancel safety
             ///
@@ -205,15 +212,15 @@ macro_rules! send_methods {
                 core.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await
             }
 
-            /// The number of this writer, which its messages tell. Numbers rise from 1 as writers are
-            /// made and start over after 2^32; no two writers of a channel that live at a time have
-            /// the same.
+            /// The number of this writer, which the [`Header`](crate::Header) of its messages
+            /// tells. Numbers count up from 1 as writers are made, and start over after 2^32. No
+            /// two writers that live at the same time have the same.
             pub fn id(&self) -> u32 {
                 self.core().id()
             }
 
-            /// Gives this writer a name, which readers find by its number. It is not passed on to
-            /// clones.
+            /// Gives this writer a name, which readers find by its number. Clones do not inherit
+            /// it.
             pub fn set_name(&self, name: impl Into<std::sync::Arc<str>>) {
                 self.core().shared().name_writer(self.id(), name.into());
             }

@@ -13,10 +13,19 @@ use std::sync::Arc;
 /// A writer that keeps the channel open.
 ///
 /// While there is one, or a handle of the channel, readers wait for more instead of coming to the
-/// end. Idle, it costs nobody anything.
+/// end. An idle writer costs the others nothing.
 ///
-/// It writes through its own methods without waiting, through the async traits of the features
-/// `tokio` and `futures`, or through [`blocking`](Self::blocking).
+/// It writes through its own methods, through `AsyncWrite` with the feature `tokio` or `futures`,
+/// or through [`std::io::Write`] after [`blocking`](Self::blocking). Each write is a slice.
+///
+/// # Cancelled writes
+///
+/// A `write` of `AsyncWrite` that waits for room, and is cancelled, keeps its place in the line:
+/// the trait does not tell the writer that the future was dropped. Writers behind it may then wait
+/// although there is room. The place is given up when there is room for what the cancelled write
+/// wanted, when the writer writes or reserves something else, when it is dropped, or after others
+/// were refused about a hundred times. [`send`](Self::send) and [`reserve`](Self::reserve) give it
+/// up at once: use them in `select!` and under a timeout.
 pub struct StrongWriter(pub(super) Core);
 
 impl StrongWriter {
@@ -34,8 +43,8 @@ impl StrongWriter {
         &mut self.0
     }
 
-    /// This writer, weak from now on. If it was the last strong one and no handle is left, the
-    /// channel drains.
+    /// Converts this writer into a weak one. If it was the last strong one and no handle is left,
+    /// the channel drains.
     #[inline]
     pub fn into_weak(mut self) -> WeakWriter {
         self.0.turn(Strength::Weak);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 /// A writer that does not keep the channel open.
 ///
-/// It writes like a [`StrongWriter`] for as long as somebody else keeps the channel open; a slice
-/// that it has reserved by then can still be committed. Idle, it costs nobody anything.
+/// It writes like a [`StrongWriter`] for as long as somebody else keeps the channel open. A slice
+/// that it has reserved by then can still be committed. An idle writer costs the others nothing.
 pub struct WeakWriter(pub(super) Core);
 
 impl WeakWriter {
@@ -29,8 +29,8 @@ impl WeakWriter {
         &mut self.0
     }
 
-    /// This writer, strong from now on. On a channel that is closed, or after its own end, that
-    /// changes nothing.
+    /// Converts this writer into a strong one. On a closed channel, or after this writer was shut
+    /// down or terminated, this changes nothing else.
     pub fn into_strong(mut self) -> StrongWriter {
         // One that has come to its own end stays as it is: it keeps nothing open.
         if !self.0.is_done() {

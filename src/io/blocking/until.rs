@@ -52,7 +52,7 @@ pub(super) struct Waits {
 ///
 /// With more threads than cores those that it waits for may have none. It yields to them a few times,
 /// which is far cheaper than a sleep and a wake, and lets them fill or empty the ring in one go. But on a
-/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once a
+/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once
 /// yields have taken so long ([`Spin::COSTLY`]), it does without for a long time. It yields if it waits for
 /// room, or in a stream, where there was something to do at once since the last wait; and not if it may
 /// wait for a short while only.
