@@ -4,7 +4,7 @@ use crate::cores;
 use crate::plot;
 use crate::report::Table;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Command;
 use std::{env, fs, io};
 
 const HEAD: &str = "# Overfall side by side with its rivals
@@ -36,33 +36,10 @@ pub(crate) fn write(place: &Path, tables: &[Table]) -> io::Result<()> {
     let page = format!("{HEAD}\n{}\n{}", circumstances(), sections.join("\n"));
     fs::write(place.join("README.md"), page)?;
     for table in tables {
-        let file = place.join(format!("{}.svg", table.case));
+        let file = place.join(format!("{}.svg", table.case.name));
         plot::draw(&file, table)?;
     }
     Ok(())
-}
-
-const START: &str = "<!-- made by benches/comparison -->\n";
-const END: &str = "<!-- end of what is made by benches/comparison -->\n";
-
-/// Puts what has a target, and the plots, between two marks in the project's own README.
-pub(crate) fn summarize(readme: &Path, tables: &[Table]) -> io::Result<()> {
-    let page = fs::read_to_string(readme)?;
-    let marks = page.split_once(START).zip(page.split_once(END));
-    let Some(((before, _), (_, after))) = marks else {
-        return Err(io::Error::other("the README has lost the marks around the results"));
-    };
-    let mut text = format!(
-        "{}\n| what | rival | ratio (quartiles) | goal |\n|---|---|---|---|\n",
-        circumstances()
-    );
-    for table in tables {
-        text += &table.summary();
-    }
-    for Table { title, case, .. } in tables {
-        text += &format!("\n![{title}](benches/comparison/results/{case}.svg)\n");
-    }
-    fs::write(readme, format!("{before}{START}\n{text}\n{END}{after}"))
 }
 
 /// The machine, the day, the command, the compiler, the versions.
@@ -82,6 +59,13 @@ fn circumstances() -> String {
         text += &format!("| {name} | {value} |\n");
     }
     text
+}
+
+/// Today, in UTC.
+fn date() -> String {
+    let output = Command::new("date").args(["-u", "+%F"]).output();
+    let date = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    date.as_deref().unwrap_or("unknown").trim().to_owned()
 }
 
 /// What was asked for, without where the results are to go.
@@ -113,28 +97,4 @@ fn versions() -> String {
     };
     let versions = names.filter(|name| !NOT_MEASURED.contains(name)).filter_map(version);
     versions.collect::<Vec<_>>().join(", ")
-}
-
-/// Today, in UTC.
-fn date() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut days = now.as_secs() / 86_400;
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02}", days + 1)
 }
