@@ -31,6 +31,7 @@
 //! [`AsyncReceiver`]: endpoints::AsyncReceiver
 //! [`Case`]: cases::Case
 
+mod bytes;
 mod cases;
 mod cores;
 mod drivers;

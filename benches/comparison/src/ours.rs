@@ -1,8 +1,8 @@
 //! Ours, in all its forms. Every message is a slice of the ring.
 
+use crate::bytes::aligned;
 use crate::endpoints::*;
 use crate::event::Event;
-use crate::message::aligned;
 use crate::rivals::io::Tokio;
 use overfall::error::{TryReadError, TryWriteError};
 use overfall::{Channel, StrongReader, StrongWriter, WeakReader, typed};
@@ -45,28 +45,44 @@ pub(crate) fn try_write(mut writer: StrongWriter) -> impl Sender {
 }
 
 pub(crate) fn try_read(mut reader: StrongReader) -> impl Receiver {
-    move |sink: &mut Sink| match reader.try_read(sink.buffer()) {
-        Ok(read) => received(sink, read),
-        Err(TryReadError::Empty) => {}
-        Err(error) => panic!("ours: {error}"),
+    move |sink: &mut Sink| {
+        let read = reader.try_read(sink.buffer());
+        received(sink, read);
+    }
+}
+
+fn try_read_weak(mut reader: WeakReader) -> impl Receiver {
+    move |sink: &mut Sink| {
+        let read = reader.try_read(sink.buffer());
+        received(sink, read);
     }
 }
 
 /// Slices are as long as the buffer, so that there are no reads that are shorter.
 #[inline]
-fn received(sink: &mut Sink, read: usize) {
-    assert_eq!(read, sink.setup.size, "ours: a short read");
-    sink.received();
+fn received(sink: &mut Sink, read: Result<usize, TryReadError>) {
+    if let Some(read) = there(read, sink) {
+        assert_eq!(read, sink.setup.size, "ours: a short read");
+        sink.received();
+    }
+}
+
+/// What was read, if there was something.
+#[inline]
+fn there<T>(read: Result<T, TryReadError>, sink: &mut Sink) -> Option<T> {
+    match read {
+        Ok(read) => return Some(read),
+        Err(TryReadError::Empty) => {}
+        Err(TryReadError::Lagged(_)) => sink.lagged = true,
+        Err(error) => panic!("ours: {error}"),
+    }
+    None
 }
 
 /// Copies each message out of what is lent, and gives it back in one go.
 pub(crate) fn try_fill_buf(mut reader: StrongReader) -> impl Receiver {
     move |sink: &mut Sink| {
-        let amount = match reader.try_fill_buf() {
-            Ok(lent) => sink.accept_all(lent),
-            Err(TryReadError::Empty) => 0,
-            Err(error) => panic!("ours: {error}"),
-        };
+        let amount = there(reader.try_fill_buf(), sink).map_or(0, |lent| sink.accept_all(lent));
         reader.consume(amount);
     }
 }
@@ -83,7 +99,7 @@ pub(crate) fn read(reader: StrongReader) -> impl Receiver {
     let mut reader = reader.blocking();
     move |sink: &mut Sink| {
         let read = reader.read(sink.buffer()).expect("a read");
-        received(sink, read);
+        received(sink, Ok(read));
     }
 }
 
@@ -174,29 +190,15 @@ fn regardless<S: Sender, R>(
     Ends::new(vec![sender], receivers)
 }
 
-fn try_read_weak(mut reader: WeakReader) -> impl Receiver {
-    move |sink: &mut Sink| match reader.try_read(sink.buffer()) {
-        Ok(read) => received(sink, read),
-        Err(error) => missed(sink, error),
-    }
-}
-
 fn try_send(mut writer: StrongWriter) -> impl Sender {
     move |message: &[u8]| writer.try_send(message).is_ok()
 }
 
 fn try_recv_weak(mut reader: WeakReader) -> impl Receiver {
-    move |sink: &mut Sink| match reader.try_recv() {
-        Ok(message) => sink.accept(&message.expect("it is not the end")),
-        Err(error) => missed(sink, error),
-    }
-}
-
-fn missed(sink: &mut Sink, error: TryReadError) {
-    match error {
-        TryReadError::Empty => {}
-        TryReadError::Lagged(_) => sink.lagged = true,
-        error => panic!("ours: {error}"),
+    move |sink: &mut Sink| {
+        if let Some(message) = there(reader.try_recv(), sink) {
+            sink.accept(&message.expect("it is not the end"));
+        }
     }
 }
 

@@ -86,15 +86,13 @@ fn command() -> String {
 fn versions() -> String {
     const NOT_MEASURED: [&str; 4] = ["clap", "core_affinity", "futures-util", "plotters"];
     let (manifest, lock) = (include_str!("../Cargo.toml"), include_str!("../Cargo.lock"));
-    let dependencies = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let dependencies = dependencies.take_while(|line| !line.starts_with('['));
-    let names = dependencies.filter(|line| !line.starts_with('#'));
-    let names = names.filter_map(|line| line.split_once(" =")).map(|(name, _)| name);
-    let names = names.filter(|name| cfg!(feature = "selium") || *name != "selium-messaging");
-    let version = |name: &str| {
+    let dependencies = manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
+    let version = |line: &str| {
+        let (name, _) = line.split_once(" = ").filter(|(name, _)| !NOT_MEASURED.contains(name))?;
         let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
         Some(format!("{name} {}", entry.split('"').next()?))
     };
-    let versions = names.filter(|name| !NOT_MEASURED.contains(name)).filter_map(version);
-    versions.collect::<Vec<_>>().join(", ")
+    let versions = dependencies.unwrap_or_default().lines().filter_map(version);
+    let is_there = |version: &String| cfg!(feature = "selium") || !version.starts_with("selium");
+    versions.filter(is_there).collect::<Vec<_>>().join(", ")
 }

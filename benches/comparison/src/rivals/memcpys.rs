@@ -5,9 +5,9 @@
 //! through `black_box`, as for all, and so does the ring between the two, so that both copies are
 //! calls of `memcpy` with a length that is not known before, and the second is from the ring.
 
+use crate::bytes::aligned;
 use crate::drivers::{Contestant, pass_on};
 use crate::endpoints::*;
-use crate::message::aligned;
 use std::hint::black_box;
 
 pub(crate) fn one_thread(setup: Setup) -> Box<dyn Contestant> {
