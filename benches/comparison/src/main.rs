@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 #[derive(Parser, Debug)]
 pub(crate) struct Options {
     /// What to compare; everything if nothing is said.
-    #[arg(value_parser = PossibleValuesParser::new(cases::ALL.map(cases::Case::choice)))]
+    #[arg(value_parser = PossibleValuesParser::new(cases::ALL.iter().map(|case| case.choice())))]
     cases: Vec<String>,
     #[command(flatten)]
     plan: pair::Plan,

@@ -25,7 +25,7 @@ use crate::Options;
 use clap::builder::PossibleValue;
 
 /// All of them, in the order of the results.
-pub(crate) const ALL: [&Case; 10] = [
+pub(crate) const ALL: &[&Case] = &[
     &bytes::CASE,
     &tasks::CASE,
     &records::CASE,
