@@ -3,4 +3,3 @@
 mod cancelling;
 mod line;
 mod reentrant;
-mod wakers;
