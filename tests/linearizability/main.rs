@@ -29,14 +29,12 @@
 //!
 //! After the threads, strong readers read what is left, so that nothing is lost unseen.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod object;
 
-use common::{Numbers, until};
 use object::{Done, History, Operation, Read, Written};
 use overfall::error::{TryReadError, TryReserveError, TryWriteError};
 use overfall::{Channel, Reader, Slice, StrongWriter};
+use overfall_tests::{Numbers, until};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

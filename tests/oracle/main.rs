@@ -61,7 +61,7 @@ impl Drop for Shown {
 
 #[test]
 fn what_the_fuzz_target_has_found_stays_found() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/operations");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/operations");
     // It is no part of the published crate.
     let Ok(entries) = fs::read_dir(&directory) else { return };
     let mut cases = 0;

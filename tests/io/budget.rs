@@ -1,0 +1,206 @@
+//! tokio's co-operative budget: a task that always finds work lets others run, and an executor inside
+//! of a task, which never lets the runtime run, goes on without it.
+
+use futures::{SinkExt, StreamExt};
+use overfall::{Channel, StartAt, pipe, typed};
+use overfall_tests::{LIMIT, Task, within};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::coop::has_budget_remaining;
+
+/// Room for everything that a test writes.
+const ROOM: usize = 1 << 20;
+
+fn runtimes() -> [Runtime; 2] {
+    [
+        Builder::new_current_thread().build().unwrap(),
+        Builder::new_multi_thread().worker_threads(2).build().unwrap(),
+    ]
+}
+
+/// What is done `count` times, each time at once.
+type Work = fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn send(count: usize) {
+    let (mut writer, _reader) = pipe(ROOM);
+    for _ in 0..count {
+        writer.send(b"x").await.unwrap();
+    }
+}
+
+async fn send_many(count: usize) {
+    let channel = Channel::new(ROOM);
+    let mut writer = channel.new_weak_writer();
+    for _ in 0..count {
+        writer.send_many(&[b"x", b"y"]).await.unwrap();
+    }
+}
+
+async fn reserve(count: usize) {
+    let (mut writer, _reader) = pipe(ROOM);
+    for _ in 0..count {
+        writer.reserve(10).await.unwrap().commit();
+    }
+}
+
+async fn reserve_slice(count: usize) {
+    let channel = Channel::new(ROOM);
+    for _ in 0..count {
+        channel.reserve_slice(10).await.unwrap().commit();
+    }
+}
+
+/// Both ways to receive one, and several; from either kind of reader.
+async fn recv(count: usize) {
+    let channel = Channel::new(ROOM);
+    let mut writer = channel.new_writer();
+    let (mut reader, mut tap) = (channel.new_strong_reader(), channel.new_weak_reader());
+    let mut buffer = Vec::new();
+    for _ in 0..count {
+        writer.try_send(b"x").unwrap();
+        assert_eq!(&*reader.recv().await.unwrap().unwrap(), b"x");
+        assert!(tap.recv_into(&mut buffer).await.unwrap().is_some());
+        writer.try_send(b"y").unwrap();
+        assert!(reader.recv_into(&mut buffer).await.unwrap().is_some());
+        assert_eq!(tap.recv_many(9).await.unwrap().unwrap().len(), 1);
+        writer.try_send(b"z").unwrap();
+        assert_eq!(reader.recv_many(9).await.unwrap().unwrap().len(), 1);
+        assert_eq!(&*tap.recv().await.unwrap().unwrap(), b"z");
+    }
+}
+
+async fn values(count: usize) {
+    let channel = typed::Channel::<u64>::new(ROOM);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    for number in 0..count as u64 {
+        writer.send(&number).await.unwrap();
+        assert_eq!(reader.recv().await.unwrap().unwrap().to_native(), number);
+    }
+}
+
+async fn sink_and_stream(count: usize) {
+    let (writer, reader) = pipe(ROOM);
+    let (mut sink, mut stream) = (writer.into_sink(), reader.into_stream());
+    for _ in 0..count {
+        sink.feed("fed".into()).await.unwrap();
+        sink.flush().await.unwrap();
+        assert_eq!(stream.next().await.unwrap().unwrap().bytes, "fed");
+    }
+    sink.close().await.unwrap();
+    assert!(stream.next().await.is_none());
+}
+
+const WORKS: [(&str, Work); 7] = [
+    ("send", |count| Box::pin(send(count))),
+    ("send_many", |count| Box::pin(send_many(count))),
+    ("reserve", |count| Box::pin(reserve(count))),
+    ("reserve_slice", |count| Box::pin(reserve_slice(count))),
+    ("recv", |count| Box::pin(recv(count))),
+    ("values", |count| Box::pin(values(count))),
+    ("sink_and_stream", |count| Box::pin(sink_and_stream(count))),
+];
+
+#[test]
+fn an_executor_inside_of_a_task_goes_on_when_the_budget_is_spent() {
+    for (name, work) in WORKS {
+        for count in [300, 10_000] {
+            for runtime in runtimes() {
+                within(LIMIT, move || {
+                    println!("{name}, {count} times");
+                    // In the runtime's own future, and in a task.
+                    runtime.block_on(async { futures::executor::block_on(work(count)) });
+                    runtime.block_on(async {
+                        let task = tokio::spawn(async move {
+                            futures::executor::block_on(work(count));
+                        });
+                        task.await.unwrap();
+                    });
+                });
+            }
+        }
+    }
+}
+
+/// Lets the others of this thread run, once.
+async fn turn() {
+    let mut has_been_pending = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_been_pending, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// How many turns another task of the same thread gets while `work` finds something each time.
+fn turns_of_another(work: Work, count: usize) -> usize {
+    let (done, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_done, counted) = (done.clone(), turns.clone());
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async move {
+        let another = tokio::spawn(async move {
+            while !is_done.load(Ordering::Relaxed) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                turn().await;
+            }
+        });
+        let working = tokio::spawn(async move {
+            work(count).await;
+            done.store(true, Ordering::Relaxed);
+        });
+        working.await.unwrap();
+        another.await.unwrap();
+    });
+    turns.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_task_that_always_finds_work_lets_the_others_of_its_thread_run() {
+    for (name, work) in WORKS {
+        let turns = within(LIMIT, move || turns_of_another(work, 10_000));
+        // The budget of a task is 128 today.
+        assert!(turns >= 10_000 / 512, "{name}: {turns} turns");
+    }
+}
+
+#[test]
+fn a_future_is_pending_once_when_the_budget_is_spent_and_wakes_itself() {
+    within(LIMIT, || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let channel = Channel::new(ROOM);
+            let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+            while has_budget_remaining() {
+                writer.send(b"spent").await.unwrap();
+            }
+            let sent = writer.stats().slices;
+            {
+                let mut send = Task::parked(writer.send(b"late"));
+                assert_eq!(send.wakes(), 1);
+                assert_eq!(send.poll(), Poll::Ready(Ok(())));
+                assert_eq!(send.wakes(), 1);
+            }
+            assert_eq!(writer.stats().slices, sent + 1);
+            // The next one does the same, and one that was dropped has done nothing.
+            assert_eq!(Task::parked(writer.send(b"never")).wakes(), 1);
+            assert_eq!(writer.stats().slices, sent + 1);
+            let mut recv = Task::parked(reader.recv());
+            assert_eq!(recv.wakes(), 1);
+            assert!(matches!(recv.poll(), Poll::Ready(Ok(Some(_)))));
+            // One that has to wait waits, and is woken for what it waits for.
+            let mut late = channel.new_strong_reader_at(StartAt::Now);
+            let mut recv = Task::parked(late.recv());
+            assert!(recv.poll().is_pending());
+            assert_eq!(recv.wakes(), 1);
+            writer.try_send(b"now").unwrap();
+            assert_eq!(recv.wakes(), 2);
+            assert!(matches!(recv.poll(), Poll::Ready(Ok(Some(_)))));
+        });
+    });
+}

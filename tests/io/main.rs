@@ -1,0 +1,16 @@
+//! The traits of std, tokio and futures, streams and sinks.
+
+mod blocking;
+#[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
+mod budget;
+mod duplex;
+#[cfg(feature = "tokio")]
+mod duplex_tokio;
+#[cfg(feature = "futures")]
+mod futures;
+#[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
+mod messages_tokio;
+#[cfg(feature = "futures")]
+mod streams;
+#[cfg(feature = "tokio")]
+mod tokio;

@@ -1,0 +1,11 @@
+//! The ring: what readers get of what was written, and how far each may go.
+
+mod alone;
+mod backpressure;
+mod clones;
+mod lagging;
+mod ordering;
+mod positions;
+mod slices;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod unregistered;

@@ -1,0 +1,14 @@
+//! Threads and tasks that write, read, come and go, for as long as they are asked to
+//! (`OVERFALL_STRESS_SECONDS`).
+
+mod bytes;
+#[cfg(feature = "tokio")]
+mod bytes_tokio;
+mod common;
+mod messages;
+#[cfg(feature = "tokio")]
+mod messages_tokio;
+mod posting;
+mod posts;
+mod records;
+mod sent;

@@ -1,0 +1,301 @@
+//! Channels of values: what is sent comes back, in place, and nothing else passes for it.
+#![cfg(feature = "rkyv")]
+
+use overfall::error;
+use overfall::typed::{
+    Channel, InvalidMessage, Reader, RecvError, TryRecvError, TrySendError, Writer,
+};
+use overfall::{Backpressure, StrongReader, WeakReader};
+use overfall_tests::{LIMIT, Numbers, Task, block_on, within};
+use rkyv::{Archive, Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[derive(Archive, Serialize, Deserialize, Clone, PartialEq, Debug)]
+struct Event {
+    number: u64,
+    name: String,
+    values: Vec<f32>,
+    tags: BTreeMap<String, Option<Box<str>>>,
+    shared: Arc<str>,
+}
+
+fn event(number: u64) -> Event {
+    let length = (number % 7) as usize;
+    Event {
+        number,
+        name: "n".repeat(length),
+        values: (0..length).map(|value| value as f32).collect(),
+        tags: (0..length % 3)
+            .map(|tag| (tag.to_string(), (tag == 1).then(|| "x".into())))
+            .collect(),
+        shared: "shared".into(),
+    }
+}
+
+#[test]
+fn values_come_back_as_they_were_sent() {
+    let channel = Channel::new(64 * 1024);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let mut tap = channel.new_weak_reader();
+    for number in 0..50 {
+        writer.try_send(&event(number)).unwrap();
+    }
+    for number in 0..50 {
+        let received = reader.try_recv().unwrap().unwrap();
+        assert_eq!(received.number, number);
+        assert_eq!(received.name.len(), (number % 7) as usize);
+        assert_eq!(received.header().sequence, number);
+        assert_eq!(received.deserialize().unwrap(), event(number));
+        drop(received);
+        assert_eq!(tap.try_recv().unwrap().unwrap().deserialize().unwrap(), event(number));
+    }
+    assert!(matches!(reader.try_recv(), Err(TryRecvError::Empty)));
+    channel.bytes().drain().unwrap();
+    assert!(reader.try_recv().unwrap().is_none());
+    assert!(block_on(tap.recv()).unwrap().is_none());
+}
+
+#[test]
+fn a_value_lies_in_the_ring_and_takes_just_its_length() {
+    let channel = Channel::<String>::new(1024);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let text = "x".repeat(100);
+    let length = rkyv::to_bytes::<rkyv::rancor::Error>(&text).unwrap().len();
+    let addresses: Vec<_> = (0..16)
+        .map(|_| {
+            writer.try_send(&text).unwrap();
+            let received = reader.try_recv().unwrap().unwrap();
+            assert_eq!(*received, *text);
+            received.as_ptr() as usize
+        })
+        .collect();
+    // Two granules each: eight of them side by side, and the next lap at the same places.
+    assert!(addresses[..8].windows(2).all(|pair| pair[1] - pair[0] == 128), "{addresses:?}");
+    assert_eq!(addresses[..8], addresses[8..]);
+    assert_eq!(writer.get_ref().stats().payload_bytes, 16 * length as u64);
+}
+
+#[test]
+fn what_is_no_value_is_an_error_and_the_reader_goes_on() {
+    let channel = Channel::<Event>::new(4096);
+    let mut bytes = channel.bytes().new_strong_writer();
+    let mut writer = channel.new_strong_writer();
+    let (mut reader, mut tap) = (channel.new_strong_reader(), channel.new_weak_reader());
+    for hostile in [&b""[..], b"short", &[0xff; 200], &[0; 7]] {
+        bytes.try_send(hostile).unwrap();
+    }
+    writer.try_send(&event(3)).unwrap();
+    for number in 0..4 {
+        let error = match reader.try_recv() {
+            Err(TryRecvError::Invalid(error)) => error,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((error.header.sequence, error.header.writer), (number, bytes.id()));
+        // Also where assertions are off it says what was found.
+        let source: &rkyv::rancor::BoxedError = &error.source;
+        assert!(!source.to_string().is_empty());
+        assert!(error.to_string().contains("no value of the type"), "{error}");
+        assert!(matches!(block_on(tap.recv()), Err(RecvError::Invalid(_))));
+    }
+    assert_eq!(reader.try_recv().unwrap().unwrap().deserialize().unwrap(), event(3));
+    assert_eq!(tap.try_recv().unwrap().unwrap().deserialize().unwrap(), event(3));
+    bytes.try_send(b"again").unwrap();
+    let error = reader.blocking().recv().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    assert!(error.get_ref().unwrap().is::<InvalidMessage>());
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+#[rkyv(serialize_bounds(__S: rkyv::ser::Writer, __S::Error: rkyv::rancor::Source))]
+#[rkyv(deserialize_bounds(__D::Error: rkyv::rancor::Source))]
+#[rkyv(bytecheck(bounds(__C: rkyv::validation::ArchiveContext, __C::Error: rkyv::rancor::Source)))]
+struct Nested(#[rkyv(omit_bounds)] Option<Box<Nested>>);
+
+#[test]
+fn what_is_nested_too_deep_is_an_error_and_no_overflow_of_the_stack() {
+    let nested = |depth| (0..depth).fold(Nested(None), |inner, _| Nested(Some(Box::new(inner))));
+    let channel = Channel::<Nested>::new(1 << 16);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    writer.try_send(&nested(200)).unwrap();
+    writer.try_send(&nested(400)).unwrap();
+    writer.try_send(&nested(1)).unwrap();
+    assert!(reader.try_recv().unwrap().is_some());
+    assert!(matches!(reader.try_recv(), Err(TryRecvError::Invalid(_))));
+    assert!(reader.try_recv().unwrap().is_some());
+}
+
+#[test]
+fn either_kind_of_endpoint_sends_and_receives_values() {
+    let channel = Channel::<u32>::new(1024);
+    let mut writer = Writer::<u32, _>::new(channel.bytes().new_writer());
+    writer.try_send(&7).unwrap();
+    block_on(writer.send(&8)).unwrap();
+    for weak in [false, true] {
+        let reader: overfall::Reader = match weak {
+            false => channel.bytes().new_strong_reader().into(),
+            true => channel.bytes().new_weak_reader().into(),
+        };
+        let mut reader = Reader::<u32, _>::new(reader);
+        assert_eq!(*reader.try_recv().unwrap().unwrap(), 7);
+        assert_eq!(*block_on(reader.recv()).unwrap().unwrap(), 8);
+        reader.get_mut().terminate();
+        assert!(matches!(reader.try_recv(), Err(TryRecvError::Terminated)));
+    }
+}
+
+#[test]
+fn damaged_bytes_never_pass_for_a_value_that_is_out_of_bounds() {
+    let valid = rkyv::to_bytes::<rkyv::rancor::Error>(&event(6)).unwrap();
+    let (mut writer, reader) = overfall::pipe(1 << 16);
+    let mut reader = Reader::<Event>::new(reader);
+    let mut numbers = Numbers::new(7);
+    let mut invalid = 0;
+    for _ in 0..20_000 {
+        let mut bytes = valid.to_vec();
+        for _ in 0..=numbers.below(3) {
+            let at = numbers.below(bytes.len());
+            bytes[at] = numbers.below(256) as u8;
+        }
+        bytes.truncate(bytes.len() - numbers.below(4) * numbers.below(20));
+        writer.try_send(&bytes).unwrap();
+        match reader.try_recv() {
+            // Whatever it is now, all of it can be looked at.
+            Ok(Some(received)) => drop(received.deserialize().map(|event| event.name.len())),
+            Err(TryRecvError::Invalid(_)) => invalid += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(invalid > 1000, "{invalid}");
+}
+
+#[test]
+fn a_value_that_is_too_long_is_an_error_and_the_channel_goes_on() {
+    let channel = Channel::<Vec<u8>>::new(1024);
+    let mut writer = channel.new_weak_writer();
+    match writer.try_send(&vec![0; 2000]) {
+        Err(TrySendError::Message(error::TrySendError::TooLong { len, max })) => {
+            assert_eq!((len, max), (2008, 1024));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(block_on(writer.send(&vec![0; 2000])).unwrap_err().to_string().contains("1024"));
+    let mut writer = writer.blocking();
+    assert_eq!(writer.send(&vec![0; 2000]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    writer.send(&vec![7; 100]).unwrap();
+    assert_eq!(channel.new_strong_reader().try_recv().unwrap().unwrap().len(), 100);
+}
+
+#[test]
+fn values_of_another_length_come_back_after_many_of_one() {
+    let channel = Channel::<Vec<u8>>::new(4096);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let lengths = [10; 8].into_iter().chain([1000, 10, 2000]).chain([1000; 8]).chain([0, 1000, 90]);
+    for (number, length) in lengths.enumerate() {
+        writer.try_send(&vec![number as u8; length]).unwrap();
+        let received = reader.try_recv().unwrap().unwrap();
+        assert_eq!(received.header().sequence, number as u64);
+        assert!(received.len() == length && received.iter().all(|&byte| byte == number as u8));
+    }
+}
+
+#[test]
+fn sending_waits_for_room_and_receiving_for_values() {
+    let channel = Channel::<[u64; 16]>::new(128);
+    let mut writer = channel.new_strong_writer();
+    let mut reader = channel.new_strong_reader();
+    let mut receiving = Task::parked(reader.recv());
+    writer.try_send(&[1; 16]).unwrap();
+    assert_eq!(receiving.wakes(), 1);
+    let mut sending = Task::parked(writer.send(&[2; 16]));
+    {
+        let Poll::Ready(received) = receiving.poll() else { panic!("it was woken") };
+        assert_eq!(received.unwrap().unwrap()[3], 1);
+    }
+    drop(receiving);
+    assert_eq!(sending.wakes(), 1);
+    assert!(sending.poll().is_ready());
+    drop(sending);
+    let mut writer = writer.blocking();
+    let soon = Instant::now() + Duration::from_millis(1);
+    assert_eq!(writer.send_deadline(&[3; 16], soon).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    let mut reader = reader.blocking();
+    assert_eq!(reader.recv().unwrap().unwrap()[0], 2);
+    let none = reader.recv_timeout(Duration::from_millis(1)).unwrap_err();
+    assert_eq!(none.kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn a_lossy_writer_drops_values_and_readers_learn_of_it() {
+    let channel = Channel::<u64>::with_parameters(128, Backpressure::Drop);
+    let mut reader = channel.new_strong_reader();
+    let mut writer = channel.new_strong_writer();
+    for number in 0..3 {
+        block_on(writer.send(&number)).unwrap();
+    }
+    let mut writer = writer.blocking();
+    writer.send(&3).unwrap();
+    writer.send_deadline(&4, Instant::now()).unwrap();
+    assert_eq!(writer.get_ref().get_ref().stats().dropped_slices, 3);
+    for number in 0..2 {
+        assert_eq!(*reader.try_recv().unwrap().unwrap(), number);
+    }
+    writer.send(&5).unwrap();
+    let received = reader.try_recv().unwrap().unwrap();
+    assert_eq!((received.header().sequence, received.header().missed.messages), (5, 3));
+}
+
+#[test]
+fn many_threads_send_and_receive_values() {
+    within(LIMIT, || {
+        let channel = Channel::<Event>::new(1 << 12);
+        let readers: [Reader<Event, StrongReader>; 2] =
+            [(); 2].map(|()| channel.new_strong_reader());
+        let tap: Reader<Event, WeakReader> = channel.new_weak_reader();
+        let writers = [(); 3].map(|()| channel.new_strong_writer());
+        drop(channel);
+        let receiving = readers.map(|reader| {
+            thread::spawn(move || {
+                let mut reader = reader.blocking();
+                let mut sum = 0;
+                while let Some(received) = reader.recv().unwrap() {
+                    assert_eq!(received.deserialize().unwrap(), event(received.number.to_native()));
+                    sum += received.number.to_native();
+                }
+                sum
+            })
+        });
+        let tapping = thread::spawn(move || {
+            let mut tap = tap.blocking();
+            loop {
+                match tap.recv() {
+                    Ok(Some(received)) => {
+                        let number = received.number.to_native();
+                        assert_eq!(received.deserialize().unwrap(), event(number));
+                    }
+                    Ok(None) => break,
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::Other, "a gap"),
+                }
+            }
+        });
+        let sending = writers.map(|writer| {
+            thread::spawn(move || {
+                let mut writer: Writer<Event, _> = writer.blocking();
+                (0..2000).for_each(|number| writer.send(&event(number)).unwrap());
+            })
+        });
+        sending.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in receiving {
+            assert_eq!(thread.join().unwrap(), 3 * (0..2000).sum::<u64>());
+        }
+        tapping.join().unwrap();
+    });
+}
