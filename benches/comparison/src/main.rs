@@ -15,7 +15,8 @@
 //!    of a channel, which are closures that send and receive ([`Sender`], [`Receiver`]). For a
 //!    channel of `T`, [`records`](endpoints::records) makes them; `rivals/flume.rs` shows that, and
 //!    `rivals/rtrb.rs` a ring of bytes. For tasks, implement [`AsyncSender`] and [`AsyncReceiver`].
-//! 3. A line `.against("NAME", |s| …)` in each case in which it takes part.
+//! 3. A line `.against("NAME", |s| polling(s, NAME::new(s)))`, or with another of the [`drivers`], in
+//!    each case in which it takes part.
 //!
 //! # To add a case
 //!
