@@ -1,0 +1,177 @@
+//! Reserving, without waiting.
+
+use super::Core;
+use super::end::{Done, Ended};
+use super::wait::Wait;
+use crate::channel::terms::Ending;
+use crate::error::{ReserveError, TryReserveError};
+use crate::ring::position::slice_size;
+use crate::ring::{Refused, Reservation, Reserved};
+use std::task::{Context, Poll, ready};
+
+impl Core {
+    /// Why the channel takes no more slices.
+    #[inline]
+    pub(crate) fn why_closed(&self) -> Ended {
+        match self.shared.ending() {
+            Ending::Terminated => Ended::Terminated,
+            Ending::Open | Ending::Drained => Ended::Closed,
+        }
+    }
+
+    /// Puts the writer in order for the next operation: gives up a slice whose guard was leaked,
+    /// and refuses if the writer has come to its end.
+    #[inline]
+    pub(crate) fn begin(&mut self) -> Result<(), Ended> {
+        self.abort();
+        match self.done {
+            None => Ok(()),
+            Some(Done::ShutDown) => Err(Ended::Closed),
+            Some(Done::Terminated) => Err(Ended::Terminated),
+        }
+    }
+
+    /// Reserves a slice, past the padding that it may need; `others` ring bytes of room stay free.
+    pub(super) fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
+        loop {
+            match self.shared.ring.reserve(&mut self.lane, length, others)? {
+                Reserved::Slice(reservation) => {
+                    self.open_lane(&reservation);
+                    return Ok(reservation);
+                }
+                Reserved::Padding(_) => {
+                    // Whatever lies behind the padding may have been committed before it, while
+                    // readers were parked at the padding.
+                    self.shared.after_commit();
+                }
+            }
+        }
+    }
+
+    /// Opens the quick way after `reservation`, the last one of this writer. The quick way does not look
+    /// at the line for room. So it stays closed while a writer waits there. A writer that joins the line
+    /// later takes the cursor away from this one first. The quick way also stays closed in the middle of
+    /// a write that was split: it does not mark pieces.
+    #[inline]
+    pub(super) fn open_lane(&mut self, reservation: &Reservation) {
+        if self.shared.room.is_empty() && !self.is_splitting {
+            self.shared.ring.open(&mut self.lane, reservation);
+        } else {
+            self.lane.close();
+        }
+    }
+
+    /// Reserves without waiting, and without taking the room of those who wait.
+    #[inline]
+    pub(crate) fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
+        self.stop_waiting();
+        let others = self.shared.room.claimed();
+        match self.reserve_now(length, others) {
+            Err(Refused::Full) if others > 0 => self.press_the_line(length),
+            result => result,
+        }
+    }
+
+    /// There is no room beside what those in the line claim, who may not come for it.
+    #[cold]
+    pub(super) fn press_the_line(&mut self, length: u64) -> Result<Reservation, Refused> {
+        while let Some(others) = self.shared.refuse_newcomer(length) {
+            match self.reserve_now(length, others) {
+                Err(Refused::Full) if others > 0 => {}
+                result => return result,
+            }
+        }
+        Err(Refused::Full)
+    }
+
+    #[inline]
+    pub(crate) fn check_length(&self, length: usize) -> Result<u64, (usize, usize)> {
+        let max = self.max_slice();
+        if length as u64 <= max { Ok(length as u64) } else { Err((length, max as usize)) }
+    }
+
+    #[inline]
+    pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
+        match self.reserve_in_flight(length) {
+            Some(reservation) => Ok(reservation),
+            None => self.try_reserve_among_others(length),
+        }
+    }
+
+    /// [`Core::try_reserve`] of one that had no luck there.
+    #[inline(never)]
+    pub(super) fn try_reserve_among_others(
+        &mut self,
+        length: usize,
+    ) -> Result<Reservation, TryReserveError> {
+        self.begin()?;
+        let length = self
+            .check_length(length)
+            .map_err(|(len, max)| TryReserveError::TooLong { len, max })?;
+        let reservation = self.reserve_if_room(length).map_err(|refused| match refused {
+            Refused::Full => TryReserveError::Full,
+            Refused::Closed => self.why_closed().into(),
+        })?;
+        self.set_in_flight(reservation);
+        Ok(reservation)
+    }
+
+    /// The quick way to a reservation that stays in flight.
+    pub(super) fn reserve_in_flight(&mut self, length: usize) -> Option<Reservation> {
+        let can_be = (1..=self.max_slice()).contains(&(length as u64));
+        let reservation = if can_be { self.reserve_alone(length as u64)? } else { return None };
+        self.set_in_flight(reservation);
+        Some(reservation)
+    }
+
+    pub(super) fn set_in_flight(&mut self, reservation: Reservation) {
+        self.in_flight = reservation;
+        self.lane.close();
+    }
+
+    /// Waits for a reservation. Dropped, the future leaves the line.
+    pub(crate) async fn reserve(&mut self, length: usize) -> Result<Reservation, ReserveError> {
+        self.wait_for(|core, context| core.poll_reserve(context, length)).await
+    }
+
+    /// The caller calls [`Core::stop_waiting`] when it gives up.
+    #[inline]
+    pub(crate) fn poll_reserve(
+        &mut self,
+        context: &mut Context<'_>,
+        length: usize,
+    ) -> Poll<Result<Reservation, ReserveError>> {
+        if let Some(reservation) = self.reserve_in_flight(length) {
+            return Poll::Ready(Ok(reservation));
+        }
+        if self.never_waits() {
+            return Poll::Ready(self.try_reserve(length).map_err(ReserveError::from));
+        }
+        self.begin()?;
+        let length =
+            self.check_length(length).map_err(|(len, max)| ReserveError::TooLong { len, max })?;
+        let room = ready!(self.poll_room(context.waker(), length, Wait::LeavesWhenDropped));
+        Poll::Ready(match room {
+            Ok(reservation) => {
+                self.set_in_flight(reservation);
+                Ok(reservation)
+            }
+            Err(ended) => Err(ended.into()),
+        })
+    }
+
+    /// Gives the slice in flight up, if there is one.
+    #[inline]
+    pub(crate) fn abort(&mut self) {
+        if let Some(reservation) = self.in_flight.take() {
+            self.shared.give_up(reservation);
+        }
+    }
+
+    /// The quick way to a reservation for `length` bytes, more than 0. Whatever stands in the way of it
+    /// has closed the lane.
+    #[inline]
+    pub(super) fn reserve_alone(&mut self, length: u64) -> Option<Reservation> {
+        self.shared.ring.reserve_alone(&mut self.lane, slice_size(length))
+    }
+}

@@ -1,0 +1,144 @@
+//! Sending messages: each is one slice, or an error.
+
+use super::Core;
+use super::wait::Wait;
+use crate::channel::trace;
+use crate::error::{SendError, TrySendError};
+use crate::ring::descriptor::Joins;
+use crate::ring::position::slice_size;
+use crate::ring::{Refused, Reservation};
+use std::task::{Context, Poll, ready};
+
+impl Core {
+    #[inline]
+    pub(crate) fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        if self.write_alone(message) { Ok(()) } else { self.try_send_among_others(message) }
+    }
+
+    /// [`Core::try_send`] of one that had no luck there.
+    #[inline(never)]
+    pub(crate) fn try_send_among_others(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        let length = self.begin_to_send(message.len() as u64)?;
+        let reservation = self.reserve_to_send(length)?;
+        self.send_slice(reservation, message);
+        Ok(())
+    }
+
+    /// Sends, or joins the line for room. Whoever [never waits](Core::never_waits) drops.
+    #[inline]
+    pub(crate) fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        message: &[u8],
+        wait: Wait,
+    ) -> Poll<Result<(), SendError>> {
+        if self.write_alone(message) {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = self.poll_to_send(context, message.len() as u64, wait);
+        match ready!(sent)? {
+            Some(reservation) => self.send_slice(reservation, message),
+            None => self.drop_messages(1, message.len() as u64),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let size = self.begin_to_send(total_size(messages))?;
+        let reservation = self.reserve_to_send(size)?;
+        self.send_slices(reservation, messages);
+        Ok(())
+    }
+
+    /// As [`Core::poll_send`].
+    pub(crate) fn poll_send_many(
+        &mut self,
+        context: &mut Context<'_>,
+        messages: &[&[u8]],
+        wait: Wait,
+    ) -> Poll<Result<(), SendError>> {
+        if messages.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = self.poll_to_send(context, total_size(messages), wait);
+        match ready!(sent)? {
+            Some(reservation) => self.send_slices(reservation, messages),
+            None => {
+                let bytes = messages.iter().map(|message| message.len() as u64).sum();
+                self.drop_messages(messages.len() as u64, bytes);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether so much can be sent at all.
+    fn begin_to_send(&mut self, length: u64) -> Result<u64, TrySendError> {
+        self.begin()?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.check_length(length).map_err(|(len, max)| TrySendError::TooLong { len, max })
+    }
+
+    fn reserve_to_send(&mut self, length: u64) -> Result<Reservation, TrySendError> {
+        self.reserve_if_room(length).map_err(|refused| match refused {
+            Refused::Full => TrySendError::Full,
+            Refused::Closed => self.why_closed().into(),
+        })
+    }
+
+    /// A reservation; nothing if what was to be sent is to be dropped.
+    fn poll_to_send(
+        &mut self,
+        context: &mut Context<'_>,
+        length: u64,
+        wait: Wait,
+    ) -> Poll<Result<Option<Reservation>, SendError>> {
+        let reserved = match self.begin_to_send(length) {
+            Ok(length) if !self.never_waits() => {
+                let room = ready!(self.poll_room(context.waker(), length, wait));
+                return Poll::Ready(Ok(Some(room?)));
+            }
+            Ok(length) => self.reserve_to_send(length),
+            Err(error) => Err(error),
+        };
+        Poll::Ready(match reserved {
+            Ok(reservation) => Ok(Some(reservation)),
+            Err(refused) => match refused.unless_full() {
+                None => Ok(None),
+                Some(error) => Err(error),
+            },
+        })
+    }
+
+    fn send_slice(&mut self, reservation: Reservation, message: &[u8]) {
+        self.end_splitting();
+        self.fill(&reservation, 0, message);
+        self.publish(reservation, message.len() as u64, Joins::default());
+    }
+
+    fn send_slices(&mut self, reservation: Reservation, messages: &[&[u8]]) {
+        self.end_splitting();
+        let mut offset = 0;
+        for message in messages {
+            self.fill(&reservation, offset, message);
+            offset += slice_size(message.len() as u64);
+        }
+        self.publish_many(reservation, messages);
+    }
+
+    /// Counts messages that are dropped for want of room, and their bytes.
+    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
+        self.end_splitting();
+        self.count_dropped(messages, bytes);
+        // Last, since it may be an event.
+        trace::tell_drops(&**self.shared());
+    }
+}
+
+/// The ring bytes that messages take side by side. Saturates: that is more than any ring has.
+fn total_size(messages: &[&[u8]]) -> u64 {
+    let sizes = messages.iter().map(|message| slice_size(message.len() as u64));
+    sizes.fold(0, u64::saturating_add)
+}

@@ -1,0 +1,107 @@
+//! Waiting for room, and for whatever else a writer waits for.
+
+use super::Core;
+use super::end::Ended;
+use crate::channel::terms::Backpressure;
+use crate::ring::{Refused, Reservation};
+use crate::wait::budget::Budget;
+use crate::wait::inside::is_inside;
+use crate::wait::panics::Panics;
+use crate::wait::queue::{self, Request};
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+/// How a waiter is gone: [`crate::wait::queue`] says what for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wait {
+    /// A task may forget it without a trace.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    MayBeForgotten,
+    /// It leaves the line in a destructor, or when a blocking call returns.
+    LeavesWhenDropped,
+}
+
+impl Wait {
+    /// How long such a waiter is waited for at first once it was woken.
+    fn patience(self) -> u32 {
+        match self {
+            #[cfg(any(feature = "tokio", feature = "futures"))]
+            Self::MayBeForgotten => 0,
+            Self::LeavesWhenDropped => queue::PATIENCE,
+        }
+    }
+}
+
+impl Core {
+    /// Whether a write for which there is no room is dropped. Nobody waits within an event of ours.
+    #[inline]
+    pub(crate) fn never_waits(&self) -> bool {
+        self.shared.backpressure == Backpressure::Drop || is_inside()
+    }
+
+    /// Reserves, or joins the line of those who wait for room.
+    #[inline]
+    pub(crate) fn poll_room(
+        &mut self,
+        waker: &Waker,
+        length: u64,
+        wait: Wait,
+    ) -> Poll<Result<Reservation, Ended>> {
+        if self.ticket.is_none() {
+            match self.reserve_now(length, self.shared.room.claimed()) {
+                Ok(reservation) => return Poll::Ready(Ok(reservation)),
+                Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
+                Err(Refused::Full) => {}
+            }
+        }
+        self.lane.close();
+        let claim = self.shared.ring.room_with_padding(length);
+        let request = Request { length, claim, patience: wait.patience() };
+        let result = loop {
+            let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
+            match self.reserve_now(length, others) {
+                Ok(reservation) => break Ok(reservation),
+                Err(Refused::Closed) => break Err(self.why_closed()),
+                Err(Refused::Full) => {}
+            }
+            // Padding may have been had. The quick way is not for who waits.
+            self.lane.close();
+            if !self.shared.refuse_waiter(self.ticket, length, others) {
+                return Poll::Pending;
+            }
+        };
+        let mut panics = Panics::new();
+        let left = panics.run(|| self.stop_waiting());
+        if let (Ok(reservation), None) = (result, left) {
+            // It goes no further than this, and would hold up every reader.
+            panics.run(|| self.shared.give_up(reservation));
+        }
+        panics.finish();
+        Poll::Ready(result)
+    }
+
+    /// Leaves the line, if this writer is in there, and lets the next one have its turn.
+    #[inline]
+    pub(crate) fn stop_waiting(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.leave_line(ticket);
+        }
+    }
+
+    /// Waits until `poll` is ready. Dropped, the future leaves the line.
+    pub(crate) async fn wait_for<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        /// Stops waiting when the future is dropped.
+        struct Waiting<'a>(&'a mut Core);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.stop_waiting();
+            }
+        }
+        let waiting = Waiting(self);
+        let mut budget = Budget::default();
+        poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
+    }
+}

@@ -1,0 +1,154 @@
+//! Writing bytes: each write is a slice, or several, if it is longer than one can be.
+
+use super::Core;
+use super::wait::Wait;
+use crate::error::{TryWriteError, WriteError};
+use crate::ring::descriptor::Joins;
+use crate::ring::position::GRANULE;
+use crate::ring::{Refused, Reservation};
+use std::ops::Deref;
+use std::task::{Context, Poll, ready};
+
+impl Core {
+    /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What
+    /// is longer goes in quarters of the ring, so that readers can be at one while the next is
+    /// written.
+    #[inline]
+    pub(super) fn piece(&self, total: u64) -> u64 {
+        let max = self.max_slice();
+        if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
+    }
+
+    /// How a slice of `length` of the `total` bytes of a write goes together with those beside it.
+    #[inline]
+    pub(super) fn join(&mut self, length: u64, total: u64) -> Joins {
+        let continues = self.is_splitting;
+        self.is_splitting = length < total;
+        if self.is_splitting {
+            self.lane.close();
+        }
+        Joins { continues, is_continued: self.is_splitting }
+    }
+
+    /// Fills a reservation with the first `length` of the `total` bytes of `buffers`, and commits it.
+    #[inline]
+    pub(super) fn write_slice(
+        &mut self,
+        reservation: Reservation,
+        length: u64,
+        total: u64,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) {
+        let mut offset = 0;
+        for buffer in buffers {
+            let part = buffer.len().min((length - offset) as usize);
+            if part > 0 {
+                self.fill(&reservation, offset, &buffer[..part]);
+                offset += part as u64;
+            }
+        }
+        let joins = self.join(length, total);
+        self.publish(reservation, length, joins);
+    }
+
+    /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
+    /// room. If not, nothing has happened.
+    #[inline]
+    pub(crate) fn write_alone(&mut self, bytes: &[u8]) -> bool {
+        let length = bytes.len() as u64;
+        if length == 0 {
+            return false;
+        }
+        let Some(reservation) = self.reserve_alone(length) else { return false };
+        self.fill(&reservation, 0, bytes);
+        self.publish(reservation, length, Joins::default());
+        true
+    }
+
+    #[inline]
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+        if self.write_alone(bytes) {
+            Ok(bytes.len())
+        } else {
+            self.try_write_among_others(&[bytes])
+        }
+    }
+
+    /// [`Core::try_write`] of several buffers, and of one that had no luck there.
+    #[inline(never)]
+    pub(crate) fn try_write_among_others(
+        &mut self,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) -> Result<usize, TryWriteError> {
+        let total = total_length(buffers);
+        if total == 0 {
+            return Ok(0);
+        }
+        self.begin()?;
+        let length = self.piece(total);
+        let reservation = self.reserve_if_room(length).map_err(|refused| match refused {
+            Refused::Full => TryWriteError::Full,
+            Refused::Closed => self.why_closed().into(),
+        })?;
+        self.write_slice(reservation, length, total, buffers);
+        Ok(length as usize)
+    }
+
+    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room.
+    #[inline]
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        buffers: &[impl Deref<Target = [u8]>],
+        wait: Wait,
+    ) -> Poll<Result<usize, WriteError>> {
+        match buffers {
+            [bytes] if self.write_alone(bytes) => Poll::Ready(Ok(bytes.len())),
+            _ => self.poll_write_among_others(context, buffers, wait),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn poll_write_among_others(
+        &mut self,
+        context: &mut Context<'_>,
+        buffers: &[impl Deref<Target = [u8]>],
+        wait: Wait,
+    ) -> Poll<Result<usize, WriteError>> {
+        let total = total_length(buffers);
+        if total == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if self.never_waits() {
+            return Poll::Ready(match self.try_write_among_others(buffers) {
+                Ok(length) => Ok(length),
+                Err(TryWriteError::Full) => {
+                    let length = self.piece(total);
+                    self.join(length, total);
+                    self.count_dropped(1, length);
+                    Ok(length as usize)
+                }
+                Err(TryWriteError::Closed) => Err(WriteError::Closed),
+                Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
+            });
+        }
+        self.begin()?;
+        let length = self.piece(total);
+        let reservation = ready!(self.poll_room(context.waker(), length, wait))?;
+        self.write_slice(reservation, length, total, buffers);
+        Poll::Ready(Ok(length as usize))
+    }
+
+    /// What was written in part is not gone on with.
+    #[inline]
+    pub(crate) fn end_splitting(&mut self) {
+        self.is_splitting = false;
+    }
+}
+
+/// Saturates: that is longer than any slice.
+#[inline]
+fn total_length(buffers: &[impl Deref<Target = [u8]>]) -> u64 {
+    let lengths = buffers.iter().map(|buffer| buffer.len());
+    lengths.fold(0, |total: usize, length| total.saturating_add(length)) as u64
+}
