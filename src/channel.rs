@@ -2,13 +2,11 @@
 
 mod builder;
 pub(crate) mod loss;
-pub(crate) mod message;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod names;
 pub(crate) mod reader;
 pub(crate) mod shared;
-pub(crate) mod slice;
 pub mod stats;
 pub(crate) mod terms;
 mod trace;
@@ -22,11 +20,11 @@ pub use terms::{Backpressure, StartAt};
 use crate::error::{ChannelError, ReserveError, TryReserveError};
 use reader::{StrongReader, WeakReader};
 use shared::Shared;
-use slice::Slice;
 use stats::ChannelStats;
 use std::fmt;
 use std::sync::Arc;
 use terms::Ending;
+use writer::slice::Slice;
 use writer::{Core, StrongWriter, WeakWriter, Writer};
 
 /// A ring of bytes that many write and many read. This is its handle, which makes endpoints.

@@ -18,6 +18,6 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 #[cfg(feature = "rkyv")]
 pub(crate) mod layers {
     pub(crate) use super::blocking::{Until, timed_out};
-    pub(crate) use crate::channel::reader::Receive;
+    pub(crate) use crate::channel::reader::{Receive, wait_for};
     pub(crate) use crate::channel::writer::HasCore;
 }

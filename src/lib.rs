@@ -30,9 +30,11 @@ mod models;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use channel::ChannelMetrics;
-pub use channel::message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
+pub use channel::reader::message::{
+    Header, Joined, Joiner, Message, Messages, MessagesIter, Missed,
+};
 pub use channel::reader::{Reader, StrongReader, WeakReader};
-pub use channel::slice::Slice;
+pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{Backpressure, Builder, Channel, StartAt, pipe, stats};
 pub use io::{Blocking, Duplex, duplex};

@@ -1,8 +1,8 @@
 //! What a channel has done, as counters and gauges of the facade `metrics`.
 
-use super::shared::Shared;
-use super::stats::ChannelStats;
-use super::terms::Ending;
+use crate::channel::shared::Shared;
+use crate::channel::stats::ChannelStats;
+use crate::channel::terms::Ending;
 use ::metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge};
 use std::fmt;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod core;
 mod inbox;
+pub(crate) mod message;
 mod receive;
 mod strong;
 #[cfg(all(test, not(overfall_loom)))]
@@ -9,14 +10,12 @@ mod tests;
 mod weak;
 
 pub(crate) use self::core::Core;
-pub(crate) use inbox::Inbox;
-pub(crate) use receive::{Receive, poll_attempt, unless_empty};
-use receive::{receive_methods, wait_for};
+use receive::receive_methods;
+pub(crate) use receive::{Receive, poll_attempt, unless_empty, wait_for};
 pub use strong::StrongReader;
-pub(crate) use strong::Taken;
 pub use weak::WeakReader;
 
-use crate::channel::message::{Header, Message, Messages, Missed};
+use crate::channel::reader::message::{Header, Message, Messages, Missed};
 use crate::channel::stats::ReaderStats;
 use crate::error::{IntoStrongError, ReadError, TryReadError};
 use std::fmt;

@@ -2,6 +2,7 @@
 
 mod core;
 mod send;
+pub(crate) mod slice;
 mod strong;
 mod weak;
 
@@ -9,8 +10,8 @@ pub(crate) use self::core::{Core, Wait};
 pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
-use crate::channel::slice::Slice;
 use crate::channel::stats::WriterStats;
+use crate::channel::writer::slice::Slice;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use std::fmt;
 use std::io::IoSlice;

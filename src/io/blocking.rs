@@ -3,11 +3,10 @@
 mod messages;
 mod until;
 
-use super::duplex::Duplex;
 #[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
-use crate::channel::slice::Slice;
+use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
 use std::fmt;
@@ -333,25 +332,20 @@ blocking! {
     Writer StrongWriter WeakWriter
 }
 
-macro_rules! blocking_writer {
-    ($($writer:ident)*) => {$(
-        impl io::Write for Blocking<$writer> {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.write_until(&[bytes], Until::Forever)
-            }
+impl<W: HasCore> io::Write for Blocking<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_until(&[bytes], Until::Forever)
+    }
 
-            fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.write_until(buffers, Until::Forever)
-            }
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_until(buffers, Until::Forever)
+    }
 
-            /// Does nothing. Readers see every slice as soon as it is written.
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-    )*};
+    /// Does nothing. Readers see every slice as soon as it is written.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
-blocking_writer!(Writer StrongWriter WeakWriter Duplex);
 
 impl<E: fmt::Debug> fmt::Debug for Blocking<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

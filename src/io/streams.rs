@@ -1,6 +1,6 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
-use crate::channel::message::Header;
+use crate::channel::reader::message::Header;
 use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
 use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, SendError};

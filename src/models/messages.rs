@@ -2,7 +2,7 @@
 
 use super::waiting::shared;
 use super::*;
-use crate::channel::message::Header;
+use crate::channel::reader::message::Header;
 use crate::channel::reader::{Receive, poll_attempt};
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::terms::StartAt;

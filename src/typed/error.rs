@@ -1,6 +1,6 @@
 //! What can go wrong with values, besides what can with bytes.
 
-use crate::channel::message::Header;
+use crate::channel::reader::message::Header;
 use crate::error::{self, Lagged};
 use rkyv::rancor;
 use std::io;

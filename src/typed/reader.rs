@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use super::{InvalidMessage, RecvError, TryRecvError};
-use crate::channel::message::{Header, Message};
-use crate::channel::reader::{Reader as AnyReader, StrongReader, WeakReader};
+use crate::channel::reader::StrongReader;
+use crate::channel::reader::message::{Header, Message};
 use crate::io::Blocking;
-use crate::io::layers::Receive;
+use crate::io::layers::{Receive, wait_for};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -68,48 +68,40 @@ impl<T, R> Reader<T, R> {
     }
 }
 
-macro_rules! typed_reader {
-    ($($reader:ident)*) => {$(
-        impl<T: Receivable> Reader<T, $reader> {
-            /// Receives the next value without waiting. `Ok(None)` is the end.
-            ///
-            /// # Errors
-            ///
-            /// As for [`StrongReader::try_recv`], and [`TryRecvError::Invalid`] if the message is
-            /// not a value of `T`.
-            #[inline]
-            pub fn try_recv(&mut self) -> Result<Option<Received<'_, T>>, TryRecvError> {
-                match self.reader.try_recv()? {
-                    Some(message) => Ok(Some(Received::new(message)?)),
-                    None => Ok(None),
-                }
-            }
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<T: Receivable, R: Receive> Reader<T, R> {
+    /// Receives the next value without waiting. `Ok(None)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StrongReader::try_recv`], and [`TryRecvError::Invalid`] if the message is
+    /// not a value of `T`.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Option<Received<'_, T>>, TryRecvError> {
+        let taken = self.reader.take()?;
+        Ok(if taken { Some(Received::new(self.reader.message())?) } else { None })
+    }
 
-            /// Receives the next value, and waits for it if need be. `Ok(None)` is the end.
-            ///
-            /// # Errors
-            ///
-            /// As for [`StrongReader::recv`], and [`RecvError::Invalid`] if the message is not a
-            /// value of `T`.
-            ///
-            /// # Cancel safety
-            ///
-            /// If the future is dropped while it waits, no message is lost.
-            pub async fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
-                match self.reader.recv().await? {
-                    Some(message) => Ok(Some(Received::new(message)?)),
-                    None => Ok(None),
-                }
-            }
+    /// Receives the next value, and waits for it if need be. `Ok(None)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StrongReader::recv`], and [`RecvError::Invalid`] if the message is not a
+    /// value of `T`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped while it waits, no message is lost.
+    pub async fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
+        let taken = wait_for(&mut self.reader, R::take).await?;
+        Ok(if taken { Some(Received::new(self.reader.message())?) } else { None })
+    }
 
-            /// Converts this reader into one that parks the thread to wait.
-            pub fn blocking(self) -> Reader<T, Blocking<$reader>> {
-                Reader::new(self.reader.blocking())
-            }
-        }
-    )*};
+    /// Converts this reader into one that parks the thread to wait.
+    pub fn blocking(self) -> Reader<T, Blocking<R>> {
+        Reader::new(Blocking::new(self.reader))
+    }
 }
-typed_reader!(AnyReader StrongReader WeakReader);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {

@@ -1,9 +1,8 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
-use crate::channel::slice::Slice;
-use crate::channel::writer::Writer as AnyWriter;
-use crate::channel::writer::{StrongWriter, WeakWriter};
+use crate::channel::writer::StrongWriter;
+use crate::channel::writer::slice::Slice;
 use crate::error::ReserveError;
 use crate::io::Blocking;
 use crate::io::layers::{HasCore, Until, timed_out};
@@ -197,63 +196,63 @@ impl<T, W> Writer<T, W> {
     }
 }
 
-macro_rules! typed_writer {
-    ($($writer:ident)*) => {$(
-        impl<T: Sendable> Writer<T, $writer> {
-            /// Sends a value without waiting.
-            ///
-            /// # Errors
-            ///
-            /// As for [`StrongWriter::try_send`], and [`TrySendError::Serialize`] if the value
-            /// cannot be serialized. Nothing was sent then.
-            #[inline]
-            pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-                if self.serialization.send_as_guessed(value, &mut self.writer) {
-                    return Ok(());
-                }
-                let length = self.serialization.measure(value).map_err(TrySendError::Serialize)?;
-                let slice = self.writer.try_reserve(length)?;
-                self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
-            }
-
-            /// Sends a value, and waits for room if need be.
-            ///
-            /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
-            /// the feature `tracing`, it does not wait. A value for which there is no room is then
-            /// dropped and counted, and this returns `Ok`.
-            ///
-            /// # Errors
-            ///
-            /// As for [`StrongWriter::send`], and [`SendError::Serialize`] if the value cannot be
-            /// serialized.
-            ///
-            /// # Cancel safety
-            ///
-            /// If the future is dropped while it waits, nothing was sent.
-            pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
-                let mut budget = Budget::default();
-                poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
-                if self.serialization.send_as_guessed(value, &mut self.writer) {
-                    return Ok(());
-                }
-                let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-                let refused = match self.writer.reserve(length).await {
-                    Ok(slice) => {
-                        return self.serialization.fill(value, slice).map_err(SendError::Serialize);
-                    }
-                    Err(refused) => refused,
-                };
-                refuse(&mut self.writer, length, refused)
-            }
-
-            /// Converts this writer into one that parks the thread to wait.
-            pub fn blocking(self) -> Writer<T, Blocking<$writer>> {
-                Writer::new(self.writer.blocking())
-            }
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<T: Sendable, W: HasCore> Writer<T, W> {
+    /// Sends a value without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StrongWriter::try_send`], and [`TrySendError::Serialize`] if the value
+    /// cannot be serialized. Nothing was sent then.
+    #[inline]
+    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
+        if self.serialization.send_as_guessed(value, &mut self.writer) {
+            return Ok(());
         }
-    )*};
+        let length = self.serialization.measure(value).map_err(TrySendError::Serialize)?;
+        let core = self.writer.writer_core();
+        let reservation = core.try_reserve(length)?;
+        let slice = Slice::of_writer(core, reservation, length);
+        self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
+    }
+
+    /// Sends a value, and waits for room if need be.
+    ///
+    /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
+    /// the feature `tracing`, it does not wait. A value for which there is no room is then
+    /// dropped and counted, and this returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`StrongWriter::send`], and [`SendError::Serialize`] if the value cannot be
+    /// serialized.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped while it waits, nothing was sent.
+    pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
+        let mut budget = Budget::default();
+        poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
+        if self.serialization.send_as_guessed(value, &mut self.writer) {
+            return Ok(());
+        }
+        let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
+        let core = self.writer.writer_core();
+        let refused = match core.reserve(length).await {
+            Ok(reservation) => {
+                let slice = Slice::of_writer(core, reservation, length);
+                return self.serialization.fill(value, slice).map_err(SendError::Serialize);
+            }
+            Err(refused) => refused,
+        };
+        refuse(&mut self.writer, length, refused)
+    }
+
+    /// Converts this writer into one that parks the thread to wait.
+    pub fn blocking(self) -> Writer<T, Blocking<W>> {
+        Writer::new(Blocking::new(self.writer))
+    }
 }
-typed_writer!(AnyWriter StrongWriter WeakWriter);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {

@@ -1,7 +1,7 @@
 //! Receiving messages: what all readers have for it.
 
 use super::Read;
-use crate::channel::message::{Header, Message, Messages};
+use crate::channel::reader::message::{Header, Message, Messages};
 use crate::error::{ReadError, TryReadError};
 use crate::wait::budget::Budget;
 use std::future::poll_fn;

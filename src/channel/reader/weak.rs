@@ -4,7 +4,7 @@ use super::core::{Core, Place};
 use super::inbox::{Appended, Inbox, Space};
 use super::receive::{Receive, receive_methods, wait_for};
 use super::{Read, StrongReader, reader_methods};
-use crate::channel::message::{Header, Message, Messages, Missed};
+use crate::channel::reader::message::{Header, Message, Messages, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::StartAt;

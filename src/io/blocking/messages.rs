@@ -1,7 +1,7 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until, timed_out};
-use crate::channel::message::{Header, Message, Messages};
+use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::{Receive, poll_attempt, unless_empty};
 use crate::channel::writer::{Core, HasCore, Wait};
 use crate::error::{SendError, TryReadError, TrySendError};

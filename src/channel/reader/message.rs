@@ -2,10 +2,11 @@
 
 mod joiner;
 
-pub use super::loss::Missed;
+pub use crate::channel::loss::Missed;
 pub use joiner::{Joined, Joiner};
 
-use crate::channel::reader::{Inbox, StrongReader, Taken};
+use super::inbox::Inbox;
+use super::strong::{Lent, LentBatch, LentOne};
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
 use std::fmt;
@@ -69,16 +70,16 @@ pub struct Message<'a> {
 
 enum Body<'a> {
     /// In the ring, where the reader's hold keeps it until this is dropped. The reader knows where.
-    Lent(&'a mut StrongReader),
+    Lent(Lent<'a>),
     /// In the ring, where the hold of a batch keeps it.
-    OfBatch(&'a StrongReader, Taken, &'a [u8]),
+    OfBatch(LentOne<'a>),
     Copied(&'a Header, &'a [u8]),
 }
 
 impl<'a> Message<'a> {
     #[inline]
-    pub(crate) fn lent(reader: &'a mut StrongReader) -> Self {
-        Self { body: Body::Lent(reader) }
+    pub(super) fn lent(lent: Lent<'a>) -> Self {
+        Self { body: Body::Lent(lent) }
     }
 
     pub(crate) fn copied(header: &'a Header, bytes: &'a [u8]) -> Self {
@@ -89,8 +90,8 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn header(&self) -> Header {
         match &self.body {
-            Body::Lent(reader) => reader.header_of(reader.taken()),
-            Body::OfBatch(reader, taken, _) => reader.header_of(taken),
+            Body::Lent(lent) => lent.header(),
+            Body::OfBatch(lent) => lent.header(),
             Body::Copied(header, _) => **header,
         }
     }
@@ -102,8 +103,9 @@ impl Deref for Message<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.body {
-            Body::Lent(reader) => reader.lend_message(reader.taken()),
-            Body::OfBatch(_, _, bytes) | Body::Copied(_, bytes) => bytes,
+            Body::Lent(lent) => lent.bytes(),
+            Body::OfBatch(lent) => lent.bytes(),
+            Body::Copied(_, bytes) => bytes,
         }
     }
 }
@@ -112,15 +114,6 @@ impl AsRef<[u8]> for Message<'_> {
     #[inline]
     fn as_ref(&self) -> &[u8] {
         self
-    }
-}
-
-impl Drop for Message<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Body::Lent(reader) = &mut self.body {
-            reader.settle();
-        }
     }
 }
 
@@ -143,13 +136,13 @@ pub struct Messages<'a> {
 
 enum Kept<'a> {
     /// In the ring, by the reader's hold.
-    Lent(&'a mut StrongReader),
+    Lent(LentBatch<'a>),
     Copied(&'a Inbox),
 }
 
 impl<'a> Messages<'a> {
-    pub(crate) fn lent(reader: &'a mut StrongReader) -> Self {
-        Self { kept: Kept::Lent(reader) }
+    pub(super) fn lent(lent: LentBatch<'a>) -> Self {
+        Self { kept: Kept::Lent(lent) }
     }
 
     pub(crate) fn copied(inbox: &'a Inbox) -> Self {
@@ -159,7 +152,7 @@ impl<'a> Messages<'a> {
     /// How many there are.
     pub fn len(&self) -> usize {
         match &self.kept {
-            Kept::Lent(reader) => reader.batch.seen.len(),
+            Kept::Lent(lent) => lent.len(),
             Kept::Copied(inbox) => inbox.headers().len(),
         }
     }
@@ -173,7 +166,7 @@ impl<'a> Messages<'a> {
     #[inline]
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
-            Kept::Lent(reader) => Next::Lent(reader),
+            Kept::Lent(lent) => Next::Lent(lent),
             Kept::Copied(inbox) => Next::Copied(inbox, 0),
         };
         MessagesIter { next, index: 0, len: self.len() }
@@ -186,7 +179,8 @@ impl Messages<'_> {
     pub fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         let mut messages = self.iter();
         std::iter::from_fn(move || match messages.next_body()? {
-            Body::OfBatch(_, _, bytes) | Body::Copied(_, bytes) => Some(bytes),
+            Body::OfBatch(lent) => Some(lent.bytes()),
+            Body::Copied(_, bytes) => Some(bytes),
             Body::Lent(_) => unreachable!("a batch is lent as a whole"),
         })
     }
@@ -199,15 +193,6 @@ impl<'a> IntoIterator for &'a Messages<'_> {
     #[inline]
     fn into_iter(self) -> MessagesIter<'a> {
         self.iter()
-    }
-}
-
-impl Drop for Messages<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Kept::Lent(reader) = &mut self.kept {
-            reader.settle();
-        }
     }
 }
 
@@ -228,7 +213,7 @@ pub struct MessagesIter<'a> {
 /// Where the next message is.
 #[derive(Debug)]
 enum Next<'a> {
-    Lent(&'a StrongReader),
+    Lent(&'a LentBatch<'a>),
     /// At so many bytes.
     Copied(&'a Inbox, usize),
 }
@@ -237,10 +222,7 @@ impl<'a> MessagesIter<'a> {
     #[inline]
     fn next_body(&mut self) -> Option<Body<'a>> {
         let body = match &mut self.next {
-            Next::Lent(reader) => {
-                let taken = reader.batch.get(self.index)?;
-                Body::OfBatch(reader, taken, reader.lend_message(&taken))
-            }
+            Next::Lent(lent) => Body::OfBatch(lent.get(self.index)?),
             Next::Copied(inbox, start) => {
                 let header = inbox.headers().get(self.index)?;
                 Body::Copied(header, inbox.next(start, header))

@@ -1,0 +1,254 @@
+//! Reading bytes: copied, across slices, or lent where they lie.
+
+use super::StrongReader;
+use super::hold::Hold;
+use super::look::Look;
+#[cfg(not(overfall_loom))]
+use crate::channel::reader::Lend;
+use crate::channel::reader::Read;
+use crate::channel::reader::core::{Core, Place};
+use crate::channel::terms::Ending;
+use crate::error::{ReadError, TryReadError};
+use crate::ring::Found;
+use crate::ring::position::slice_size;
+use crate::wait::panics::Panics;
+use std::task::{Context, Poll};
+
+impl StrongReader {
+    /// Says why there was nothing to copy, or copies what has come meanwhile.
+    #[inline(never)]
+    fn read_after_look(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        match self.look()? {
+            Look::Slice(_) => match self.copy(buffer) {
+                // There was something, so that it is not the end.
+                0 => Err(TryReadError::Terminated),
+                copied => Ok(copied),
+            },
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(0),
+        }
+    }
+
+    /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
+    #[inline]
+    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
+        let Hold { shared, held: Some(held) } = &mut self.hold else { return false };
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let length = buffer.len() as u64;
+        if shared.ring.find_committed(slice) != Some(length)
+            || shared.ending() == Ending::Terminated
+        {
+            return false;
+        }
+        shared.ring.copy_held(held, slice, 0, buffer);
+        let next = slice.plus(slice_size(length));
+        self.place.slice = next;
+        self.lent = 0;
+        self.core.count_payload(length);
+        self.core.note_place(self.place);
+        shared.ring.release_up_to(held, next);
+        shared.after_release();
+        true
+    }
+
+    /// Copies what is there, across slices; 0 if nothing is, or the channel was terminated.
+    fn copy(&mut self, buffer: &mut [u8]) -> usize {
+        let Some(held) = &self.hold.held else { return 0 };
+        if self.core.is_terminated() {
+            return 0;
+        }
+        let ring = &self.hold.shared.ring;
+        let mut place = self.place;
+        let mut copied = 0;
+        while copied < buffer.len() {
+            let length = match place.length {
+                Some(length) => length,
+                None => match ring.find_held(place.slice) {
+                    Found::Slice(length) => length,
+                    Found::Skip(next) => {
+                        place = Place::at(next);
+                        continue;
+                    }
+                    Found::Nothing | Found::Overrun => break,
+                },
+            };
+            let part = (buffer.len() - copied).min((length - place.offset) as usize);
+            ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
+            copied += part;
+            place = place.advanced(part as u64, length);
+        }
+        if copied > 0 {
+            self.place = place;
+            self.lent = place.left();
+            self.core.count_payload(copied as u64);
+            self.settle();
+        }
+        copied
+    }
+
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    fn lend(&mut self) -> &[u8] {
+        let Hold { shared, held: Some(held) } = &self.hold else { return &[] };
+        let lent = shared.ring.lend(held, self.place.slice, self.place.offset);
+        self.lent = lent.len() as u64;
+        lent
+    }
+
+    /// Lends the next bytes that lie in one piece, without a copy and without waiting. That is the
+    /// rest of the current slice. If slices fill whole granules of 64 bytes, the ones after it are
+    /// included, up to a quarter of the ring. The result is empty only at the end of the channel.
+    /// Call [`consume`](Self::consume) to go on.
+    ///
+    /// ```
+    /// let (mut writer, mut reader) = overfall::pipe(1024);
+    /// writer.try_write(b"key: value")?;
+    /// let lent = reader.try_fill_buf()?;
+    /// let key = lent.iter().position(|&byte| byte == b':').unwrap_or(lent.len());
+    /// assert_eq!(&lent[..key], b"key");
+    /// reader.consume(key);
+    /// assert_eq!(reader.try_fill_buf()?, b": value");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// What is lent cannot be used after it is consumed:
+    ///
+    /// ```compile_fail,E0499
+    /// # let (mut writer, mut reader) = overfall::pipe(1024);
+    /// let lent = reader.try_fill_buf().unwrap();
+    /// reader.consume(1);
+    /// println!("{lent:?}");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`TryReadError::Empty`] if there is nothing yet.
+    /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
+        match self.look()? {
+            Look::Slice(_) => {
+                self.settle();
+                Ok(self.lend())
+            }
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(&[]),
+        }
+    }
+
+    /// As [`try_fill_buf`](Self::try_fill_buf), waiting.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    pub(crate) fn poll_fill_buf(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<&[u8], ReadError>> {
+        match self.poll_look(context) {
+            Poll::Ready(Ok(Look::Slice(_))) => {
+                self.settle();
+                Poll::Ready(Ok(self.lend()))
+            }
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(&[])),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Marks the first `amount` bytes of what was lent as read. Writers get the room of each slice
+    /// back that was read to its end.
+    ///
+    /// # Panics
+    ///
+    /// If `amount` is more than what is left of what was lent last.
+    #[inline]
+    pub fn consume(&mut self, amount: usize) {
+        if amount == 0 {
+            return;
+        }
+        let lent = self.lent;
+        assert!(
+            amount as u64 <= lent,
+            "consume({amount}) of {lent} bytes: only what `fill_buf` has lent can be consumed"
+        );
+        self.lent -= amount as u64;
+        if self.core.has_terminated() {
+            // It has given everything back, and may find other slices there.
+            return;
+        }
+        let mut left = amount as u64;
+        while left > 0 {
+            let place = self.place;
+            let next = place.length.or_else(|| self.hold.shared.ring.find_committed(place.slice));
+            let Some(length) = next else { unreachable!("what was lent is held") };
+            let part = left.min(length - place.offset);
+            self.place = place.advanced(part, length);
+            left -= part;
+        }
+        self.core.count_payload(amount as u64);
+        self.settle();
+    }
+}
+
+impl Read for StrongReader {
+    #[inline]
+    fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if buffer.is_empty() || self.read_whole(buffer) {
+            return Ok(buffer.len());
+        }
+        match self.copy(buffer) {
+            0 => self.read_after_look(buffer),
+            copied => Ok(copied),
+        }
+    }
+
+    #[inline]
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let copied = if self.read_whole(buffer) { buffer.len() } else { self.copy(buffer) };
+        if copied > 0 {
+            self.core.unpark();
+            return Poll::Ready(Ok(copied));
+        }
+        match self.park_and_look(context) {
+            Poll::Ready(Ok(Look::Slice(_))) => Poll::Ready(match self.copy(buffer) {
+                0 => Err(ReadError::Terminated),
+                copied => Ok(copied),
+            }),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    #[inline]
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    #[inline]
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    fn end(&mut self) {
+        let mut panics = Panics::new();
+        panics.run(|| self.hold.leave());
+        panics.run(|| self.core.terminate());
+        panics.finish();
+    }
+}
+
+#[cfg(not(overfall_loom))]
+impl Lend for StrongReader {
+    #[inline]
+    fn lender(&mut self) -> &mut StrongReader {
+        self
+    }
+}

@@ -1,0 +1,121 @@
+//! What a message sees of the strong reader that lends it: where it lies, and that it is given back.
+
+use super::StrongReader;
+use super::hold::Hold;
+use crate::channel::loss::Missed;
+use crate::channel::reader::message::Header;
+use crate::ring::Seen;
+
+/// A message that was taken and lies in the ring still.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) seen: Seen,
+    pub(super) missed: Missed,
+}
+
+/// Messages that were taken in one go.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) seen: Vec<Seen>,
+    /// Before which of them something was missed.
+    pub(super) missed: Vec<(usize, Missed)>,
+}
+
+impl Batch {
+    #[inline]
+    fn get(&self, index: usize) -> Option<Taken> {
+        let seen = *self.seen.get(index)?;
+        let found = self.missed.binary_search_by_key(&index, |&(index, _)| index);
+        let missed = found.map_or(Missed::default(), |found| self.missed[found].1);
+        Some(Taken { seen, missed })
+    }
+}
+
+impl StrongReader {
+    /// The message that was received last and not given back.
+    #[inline(always)]
+    fn taken(&self) -> &Taken {
+        let Some(taken) = &self.taken else { unreachable!("it was taken") };
+        taken
+    }
+
+    #[inline(always)]
+    fn lend_message(&self, taken: &Taken) -> &[u8] {
+        let Hold { shared, held } = &self.hold;
+        let Some(held) = held else { unreachable!("what was taken is held") };
+        shared.ring.lend_seen(held, &taken.seen)
+    }
+
+    #[inline]
+    fn header_of(&self, taken: &Taken) -> Header {
+        let Seen { slice, offset, .. } = taken.seen;
+        let description = self.hold.shared.ring.describe(slice);
+        Header::of(&description, slice, offset, taken.missed)
+    }
+}
+
+/// The message that was received last. Dropped, it gives its room back.
+#[derive(Debug)]
+pub(crate) struct Lent<'a>(pub(super) &'a mut StrongReader);
+
+impl Lent<'_> {
+    #[inline(always)]
+    pub(crate) fn header(&self) -> Header {
+        self.0.header_of(self.0.taken())
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.lend_message(self.0.taken())
+    }
+}
+
+impl Drop for Lent<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
+/// The messages that were received last, in one go. Dropped, they give their room back together.
+#[derive(Debug)]
+pub(crate) struct LentBatch<'a>(pub(super) &'a mut StrongReader);
+
+impl LentBatch<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.batch.seen.len()
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Option<LentOne<'_>> {
+        let reader = &*self.0;
+        let taken = reader.batch.get(index)?;
+        Some(LentOne { reader, taken, bytes: reader.lend_message(&taken) })
+    }
+}
+
+impl Drop for LentBatch<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
+/// One of them, for as long as all are kept.
+pub(crate) struct LentOne<'a> {
+    reader: &'a StrongReader,
+    taken: Taken,
+    bytes: &'a [u8],
+}
+
+impl<'a> LentOne<'a> {
+    #[inline]
+    pub(crate) fn header(&self) -> Header {
+        self.reader.header_of(&self.taken)
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}

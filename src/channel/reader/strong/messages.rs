@@ -1,0 +1,117 @@
+//! Receiving messages: they stay where they are, and are lent.
+
+use super::StrongReader;
+use super::lent::{Lent, LentBatch, Taken};
+use super::look::Look;
+use crate::channel::reader::Receive;
+use crate::channel::reader::core::Place;
+use crate::channel::reader::message::{Header, Message, Messages};
+use crate::error::TryReadError;
+use crate::ring::Found;
+
+impl StrongReader {
+    /// Takes the slice at the present place; nothing if it is not there.
+    #[inline(always)]
+    fn take_slice(&mut self) -> Option<Taken> {
+        let Place { slice, offset, .. } = self.place;
+        let ring = &self.hold.shared.ring;
+        let seen = ring.see(slice, offset)?;
+        let description = ring.describe(slice);
+        self.place = self.place.after(u64::from(description.length));
+        self.lent = 0;
+        let missed = self.core.count_message(slice, offset, &description);
+        Some(Taken { seen, missed })
+    }
+
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline(never)]
+    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
+        match self.look_for_slice()? {
+            Look::Slice(_) => {
+                self.taken = self.take_slice();
+                Ok(true)
+            }
+            Look::Nothing => Err(TryReadError::Empty),
+            Look::End => Ok(false),
+        }
+    }
+
+    /// Goes on to the next slice, and gives nothing back on the way.
+    fn is_at_slice(&mut self) -> bool {
+        while self.place.length.is_none() {
+            match self.hold.shared.ring.find_held(self.place.slice) {
+                Found::Slice(length) => self.place.length = Some(length),
+                Found::Skip(next) => self.place = Place::at(next),
+                Found::Nothing | Found::Overrun => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Receive for StrongReader {
+    #[inline(always)]
+    fn take(&mut self) -> Result<bool, TryReadError> {
+        // The quick way: the next slice is right here.
+        if !self.core.is_terminated() {
+            if let Some(taken) = self.take_slice() {
+                self.taken = Some(taken);
+                return Ok(true);
+            }
+        }
+        self.look_and_take()
+    }
+
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        if !self.take()? {
+            return Ok(None);
+        }
+        let message = self.message();
+        buffer.extend_from_slice(&message);
+        Ok(Some(message.header()))
+    }
+
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
+        self.batch.seen.clear();
+        self.batch.missed.clear();
+        if limit == 0 {
+            return Ok(true);
+        }
+        match self.look_for_slice()? {
+            Look::Slice(_) => {}
+            Look::Nothing => return Err(TryReadError::Empty),
+            Look::End => return Ok(false),
+        }
+        while self.batch.seen.len() < limit {
+            let Some(Taken { seen, missed }) = self.take_slice() else {
+                if self.is_at_slice() { continue } else { break }
+            };
+            if !missed.is_none() {
+                self.batch.missed.push((self.batch.seen.len(), missed));
+            }
+            self.batch.seen.push(seen);
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn message(&mut self) -> Message<'_> {
+        Message::lent(Lent(self))
+    }
+
+    fn messages(&mut self) -> Messages<'_> {
+        Messages::lent(LentBatch(self))
+    }
+
+    fn skip_rest(&mut self) -> u64 {
+        let left = self.place.left();
+        if self.place.offset == 0 || self.core.has_terminated() {
+            return 0;
+        }
+        self.place = self.place.advanced(left, self.place.offset + left);
+        self.lent = 0;
+        self.core.count_payload(left);
+        self.settle();
+        left
+    }
+}
