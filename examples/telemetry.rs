@@ -10,8 +10,8 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-/// The length of a record. Each is one write, and so one slice: never torn, and whoever was overrun
-/// goes on at the start of one.
+/// The length of a record. Each is one write, and so one slice: it is never torn, and a reader that was
+/// overrun goes on at the start of one. It takes 64 bytes of the ring.
 const LENGTH: usize = 24;
 
 /// What the tap has found.
@@ -62,7 +62,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         thread::sleep(Duration::from_millis(50));
         sample.take(&mut tap, 100)?;
         let Sample { records, missed, next } = sample;
-        println!("look {look:2}: {records} of the first {next} records, {missed} bytes missed");
+        println!(
+            "look {look:2}: {records} of the first {next} records, {missed} ring bytes missed"
+        );
     }
     channel.drain()?;
     let written = producer.join().unwrap().unwrap_or(0);

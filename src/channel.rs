@@ -1,50 +1,40 @@
 //! The channel's handle, and how it is made.
 
-use crate::error::{BuildError, ChannelError, ReserveError, TryReserveError};
-use crate::fence::{self, Abilities};
-use crate::reader::{StrongReader, WeakReader};
-use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
-use crate::shared::{Ending, Shared};
-use crate::slice::Slice;
-use crate::stats::ChannelStats;
-use crate::trace;
-use crate::writer::{Core, StrongWriter, WeakWriter, Writer};
+mod builder;
+pub(crate) mod loss;
+pub(crate) mod message;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod names;
+pub(crate) mod reader;
+pub(crate) mod shared;
+pub(crate) mod slice;
+pub mod stats;
+pub(crate) mod terms;
+mod trace;
+pub(crate) mod writer;
+
+pub use builder::Builder;
+#[cfg(feature = "metrics")]
+pub use metrics::ChannelMetrics;
+pub use terms::{Backpressure, StartAt};
+
+use crate::error::{ChannelError, ReserveError, TryReserveError};
+use reader::{StrongReader, WeakReader};
+use shared::Shared;
+use slice::Slice;
+use stats::ChannelStats;
 use std::fmt;
 use std::sync::Arc;
+use terms::Ending;
+use writer::{Core, StrongWriter, WeakWriter, Writer};
 
-/// What becomes of a write when the ring is full of bytes that strong readers have yet to read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum Backpressure {
-    /// The writer waits.
-    #[default]
-    Block,
-    /// The slice is discarded, as a whole, and counted: on the writer and on the channel, in slices
-    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it
-    /// as written; `try_write` and `reserve` say `Full`.
-    Drop,
-}
-
-/// Where a new reader starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum StartAt {
-    /// At the oldest slice that is still kept: for a weak reader, the oldest that is intact, for a
-    /// strong one, the oldest that has not been given back to the writers.
-    #[default]
-    Oldest,
-    /// At the next slice to be reserved.
-    Now,
-    /// At most so many payload bytes back, in whole slices: the oldest start from which the slices
-    /// committed so far add up to no more. It takes time in proportion to the slices that are kept.
-    Back(u64),
-}
-
-/// A ring of bytes that many write and many read: the handle that endpoints are made with.
+/// A ring of bytes that many write and many read. This is its handle, which makes endpoints.
 ///
-/// While a handle or a strong writer is left, the channel stays open. When the last `Arc` of the
-/// handle is dropped, nothing changes for the endpoints, except that those decide from then on: the
-/// channel drains once no strong writer is left, or no reader.
+/// **The channel stays open while there is a handle or a strong writer.** A reader that reads to
+/// the end waits until both are gone, or until [`drain`](Self::drain) is called. After the last
+/// `Arc` of the handle is dropped, the endpoints decide: the channel closes when its last strong
+/// writer goes, or its last reader. See [the guide](crate::guide::endings).
 ///
 /// ```
 /// use overfall::{Backpressure, Channel};
@@ -67,99 +57,11 @@ pub struct Channel {
     shared: Arc<Shared>,
 }
 
-/// Makes a [`Channel`] of its own kind.
-#[derive(Clone, Debug, Default)]
-#[must_use = "it makes a channel only when `build` is called"]
-pub struct Builder {
-    size: usize,
-    backpressure: Backpressure,
-    start: u64,
-    without_membarrier: bool,
-    name: Option<Arc<str>>,
-}
-
-impl Builder {
-    /// The size of the ring in bytes, rounded up to a power of two, 64 at least.
-    pub fn size(mut self, size: usize) -> Self {
-        self.size = size;
-        self
-    }
-
-    /// What becomes of a write when the ring is full.
-    pub fn backpressure(mut self, backpressure: Backpressure) -> Self {
-        self.backpressure = backpressure;
-        self
-    }
-
-    /// The position of the first byte, rounded down to a multiple of 64; 0 if nothing is said.
-    ///
-    /// Positions have 63 bits and wrap; starting close to that is how the tests see to it that
-    /// nothing depends on where they are.
-    pub fn start_position(mut self, start: u64) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Whether the channel may rely on the system call `membarrier`, on Linux; it may if nothing is
-    /// said.
-    ///
-    /// A process that forbids itself system calls after its start, by a filter that refuses this one,
-    /// is ended (`abort`) when a channel that relies on it needs it next: for a second writer beside one
-    /// that was alone for long, or for a reader or writer that goes to sleep. A channel that is made
-    /// behind the filter does without, whatever is said here. One that has to live through it is made
-    /// with `membarrier(false)`: it uses locked instructions and full fences instead, which is about
-    /// as much again for a short write.
-    ///
-    /// ```
-    /// use overfall::Channel;
-    ///
-    /// let channel = Channel::builder().size(4096).membarrier(false).build()?;
-    /// # Ok::<(), overfall::error::BuildError>(())
-    /// ```
-    pub fn membarrier(mut self, allowed: bool) -> Self {
-        self.without_membarrier = !allowed;
-        self
-    }
-
-    /// What the channel is called in its [`Debug`](fmt::Debug) text and in the events of the feature
-    /// `tracing`. The names of two channels may be the same.
-    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Makes the channel.
-    ///
-    /// # Errors
-    ///
-    /// If the size is 0, more than a ring can have, or more than there is memory for.
-    pub fn build(self) -> Result<Arc<Channel>, BuildError> {
-        let channel = Arc::new(Channel { shared: Arc::new(self.build_shared()?) });
-        trace::made(&channel.shared);
-        Ok(channel)
-    }
-
-    fn build_shared(self) -> Result<Shared, BuildError> {
-        if self.size == 0 {
-            return Err(BuildError::ZeroSize);
-        }
-        let max = usize::try_from(MAX_CAPACITY).unwrap_or(isize::MAX as usize / 2 + 1);
-        if self.size > max {
-            return Err(BuildError::TooLarge { size: self.size, max });
-        }
-        let capacity = self.size.next_power_of_two().max(GRANULE as usize);
-        let start = Position::labelled(self.start & !(GRANULE - 1));
-        let abilities = if self.without_membarrier { Abilities::NONE } else { fence::prepare() };
-        let geometry = Geometry::new(capacity as u64);
-        let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
-            .ok_or(BuildError::OutOfMemory { capacity })?;
-        shared.name = self.name;
-        Ok(shared)
-    }
-}
-
 impl Channel {
-    /// A channel with a ring of `size` bytes whose writers wait when it is full.
+    /// A channel with a ring of `size` bytes. Writers wait when it is full.
+    ///
+    /// **Readers do not come to the end while this handle is there.** Drop it, or call
+    /// [`drain`](Self::drain).
     ///
     /// # Panics
     ///
@@ -169,12 +71,12 @@ impl Channel {
         Self::with_parameters(size, Backpressure::Block)
     }
 
-    /// A channel with a ring of `size` bytes, rounded up to a power of two, 64 at least. Beside each
-    /// 64 bytes of it lies a descriptor of 32.
+    /// A channel with a ring of `size` bytes, rounded up to a power of two, 64 at least. Each 64
+    /// bytes of the ring take 32 bytes more for their descriptor.
     ///
     /// # Panics
     ///
-    /// If `size` is 0 or there is no memory for it. [`Channel::builder`] makes errors of that.
+    /// If `size` is 0 or there is no memory for it. [`Channel::builder`] returns an error instead.
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Arc<Self> {
         match Self::builder().size(size).backpressure(backpressure).build() {
             Ok(channel) => channel,
@@ -182,36 +84,36 @@ impl Channel {
         }
     }
 
-    /// Makes a channel with more to say, and with errors instead of panics.
+    /// A builder. It has more options, and returns errors instead of panicking.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     /// The size of the ring in bytes: what was asked for, rounded up to a power of two.
     ///
-    /// It is the most that can be written past a strong reader that stands still, and the most that
-    /// a weak reader can be behind. A slice takes whole granules of 64 bytes of it.
+    /// Writers go at most this far past a strong reader that stands still. A weak reader that is
+    /// further behind than this is overrun. A slice takes whole granules of 64 bytes.
     pub fn capacity(&self) -> usize {
         self.shared.ring.capacity() as usize
     }
 
-    /// What becomes of a write when the ring is full.
+    /// What happens to a write when the ring is full.
     pub fn backpressure(&self) -> Backpressure {
         self.shared.backpressure
     }
 
-    /// What the channel is called, if its [`Builder`] gave it a name.
+    /// The name that the [`Builder`] gave the channel, if it did.
     pub fn name(&self) -> Option<&str> {
         self.shared.name.as_deref()
     }
 
-    /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. Longer
-    /// writes become several slices.
+    /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. A
+    /// longer write becomes several slices, each of a quarter of the capacity.
     pub fn max_slice(&self) -> usize {
         self.shared.ring.geometry().max_slice() as usize
     }
 
-    /// A new writer, a strong one.
+    /// A new strong writer, as the type that can be of either strength.
     ///
     /// # Panics
     ///
@@ -238,7 +140,10 @@ impl Channel {
         WeakWriter::new(&self.shared)
     }
 
-    /// A new reader that writers wait for. It starts at the oldest slice that is still kept.
+    /// A new reader that writers wait for. It starts at the oldest slice that is left.
+    ///
+    /// Make it before the first write. What was overwritten earlier is lost to it, and counts
+    /// nowhere.
     ///
     /// # Panics
     ///
@@ -256,7 +161,7 @@ impl Channel {
         StrongReader::new(&self.shared, start)
     }
 
-    /// A new reader that can be overrun. It starts at the oldest slice that is still intact.
+    /// A new reader that can be overrun. It starts at the oldest slice that is left.
     ///
     /// # Panics
     ///
@@ -274,9 +179,9 @@ impl Channel {
         WeakReader::new(&self.shared, start)
     }
 
-    /// Reserves room for one slice of up to `len` payload bytes, without a writer, and waits for it
-    /// if need be. The slice tells no writer: its number is 0. Who writes more than once
-    /// is better off with a writer.
+    /// Reserves room for one slice of up to `len` payload bytes without a writer, and waits for it
+    /// if need be. Readers see 0 as the number of its writer. To write more than once, make a
+    /// writer.
     ///
     /// # Errors
     ///
@@ -284,7 +189,7 @@ impl Channel {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, the future has reserved nothing.
+    /// If the future is dropped while it waits, nothing was reserved.
     pub async fn reserve_slice(&self, len: usize) -> Result<Slice<'_>, ReserveError> {
         let mut core = Core::new(self.shared.clone(), None);
         let reservation = core.reserve(len).await?;
@@ -302,13 +207,15 @@ impl Channel {
         Ok(Slice::of_channel(core, reservation, len))
     }
 
-    /// Takes no more slices. Readers read what is there, and then come to the end (`Ok(0)`); writes
-    /// fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]); slices in flight can still be
-    /// committed, and readers wait for them. Draining again does nothing.
+    /// Closes the channel for writers, and lets readers read what is there.
+    ///
+    /// Writes fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). Slices in flight can still
+    /// be committed, and readers wait for them. After the last slice, reads return `Ok(0)` and
+    /// receives `Ok(None)`. Draining again does nothing.
     ///
     /// # Errors
     ///
-    /// [`ChannelError::Terminated`] if the channel was terminated before; nothing changes then.
+    /// [`ChannelError::Terminated`] if the channel was terminated before. Nothing changes then.
     pub fn drain(&self) -> Result<(), ChannelError> {
         if self.shared.ending() == Ending::Terminated {
             return Err(ChannelError::Terminated);
@@ -317,14 +224,16 @@ impl Channel {
         Ok(())
     }
 
-    /// Ends the channel at once, also while it drains: everybody fails with `Terminated`
-    /// ([`std::io::ErrorKind::ConnectionAborted`]), those who wait are woken for it, and what was
-    /// unread is gone. Terminating again does nothing.
+    /// Ends the channel at once, also while it drains. What was unread is gone.
+    ///
+    /// All operations of all endpoints fail with `Terminated`
+    /// ([`std::io::ErrorKind::ConnectionAborted`]), those that wait too. Terminating again does
+    /// nothing.
     pub fn terminate(&self) {
         self.shared.end(Ending::Terminated);
     }
 
-    /// Whether the channel takes no more slices. That is final.
+    /// Whether the channel takes no more slices. Once true, it stays true.
     pub fn is_closed(&self) -> bool {
         self.shared.ending() != Ending::Open
     }
@@ -333,23 +242,30 @@ impl Channel {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped. The future does not borrow the handle, and does
-    /// not keep the channel open.
+    /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
+    /// the channel open.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
         let shared = self.shared.clone();
         async move { shared.closed().await }
     }
 
-    /// The name of a writer, if it has one, by its number. It is known for as long as there is a
-    /// message of that writer in the ring, also when the writer has gone.
+    /// The name of the writer with this number, if it has one. It is known for as long as the ring
+    /// holds a message of that writer, even after the writer is dropped.
     pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
         self.shared.writer_name(writer)
     }
 
-    /// What the channel has done so far. It adds up the figures of all endpoints, which takes time
-    /// in proportion to their number, and none of theirs.
+    /// What the channel has done so far. This adds up the figures of all endpoints, in time
+    /// proportional to their number, and slows none of them.
     pub fn stats(&self) -> ChannelStats {
         self.shared.stats()
+    }
+
+    /// Records these as counters and gauges, each time that it is told to.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    pub fn metrics(&self) -> ChannelMetrics {
+        ChannelMetrics::new(self.shared.clone())
     }
 }
 
@@ -368,8 +284,10 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// A pipe: one strong writer and one strong reader of a ring of `size` bytes, and no handle. Either
-/// side may be cloned, or turned weak.
+/// A pipe: one strong writer and one strong reader on a ring of `size` bytes.
+///
+/// There is no handle, so the reader comes to the end when the writer is dropped. Either end may be
+/// cloned, or made weak.
 ///
 /// ```
 /// let (mut writer, mut reader) = overfall::pipe(4096);

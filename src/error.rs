@@ -1,12 +1,12 @@
-//! What can go wrong, a small enum for each operation.
+//! Errors: a small enum for each operation, and how it becomes an [`io::Error`].
 
 use std::io;
 use thiserror::Error;
 
-/// A weak reader was overrun: writers wrote over bytes that it had not read yet.
+/// A weak reader was overrun: writers overwrote bytes that it had not read yet.
 ///
-/// Nothing is wrong with the reader. It stands at the oldest slice that was still intact and goes
-/// on from there with the next read.
+/// The reader still works. Its next read goes on at the oldest slice that is left. See
+/// [`WeakReader`](crate::WeakReader) for how to handle this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error(
     "overrun by the writers: {skipped} ring bytes were missed; read on from the oldest slice still \
@@ -14,21 +14,22 @@ use thiserror::Error;
 )]
 #[non_exhaustive]
 pub struct Lagged {
-    /// The ring bytes that were missed, padding among them: the difference of two positions.
+    /// The ring bytes that were missed. These include padding, and a message takes at least 64 of
+    /// them, so they are more than the payload bytes that were missed.
     pub skipped: u64,
 }
 
-/// Why [`Builder::build`](crate::Builder::build) made no channel.
+/// Why [`Builder::build`](crate::Builder::build) failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// No size was asked for, or 0.
+    /// The size is 0, or was not set.
     #[error("a channel needs a size of at least one byte")]
     ZeroSize,
-    /// The size is past what a ring can have.
+    /// The size is larger than a ring can be.
     #[error("a ring of {size} bytes is larger than the largest, {max}: ask for less")]
     TooLarge {
-        /// What was asked for.
+        /// The size that was asked for.
         size: usize,
         /// The largest capacity there is.
         max: usize,
@@ -36,25 +37,25 @@ pub enum BuildError {
     /// There is not enough memory.
     #[error("there is no memory for a ring of {capacity} bytes and its descriptors: ask for less")]
     OutOfMemory {
-        /// The capacity that did not fit.
+        /// The capacity for which there is no memory.
         capacity: usize,
     },
 }
 
-/// Why [`Channel::drain`](crate::Channel::drain) did nothing.
+/// Why [`Channel::drain`](crate::Channel::drain) failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ChannelError {
-    /// The channel was terminated before; there is nothing left to drain.
+    /// The channel was terminated before. There is nothing left to drain.
     #[error("the channel was terminated: there is nothing left to drain")]
     Terminated,
 }
 
-/// Why a write that does not wait wrote nothing.
+/// Why `try_write` wrote nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryWriteError {
-    /// There is no room now, or others wait for what there is and come first.
+    /// There is no room now, or others wait for it and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
     Full,
     /// The channel takes no more slices, or this writer was shut down.
@@ -67,7 +68,7 @@ pub enum TryWriteError {
     Terminated,
 }
 
-/// Why a write failed.
+/// Why a write that may wait failed. It is inside the [`io::Error`] of the io traits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -81,17 +82,17 @@ pub enum WriteError {
     Terminated,
 }
 
-/// Why a reservation that does not wait was refused.
+/// Why `try_reserve` failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
-    /// There is no room now, or others wait for what there is and come first.
+    /// There is no room now, or others wait for it and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
     Full,
     /// No slice can be that long.
     #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
     TooLong {
-        /// What was asked for, in payload bytes.
+        /// The length that was asked for, in payload bytes.
         len: usize,
         /// The longest slice of this channel, in payload bytes.
         max: usize,
@@ -106,13 +107,13 @@ pub enum TryReserveError {
     Terminated,
 }
 
-/// Why a reservation failed.
+/// Why `reserve` failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// There is no room, and nobody waits for it: the channel was made with
-    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, this came
-    /// from within an event of this crate.
+    /// There is no room, and this does not wait for it: the channel has
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), or this was called from within an event
+    /// of the feature `tracing`.
     #[error(
         "the ring is full, and nobody waits: the channel was made with `Backpressure::Drop`, or this \
          came from within an event of this crate"
@@ -121,7 +122,7 @@ pub enum ReserveError {
     /// No slice can be that long.
     #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
     TooLong {
-        /// What was asked for, in payload bytes.
+        /// The length that was asked for, in payload bytes.
         len: usize,
         /// The longest slice of this channel, in payload bytes.
         max: usize,
@@ -136,11 +137,11 @@ pub enum ReserveError {
     Terminated,
 }
 
-/// Why a message that was not to wait was not sent.
+/// Why `try_send` sent nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// There is no room now, or others wait for what there is and come first.
+    /// There is no room now, or others wait for it and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `send`")]
     Full,
     /// No slice can be that long. Messages are never split.
@@ -149,7 +150,7 @@ pub enum TrySendError {
          larger ring"
     )]
     TooLong {
-        /// What was to be sent, in payload bytes; of several messages, in ring bytes.
+        /// The length of the message in payload bytes. For several messages, their ring bytes.
         len: usize,
         /// The longest slice of this channel, in bytes.
         max: usize,
@@ -164,7 +165,7 @@ pub enum TrySendError {
     Terminated,
 }
 
-/// Why a message was not sent.
+/// Why `send` sent nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -174,7 +175,7 @@ pub enum SendError {
          larger ring"
     )]
     TooLong {
-        /// What was to be sent, in payload bytes; of several messages, in ring bytes.
+        /// The length of the message in payload bytes. For several messages, their ring bytes.
         len: usize,
         /// The longest slice of this channel, in bytes.
         max: usize,
@@ -189,39 +190,39 @@ pub enum SendError {
     Terminated,
 }
 
-/// Why a read that does not wait read nothing.
+/// Why `try_read`, `try_recv` and their like returned nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReadError {
     /// There is nothing to read yet.
     #[error("nothing to read yet: try again later, or wait with `read` or `recv`")]
     Empty,
-    /// A weak reader missed something.
+    /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
-    /// The channel, or this reader, was terminated; what was unread is gone.
+    /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
 }
 
-/// Why a read failed.
+/// Why `recv` and its like failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A weak reader missed something.
+    /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
-    /// The channel, or this reader, was terminated; what was unread is gone.
+    /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
-    /// There is nothing to read yet, and this read may not wait: with the feature `tracing`, it came
-    /// from within an event of this crate.
+    /// There is nothing to read yet, and this does not wait: it was called from within an event of
+    /// the feature `tracing`.
     #[error("nothing to read yet, and a read from within an event of this crate does not wait")]
     Empty,
 }
 
-/// A weak reader that could not become a strong one, because slices that it had not read yet have
-/// been given back to the writers. It is in here, as it was.
+/// A weak reader could not become a strong one: slices that it has not read yet were already given
+/// back to the writers, or it has a gap to tell. The reader is in here, unchanged.
 #[derive(Debug, Error)]
 #[error(
     "too far behind to become strong: slices before it are gone; read on until it has caught up"
@@ -326,8 +327,8 @@ impl From<TryReadError> for io::Error {
 }
 
 impl From<ReadError> for io::Error {
-    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `Empty` is
-    /// `WouldBlock`.
+    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `Empty`
+    /// is `WouldBlock`.
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => lagged.into(),

@@ -1,34 +1,41 @@
-#![doc = include_str!("../README.md")]
+// One of its examples needs the feature `tokio`, and shows no line that says so to rustdoc alone.
+#![cfg_attr(any(feature = "tokio", not(doctest)), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// A switch for models, of which users need not know.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(overfall_loom))))]
 
-mod channel;
+// The rooms, from the ground up. Each knows only those before it (`ci/rooms`).
+
 pub mod error;
-mod fence;
-mod io;
-mod message;
-#[cfg(all(test, overfall_loom))]
-mod models;
-mod names;
-mod reader;
-mod ring;
-mod shared;
-mod slice;
-pub mod stats;
+// Primitives, fences, sections, entries that never move.
 mod sync;
-mod table;
-mod trace;
+// The protocol.
+mod ring;
+// Who waits for what.
+mod wait;
+// The handle, writers, readers, messages.
+mod channel;
+// The io traits.
+mod io;
+// The layers.
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
-mod wait;
-mod writer;
+// What is said of all of them.
+pub mod guide;
 
-pub use channel::{Backpressure, Builder, Channel, StartAt, pipe};
-pub use io::Blocking;
+#[cfg(all(test, overfall_loom))]
+mod models;
+
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use channel::ChannelMetrics;
+pub use channel::message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
+pub use channel::reader::{Reader, StrongReader, WeakReader};
+pub use channel::slice::Slice;
+pub use channel::writer::{StrongWriter, WeakWriter, Writer};
+pub use channel::{Backpressure, Builder, Channel, StartAt, pipe, stats};
+pub use io::{Blocking, Duplex, duplex};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};
-pub use message::{Header, Joined, Joiner, Message, Messages, MessagesIter, Missed};
-pub use reader::{Reader, StrongReader, WeakReader};
-pub use slice::Slice;
-pub use writer::{StrongWriter, WeakWriter, Writer};

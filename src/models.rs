@@ -6,6 +6,7 @@
 //! that it has been seen to fail without it: `ci/mutants` takes these lines out, one at a time, and
 //! runs the models that must fail then.
 
+mod cursor;
 mod ending;
 mod far;
 mod joining;
@@ -18,10 +19,10 @@ pub(crate) mod storage;
 mod strong;
 mod waiting;
 
-use crate::fence::LIGHT_FENCES;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
 use crate::ring::{Found, Held, Lane, Refused, Reservation, Reserved, Ring};
+use crate::sync::asymmetric::LIGHT_FENCES;
 use std::sync::Arc;
 
 const PREEMPTIONS: usize = 3;

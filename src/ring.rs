@@ -57,7 +57,8 @@
 //! *Reserve* ([`Ring::reserve`]). Read `reserved`; work out the end of the slice; if that is more
 //! than a capacity past the writer's copy of the gate, bring the copy up to date, and if that does
 //! not help, try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe:
-//! the gate only moves forward. If `reserved` has moved meanwhile, the exchange fails, and all is
+//! the gate only moves forward. Before the ring is told to be full the gate is read anew, no older
+//! than the cursor (`cursor:B`). If `reserved` has moved meanwhile, the exchange fails, and all is
 //! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
 //! the lap first, as *padding*, a slice of its own which is skipped.
 //!
@@ -65,7 +66,7 @@
 //! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
 //! again without waiting for it ([`cursor`] tells how). Meanwhile a reservation is a comparison with
 //! the room that the gate and the lap allow, and one section: a look whether the cursor is still one's
-//! own, and a store ([`rseq`]). Nothing else changes: the cursor's word, the fence behind the
+//! own, and a store (`sync/rseq.rs`). Nothing else changes: the cursor's word, the fence behind the
 //! reservation, the slice and its commit are the same, and to readers there is no difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
@@ -111,8 +112,10 @@
 //! overwriting starts at the reservation, so a check against anything that moves at commit would be
 //! wrong. If the gate's limit has not passed the position nobody can have reserved over it, and the
 //! writers' line is left alone; only otherwise is `reserved` itself looked at. A reader that was
-//! overrun goes on at the oldest stamp that is still within the ring: any stamp that tells a
-//! position of the present ring is that of a whole slice.
+//! overrun goes on where it was, or a capacity before the cursor, if the gate has not come further
+//! than that; else at the oldest stamp up to the gate: any stamp that tells a position of the present
+//! ring is that of a whole slice. The gate that it compares with is no older than the cursor
+//! (`cursor:B`): a place between two such looks would be in the middle of a slice.
 //!
 //! # Orderings
 //!
@@ -127,16 +130,17 @@
 //! | `limit:A` | `join:B` | the slices before the limit before who joins there |
 //! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
 //! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
-//! | `interrupt` | the section of a step | the step, or the end of the reign (`rseq.rs`) |
+//! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
+//! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
-//! | `light` | `heavy` | a change before the look whether anybody sleeps (`fence.rs`) |
+//! | `light` | `heavy` | a change before the look whether anybody sleeps (`sync/asymmetric.rs`) |
 //! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
-//! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
+//! | `newer` | itself | where a reader begins before what later writers reserve (`channel/shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
 //! | `line:A` | `line:B` | a mark before who unlocks the line, an unlocking before who leaves a mark (`wait/queue.rs`) |
@@ -173,12 +177,15 @@
 //!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
 //!   comparison assumes). So a thread may be stopped for hours, in every ring, while another does
 //!   nothing but give up slices; and for years while data is written. What is only counted and shown
-//!   is right for half of that. An idle reader or writer is like a stopped thread. A channel in which
+//!   is right for less: figures tell up to 2^62 bytes, a 64th of a turn. An idle reader or writer is like a stopped thread. A channel in which
 //!   slices are given up for a whole turn has descriptors with stamps of a turn before; that is the end
 //!   of what positions can tell.
 //! - *The tag of a table's free entries*, 40 bits of operations, of which each takes tens of
-//!   nanoseconds: 15 hours at 50 (`table.rs`).
+//!   nanoseconds: seven hours at 50 for two (`sync/table.rs`).
 //! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).
+//!
+//! Numbers of writers do come round, after 2^32 of them. No living writer has the number of another; of
+//! one that has gone a reader knows that it is another when it has sent less (`channel/loss.rs`).
 //!
 //! # Progress
 //!
@@ -187,12 +194,13 @@
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
 //! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. Readers are wait-free but for waiting on what is not there. Draining and terminating are
+//! slice. A read is lock-free: one of a weak reader that is overrun each time it looks, or of one that
+//! steps over slices as fast as they are given up, goes on for as long as others get something done. Draining and terminating are
 //! lock-free, too.
 //!
 //! Locks are taken by writers that line up for room and leave the line (`wait/queue.rs`; who wakes them
 //! only tries to), by who goes to sleep while nobody looks for sleepers (`wait/watch.rs`), by endpoints
-//! that are made, turned, named and dropped, and for figures (`shared.rs`). And a reader of messages takes
+//! that are made, turned, named and dropped, and for figures (`channel/shared.rs`). And a reader of messages takes
 //! one when it goes through the writers that it has heard of, to forget those that have gone: twice each
 //! time that their number has doubled. Whoever wakes readers takes each out of those that are parked
 //! right before it is woken: stopped in there, it holds back that one reader, and the others are found
@@ -230,7 +238,7 @@
 //!   holds the channel open by then. So there is nothing that a writer would have to hold open, and
 //!   no count that writes would have to touch.
 //! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes,
-//!   lives in tables that are freed with the channel (`table.rs`).
+//!   lives in tables that are freed with the channel (`sync/table.rs`).
 //!
 //! The models in `src/models` run these steps on this code, and each was seen to fail with the line
 //! it guards taken out (`ci/mutants`).
@@ -239,12 +247,12 @@
 mod copy;
 mod cursor;
 pub(crate) mod descriptor;
+mod figures;
 mod gate;
-pub(crate) mod pause;
+
 pub(crate) mod position;
 mod read;
 mod reserve;
-pub(crate) mod rseq;
 #[cfg(not(overfall_loom))]
 mod storage;
 #[cfg(all(test, not(overfall_loom)))]
@@ -252,10 +260,11 @@ mod tests;
 
 #[cfg(overfall_loom)]
 use crate::models::storage;
-use crate::table::Table;
+use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
+pub(crate) use figures::WriterFigures;
 use gate::Gate;
 use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};
@@ -304,6 +313,13 @@ impl Ring {
     #[inline]
     pub(crate) fn start(&self) -> Position {
         self.start
+    }
+
+    /// As if others had given up so many granules, and nobody held them.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn leap(&self, granules: u64) {
+        self.reserved.leap(granules);
+        self.gate.leap_to(self.reserved());
     }
 
     /// Where writers have their seats.

@@ -1,5 +1,5 @@
-//! Channels of values: each message is one, serialized by [`rkyv`] straight into the ring, and read
-//! where it lies.
+//! Channels of values. Each message is one value, serialized by [`rkyv`] straight into the ring,
+//! and read in place.
 //!
 //! ```
 //! use overfall::typed::Channel;
@@ -25,22 +25,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! *Sending* serializes straight into a slice: there is no buffer in between, and nothing is allocated
-//! but what the value's own `Serialize` asks for. The slice must be reserved first, so values are
-//! serialized twice, once to learn how long they become, unless the last few were of one length: then a
-//! slice of that length is reserved at once. One that turns out too short is given up (readers step
-//! over it), and the value measured like any other. *Receiving* validates the bytes before it trusts them, since a reader can be
-//! put on [any ring of bytes](Reader::new), and then gives access to `T::Archived` in place: in the
-//! ring for a strong reader, in the copy for a weak one. What does not validate is an
-//! [error](InvalidMessage), and the next receive goes on behind it.
+//! # Sending
 //!
-//! The value's own `Serialize` runs while the slice is in flight: whatever is reserved after it waits for
-//! it, so it should be quick, and must not wait for room in the same channel. Bytes are aligned to 64; a
-//! type any part of which asks for more is not for this. Values are validated to a depth of 256
-//! (boxes in boxes); what is nested deeper is an error for who receives it.
+//! A value is serialized straight into a slice of the ring. There is no buffer in between, and
+//! nothing is allocated but what the value's own `Serialize` asks for. A slice must be reserved
+//! before it is filled, so a value is serialized twice: first to measure it. If the last few values
+//! had the same length, that is skipped, and a slice of this length is reserved at once. If it
+//! turns out too short, it is given up, readers step over it, and the value is measured after all.
 //!
-//! A channel of `T` has writers and readers of `T` alone. What it shares with channels of bytes is
-//! all the rest: backpressure, endings, figures, gaps and what is missed of each writer.
+//! The value's `Serialize` runs while the slice is in flight, and whatever is reserved after it
+//! waits for it. So it should be quick, and must not wait for room in the same channel.
+//!
+//! # Receiving
+//!
+//! A reader validates the bytes before it trusts them, since it can be put on [any ring of
+//! bytes](Reader::new). Then it gives access to `T::Archived` in place: in the ring for a strong
+//! reader, in the copy for a weak one. A message that does not validate is an
+//! [error](InvalidMessage), and the next receive goes on after it.
+//!
+//! # Limits
+//!
+//! Values start at a multiple of 64 in memory. A type with a part that asks for a larger alignment
+//! does not compile. Values are validated to a depth of 256, such as boxes in boxes. What is nested
+//! deeper is an error on receiving.
+//!
+//! A channel of `T` has writers and readers of `T` alone. Backpressure, endings, figures and gaps
+//! are those of the channel of bytes [beneath](Channel::bytes).
 
 mod error;
 mod reader;
@@ -50,19 +60,21 @@ pub use error::{InvalidMessage, RecvError, SendError, TryRecvError, TrySendError
 pub use reader::{Reader, Receivable, Received};
 pub use writer::{Sendable, Target, Writer};
 
-use crate::{Backpressure, StartAt, StrongReader, StrongWriter, WeakReader, WeakWriter};
+use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::writer::{StrongWriter, WeakWriter};
+use crate::channel::{self, Backpressure, StartAt};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A channel whose messages are values of `T`.
+/// A channel whose messages are values of `T`. See [the module](self).
 pub struct Channel<T> {
-    bytes: Arc<crate::Channel>,
+    bytes: Arc<channel::Channel>,
     values: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Channel<T> {
-    /// A channel with a ring of `size` bytes whose writers wait when it is full.
+    /// A channel with a ring of `size` bytes. Writers wait when it is full.
     ///
     /// # Panics
     ///
@@ -75,16 +87,16 @@ impl<T> Channel<T> {
     ///
     /// # Panics
     ///
-    /// As for [`crate::Channel::with_parameters`]. For errors instead, or more to say, make a
-    /// channel with [`crate::Channel::builder`] and turn it into one of `T` by `from`.
+    /// As for [`crate::Channel::with_parameters`]. For errors instead, and for more options, make a
+    /// channel with [`crate::Channel::builder`], and convert it with `from`.
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Self {
-        crate::Channel::with_parameters(size, backpressure).into()
+        channel::Channel::with_parameters(size, backpressure).into()
     }
 
-    /// The channel as one of bytes, for what has nothing to do with `T`: to drain and terminate it,
-    /// for its figures and the names of writers. Bytes that are written past this type meet readers
-    /// of `T` as [`InvalidMessage`]s, unless they happen to be valid.
-    pub fn bytes(&self) -> &Arc<crate::Channel> {
+    /// The channel of bytes beneath: to drain and terminate it, for its figures and the names of
+    /// writers. If somebody writes other bytes through it, readers of `T` get [`InvalidMessage`]s,
+    /// unless those bytes happen to be valid.
+    pub fn bytes(&self) -> &Arc<channel::Channel> {
         &self.bytes
     }
 
@@ -98,7 +110,7 @@ impl<T> Channel<T> {
         Writer::new(self.bytes.new_weak_writer())
     }
 
-    /// A new reader that writers wait for. It starts at the oldest message that is still kept.
+    /// A new reader that writers wait for. It starts at the oldest message that is left.
     pub fn new_strong_reader(&self) -> Reader<T, StrongReader> {
         self.new_strong_reader_at(StartAt::Oldest)
     }
@@ -108,7 +120,7 @@ impl<T> Channel<T> {
         Reader::new(self.bytes.new_strong_reader_at(start))
     }
 
-    /// A new reader that can be overrun. It starts at the oldest message that is still intact.
+    /// A new reader that can be overrun. It starts at the oldest message that is left.
     pub fn new_weak_reader(&self) -> Reader<T, WeakReader> {
         self.new_weak_reader_at(StartAt::Oldest)
     }
@@ -119,9 +131,9 @@ impl<T> Channel<T> {
     }
 }
 
-impl<T> From<Arc<crate::Channel>> for Channel<T> {
-    /// Messages from now on are values of `T`.
-    fn from(bytes: Arc<crate::Channel>) -> Self {
+impl<T> From<Arc<channel::Channel>> for Channel<T> {
+    /// The channel as one whose messages are values of `T`.
+    fn from(bytes: Arc<channel::Channel>) -> Self {
         Self { bytes, values: PhantomData }
     }
 }

@@ -38,9 +38,9 @@ use std::thread;
 /// line that is longer than the ring is an error and ends its input, and the last line of an input
 /// gets a newline if it has none.
 ///
-/// The slowest output sets the pace of all. Standard error shows what goes through, how far behind
-/// each output is, and how much of it the tap missed, which makes that line and holds up nobody; at
-/// the end, the CRC-32 of each output.
+/// The slowest output sets the pace of all. Standard error shows what goes through, and how far behind
+/// each output is. A tap on the ring makes that line. It holds up nobody, and the line also shows how
+/// much the tap missed. At the end, standard error shows the CRC-32 of each output.
 #[derive(Parser)]
 #[command(
     name = "tee",
@@ -75,7 +75,7 @@ struct Args {
     #[arg(short, long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with = "inputs")]
     generate: Option<usize>,
 
-    /// Write a line every second, not a live one (which a terminal alone gets)
+    /// Write a line every second instead of a live one, as is done off a terminal
     #[arg(short, long)]
     plain: bool,
 }

@@ -3,13 +3,15 @@
 use crate::{Args, Output};
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use overfall::WeakReader;
+use std::cmp::Reverse;
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often the live line changes.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
-/// How often a line is written instead, with `--plain`.
+/// How often a line is written instead, with `--plain` and off a terminal.
 const PLAIN_TICK: Duration = Duration::from_secs(1);
 
 /// How much the tap reads at a time, and how often in one look.
@@ -42,7 +44,9 @@ impl Monitor {
             [] => !args.makes_outputs(),
             outputs => outputs.iter().any(|path| path == Path::new("-")),
         };
-        let hides = args.plain || (writes_stdout && io::stdout().is_terminal());
+        // Off a terminal there is no live line, and a run would be silent to its end.
+        let plain = args.plain || !io::stderr().is_terminal();
+        let hides = plain || (writes_stdout && io::stdout().is_terminal());
         let target =
             if hides { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -55,7 +59,7 @@ impl Monitor {
             seen: 0,
             lines: 0,
             bar,
-            plain: args.plain,
+            plain,
             started: Instant::now(),
             shown: Instant::now(),
             bytes: 0,
@@ -95,17 +99,13 @@ impl Monitor {
         (self.bytes, self.shown) = (bytes, Instant::now());
 
         let lines_per_byte = self.lines as f64 / self.seen.max(1) as f64;
-        let running = outputs.iter().filter(|output| output.is_running);
-        let lags = running.map(|output| {
-            format!("{} {}", output.name, BinaryBytes(bytes.saturating_sub(output.written())))
-        });
         let line = format!(
-            "{}, {}/s, {} lines/s; behind: {}; tap missed {}",
-            BinaryBytes(bytes),
-            BinaryBytes(self.rate as u64),
-            HumanCount((self.rate * lines_per_byte) as u64),
-            lags.collect::<Vec<_>>().join(", "),
-            BinaryBytes(self.missed(bytes)),
+            "{}/s, {} lines/s, {}; tap missed {}; behind: {}",
+            short(self.rate, 1024.0),
+            short(self.rate * lines_per_byte, 1000.0),
+            short(bytes as f64, 1024.0),
+            short(self.missed(bytes) as f64, 1024.0),
+            behind(bytes, outputs),
         );
         if self.plain {
             eprintln!("{line}");
@@ -141,4 +141,35 @@ impl Monitor {
         }
         agree
     }
+}
+
+/// How far behind each output is that still runs, the slowest first: what a narrow terminal cuts off
+/// is what matters least.
+fn behind(bytes: u64, outputs: &[Output]) -> String {
+    let running = outputs.iter().filter(|output| output.is_running);
+    let mut lags: Vec<_> = running
+        .map(|output| (bytes.saturating_sub(output.written()), file_name(&output.name)))
+        .collect();
+    lags.sort_by_key(|&(lag, _)| Reverse(lag));
+    let lags = lags.iter().map(|&(lag, name)| format!("{name} {}", short(lag as f64, 1024.0)));
+    lags.collect::<Vec<_>>().join(", ")
+}
+
+/// A path without its folders.
+fn file_name(path: &str) -> &str {
+    Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or(path)
+}
+
+/// An amount in four characters at most, such as `999`, `1.0K` and `23M`, so that all of the line fits on
+/// 80 columns. Each unit is `base` times the one before.
+fn short(mut amount: f64, base: f64) -> String {
+    let mut units = ["", "K", "M", "G", "T", "P"].iter();
+    let mut unit = units.next();
+    while amount >= 999.5 {
+        amount /= base;
+        unit = units.next();
+    }
+    let unit = unit.copied().unwrap_or("E");
+    let decimals = if amount < 9.95 && !unit.is_empty() { 1 } else { 0 };
+    format!("{amount:.decimals$}{unit}")
 }

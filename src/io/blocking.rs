@@ -3,12 +3,13 @@
 mod messages;
 mod until;
 
-use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
+use super::duplex::Duplex;
 #[cfg(not(overfall_loom))]
-use crate::reader::StrongReader;
-use crate::reader::{Read, Reader, WeakReader, unless_empty};
-use crate::slice::Slice;
-use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::channel::reader::Lend;
+use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
+use crate::channel::slice::Slice;
+use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
@@ -21,25 +22,36 @@ use until::Waits;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///
-/// Made by the `blocking` of each endpoint. Writers get [`io::Write`], readers [`io::Read`], strong
-/// readers [`io::BufRead`], and all of them variants with a deadline.
+/// Each endpoint has a method `blocking` that makes one. Writers get [`io::Write`], readers
+/// [`io::Read`], and strong readers [`io::BufRead`]. An end of a [`duplex`](crate::duplex()) gets all
+/// three. All of them get variants with a deadline.
 ///
-/// An operation that cannot be done at once looks at the clock first: with a timeout of zero, or a
-/// deadline that has passed, it was one attempt, and that is all. Otherwise it spins, a few microseconds
-/// at most, and not where that has been of no use lately, so that an answer that is about to come
-/// does not cost a sleep; then it parks the thread, which uses no processor time until it is woken.
-/// In between it yields a few times, where it waits for room or for the next of a stream, to threads that
-/// take turns with it; and not if it may wait for a tenth of a second or less, or if yields have lately
-/// given whole time slices away, as on a core that others keep busy.
+/// Do not use it in async code: it parks the runtime's thread.
 ///
-/// Not for async code: it would park the runtime's thread. From within an event of the feature `tracing`
-/// it does not wait: there a write for which there is no room is dropped and counted, as with
-/// [`Backpressure::Drop`](crate::Backpressure::Drop), and a read that finds nothing fails with
-/// [`io::ErrorKind::WouldBlock`].
+/// # What must stay together
 ///
-/// Each `write` is a slice, so what must stay together goes into one: `write!` into a writer makes one of
-/// each piece of its format, between which others may come. Format first and `write_all` the
-/// result, `reserve` and `write!` into the slice, or put a [`BufWriter`](std::io::BufWriter) in front.
+/// Each `write` is a slice, and slices of other writers may come between two of them. `write!` and
+/// `writeln!` write each piece of their format on its own. So a line that is written with
+/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more. To keep a line
+/// together, put a [`LineWriter`](std::io::LineWriter) in front, with a buffer for the longest
+/// line. Or format first and `write_all` the result. Or `reserve`, and `write!` into the slice. A
+/// [`BufWriter`](std::io::BufWriter) is no help: it flushes in the middle of lines.
+///
+/// # How it waits
+///
+/// With a timeout of zero, or a deadline that has passed, an operation makes one attempt. Otherwise
+/// it first spins, for a few microseconds at most. Where spinning was of no use lately, it does
+/// not. Then it parks the thread, which uses no processor time until it is woken.
+///
+/// Between the two it may yield a few times. It does so where it waits for room, or for more of a
+/// stream that was there just before. It does not if it may wait for a tenth of a second or less,
+/// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
+///
+/// From within an event of the feature `tracing` nothing waits. A write for which there is no room
+/// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
+/// that finds nothing fails with [`io::ErrorKind::WouldBlock`].
+///
+/// # Example
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -49,11 +61,11 @@ use until::Waits;
 ///     let mut text = String::new();
 ///     reader.blocking().read_to_string(&mut text).map(|_| text)
 /// });
-/// let mut writer = writer.blocking();
+/// let mut lines = std::io::LineWriter::new(writer.blocking());
 /// for number in 0..1000 {
-///     writeln!(writer, "line {number}")?;
+///     writeln!(lines, "line {number}")?; // one slice each
 /// }
-/// drop(writer);
+/// drop(lines);
 /// assert_eq!(thread.join().unwrap()?.lines().count(), 1000);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -76,17 +88,17 @@ impl<E> Blocking<E> {
         Self { endpoint, waits: Waits::new() }
     }
 
-    /// The endpoint itself, for what it can do without waiting.
+    /// The endpoint itself, for its methods that do not park.
     pub fn get_ref(&self) -> &E {
         &self.endpoint
     }
 
-    /// The endpoint itself, for what it can do without waiting.
+    /// The endpoint itself, for its methods that do not park.
     pub fn get_mut(&mut self) -> &mut E {
         &mut self.endpoint
     }
 
-    /// The endpoint as it was before.
+    /// Converts it back into the endpoint that it was made from.
     pub fn into_inner(self) -> E {
         self.endpoint
     }
@@ -94,18 +106,19 @@ impl<E> Blocking<E> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<R: Read> Blocking<R> {
-    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
+    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
-    /// `ConnectionAborted` after the channel or the reader was terminated; `TimedOut`.
+    /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - `ConnectionAborted` if the channel or the reader was terminated.
+    /// - `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         self.read_until(buffer, Until::Deadline(deadline))
     }
 
-    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing within `timeout`. A
+    /// timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
@@ -133,6 +146,8 @@ impl<R: Read> Blocking<R> {
             self.waits.spin.note_at_once();
             return Ok(found?);
         }
+        // An end of a duplex may have waited for room before.
+        self.waits.spin.is_for_room = false;
         Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
     }
 }
@@ -144,9 +159,10 @@ impl<R: Read> io::Read for Blocking<R> {
 }
 
 #[cfg(not(overfall_loom))]
-impl Blocking<StrongReader> {
-    /// Lends what is there, as [`BufRead::fill_buf`], or fails with [`io::ErrorKind::TimedOut`] if
-    /// there is nothing until `deadline`.
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<R: Lend> Blocking<R> {
+    /// Lends what is there, as [`BufRead::fill_buf`] does, or fails with
+    /// [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
     ///
@@ -158,39 +174,42 @@ impl Blocking<StrongReader> {
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
         self.until_found(until, |reader, context| match context {
-            None => unless_empty(reader.try_fill_buf().map(drop)),
-            Some(context) => reader.poll_fill_buf(context).map_ok(drop),
+            None => unless_empty(reader.lender().try_fill_buf().map(drop)),
+            Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
         })?;
-        Ok(self.endpoint.try_fill_buf()?)
+        Ok(self.endpoint.lender().try_fill_buf()?)
     }
 }
 
 #[cfg(not(overfall_loom))]
-impl BufRead for Blocking<StrongReader> {
+impl<R: Lend> BufRead for Blocking<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.fill_buf_until(Until::Forever)
     }
 
     fn consume(&mut self, amount: usize) {
-        self.endpoint.consume(amount);
+        self.endpoint.lender().consume(amount);
     }
 }
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
-    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
-    /// nothing was written then.
+    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room by `deadline`. Nothing
+    /// was written then.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` if the channel takes no more slices, `ConnectionAborted` after the channel or
-    /// the writer was terminated; `TimedOut`.
+    /// - `BrokenPipe` if the channel takes no more slices, or the writer was shut down.
+    /// - `ConnectionAborted` if the channel or the writer was terminated.
+    /// - `TimedOut`.
+    ///
+    /// The first two have a [`WriteError`] inside.
     pub fn write_deadline(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<usize> {
         self.write_until(&[bytes], Until::Deadline(deadline))
     }
 
-    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room within `timeout`. A
+    /// timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
@@ -254,7 +273,8 @@ impl<W: HasCore> Blocking<W> {
         self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
     }
 
-    /// Reserves room for one slice of up to `len` payload bytes; parks the thread until it is there.
+    /// Reserves room for one slice of up to `len` payload bytes, and parks the thread until it is
+    /// there.
     ///
     /// # Errors
     ///
@@ -266,12 +286,12 @@ impl<W: HasCore> Blocking<W> {
         }
     }
 
-    /// [`reserve`](Self::reserve), or [`io::ErrorKind::TimedOut`] if there is no room until
-    /// `deadline`.
+    /// Like [`reserve`](Self::reserve), or fails with [`io::ErrorKind::TimedOut`] if there is no
+    /// room by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`StrongWriter::reserve`], as [`io::Error`]s; `TimedOut`.
+    /// As for [`StrongWriter::reserve`], each in an [`io::Error`], and `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
         Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
     }
@@ -294,6 +314,25 @@ impl<W: HasCore> Blocking<W> {
     }
 }
 
+macro_rules! blocking {
+    ($what:literal $($endpoint:ident)*) => {$(
+        impl $endpoint {
+            #[doc = $what]
+            pub fn blocking(self) -> Blocking<Self> {
+                Blocking::new(self)
+            }
+        }
+    )*};
+}
+blocking! {
+    "Converts this reader into one that parks the thread to wait, with [`std::io::Read`]."
+    Reader StrongReader WeakReader
+}
+blocking! {
+    "Converts this writer into one that parks the thread to wait, with [`std::io::Write`]."
+    Writer StrongWriter WeakWriter
+}
+
 macro_rules! blocking_writer {
     ($($writer:ident)*) => {$(
         impl io::Write for Blocking<$writer> {
@@ -305,14 +344,14 @@ macro_rules! blocking_writer {
                 self.write_until(buffers, Until::Forever)
             }
 
-            /// Does nothing: readers see every slice as soon as it is written.
+            /// Does nothing. Readers see every slice as soon as it is written.
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
     )*};
 }
-blocking_writer!(Writer StrongWriter WeakWriter);
+blocking_writer!(Writer StrongWriter WeakWriter Duplex);
 
 impl<E: fmt::Debug> fmt::Debug for Blocking<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

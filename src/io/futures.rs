@@ -1,7 +1,8 @@
 //! The io traits of futures-io.
 
-use crate::reader::{Read, Reader, StrongReader, WeakReader};
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use super::duplex::Duplex;
+use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,17 +21,25 @@ macro_rules! async_read {
         }
     )*};
 }
-async_read!(Reader StrongReader WeakReader);
+async_read!(Reader StrongReader WeakReader Duplex);
 
-impl AsyncBufRead for StrongReader {
-    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Poll::Ready(Ok(ready!(self.get_mut().poll_fill_buf(context))?))
-    }
+macro_rules! async_buf_read {
+    ($($reader:ident)*) => {$(
+        impl AsyncBufRead for $reader {
+            fn poll_fill_buf(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<&[u8]>> {
+                Poll::Ready(Ok(ready!(self.get_mut().lender().poll_fill_buf(context))?))
+            }
 
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        self.get_mut().consume(amount);
-    }
+            fn consume(self: Pin<&mut Self>, amount: usize) {
+                self.get_mut().lender().consume(amount);
+            }
+        }
+    )*};
 }
+async_buf_read!(StrongReader Duplex);
 
 macro_rules! async_write {
     ($($writer:ident)*) => {$(
@@ -58,10 +67,10 @@ macro_rules! async_write {
             }
 
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().shut_down();
+                self.get_mut().writer_core().shut_down();
                 Poll::Ready(Ok(()))
             }
         }
     )*};
 }
-async_write!(Writer StrongWriter WeakWriter);
+async_write!(Writer StrongWriter WeakWriter Duplex);

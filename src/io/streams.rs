@@ -1,22 +1,22 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
-use super::Budget;
+use crate::channel::message::Header;
+use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, SendError};
-use crate::message::Header;
-use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A message with bytes of its own.
+/// A message that owns its bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct OwnedMessage {
-    /// What is known of it.
+    /// Who sent it, its number and position, and what was missed before it.
     pub header: Header,
     /// Its bytes, copied out of the ring.
     pub bytes: Bytes,
@@ -28,11 +28,14 @@ impl From<OwnedMessage> for Bytes {
     }
 }
 
-/// The messages of a reader, one after the other, each copied out of the ring.
+/// A stream of the messages of a reader, each copied out of the ring.
 ///
-/// Made by the `into_stream` of each reader. A gap of a weak reader is an item, `Err` with
-/// [`ReadError::Lagged`], and the stream goes on behind it. It ends when the channel has drained, or
-/// after it was terminated, which is an item, too.
+/// Made by the `into_stream` of each reader. It ends when the channel has drained.
+///
+/// A gap of a weak reader is an item, `Err` with [`ReadError::Lagged`], and the stream goes on
+/// after it. Combinators that stop at the first error, such as `try_for_each` and `forward`, stop
+/// at the first gap. Call [`set_silent`](WeakReader::set_silent) first if gaps are no reason to
+/// stop. After the channel was terminated, the last item is `Err` with [`ReadError::Terminated`].
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -57,7 +60,7 @@ pub struct MessageStream<R> {
 }
 
 impl<R> MessageStream<R> {
-    /// The reader, for its figures and what it missed.
+    /// The reader, for its figures and for what it missed.
     pub fn get_ref(&self) -> &R {
         &self.reader
     }
@@ -109,13 +112,14 @@ impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
     }
 }
 
-/// Sends each item as a message.
+/// A sink that sends each item as a message.
 ///
-/// Made by the `into_sink` of each writer. It keeps one message for which there is no room yet, and is
-/// ready for the next one once that is sent. To close it shuts the writer down.
+/// Made by the `into_sink` of each writer. It keeps one message for which there is no room yet, and
+/// is ready for the next one once that is sent. Closing the sink shuts the writer down.
 ///
-/// A sink cannot tell its writer that a future which waits for it was dropped: such a writer keeps its
-/// place in the line for room until there is some, or the sink is used again or dropped.
+/// A future that waits for the sink may be dropped, and the sink does not learn of it. The writer
+/// then keeps its place in the line until there is room, or until the sink is used again or
+/// dropped.
 #[derive(Debug)]
 #[must_use = "sinks do nothing unless polled"]
 pub struct MessageSink<W> {
@@ -130,12 +134,13 @@ impl<W> MessageSink<W> {
         &self.writer
     }
 
-    /// The writer. What is sent through it comes before a message that waits here.
+    /// The writer. What is sent through it comes before a message that waits in the sink.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }
 
-    /// The writer. A message that still waits for room is gone: flush before.
+    /// Converts the sink back into its writer. A message that waits in the sink is lost: flush
+    /// before.
     pub fn into_inner(self) -> W {
         self.writer
     }
@@ -174,7 +179,7 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
 
     /// # Panics
     ///
-    /// If the sink has not said that it is ready since the last item.
+    /// If `poll_ready` was not ready since the last item.
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         let this = self.get_mut();
         assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");
@@ -206,7 +211,7 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
 macro_rules! into_stream {
     ($($reader:ident)*) => {$(
         impl $reader {
-            /// This reader as a stream of messages.
+            /// Converts this reader into a stream of messages.
             pub fn into_stream(self) -> MessageStream<Self> {
                 MessageStream { reader: self, has_ended: false, budget: Budget::default() }
             }
@@ -218,7 +223,7 @@ into_stream!(Reader StrongReader WeakReader);
 macro_rules! into_sink {
     ($($writer:ident)*) => {$(
         impl $writer {
-            /// This writer as a sink of messages.
+            /// Converts this writer into a sink of messages.
             pub fn into_sink(self) -> MessageSink<Self> {
                 MessageSink { writer: self, waiting: None, budget: Budget::default() }
             }

@@ -3,9 +3,10 @@
 //! Every operation that gets something done takes a unit of the task's co-operative budget, so that
 //! a task that always finds work still lets the others of its thread have their turn.
 
-use super::budget::poll_proceed;
-use crate::reader::{Read, Reader, StrongReader, WeakReader};
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use super::duplex::Duplex;
+use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::wait::budget::poll_proceed;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -29,20 +30,28 @@ macro_rules! async_read {
         }
     )*};
 }
-async_read!(Reader StrongReader WeakReader);
+async_read!(Reader StrongReader WeakReader Duplex);
 
-impl AsyncBufRead for StrongReader {
-    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let budget = ready!(poll_proceed(context));
-        let lent = ready!(self.get_mut().poll_fill_buf(context))?;
-        budget.made_progress();
-        Poll::Ready(Ok(lent))
-    }
+macro_rules! async_buf_read {
+    ($($reader:ident)*) => {$(
+        impl AsyncBufRead for $reader {
+            fn poll_fill_buf(
+                self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+            ) -> Poll<io::Result<&[u8]>> {
+                let budget = ready!(poll_proceed(context));
+                let lent = ready!(self.get_mut().lender().poll_fill_buf(context))?;
+                budget.made_progress();
+                Poll::Ready(Ok(lent))
+            }
 
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        self.get_mut().consume(amount);
-    }
+            fn consume(self: Pin<&mut Self>, amount: usize) {
+                self.get_mut().lender().consume(amount);
+            }
+        }
+    )*};
 }
+async_buf_read!(StrongReader Duplex);
 
 macro_rules! async_write {
     ($($writer:ident)*) => {$(
@@ -76,10 +85,10 @@ macro_rules! async_write {
             }
 
             fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().shut_down();
+                self.get_mut().writer_core().shut_down();
                 Poll::Ready(Ok(()))
             }
         }
     )*};
 }
-async_write!(Writer StrongWriter WeakWriter);
+async_write!(Writer StrongWriter WeakWriter Duplex);

@@ -21,10 +21,10 @@
 //! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
 //! only if it has not moved since it was read, however long the mover was stopped in between.
 
-use super::pause;
 use super::position::{Position, Window};
+use crate::sync::pause;
+use crate::sync::table::{Seat, Table};
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
@@ -146,7 +146,8 @@ impl Gate {
         // ORD(join:A) SeqCst, pairs with ORD(join:B): whoever joins sees the limit, or is seen.
         fence(Ordering::SeqCst);
         let ahead = target.since(seen);
-        // Holds that are cloned all the time keep the gate where it is, and nobody waits for that.
+        // Holds that are cloned all the time keep the gate where it is: there seems to be no room. Who
+        // has cloned one looks for those who wait for some.
         let Some(now) = self.look_at_all(seen) else { return false };
         let ahead = match now {
             // Holds only move forward: what is nearer than what was seen is a new one.

@@ -4,12 +4,12 @@
 use super::Ring;
 use super::descriptor::State;
 use super::gate::Hold;
-use super::pause;
 #[cfg(not(overfall_loom))]
 use super::position::GRANULE;
 use super::position::{Position, slice_size};
+use crate::sync::pause;
+use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
-use crate::table::Seat;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,6 +175,9 @@ impl Ring {
         // ORD(reserved:B) as in `is_intact`: what made the caller ask comes before this look.
         fence(Ordering::Acquire);
         let reserved = self.reserved();
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than the cursor, and
+        // so not more than a capacity behind it.
+        fence(Ordering::Acquire);
         pause::point();
         let gate = self.gate.load();
         let is_kept = reserved.is_within(self.capacity(), from);

@@ -3,9 +3,9 @@
 use super::Ring;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
-use super::pause::point;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
-use crate::fence::PATIENCE;
+use crate::sync::asymmetric::PATIENCE;
+use crate::sync::pause::point;
 use crate::sync::{Ordering, fence, spin_loop};
 
 /// Why nothing was reserved.
@@ -288,6 +288,9 @@ impl Ring {
     /// it is. `reserved` is where the cursor was before the call, and `end` less than a capacity and a
     /// half on. If the cursor has moved on and the gate with it, what is told may be past `reserved`.
     fn advance_gate(&self, reserved: Position, end: Position) -> Position {
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An older
+        // one would be taken for one that has run ahead, and a ring that has room for a full one.
+        fence(Ordering::Acquire);
         loop {
             let gate = self.gate.load();
             if self.has_room(end, gate) || !self.has_room(reserved, gate) {

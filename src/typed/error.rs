@@ -1,13 +1,12 @@
 //! What can go wrong with values, besides what can with bytes.
 
+use crate::channel::message::Header;
 use crate::error::{self, Lagged};
-use crate::message::Header;
 use rkyv::rancor;
 use std::io;
 use thiserror::Error;
 
-/// A message is not a value of the type that it was to be. It is behind the reader, which goes on
-/// with the next one.
+/// A message is not a value of the type that is read. The next receive goes on after it.
 #[derive(Debug, Error)]
 #[error(
     "message {} of writer {} is no value of the type that is read here: were its bytes written past \
@@ -19,67 +18,67 @@ use thiserror::Error;
 pub struct InvalidMessage {
     /// Which message.
     pub header: Header,
-    /// What was found in it.
+    /// What is wrong with it.
     pub source: rancor::BoxedError,
 }
 
-/// Why a value that was not to wait was not sent.
+/// Why `try_send` sent nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// As the message that it becomes.
+    /// The message that it becomes was not sent.
     #[error(transparent)]
     Message(#[from] error::TrySendError),
-    /// It could not be serialized.
+    /// The value could not be serialized.
     #[error("the value cannot be serialized")]
     Serialize(#[source] rancor::BoxedError),
 }
 
-/// Why a value was not sent.
+/// Why `send` sent nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// As the message that it becomes.
+    /// The message that it becomes was not sent.
     #[error(transparent)]
     Message(#[from] error::SendError),
-    /// It could not be serialized.
+    /// The value could not be serialized.
     #[error("the value cannot be serialized")]
     Serialize(#[source] rancor::BoxedError),
 }
 
-/// Why a receive that does not wait received no value.
+/// Why `try_recv` returned no value.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// There is nothing yet.
+    /// There is nothing to receive yet.
     #[error("nothing to receive yet: try again later, or wait with `recv`")]
     Empty,
-    /// A weak reader missed something.
+    /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
-    /// The channel, or this reader, was terminated; what was unread is gone.
+    /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
-    /// The message is no value of the type. The next receive goes on behind it.
+    /// The message is not a value of the type. The next receive goes on after it.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
 }
 
-/// Why a receive received no value.
+/// Why `recv` returned no value.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// A weak reader missed something.
+    /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
-    /// The channel, or this reader, was terminated; what was unread is gone.
+    /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
-    /// There is nothing to receive yet, and this receive may not wait: with the feature `tracing`, it
-    /// came from within an event of this crate.
+    /// There is nothing to receive yet, and this does not wait: it was called from within an event
+    /// of the feature `tracing`.
     #[error("nothing to receive yet, and nobody waits within an event of this crate")]
     Empty,
-    /// The message is no value of the type. The next receive goes on behind it.
+    /// The message is not a value of the type. The next receive goes on after it.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
 }
@@ -125,7 +124,7 @@ impl From<InvalidMessage> for io::Error {
 }
 
 impl From<RecvError> for io::Error {
-    /// As for [`error::ReadError`], and for an [`InvalidMessage`] `InvalidData`.
+    /// As for [`error::ReadError`]. An [`InvalidMessage`] becomes `InvalidData`.
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::Lagged(lagged) => lagged.into(),
@@ -137,7 +136,7 @@ impl From<RecvError> for io::Error {
 }
 
 impl From<TrySendError> for io::Error {
-    /// As for [`error::TrySendError`], and `InvalidInput` for what cannot be serialized.
+    /// As for [`error::TrySendError`]. What cannot be serialized becomes `InvalidInput`.
     fn from(error: TrySendError) -> Self {
         match error {
             TrySendError::Message(error) => error.into(),
@@ -147,7 +146,7 @@ impl From<TrySendError> for io::Error {
 }
 
 impl From<SendError> for io::Error {
-    /// As for [`error::SendError`], and `InvalidInput` for what cannot be serialized.
+    /// As for [`error::SendError`]. What cannot be serialized becomes `InvalidInput`.
     fn from(error: SendError) -> Self {
         match error {
             SendError::Message(error) => error.into(),

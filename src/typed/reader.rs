@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use super::{InvalidMessage, RecvError, TryRecvError};
+use crate::channel::message::{Header, Message};
+use crate::channel::reader::{Reader as AnyReader, StrongReader, WeakReader};
 use crate::io::Blocking;
-use crate::message::{Header, Message};
-use crate::reader::{Reader as AnyReader, Receive};
-use crate::{StrongReader, WeakReader};
+use crate::io::layers::Receive;
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// stack has an end.
 const MAX_DEPTH: usize = 256;
 
-/// What can be received: whatever derives rkyv's `Archive`, with validation.
+/// What can be received: every type that derives rkyv's `Archive`, with validation.
 pub trait Receivable:
     Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>>
 {
@@ -36,25 +36,28 @@ impl<T> Receivable for T where
 {
 }
 
-/// A reader whose messages are values of `T`: a [`StrongReader`], a [`WeakReader`] or either, or, made by
-/// [`blocking`](Self::blocking), one that parks the thread.
+/// A reader whose messages are values of `T`.
+///
+/// `R` is the reader of bytes beneath: a [`StrongReader`], a [`WeakReader`], or a
+/// [`Reader`](crate::Reader) of either strength. [`blocking`](Self::blocking) puts it into a
+/// [`Blocking`], which parks the thread to wait.
 pub struct Reader<T, R = StrongReader> {
     reader: R,
     values: PhantomData<fn() -> T>,
 }
 
 impl<T, R> Reader<T, R> {
-    /// A reader of values from any channel of bytes.
+    /// A reader of values, on a reader of bytes of any channel.
     pub fn new(reader: R) -> Self {
         Self { reader, values: PhantomData }
     }
 
-    /// The reader of bytes, for its figures and what it missed.
+    /// The reader of bytes, for its figures and for what it missed.
     pub fn get_ref(&self) -> &R {
         &self.reader
     }
 
-    /// The reader of bytes, to end it, for instance.
+    /// The reader of bytes, to terminate it for instance.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.reader
     }
@@ -68,12 +71,12 @@ impl<T, R> Reader<T, R> {
 macro_rules! typed_reader {
     ($($reader:ident)*) => {$(
         impl<T: Receivable> Reader<T, $reader> {
-            /// Receives the next value without waiting; `Ok(None)` is the end.
+            /// Receives the next value without waiting. `Ok(None)` is the end.
             ///
             /// # Errors
             ///
-            /// As for [`StrongReader::try_recv`]; [`TryRecvError::Invalid`] if the message is no
-            /// value of `T`.
+            /// As for [`StrongReader::try_recv`], and [`TryRecvError::Invalid`] if the message is
+            /// not a value of `T`.
             #[inline]
             pub fn try_recv(&mut self) -> Result<Option<Received<'_, T>>, TryRecvError> {
                 match self.reader.try_recv()? {
@@ -82,16 +85,16 @@ macro_rules! typed_reader {
                 }
             }
 
-            /// Receives the next value, and waits for it if need be; `Ok(None)` is the end.
+            /// Receives the next value, and waits for it if need be. `Ok(None)` is the end.
             ///
             /// # Errors
             ///
-            /// As for [`StrongReader::recv`]; [`RecvError::Invalid`] if the message is no value of
-            /// `T`.
+            /// As for [`StrongReader::recv`], and [`RecvError::Invalid`] if the message is not a
+            /// value of `T`.
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has taken nothing.
+            /// If the future is dropped while it waits, no message is lost.
             pub async fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
                 match self.reader.recv().await? {
                     Some(message) => Ok(Some(Received::new(message)?)),
@@ -99,7 +102,7 @@ macro_rules! typed_reader {
                 }
             }
 
-            /// This reader as one that parks the thread.
+            /// Converts this reader into one that parks the thread to wait.
             pub fn blocking(self) -> Reader<T, Blocking<$reader>> {
                 Reader::new(self.reader.blocking())
             }
@@ -110,31 +113,32 @@ typed_reader!(AnyReader StrongReader WeakReader);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {
-    /// Receives the next value, and parks the thread until there is one; `Ok(None)` is the end.
+    /// Receives the next value, and parks the thread until there is one. `Ok(None)` is the end.
     ///
     /// # Errors
     ///
-    /// As for [`Blocking::recv`]; `InvalidData`, with the [`InvalidMessage`] inside, if the message
-    /// is no value of `T`.
+    /// As for [`Blocking::recv`], and `InvalidData`, with the [`InvalidMessage`] inside, if the
+    /// message is not a value of `T`.
     pub fn recv(&mut self) -> io::Result<Option<Received<'_, T>>> {
         value(self.reader.recv()?)
     }
 
-    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
+    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing by
+    /// `deadline`.
     ///
     /// # Errors
     ///
-    /// As for `recv`; `TimedOut`.
+    /// As for `recv`, and `TimedOut`.
     pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Received<'_, T>>> {
         value(self.reader.recv_deadline(deadline)?)
     }
 
-    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing
+    /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `recv`; `TimedOut`.
+    /// As for `recv`, and `TimedOut`.
     pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Received<'_, T>>> {
         value(self.reader.recv_timeout(timeout)?)
     }
@@ -148,7 +152,7 @@ fn value<T: Receivable>(message: Option<Message<'_>>) -> io::Result<Option<Recei
 }
 
 impl<T, R: Clone> Clone for Reader<T, R> {
-    /// Another reader that stands where this one does.
+    /// Another reader, which starts where this one stands.
     fn clone(&self) -> Self {
         Self::new(self.reader.clone())
     }
@@ -160,7 +164,7 @@ impl<T, R: fmt::Debug> fmt::Debug for Reader<T, R> {
     }
 }
 
-/// A value that was received: dereferences to its archived form, where it lies.
+/// A value that was received. It dereferences to its archived form, in place.
 pub struct Received<'a, T> {
     /// Valid bytes of a `T::Archived`.
     message: Message<'a>,
@@ -178,16 +182,16 @@ impl<'a, T: Receivable> Received<'a, T> {
         }
     }
 
-    /// What is known of the message besides its value.
+    /// Who sent the message, its number and position, and what was missed before it.
     pub fn header(&self) -> Header {
         self.message.header()
     }
 
-    /// The value itself.
+    /// Deserializes the value.
     ///
     /// # Errors
     ///
-    /// Whatever the type's own `Deserialize` finds wrong. For most types nothing can be.
+    /// An error of the type's own `Deserialize`. Most types have none.
     pub fn deserialize(&self) -> Result<T, Error>
     where
         T::Archived: Deserialize<T, HighDeserializer<Error>>,

@@ -1,10 +1,13 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
+use crate::channel::slice::Slice;
+use crate::channel::writer::Writer as AnyWriter;
+use crate::channel::writer::{StrongWriter, WeakWriter};
 use crate::error::ReserveError;
-use crate::io::{Blocking, Budget, Until, timed_out};
-use crate::writer::{HasCore, Writer as AnyWriter};
-use crate::{Slice, StrongWriter, WeakWriter};
+use crate::io::Blocking;
+use crate::io::layers::{HasCore, Until, timed_out};
+use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
 use rkyv::api::serialize_using;
@@ -22,7 +25,7 @@ use std::time::{Duration, Instant};
 /// Where messages start in memory: no part of a value may ask for more.
 const ALIGNMENT: usize = 64;
 
-/// What can be sent: whatever derives rkyv's `Archive` and `Serialize`.
+/// What can be sent: every type that derives rkyv's `Archive` and `Serialize`.
 pub trait Sendable:
     for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
@@ -33,7 +36,7 @@ impl<T> Sendable for T where
 {
 }
 
-/// Where a value is serialized to: a slice of the ring, or nowhere, to learn how long it becomes.
+/// Where a value is serialized to: a slice of the ring, or nowhere, to measure its length.
 #[derive(Debug)]
 pub struct Target<'a> {
     slice: Option<&'a Slice<'a>>,
@@ -70,9 +73,9 @@ struct Unsteady;
 
 /// How long the next value will be, if the last few were all as long.
 ///
-/// To serialize a value twice costs about as much as all the rest of sending it. So when values are of
-/// a length, a slice of that length is reserved at once. If it turns out too short, it is given up,
-/// and the value measured as any other.
+/// To serialize a value twice costs about as much as all the rest of sending it. So when values are
+/// of a length, a slice of that length is reserved at once. If it turns out too short, it is given
+/// up, and the value measured as any other.
 #[derive(Debug, Default)]
 struct Guess {
     /// In whole granules.
@@ -160,8 +163,11 @@ impl Serialization {
     }
 }
 
-/// A writer whose messages are values of `T`: a [`StrongWriter`], a [`WeakWriter`] or either, or, made by
-/// [`blocking`](Self::blocking), one that parks the thread.
+/// A writer whose messages are values of `T`.
+///
+/// `W` is the writer of bytes beneath: a [`StrongWriter`], a [`WeakWriter`], or a
+/// [`Writer`](crate::Writer) of either strength. [`blocking`](Self::blocking) puts it into a
+/// [`Blocking`], which parks the thread to wait.
 pub struct Writer<T, W = StrongWriter> {
     writer: W,
     serialization: Serialization,
@@ -169,7 +175,7 @@ pub struct Writer<T, W = StrongWriter> {
 }
 
 impl<T, W> Writer<T, W> {
-    /// A writer of values to any channel of bytes.
+    /// A writer of values, on a writer of bytes of any channel.
     pub fn new(writer: W) -> Self {
         Self { writer, serialization: Serialization::new(), values: PhantomData }
     }
@@ -179,8 +185,8 @@ impl<T, W> Writer<T, W> {
         &self.writer
     }
 
-    /// The writer of bytes, to end it, for instance. What it writes past this type meets readers of
-    /// `T` as [`InvalidMessage`](super::InvalidMessage)s, unless it happens to be valid.
+    /// The writer of bytes, to shut it down for instance. Readers of `T` get what it writes itself as
+    /// [`InvalidMessage`](super::InvalidMessage)s, unless it happens to be valid.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }
@@ -198,8 +204,8 @@ macro_rules! typed_writer {
             ///
             /// # Errors
             ///
-            /// As for [`StrongWriter::try_send`], and if the value cannot be serialized. Nothing was
-            /// sent then.
+            /// As for [`StrongWriter::try_send`], and [`TrySendError::Serialize`] if the value
+            /// cannot be serialized. Nothing was sent then.
             #[inline]
             pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
                 if self.serialization.send_as_guessed(value, &mut self.writer) {
@@ -210,18 +216,20 @@ macro_rules! typed_writer {
                 self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
             }
 
-            /// Sends a value, and waits for room if need be. With
-            /// [`Backpressure::Drop`](crate::Backpressure::Drop), or, with the feature `tracing`, from
-            /// within an event, it does not wait: a value for which there is no room is dropped and
-            /// counted.
+            /// Sends a value, and waits for room if need be.
+            ///
+            /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
+            /// the feature `tracing`, it does not wait. A value for which there is no room is then
+            /// dropped and counted, and this returns `Ok`.
             ///
             /// # Errors
             ///
-            /// As for [`StrongWriter::send`], and if the value cannot be serialized.
+            /// As for [`StrongWriter::send`], and [`SendError::Serialize`] if the value cannot be
+            /// serialized.
             ///
             /// # Cancel safety
             ///
-            /// Dropped while it waits, the future has sent nothing.
+            /// If the future is dropped while it waits, nothing was sent.
             pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
                 let mut budget = Budget::default();
                 poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
@@ -238,7 +246,7 @@ macro_rules! typed_writer {
                 refuse(&mut self.writer, length, refused)
             }
 
-            /// This writer as one that parks the thread.
+            /// Converts this writer into one that parks the thread to wait.
             pub fn blocking(self) -> Writer<T, Blocking<$writer>> {
                 Writer::new(self.writer.blocking())
             }
@@ -249,32 +257,32 @@ typed_writer!(AnyWriter StrongWriter WeakWriter);
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
-    /// Sends a value, and parks the thread until there is room; as
+    /// Sends a value, and parks the thread until there is room. Otherwise as
     /// [`send`](Writer::send) of the writers that do not park.
     ///
     /// # Errors
     ///
-    /// As for [`Blocking::send`]; `InvalidInput` if the value cannot be serialized.
+    /// As for [`Blocking::send`], and `InvalidInput` if the value cannot be serialized.
     pub fn send(&mut self, value: &T) -> io::Result<()> {
         self.send_until(value, Until::Forever)
     }
 
-    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
-    /// nothing was sent then.
+    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
+    /// `deadline`. Nothing was sent then.
     ///
     /// # Errors
     ///
-    /// As for `send`; `TimedOut`.
+    /// As for `send`, and `TimedOut`.
     pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
         self.send_until(value, Until::Deadline(deadline))
     }
 
-    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room
+    /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `send`; `TimedOut`.
+    /// As for `send`, and `TimedOut`.
     pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
         self.send_until(value, Until::timeout(timeout))
     }

@@ -3,29 +3,31 @@
 //! To find a parked reader, a commit needs a full fence and a look at the stack of the parked ones;
 //! and mostly nobody is parked. So the look can be left out: while the watch is *off*, commits and
 //! releases issue a light fence only, and who goes to sleep pays for both sides with a heavy one
-//! (`fence.rs`), after turning the watch on. While it is on, both sides use a plain fence, so that two
-//! parties that take turns sleeping, as in a ping-pong, pay no heavy fence at all.
+//! (`sync/asymmetric.rs`), after turning the watch on. While it is on, both sides use a plain fence, so
+//! that two parties that take turns sleeping, as in a ping-pong, pay no heavy fence at all.
 //!
-//! - *Off → rising → on* ([`Watch::keep`]), by who is about to sleep, after it has registered:
-//!   rising, heavy fence, on. From *rising* on, whoever changes something looks. Who finds it *on*
-//!   needs no heavy fence of its own: since the one before, everybody looks.
-//! - *On → off* ([`Watch::end`]), by a writer whose looks have found nobody for a long time: off,
-//!   full fence, and a last look. Someone may have gone to sleep on the strength of *on*: with the
-//!   fences on both sides, either it saw *off*, and turned it on again, or the last look finds it;
-//!   then the watch goes on again, with a heavy fence, and who was found is woken to look anew.
-//!
-//! The changes are under a lock, so that nobody says *on* after another has said *off*.
+//! - *Off → rising → on* ([`Watch::keep`]), by A, which is about to sleep, after it has registered:
+//!   rising, heavy fence, on. From *rising* on, whoever changes something looks. B, which finds it
+//!   *rising*, issues a heavy fence of its own, and waits for nobody. Who finds it *on* needs none:
+//!   since the one before, everybody looks.
+//! - *On → ending → off* ([`Watch::end`]), by C, a writer whose looks have found nobody for a long time:
+//!   ending, full fence, a last look, off. While it is *ending*, everybody looks. A may have gone to
+//!   sleep on the strength of *on*: with the fences on both sides, either A saw *ending*, or the last
+//!   look finds A, and the watch stays *on*. If A finds it *ending*, it turns it *on* again, and C finds
+//!   that out when it comes to say *off*. Should C be stopped in there, everybody looks meanwhile.
 //!
 //! It starts *on*; where there is no heavy fence to rely on it stays so.
 
-use crate::fence::{self, PATIENCE};
-use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock, try_lock};
+use crate::sync::asymmetric::{self, PATIENCE};
+use crate::sync::pause;
+use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, try_lock};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
 
 const OFF: u32 = 0;
 const RISING: u32 = 1;
 const ON: u32 = 2;
+const ENDING: u32 = 3;
 
 /// What a look costs, in nanoseconds: a full fence. It need not be right to better than a factor.
 const LOOK: u128 = 5;
@@ -36,7 +38,8 @@ pub(crate) struct Watch {
     /// After how many looks in vain in a row the watch ends: [`PATIENCE`] until it is known what a
     /// heavy fence costs here. Where assertions are on it stays so.
     patience: AtomicU32,
-    changing: Mutex<()>,
+    /// Taken by the one who ends it; nobody waits for it.
+    ending: Mutex<()>,
     /// Whether there are heavy fences to rely on.
     can_end: bool,
 }
@@ -44,7 +47,7 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(can_end: bool) -> Self {
         let [state, patience] = [ON, PATIENCE].map(AtomicU32::new);
-        Self { state: CachePadded::new(state), patience, changing: Mutex::new(()), can_end }
+        Self { state: CachePadded::new(state), patience, ending: Mutex::new(()), can_end }
     }
 
     /// After how many looks in vain in a row, by one writer, the watch should [end](Self::end):
@@ -59,7 +62,7 @@ impl Watch {
     #[inline]
     pub(crate) fn must_look(&self) -> bool {
         // ORD(light) pairs with ORD(heavy) in `rise`.
-        fence::light();
+        asymmetric::light();
         self.state.load(Ordering::Relaxed) != OFF
     }
 
@@ -68,48 +71,55 @@ impl Watch {
     pub(crate) fn keep(&self) {
         // ORD(park:A) SeqCst, pairs with ORD(park:B), and with the fence in `end`.
         full_fence(Ordering::SeqCst);
-        // ORD(watch:A) Acquire, pairs with ORD(watch:B): whoever finds it on comes after the heavy
-        // fence that made it so.
-        if self.state.load(Ordering::Acquire) == ON {
-            return;
-        }
-        let _changing = lock(&self.changing);
-        if self.state.load(Ordering::Relaxed) != ON {
-            self.rise();
+        loop {
+            // ORD(watch:A) Acquire, pairs with ORD(watch:B): whoever finds it on, or ending, comes after
+            // a heavy fence that made it so.
+            match self.state.load(Ordering::Acquire) {
+                ON => return,
+                ENDING if self.change(ENDING, ON) => return,
+                RISING => return self.rise(),
+                OFF if self.change(OFF, RISING) => return self.rise(),
+                _ => {}
+            }
         }
     }
 
-    /// Under the lock.
+    /// Relaxed: each change goes on from the one before.
+    fn change(&self, from: u32, to: u32) -> bool {
+        pause::point();
+        let (state, order) = (&self.state, Ordering::Relaxed);
+        state.compare_exchange(from, to, order, order).is_ok()
+    }
+
     #[cold]
     fn rise(&self) {
-        self.state.store(RISING, Ordering::Relaxed);
         let started = Instant::now();
         // ORD(heavy) pairs with ORD(light) in `must_look`.
-        fence::heavy();
+        asymmetric::heavy();
         if !cfg!(any(overfall_loom, debug_assertions)) {
             let looks = started.elapsed().as_nanos() / LOOK;
             self.patience.store(looks.clamp(16, 4096) as u32, Ordering::Relaxed);
         }
-        // ORD(watch:B) Release, pairs with ORD(watch:A).
-        self.state.store(ON, Ordering::Release);
+        // ORD(watch:B) Release, pairs with ORD(watch:A). If it fails, another has done it.
+        let (state, order) = (&self.state, Ordering::Release);
+        let _risen = state.compare_exchange(RISING, ON, order, Ordering::Relaxed);
     }
 
-    /// Ends the watch, unless somebody sleeps. Tells whether somebody did, who may have missed
-    /// what was done meanwhile, and must be woken.
+    /// Ends the watch, unless somebody sleeps.
     #[cold]
-    #[must_use]
-    pub(crate) fn end(&self, is_anybody_asleep: impl Fn() -> bool) -> bool {
+    pub(crate) fn end(&self, is_anybody_asleep: impl Fn() -> bool) {
         if !self.can_end {
-            return false;
+            return;
         }
-        let Some(_changing) = try_lock(&self.changing) else { return false };
-        self.state.store(OFF, Ordering::Relaxed);
+        // One at a time, so that what was ending below is what was made so above.
+        let Some(_ending) = try_lock(&self.ending) else { return };
+        if !self.change(ON, ENDING) {
+            return;
+        }
         // ORD(park:B) SeqCst, pairs with ORD(park:A) in `keep`.
         full_fence(Ordering::SeqCst);
-        let somebody = is_anybody_asleep();
-        if somebody {
-            self.rise();
-        }
-        somebody
+        pause::point();
+        let next = if is_anybody_asleep() { ON } else { OFF };
+        let _unless_somebody_came = self.change(ENDING, next);
     }
 }

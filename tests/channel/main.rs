@@ -5,4 +5,6 @@ mod ending_parked;
 mod messages;
 mod messages_turning;
 mod messages_waiting;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod types;

@@ -430,7 +430,7 @@ fn discarding_allocates_nothing() {
     assert_eq!(channel.stats().dropped_slices, 2000);
 }
 
-/// The README states these figures.
+/// `guide::cost` states these figures.
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod stated {
     use super::*;

@@ -6,8 +6,8 @@ use overfall::error::{
 };
 use overfall::stats::{ChannelStats, ReaderStats, WriterStats};
 use overfall::{
-    Backpressure, Blocking, Builder, Channel, Reader, Slice, StartAt, StrongReader, StrongWriter,
-    WeakReader, WeakWriter, Writer,
+    Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt, StrongReader,
+    StrongWriter, WeakReader, WeakWriter, Writer,
 };
 use overfall_tests::{LIMIT, within};
 use std::error::Error;
@@ -41,6 +41,7 @@ fn what_may_be_sent_and_shared(
     shared::<Reader>();
     shared::<StrongReader>();
     shared::<WeakReader>();
+    shared::<Duplex>();
     shared::<ChannelStats>();
     shared::<WriterStats>();
     shared::<ReaderStats>();
@@ -51,6 +52,7 @@ fn what_may_be_sent_and_shared(
     sent::<Blocking<Reader>>();
     sent::<Blocking<StrongReader>>();
     sent::<Blocking<WeakReader>>();
+    sent::<Blocking<Duplex>>();
     cloned::<Writer>();
     cloned::<Reader>();
     cloned::<StrongReader>();

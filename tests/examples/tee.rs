@@ -344,6 +344,26 @@ fn inputs_and_outputs_can_be_made_up() {
     assert_eq!(out.lines().count(), 3 * counts[0]);
 }
 
+#[cfg(unix)]
+#[test]
+fn off_a_terminal_a_line_that_fits_80_columns_tells_now_and_then_how_it_goes() {
+    use std::io::Write;
+
+    let files = Files::new();
+    let fifo = files.fifo("in");
+    let running = files.start("in -o out --output one_more_output");
+    // Until it is closed, there is something to tell.
+    let mut input = in_time(|| File::options().write(true).open(fifo).unwrap());
+    input.write_all(&noise(100_000)).unwrap();
+    await_text(&running.stderr, "98K; tap missed 0; behind: out 0, one_more_output 0\n");
+    drop(input);
+    let said = running.finish().expect(0, &[]).stderr;
+    for line in said.lines().filter(|line| line.contains("behind: ")) {
+        // Two columns go to the spinner of the live line.
+        assert!(line.len() <= 78, "{} columns: {line}", line.len());
+    }
+}
+
 #[test]
 fn a_size_that_cannot_be_is_an_error() {
     let files = Files::new();

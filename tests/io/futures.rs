@@ -17,10 +17,13 @@ fn every_endpoint_has_the_traits() {
     reads::<overfall::Reader>();
     reads::<overfall::StrongReader>();
     reads::<overfall::WeakReader>();
+    reads::<overfall::Duplex>();
     lends::<overfall::StrongReader>();
+    lends::<overfall::Duplex>();
     writes::<overfall::Writer>();
     writes::<overfall::StrongWriter>();
     writes::<overfall::WeakWriter>();
+    writes::<overfall::Duplex>();
 }
 
 fn bytes() -> Vec<u8> {
@@ -180,5 +183,30 @@ fn a_write_waits_for_room_and_a_read_for_bytes() {
         assert_eq!(write.result().unwrap(), 64);
         assert_eq!(reader.try_read(&mut buffer), Ok(64));
         assert_eq!(buffer, [3; 64]);
+    });
+}
+
+#[test]
+fn the_ends_of_a_duplex_ask_answer_and_close_one_direction() {
+    within(LIMIT, || {
+        let (mut client, mut server) = overfall::duplex(256);
+        let ask = async {
+            client.write_all(b"one\ntwo\n").await.unwrap();
+            client.close().await.unwrap();
+            assert_eq!(client.write(b"more").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            let mut all = String::new();
+            client.read_to_string(&mut all).await.unwrap();
+            all
+        };
+        let answer = async {
+            let mut line = String::new();
+            while server.read_line(&mut line).await.unwrap() > 0 {
+                server.write_all(line.to_uppercase().as_bytes()).await.unwrap();
+                line.clear();
+            }
+            server.close().await.unwrap();
+        };
+        let (all, ()) = block_on(async { join!(ask, answer) });
+        assert_eq!(all, "ONE\nTWO\n");
     });
 }

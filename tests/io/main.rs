@@ -3,6 +3,9 @@
 mod blocking;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod budget;
+mod duplex;
+#[cfg(feature = "tokio")]
+mod duplex_tokio;
 #[cfg(feature = "futures")]
 mod futures;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]

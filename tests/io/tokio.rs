@@ -31,10 +31,13 @@ fn every_endpoint_has_the_traits() {
     reads::<overfall::Reader>();
     reads::<overfall::StrongReader>();
     reads::<overfall::WeakReader>();
+    reads::<overfall::Duplex>();
     lends::<overfall::StrongReader>();
+    lends::<overfall::Duplex>();
     writes::<overfall::Writer>();
     writes::<overfall::StrongWriter>();
     writes::<overfall::WeakWriter>();
+    writes::<overfall::Duplex>();
 }
 
 #[test]

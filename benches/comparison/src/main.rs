@@ -7,40 +7,57 @@
 //!
 //! Without a choice of cases it does them all and writes `results/`; with one it only shows them,
 //! unless it is told where to write.
+//!
+//! # To add a rival
+//!
+//! 1. `Cargo.toml`: the crate, with its reason.
+//! 2. `rivals/NAME.rs`, and its line in `rivals/mod.rs`: a function from a [`Setup`] to the [`Ends`]
+//!    of a channel, which are closures that send and receive ([`Sender`], [`Receiver`]). For a
+//!    channel of `T`, [`records`](endpoints::records) makes them; `rivals/flume.rs` shows that, and
+//!    `rivals/rtrb.rs` a ring of bytes. For tasks, implement [`AsyncSender`] and [`AsyncReceiver`].
+//! 3. A line `.against("NAME", |s| …)` in each case in which it takes part.
+//!
+//! # To add a case
+//!
+//! `cases/NAME.rs`, with a [`Case`]: its name, what is measured, and a function that runs it; and its
+//! two lines in `cases/mod.rs`. The function begins a [group](sheet::Sheet::group) with ours, names
+//! the goal and the rivals, and says which of the [`drivers`] lets the endpoints work.
+//!
+//! [`Setup`]: endpoints::Setup
+//! [`Ends`]: endpoints::Ends
+//! [`Sender`]: endpoints::Sender
+//! [`Receiver`]: endpoints::Receiver
+//! [`AsyncSender`]: endpoints::AsyncSender
+//! [`AsyncReceiver`]: endpoints::AsyncReceiver
+//! [`Case`]: cases::Case
 
+mod bytes;
 mod cases;
-mod contestants;
 mod cores;
-mod eventing;
-mod events;
+mod drivers;
+mod endpoints;
+mod event;
+mod message;
+mod ours;
 mod pair;
-mod parties;
-mod payload;
 mod plot;
 mod report;
 mod results;
-mod rounds;
-mod tapping;
-mod tasks;
-mod team;
-mod transport;
+mod rivals;
+mod sheet;
 
-use cases::{Case, Session};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Compares Overfall with its rivals, ours and theirs in turn.
 #[derive(Parser, Debug)]
-struct Options {
+pub(crate) struct Options {
     /// What to compare; everything if nothing is said.
-    cases: Vec<Case>,
-    /// How many pairs of samples each comparison takes.
-    #[arg(long, default_value_t = 9)]
-    pairs: usize,
-    /// How long a sample takes.
-    #[arg(long, default_value_t = 0.1)]
-    seconds: f64,
+    #[arg(value_parser = PossibleValuesParser::new(cases::ALL.iter().map(|case| case.choice())))]
+    cases: Vec<String>,
+    #[command(flatten)]
+    plan: pair::Plan,
     /// Only messages of so many bytes.
     #[arg(long)]
     size: Option<usize>,
@@ -57,24 +74,12 @@ fn main() -> std::io::Result<()> {
     let is_everything =
         options.cases.is_empty() && options.size.is_none() && options.rival.is_none();
     println!("{} cores", cores::count());
-    let session = Session {
-        pairs: options.pairs,
-        sample: Duration::from_secs_f64(options.seconds),
-        size: options.size,
-        rival: options.rival,
-    };
-    let cases = match &options.cases[..] {
-        [] => Case::value_variants(),
-        chosen => chosen,
-    };
-    let tables: Vec<_> = cases.iter().map(|case| case.run(&session)).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    match options.out {
+    let is_chosen = |name: &str| options.cases.iter().any(|chosen| chosen == name);
+    let chosen = cases::ALL.iter().filter(|case| options.cases.is_empty() || is_chosen(case.name));
+    let tables: Vec<_> = chosen.map(|case| case.run(&options)).collect();
+    let place = is_everything.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("results"));
+    match options.out.or(place) {
         Some(out) => results::write(&out, &tables),
-        None if is_everything => {
-            results::write(&root.join("results"), &tables)?;
-            results::summarize(&root.join("../../README.md"), &tables)
-        }
         None => Ok(()),
     }
 }

@@ -6,25 +6,34 @@
 //! pair counts only if the cores were as far apart before, between and after its samples.
 
 use crate::cores;
-use crate::rounds::Rounds;
+use crate::drivers::Contestant;
+use crate::message::Round;
 use std::time::Duration;
 
 /// How much is measured.
-#[derive(Clone, Copy)]
+#[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// How many pairs are wanted.
-    pub(crate) pairs: usize,
+    /// How many pairs of samples each comparison takes.
+    #[arg(long, default_value_t = 9)]
+    pairs: usize,
     /// How long a sample takes.
-    pub(crate) sample: Duration,
-    /// How many cores the contestants use.
-    pub(crate) cores: Cores,
+    #[arg(long, default_value_t = 0.1)]
+    seconds: f64,
 }
 
+/// How many cores the contestants use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
     /// One, so that it does not matter how far apart they are.
     One,
     Several,
+}
+
+impl Cores {
+    /// With one worker it does not matter how far it is to the other core.
+    pub(crate) fn of_workers(workers: usize) -> Self {
+        if workers == 1 { Self::One } else { Self::Several }
+    }
 }
 
 /// The most by which distances may differ within a pair.
@@ -69,13 +78,19 @@ pub(crate) struct Comparison {
     pub(crate) taken: usize,
 }
 
-/// Checks both, and then compares them.
-pub(crate) fn compare(plan: Plan, ours: &mut dyn Rounds, theirs: &mut dyn Rounds) -> Comparison {
-    ours.check();
-    theirs.check();
+/// Checks both, every byte of several laps of the ring, and then compares them.
+pub(crate) fn compare(
+    plan: Plan,
+    cores: Cores,
+    size: usize,
+    ours: &mut dyn Contestant,
+    theirs: &mut dyn Contestant,
+) -> Comparison {
+    ours.round(Round::check(size));
+    theirs.round(Round::check(size));
     let our_messages = calibrate(plan, ours);
     let their_messages = calibrate(plan, theirs);
-    let distance = || match plan.cores {
+    let distance = || match cores {
         Cores::One => None,
         Cores::Several => cores::distance(),
     };
@@ -104,22 +119,25 @@ pub(crate) fn compare(plan: Plan, ours: &mut dyn Rounds, theirs: &mut dyn Rounds
 /// How many messages take as long as a sample is to take. Warms up, too.
 ///
 /// By the shortest of three rounds: a thread that is late once must not make all samples short.
-fn calibrate(plan: Plan, contestant: &mut dyn Rounds) -> u64 {
+fn calibrate(plan: Plan, contestant: &mut dyn Contestant) -> u64 {
     let mut messages = 64;
     loop {
-        let rounds = [(); 3].map(|()| contestant.time(messages));
-        let time = rounds.into_iter().min().unwrap_or_default();
-        if time * 4 > plan.sample {
-            let factor = plan.sample.as_secs_f64() / time.as_secs_f64();
-            return ((messages as f64 * factor) as u64).max(1);
+        let rounds = [(); 3].map(|()| time(contestant, messages).as_secs_f64());
+        let shortest = rounds.into_iter().fold(f64::INFINITY, f64::min);
+        if shortest * 4.0 > plan.seconds {
+            return ((messages as f64 * plan.seconds / shortest) as u64).max(1);
         }
         messages *= 4;
     }
 }
 
+fn time(contestant: &mut dyn Contestant, messages: u64) -> Duration {
+    contestant.round(Round { messages, check: false })
+}
+
 /// Nanoseconds a message.
-fn sample(contestant: &mut dyn Rounds, messages: u64) -> f64 {
-    contestant.time(messages).as_nanos() as f64 / messages as f64
+fn sample(contestant: &mut dyn Contestant, messages: u64) -> f64 {
+    time(contestant, messages).as_nanos() as f64 / messages as f64
 }
 
 fn are_same(distances: &[Option<f64>]) -> bool {

@@ -59,7 +59,7 @@ fn try_to_draw<'a>(file: &'a Path, table: &Table) -> Result<(), Failure<'a>> {
     let bottom = TOP + LINE * table.rows.len() as i32;
     let area = SVGBackend::new(file, (WIDTH, (bottom + 12) as u32)).into_drawing_area();
     area.fill(&WHITE)?;
-    let title = format!("{}: ours / rival, throughput", table.title);
+    let title = format!("{}: ours / rival, throughput", table.case.title);
     area.draw(&Text::new(title, (8, 8), (FONT, 19).into_font().color(&BLACK)))?;
     let small = (FONT, 14).into_font();
     let above = small.color(&BLACK).pos(Pos::new(HPos::Center, VPos::Bottom));

@@ -1,5 +1,6 @@
 //! Rows, on the screen as they are finished and in the Markdown of the results.
 
+use crate::cases::Case;
 use crate::pair::Comparison;
 use std::fmt::Write as _;
 
@@ -45,13 +46,8 @@ pub(crate) struct Row {
 }
 
 /// All rows of a case.
-#[derive(Debug)]
 pub(crate) struct Table {
-    /// The name by which the case is chosen.
-    pub(crate) case: &'static str,
-    pub(crate) title: &'static str,
-    /// What is done, and what the ratio is.
-    pub(crate) about: &'static str,
+    pub(crate) case: &'static Case,
     pub(crate) rows: Vec<Row>,
     /// Of what there is no row, since somebody did not go on.
     pub(crate) stuck: Vec<String>,
@@ -97,20 +93,10 @@ impl Row {
 }
 
 impl Table {
-    /// The rows that have a goal, in short.
-    pub(crate) fn summary(&self) -> String {
-        let mut text = format!("| **{}** | | | |\n", self.title);
-        for row in self.rows.iter().filter(|row| row.target.is_some()) {
-            let [cell, rival, median, quartiles, _, _, verdict, _] = row.cells();
-            let _ = writeln!(text, "| {cell} | {rival} | {median} ({quartiles}) | {verdict} |");
-        }
-        text
-    }
-
     /// The section of the results.
     pub(crate) fn markdown(&self) -> String {
-        let Self { case, title, about, .. } = self;
-        let mut text = format!("## {title}\n\n{about}\n\n![{title}]({case}.svg)\n\n");
+        let Case { name, title, about, .. } = self.case;
+        let mut text = format!("## {title}\n\n{about}\n\n![{title}]({name}.svg)\n\n");
         text += "| what | rival | ratio | quartiles | from – to | pairs kept | target | ours / theirs |\n";
         text += "|---|---|---|---|---|---|---|---|\n";
         for row in &self.rows {
@@ -137,6 +123,11 @@ fn throughput(size: usize, ns: f64) -> String {
         return "–".into();
     }
     format!("{:.0} MB/s", size as f64 * 1e3 / ns)
+}
+
+/// So many of something in words.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The length of a message in words.

@@ -4,7 +4,7 @@ use crate::cores;
 use crate::plot;
 use crate::report::Table;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Command;
 use std::{env, fs, io};
 
 const HEAD: &str = "# Overfall side by side with its rivals
@@ -36,33 +36,10 @@ pub(crate) fn write(place: &Path, tables: &[Table]) -> io::Result<()> {
     let page = format!("{HEAD}\n{}\n{}", circumstances(), sections.join("\n"));
     fs::write(place.join("README.md"), page)?;
     for table in tables {
-        let file = place.join(format!("{}.svg", table.case));
+        let file = place.join(format!("{}.svg", table.case.name));
         plot::draw(&file, table)?;
     }
     Ok(())
-}
-
-const START: &str = "<!-- made by benches/comparison -->\n";
-const END: &str = "<!-- end of what is made by benches/comparison -->\n";
-
-/// Puts what has a target, and the plots, between two marks in the project's own README.
-pub(crate) fn summarize(readme: &Path, tables: &[Table]) -> io::Result<()> {
-    let page = fs::read_to_string(readme)?;
-    let marks = page.split_once(START).zip(page.split_once(END));
-    let Some(((before, _), (_, after))) = marks else {
-        return Err(io::Error::other("the README has lost the marks around the results"));
-    };
-    let mut text = format!(
-        "{}\n| what | rival | ratio (quartiles) | goal |\n|---|---|---|---|\n",
-        circumstances()
-    );
-    for table in tables {
-        text += &table.summary();
-    }
-    for Table { title, case, .. } in tables {
-        text += &format!("\n![{title}](benches/comparison/results/{case}.svg)\n");
-    }
-    fs::write(readme, format!("{before}{START}\n{text}\n{END}{after}"))
 }
 
 /// The machine, the day, the command, the compiler, the versions.
@@ -84,6 +61,13 @@ fn circumstances() -> String {
     text
 }
 
+/// Today, in UTC.
+fn date() -> String {
+    let output = Command::new("date").args(["-u", "+%F"]).output();
+    let date = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    date.as_deref().unwrap_or("unknown").trim().to_owned()
+}
+
 /// What was asked for, without where the results are to go.
 fn command() -> String {
     let mut words = vec!["cargo run --release --".to_owned()];
@@ -102,39 +86,13 @@ fn command() -> String {
 fn versions() -> String {
     const NOT_MEASURED: [&str; 4] = ["clap", "core_affinity", "futures-util", "plotters"];
     let (manifest, lock) = (include_str!("../Cargo.toml"), include_str!("../Cargo.lock"));
-    let dependencies = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let dependencies = dependencies.take_while(|line| !line.starts_with('['));
-    let names = dependencies.filter(|line| !line.starts_with('#'));
-    let names = names.filter_map(|line| line.split_once(" =")).map(|(name, _)| name);
-    let names = names.filter(|name| cfg!(feature = "selium") || *name != "selium-messaging");
-    let version = |name: &str| {
+    let dependencies = manifest.split("\n[").find_map(|part| part.strip_prefix("dependencies]"));
+    let version = |line: &str| {
+        let (name, _) = line.split_once(" = ").filter(|(name, _)| !NOT_MEASURED.contains(name))?;
         let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
         Some(format!("{name} {}", entry.split('"').next()?))
     };
-    let versions = names.filter(|name| !NOT_MEASURED.contains(name)).filter_map(version);
-    versions.collect::<Vec<_>>().join(", ")
-}
-
-/// Today, in UTC.
-fn date() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut days = now.as_secs() / 86_400;
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02}", days + 1)
+    let versions = dependencies.unwrap_or_default().lines().filter_map(version);
+    let is_there = |version: &String| cfg!(feature = "selium") || !version.starts_with("selium");
+    versions.filter(is_there).collect::<Vec<_>>().join(", ")
 }

@@ -1,43 +1,44 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until, timed_out};
+use crate::channel::message::{Header, Message, Messages};
+use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::writer::{Core, HasCore, Wait};
 use crate::error::{SendError, TryReadError, TrySendError};
-use crate::message::{Header, Message, Messages};
-use crate::reader::{Receive, poll_attempt, unless_empty};
-use crate::writer::{Core, HasCore, Wait};
 use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<R: Receive> Blocking<R> {
-    /// Receives the next message, as [`StrongReader::recv`](crate::StrongReader::recv); `Ok(None)` is
-    /// the end.
+    /// Receives the next message, as [`StrongReader::recv`](crate::StrongReader::recv) does.
+    /// `Ok(None)` is the end.
     ///
     /// # Errors
     ///
-    /// A gap of a weak reader, with the [`Lagged`](crate::error::Lagged) inside;
-    /// `ConnectionAborted` after the channel or the reader was terminated.
+    /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - `ConnectionAborted` if the channel or the reader was terminated.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
         self.recv_until(Until::Forever)
     }
 
-    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing until `deadline`.
+    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing by
+    /// `deadline`.
     ///
     /// # Errors
     ///
-    /// As for `recv`; `TimedOut`.
+    /// As for `recv`, and `TimedOut`.
     pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Message<'_>>> {
         self.recv_until(Until::Deadline(deadline))
     }
 
-    /// [`recv`](Self::recv), or [`io::ErrorKind::TimedOut`] if there is nothing for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing
+    /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `recv`; `TimedOut`.
+    /// As for `recv`, and `TimedOut`.
     pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Message<'_>>> {
         self.recv_until(Until::timeout(timeout))
     }
@@ -48,7 +49,7 @@ impl<R: Receive> Blocking<R> {
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
-    /// Receives the next message and appends it to `buffer`; `Ok(None)` is the end. On an error
+    /// Receives the next message and appends it to `buffer`. `Ok(None)` is the end. On an error
     /// nothing is appended.
     ///
     /// # Errors
@@ -58,12 +59,12 @@ impl<R: Receive> Blocking<R> {
         self.attempt_until(Until::Forever, |reader| reader.take_into(buffer))
     }
 
-    /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing until
-    /// `deadline`.
+    /// Like [`recv_into`](Self::recv_into), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv); `TimedOut`.
+    /// As for [`recv`](Self::recv), and `TimedOut`.
     pub fn recv_into_deadline(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -72,12 +73,12 @@ impl<R: Receive> Blocking<R> {
         self.attempt_until(Until::Deadline(deadline), |reader| reader.take_into(buffer))
     }
 
-    /// [`recv_into`](Self::recv_into), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
-    /// as `timeout`. One that is too long to come to an end never does.
+    /// Like [`recv_into`](Self::recv_into), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// nothing within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv); `TimedOut`.
+    /// As for [`recv`](Self::recv), and `TimedOut`.
     pub fn recv_into_timeout(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -86,7 +87,7 @@ impl<R: Receive> Blocking<R> {
         self.attempt_until(Until::timeout(timeout), |reader| reader.take_into(buffer))
     }
 
-    /// Waits for a message, and receives those that are there, up to `limit`; `Ok(None)` is the
+    /// Waits for a message, and receives those that are there, at most `limit`. `Ok(None)` is the
     /// end.
     ///
     /// # Errors
@@ -96,12 +97,12 @@ impl<R: Receive> Blocking<R> {
         self.recv_many_until(limit, Until::Forever)
     }
 
-    /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing until
-    /// `deadline`.
+    /// Like [`recv_many`](Self::recv_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv); `TimedOut`.
+    /// As for [`recv`](Self::recv), and `TimedOut`.
     pub fn recv_many_deadline(
         &mut self,
         limit: usize,
@@ -110,12 +111,12 @@ impl<R: Receive> Blocking<R> {
         self.recv_many_until(limit, Until::Deadline(deadline))
     }
 
-    /// [`recv_many`](Self::recv_many), or [`io::ErrorKind::TimedOut`] if there is nothing for as long
-    /// as `timeout`. One that is too long to come to an end never does.
+    /// Like [`recv_many`](Self::recv_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// nothing within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv); `TimedOut`.
+    /// As for [`recv`](Self::recv), and `TimedOut`.
     pub fn recv_many_timeout(
         &mut self,
         limit: usize,
@@ -145,33 +146,36 @@ impl<R: Receive> Blocking<R> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
-    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send).
+    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if no slice can be that long, `BrokenPipe` if the channel takes no more slices,
-    /// `ConnectionAborted` after the channel or the writer was terminated.
+    /// - `InvalidInput` if no slice can be that long.
+    /// - `BrokenPipe` if the channel takes no more slices, or the writer was shut down.
+    /// - `ConnectionAborted` if the channel or the writer was terminated.
+    ///
+    /// Each has a [`SendError`] inside.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
         self.send_until(message, Until::Forever)
     }
 
-    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room until `deadline`;
-    /// nothing was sent then.
+    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
+    /// `deadline`. Nothing was sent then.
     ///
     /// # Errors
     ///
-    /// As for `send`; `TimedOut`.
+    /// As for `send`, and `TimedOut`.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
         self.send_until(message, Until::Deadline(deadline))
     }
 
-    /// [`send`](Self::send), or [`io::ErrorKind::TimedOut`] if there is no room for as long as
-    /// `timeout`. One that is too long to come to an end never does.
+    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room
+    /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `send`; `TimedOut`.
+    /// As for `send`, and `TimedOut`.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
         self.send_until(message, Until::timeout(timeout))
     }
@@ -189,7 +193,7 @@ impl<W: HasCore> Blocking<W> {
     }
 
     /// Sends several messages with one reservation and one wake-up, as
-    /// [`StrongWriter::send_many`](crate::StrongWriter::send_many).
+    /// [`StrongWriter::send_many`](crate::StrongWriter::send_many) does.
     ///
     /// # Errors
     ///
@@ -198,22 +202,22 @@ impl<W: HasCore> Blocking<W> {
         self.send_many_until(messages, Until::Forever)
     }
 
-    /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room until
-    /// `deadline`; nothing was sent then.
+    /// Like [`send_many`](Self::send_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// no room by `deadline`. Nothing was sent then.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send); `TimedOut`.
+    /// As for [`send`](Self::send), and `TimedOut`.
     pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
         self.send_many_until(messages, Until::Deadline(deadline))
     }
 
-    /// [`send_many`](Self::send_many), or [`io::ErrorKind::TimedOut`] if there is no room for as long
-    /// as `timeout`. One that is too long to come to an end never does.
+    /// Like [`send_many`](Self::send_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// no room within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send); `TimedOut`.
+    /// As for [`send`](Self::send), and `TimedOut`.
     pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
         self.send_many_until(messages, Until::timeout(timeout))
     }

@@ -1,7 +1,7 @@
 //! How a thread waits.
 
 use super::Blocking;
-use crate::trace;
+use crate::wait::inside::is_inside;
 use crossbeam_utils::sync::{Parker, Unparker};
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(super) struct Waits {
 ///
 /// With more threads than cores those that it waits for may have none. It yields to them a few times,
 /// which is far cheaper than a sleep and a wake, and lets them fill or empty the ring in one go. But on a
-/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once a
+/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once
 /// yields have taken so long ([`Spin::COSTLY`]), it does without for a long time. It yields if it waits for
 /// room, or in a stream, where there was something to do at once since the last wait; and not if it may
 /// wait for a short while only.
@@ -207,7 +207,7 @@ impl<E> Blocking<E> {
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
         // From within an event of ours nobody waits: there the next look is ready.
-        if !trace::is_inside() {
+        if !is_inside() {
             if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
             {
                 return Some(value);

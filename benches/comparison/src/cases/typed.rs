@@ -1,75 +1,62 @@
-//! Figure 10: values that are serialized, against vectors of serialized values.
+//! Values that are serialized, against vectors of serialized values.
 
-use super::{Cell, Session, Sheet, records};
-use crate::contestants::events;
-use crate::cores;
-use crate::eventing::{ByTurns, Receiving, Sending, team};
-use crate::events::Event;
-use crate::pair::Cores;
-use crate::report::{Table, Target};
+use super::*;
+use crate::event::{Event, serialize_into, serializing};
+use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mpsc};
+use rkyv::util::AlignedVec;
 
-const WRITERS: [usize; 2] = [1, 4];
-const READERS: [usize; 2] = [1, 4];
-const GOAL: Target = Target::Ratio(2.0);
-const ABOUT: &str = "Events of five numbers, a name of some 30 characters and eight `f32`, serialized by \
+pub(super) const CASE: Case = Case {
+    name: "typed",
+    title: "Typed channels",
+    about: "Events of five numbers, a name of some 30 characters and eight `f32`, serialized by \
 rkyv (112 bytes), whose reader validates each and adds all fields up where they lie. Ours are channels \
 of `overfall::typed`. *Threads* that wait, as for messages: through the rivals goes the `AlignedVec` \
 that `rkyv::to_bytes` makes of each event, by value, and for nexus-logbuf as a copy of its bytes. The \
 last two rows of each group are no vectors that are sent, and so without a target: a vector that \
 nexus-logbuf's sender keeps for all events, and thingbuf's slots, which keep theirs. *By turns*, on \
 one thread: tokio's broadcast of vectors as `Bytes`, as for messages. The target is for the best of \
-each group.";
+each group.",
+    run,
+};
 
-pub(super) fn run(session: &Session) -> Table {
-    let title = "Typed channels";
-    let mut sheet = Sheet::new(session, Cores::Several, "typed", title, ABOUT);
-    if session.sizes(&[Event::size()]).is_empty() {
-        return sheet.table;
-    }
-    for writers in WRITERS {
-        let first = sheet.rows();
-        if writers == 1 {
-            on_threads(&mut sheet, writers, "nexus-logbuf spsc", events::nexus_spsc);
-        }
-        on_threads(&mut sheet, writers, "nexus-logbuf mpsc", events::nexus_mpsc);
-        on_threads(&mut sheet, writers, "thingbuf", events::thingbuf);
-        on_threads(&mut sheet, writers, "kanal", events::kanal);
-        on_threads(&mut sheet, writers, "crossbeam-channel", events::crossbeam);
-        on_threads(&mut sheet, writers, "tokio mpsc", events::tokio_mpsc);
-        sheet.judge_best(first, GOAL);
-        on_threads(&mut sheet, writers, "nexus-logbuf mpsc, one buffer", events::nexus_mpsc_kept);
-        on_threads(&mut sheet, writers, "thingbuf, in its slots", events::thingbuf_in_place);
-    }
-    sheet.cores = Cores::One;
-    for readers in READERS {
-        cores::pinned(|| by_turns(&mut sheet, readers));
-    }
-    sheet.table
-}
+const GOAL: Target = Target::Ratio(2.0);
 
-fn on_threads<S: Sending, R: Receiving>(
-    sheet: &mut Sheet<'_>,
-    writers: usize,
-    rival: &'static str,
-    make: fn(usize) -> (Vec<S>, R),
-) {
+fn run(sheet: &mut Sheet<'_>) {
     let size = Event::size();
-    let cell = Cell { name: records::name(writers, size), rival, size, target: None };
-    let ours = || team("ours", events::ours(writers));
-    sheet.row(cell, ours, || team(rival, make(writers)));
-}
-
-fn by_turns(sheet: &mut Sheet<'_>, readers: usize) {
-    let rival = "tokio broadcast, Bytes";
-    let plural = if readers == 1 { "" } else { "s" };
-    let name = format!("by turns, {readers} weak reader{plural}");
-    let cell = Cell { name, rival, size: Event::size(), target: Some(GOAL) };
-    let ours = || {
-        let (send, taps) = events::ours_weak(readers);
-        ByTurns { name: "ours", send, taps }
-    };
-    sheet.row(cell, ours, || {
-        let (send, taps) = events::broadcast(readers);
-        ByTurns { name: rival, send, taps }
-    });
+    if !sheet.wants(size) {
+        return;
+    }
+    for writers in [1, 4] {
+        let name = format!("{}, {}", count(writers, "writer"), bytes(size));
+        let setup = Setup { writers, ..Setup::of(size) };
+        let mut group = sheet.group(name, Cores::Several, setup, |s| waiting(s, ours::typed(s)));
+        if writers == 1 {
+            group.against("nexus-logbuf spsc", |s| waiting(s, serializing(nexus::spsc(s), false)));
+        }
+        group
+            .against("nexus-logbuf mpsc", |s| waiting(s, serializing(nexus::mpsc(s), false)))
+            .against("thingbuf", |s| waiting(s, thingbuf::by_value::<_, AlignedVec>(s)))
+            .against("kanal", |s| waiting(s, kanal::threads::<_, AlignedVec>(s)))
+            .against("crossbeam-channel", |s| waiting(s, crossbeam::new::<_, AlignedVec>(s)))
+            .against("tokio mpsc", |s| waiting(s, tokio_mpsc::threads::<_, AlignedVec>(s)))
+            .best(GOAL)
+            .against("nexus-logbuf mpsc, one buffer", |s| {
+                waiting(s, serializing(nexus::mpsc(s), true))
+            })
+            .against("thingbuf, in its slots", |s| {
+                let slot = move || AlignedVec::with_capacity(s.size);
+                waiting(s, thingbuf::in_place::<_, AlignedVec>(s, slot, serialize_into))
+            });
+    }
+    for readers in [1, 4] {
+        let setup = Setup { readers, ..Setup::of(size) };
+        let name = format!("by turns, {}", count(readers, "weak reader"));
+        let both = (Pace::KeepingUp, Timed::All);
+        sheet
+            .group(name, Cores::One, setup, move |s| by_turns(s, both, ours::typed_weak(s)))
+            .goal(GOAL)
+            .against("tokio broadcast, Bytes", |s| {
+                by_turns(s, both, tokio_broadcast::new::<Event, Bytes>(s))
+            });
+    }
 }

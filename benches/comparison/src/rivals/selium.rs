@@ -1,0 +1,16 @@
+//! selium-messaging: a ring of bytes with strong endpoints, through tokio's io traits. Its other way to
+//! read, frame by frame, makes a vector of each.
+//!
+//! Its endpoints only wait as tasks do, so it takes part where there are tasks.
+
+use super::io::Tokio;
+use crate::endpoints::*;
+use selium_messaging::{Backpressure, Channel};
+
+pub(crate) fn new(setup: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
+    // Its ends do not keep the channel.
+    let channel = Channel::with_parameters(RING, Backpressure::Park);
+    let reader = |_| Tokio(channel.new_strong_reader(), channel.clone());
+    let readers = (0..setup.readers).map(reader).collect();
+    Ends::new(vec![Tokio(channel.new_strong_writer(), channel)], readers)
+}

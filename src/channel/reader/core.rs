@@ -1,0 +1,350 @@
+//! What readers of both kinds are made of.
+
+use crate::channel::loss::{Missed, Tally};
+use crate::channel::shared::Shared;
+use crate::channel::stats::ReaderStats;
+use crate::channel::terms::{Ending, Strength};
+use crate::channel::trace;
+use crate::error::ReadError;
+use crate::ring::descriptor::Description;
+use crate::ring::position::{Position, slice_size};
+use crate::sync::Ordering;
+use crate::sync::table::Seat;
+use crate::wait::figures::ReaderFigures;
+use crate::wait::inside::is_inside;
+use crate::wait::panics::{Panics, drop_waker};
+use crate::wait::parking::Slot;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+/// Where a reader stands in the ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The start of a slice: the next one, or the one that is being read.
+    pub(crate) slice: Position,
+    /// The payload bytes of it that have been read.
+    pub(crate) offset: u64,
+    /// Its payload bytes, once they are known.
+    pub(crate) length: Option<u64>,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn at(slice: Position) -> Self {
+        Self { slice, offset: 0, length: None }
+    }
+
+    /// The slice after one of `length` payload bytes.
+    #[inline]
+    pub(crate) fn after(&self, length: u64) -> Self {
+        Self::at(self.slice.plus(slice_size(length)))
+    }
+
+    /// So many bytes further, in the current slice of `length` payload bytes or behind it.
+    #[inline]
+    pub(crate) fn advanced(&self, bytes: u64, length: u64) -> Self {
+        let offset = self.offset + bytes;
+        if offset == length {
+            self.after(length)
+        } else {
+            Self { slice: self.slice, offset, length: Some(length) }
+        }
+    }
+
+    /// The payload bytes left of the current slice, as far as it is known.
+    #[inline]
+    pub(crate) fn left(&self) -> u64 {
+        self.length.map_or(0, |length| length - self.offset)
+    }
+
+    /// The number of the next byte, of which users see 63 bits.
+    #[inline]
+    pub(crate) fn byte(&self) -> u64 {
+        self.slice.byte(self.offset)
+    }
+}
+
+/// A reader's seat in the channel: the slot where it waits and counts.
+#[derive(Debug)]
+pub(crate) struct Core {
+    shared: Arc<Shared>,
+    slot: Seat<Slot>,
+    /// Nothing once it was terminated: then it counts for nobody.
+    strength: Option<Strength>,
+    /// We may be among the parked.
+    parked: bool,
+    /// A waker of ours may be registered.
+    registered: bool,
+    /// The first number that no writer had when this reader began to read.
+    first_newer_writer: u32,
+    /// The payload bytes read when the last message was counted. Different from what has been read,
+    /// when bytes were read in between.
+    counted: u64,
+    /// Nothing until the first message is received.
+    tally: Option<Box<Tally>>,
+}
+
+/// Stands for `counted` where it is not known what was read in between.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Core {
+    /// A reader that has made up its mind where to start. Once it stands there, it
+    /// [tells](Self::tell_that_it_came) that it came.
+    pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
+        let slot = shared.add_reader(strength);
+        let first_newer_writer = shared.first_newer_writer();
+        Self {
+            shared,
+            slot,
+            strength: Some(strength),
+            parked: false,
+            registered: false,
+            first_newer_writer,
+            counted: 0,
+            tally: None,
+        }
+    }
+
+    /// Another reader, for one that stands where this one does, and has missed what it has.
+    pub(crate) fn another(&self, strength: Strength) -> Self {
+        let mut another = Self::new(self.shared.clone(), strength);
+        another.first_newer_writer = self.first_newer_writer;
+        if self.counted != self.figures().payload_bytes.get() {
+            another.counted = UNKNOWN;
+        }
+        another.tally.clone_from(&self.tally);
+        if self.has_terminated() {
+            another.tell_that_it_came();
+            another.terminate();
+        }
+        another
+    }
+
+    pub(crate) fn tell_that_it_came(&self) {
+        if let Some(strength) = self.strength {
+            trace::came(&*self.shared, "reader", strength, self.id());
+        }
+    }
+
+    pub(crate) fn tell_that_it_turned(&self) {
+        if let Some(strength) = self.strength {
+            trace::turned(&*self.shared, "reader", strength, self.id());
+        }
+    }
+
+    fn id(&self) -> u32 {
+        self.figures().id.get() as u32
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Strong, or weak, from now on. Once that is done it [tells](Self::tell_that_it_turned) so.
+    #[inline]
+    pub(crate) fn turn(&mut self, strength: Strength) {
+        self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
+        if let Some(now) = &mut self.strength {
+            let before = std::mem::replace(now, strength);
+            self.shared.turn_reader(before, strength);
+        }
+    }
+
+    /// Ends this reader for itself: the channel goes on as if it had gone.
+    pub(crate) fn terminate(&mut self) {
+        // It wakes others, not itself.
+        self.unpark();
+        let mut panics = Panics::new();
+        if let Some(strength) = self.strength.take() {
+            panics.run(|| self.shared.count_reader_out(&self.slot, strength));
+        }
+        panics.run(|| self.stop_waiting());
+        panics.finish();
+    }
+
+    /// Whether it was ended by its own `terminate`.
+    pub(crate) fn has_terminated(&self) -> bool {
+        self.strength.is_none()
+    }
+
+    #[inline]
+    fn figures(&self) -> &ReaderFigures {
+        &self.slot.figures
+    }
+
+    #[inline]
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.has_terminated() || self.shared.ending() == Ending::Terminated
+    }
+
+    /// Whether the channel takes no more slices.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.has_terminated() || self.shared.ending() != Ending::Open
+    }
+
+    /// Whether the channel has drained and `slice` is behind the last one. It is final.
+    #[inline]
+    pub(crate) fn is_at_end(&self, slice: Position) -> bool {
+        // Terminated is not the end, even for a reader that looks meanwhile.
+        self.shared.ending() == Ending::Drained && self.shared.ring.end() == Some(slice)
+    }
+
+    /// Registers the waker; after this the reader looks once more before it waits. From within an
+    /// event of ours nobody waits: then no waker is registered.
+    pub(crate) fn park(&mut self, waker: &Waker) {
+        if is_inside() {
+            self.unpark();
+        } else {
+            (self.parked, self.registered) = (true, true);
+            self.shared.park(&self.slot, waker);
+        }
+    }
+
+    /// What becomes of a read that has found nothing after [`Core::park`]: the reader sleeps.
+    pub(crate) fn pending<T>(&self) -> Poll<Result<T, ReadError>> {
+        if !self.parked {
+            return Poll::Ready(Err(ReadError::Empty));
+        }
+        Poll::Pending
+    }
+
+    /// The reader found something: nobody needs to wake it. Runs no code of others, which might
+    /// panic, and then what was found would be lost.
+    #[inline]
+    pub(crate) fn unpark(&mut self) {
+        if std::mem::take(&mut self.parked) {
+            self.shared.unpark(&self.slot);
+        }
+    }
+
+    /// The reader gave up, or is not asked again: its waker is forgotten, too.
+    #[inline]
+    pub(crate) fn stop_waiting(&mut self) {
+        self.unpark();
+        if std::mem::take(&mut self.registered) {
+            drop_waker(self.slot.take_waker());
+        }
+    }
+
+    /// Counts payload that was read.
+    #[inline]
+    pub(crate) fn count_payload(&self, bytes: u64) {
+        self.figures().payload_bytes.add(bytes);
+    }
+
+    /// An empty message was stepped over, as readers of bytes do: who counts messages begins anew.
+    #[cold]
+    pub(crate) fn step_over_empty(&mut self) {
+        self.counted = UNKNOWN;
+    }
+
+    /// Counts the rest of a message from `offset` on, and learns what was missed before it.
+    #[inline(always)]
+    pub(crate) fn count_message(
+        &mut self,
+        slice: Position,
+        offset: u64,
+        description: &Description,
+    ) -> Missed {
+        let left = u64::from(description.length) - offset;
+        let payload = self.figures().payload_bytes.get();
+        let is_current = self.counted == payload;
+        self.counted = payload + left;
+        self.figures().payload_bytes.set(payload + left);
+        let tally = match &mut self.tally {
+            Some(tally) if is_current => tally,
+            tally => begin_to_count(tally, is_current, &mut self.first_newer_writer, &self.shared),
+        };
+        let missed = tally.count(description);
+        if tally.must_sweep(slice) {
+            self.shared.sweep(tally);
+        }
+        missed
+    }
+
+    /// What was missed, over all writers.
+    pub(crate) fn missed(&self) -> Missed {
+        self.tally.as_ref().map_or(Missed::default(), |tally| tally.total())
+    }
+
+    /// What was missed of each writer.
+    pub(crate) fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
+        self.tally.iter().flat_map(|tally| tally.by_writer())
+    }
+
+    /// Counts a gap.
+    #[inline]
+    pub(crate) fn count_gap(&self, skipped: u64) {
+        self.figures().skipped_bytes.add(skipped);
+        self.figures().gaps.add(1);
+    }
+
+    /// For [`Core::skipped_since`], at the end of an operation. An event of each gap at the place where
+    /// it is found would keep a silent reader from ever coming to an end, if the event is written into
+    /// a small ring.
+    #[inline]
+    pub(crate) fn before(&self) -> trace::Before {
+        trace::Before::of(self.figures())
+    }
+
+    /// The ring bytes that were missed since, if there are events to tell it.
+    #[inline]
+    pub(crate) fn skipped_since(&self, before: trace::Before) -> u64 {
+        trace::skipped_since(self.figures(), before)
+    }
+
+    #[cold]
+    pub(crate) fn tell_gap(&self, skipped: u64) {
+        trace::lagged(&*self.shared, self.id(), skipped);
+    }
+
+    /// The reader starts here.
+    pub(crate) fn start_at(&mut self, place: Place) {
+        if place.slice == self.shared.ring.start() && place.offset == 0 {
+            // Nobody has sent anything before.
+            self.first_newer_writer = 1;
+        }
+        self.figures().start.set(place.byte());
+        self.note_place(place);
+    }
+
+    /// Lets the figures know where the reader stands.
+    #[inline]
+    pub(crate) fn note_place(&self, place: Place) {
+        self.figures().position.set(place.byte());
+    }
+
+    pub(crate) fn stats(&self) -> ReaderStats {
+        let reserved = self.shared.ring.reserved();
+        ReaderStats::read(self.figures(), reserved)
+    }
+}
+
+/// At the first message, and at the first one after bytes were read.
+#[cold]
+fn begin_to_count<'a>(
+    tally: &'a mut Option<Box<Tally>>,
+    is_current: bool,
+    first_newer_writer: &mut u32,
+    shared: &Shared,
+) -> &'a mut Tally {
+    if !is_current {
+        *first_newer_writer = shared.first_newer_writer();
+        if let Some(tally) = tally {
+            tally.restart(*first_newer_writer);
+        }
+    }
+    tally.get_or_insert_with(|| Box::new(Tally::new(*first_newer_writer)))
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let mut panics = Panics::new();
+        panics.run(|| self.stop_waiting());
+        let strength = self.strength.take();
+        panics.run(|| self.shared.remove_reader(&self.slot, strength));
+        panics.finish();
+    }
+}

@@ -1,0 +1,149 @@
+//! What a reader keeps to receive messages with.
+
+use crate::channel::message::Header;
+
+/// Where messages start in memory: as in the ring.
+const ALIGNMENT: usize = 64;
+
+/// The copies of messages that a weak reader received last. Reused, so that it grows to what is
+/// needed and stays so.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    headers: Vec<Header>,
+    bytes: Vec<u8>,
+    /// Where the first aligned byte of `bytes` is.
+    base: usize,
+    /// How far it is filled from there.
+    end: usize,
+}
+
+/// Where the bytes of a message go.
+pub(super) trait Space {
+    /// Room for `length` bytes. Who asks again gets the same room.
+    fn space(&mut self, length: usize) -> &mut [u8];
+}
+
+impl Space for Inbox {
+    #[inline]
+    fn space(&mut self, length: usize) -> &mut [u8] {
+        let size = length.next_multiple_of(ALIGNMENT);
+        // Nothing has an address of its own only once there is something.
+        if self.bytes.is_empty() || self.bytes.len() < self.base + self.end + size {
+            self.grow(size);
+        }
+        let start = self.base + self.end;
+        &mut self.bytes[start..start + length]
+    }
+}
+
+/// Behind what is in a buffer of the caller's.
+pub(super) struct Appended<'a> {
+    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) start: usize,
+}
+
+impl Space for Appended<'_> {
+    fn space(&mut self, length: usize) -> &mut [u8] {
+        self.buffer.resize(self.start + length, 0);
+        &mut self.buffer[self.start..]
+    }
+}
+
+impl Inbox {
+    /// Empty again.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.headers.clear();
+        self.end = 0;
+    }
+
+    /// Notes a message that was put into the space, which is used up with it.
+    pub(super) fn keep(&mut self, header: Header) {
+        self.end += size(&header);
+        self.headers.push(header);
+    }
+
+    #[inline]
+    pub(crate) fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// The message at `start`, which moves on to the next one.
+    #[inline]
+    pub(crate) fn next(&self, start: &mut usize, header: &Header) -> &[u8] {
+        let from = self.base + *start;
+        *start += size(header);
+        &self.bytes[from..from + header.len as usize]
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let mut bytes = vec![0; (self.end + more).next_power_of_two() + ALIGNMENT];
+        // Memory does not move when a `Vec` does.
+        let base = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        bytes[base..base + self.end].copy_from_slice(&self.bytes[self.base..self.base + self.end]);
+        (self.bytes, self.base) = (bytes, base);
+    }
+}
+
+/// The bytes from one message to the next.
+#[inline]
+fn size(header: &Header) -> usize {
+    (header.len as usize).next_multiple_of(ALIGNMENT)
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use crate::channel::message::Missed;
+    use crate::ring::descriptor::{Description, Joins};
+    use crate::ring::position::Position;
+
+    fn header(length: usize) -> Header {
+        let joins = Joins::default();
+        let description =
+            Description { length: length as u32, writer: 1, sequence: 0, bytes: 0, joins };
+        Header::of(&description, Position::new(0), 0, Missed::default())
+    }
+
+    #[test]
+    fn messages_start_at_a_multiple_of_64_in_memory_however_the_inbox_grew() {
+        // All of them are kept, so that their memory lies at different distances from a multiple.
+        let mut inboxes = Vec::new();
+        let lengths = [10, 32, 0, 1, 63, 64, 65, 1000, 100_000];
+        for skipped in (0..lengths.len()).cycle().take(100) {
+            let lengths = &lengths[skipped..];
+            let mut inbox = Inbox::default();
+            for (number, &length) in lengths.iter().enumerate() {
+                inbox.space(length).fill(number as u8);
+                inbox.keep(header(length));
+            }
+            let mut start = 0;
+            for (number, &length) in lengths.iter().enumerate() {
+                let message = inbox.next(&mut start, &header(length));
+                assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
+                assert_eq!(message.len(), length);
+                assert!(message.iter().all(|&byte| byte == number as u8));
+            }
+            inboxes.push(inbox);
+        }
+    }
+
+    #[test]
+    fn an_empty_message_has_an_address_too() {
+        let mut inbox = Inbox::default();
+        inbox.space(0);
+        inbox.keep(header(0));
+        assert_eq!(inbox.next(&mut 0, &header(0)).as_ptr() as usize % ALIGNMENT, 0);
+    }
+
+    #[test]
+    fn an_inbox_that_was_cleared_starts_over() {
+        let mut inbox = Inbox::default();
+        inbox.space(100).fill(1);
+        inbox.keep(header(100));
+        inbox.clear();
+        inbox.space(10).fill(7);
+        assert_eq!(inbox.next(&mut 0, &header(10)), [7; 10]);
+    }
+}

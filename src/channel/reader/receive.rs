@@ -1,0 +1,234 @@
+//! Receiving messages: what all readers have for it.
+
+use super::Read;
+use crate::channel::message::{Header, Message, Messages};
+use crate::error::{ReadError, TryReadError};
+use crate::wait::budget::Budget;
+use std::future::poll_fn;
+use std::mem;
+use std::task::{Context, Poll};
+
+/// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
+pub(crate) trait Receive: Read {
+    /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
+    fn take(&mut self) -> Result<bool, TryReadError>;
+
+    /// Takes the next message and appends it to `buffer`.
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError>;
+
+    /// Takes up to `limit` messages. [`Receive::messages`] are they.
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError>;
+
+    fn message(&mut self) -> Message<'_>;
+
+    fn messages(&mut self) -> Messages<'_>;
+
+    /// Skips what is left of a message that was read in part; so many bytes.
+    fn skip_rest(&mut self) -> u64;
+}
+
+/// Tries, and if there is nothing, registers to be woken and tries again.
+#[inline]
+pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
+    reader: &mut R,
+    context: &mut Context<'_>,
+    mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+) -> Poll<Result<T, ReadError>> {
+    let mut found = attempt(reader);
+    if matches!(found, Err(TryReadError::Empty)) {
+        reader.core_mut().park(context.waker());
+        found = attempt(reader);
+    }
+    let Poll::Ready(found) = unless_empty(found) else { return reader.core().pending() };
+    reader.core_mut().unpark();
+    Poll::Ready(found)
+}
+
+/// What an attempt means to who waits.
+#[inline]
+pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, ReadError>> {
+    Poll::Ready(match found {
+        Ok(found) => Ok(found),
+        Err(TryReadError::Empty) => return Poll::Pending,
+        Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
+        Err(TryReadError::Terminated) => Err(ReadError::Terminated),
+    })
+}
+
+/// Waits until an attempt finds something.
+pub(crate) async fn wait_for<R: Read, T>(
+    reader: &mut R,
+    mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+) -> Result<T, ReadError> {
+    /// Stops waiting when the future is dropped.
+    struct Waiting<'a, R: Read>(&'a mut R);
+    impl<R: Read> Drop for Waiting<'_, R> {
+        fn drop(&mut self) {
+            self.0.stop_waiting();
+        }
+    }
+    let waiting = Waiting(reader);
+    let mut budget = Budget::default();
+    let found = poll_fn(|context| {
+        budget.poll(context, |context| poll_attempt(&mut *waiting.0, context, &mut attempt))
+    })
+    .await;
+    // It waits no more. To forget the waker here would run code of others, which may panic, and what
+    // was found would be lost.
+    mem::forget(waiting);
+    found
+}
+
+/// The methods for messages that every kind of reader has.
+macro_rules! receive_methods {
+    ($reader:ident) => {
+        /// Messages. A message is one slice as a whole, whether it was sent or written.
+        ///
+        /// Bytes and messages can be read in turns. If a read of bytes stopped within a message,
+        /// the next receive returns the rest of it. [`skip_rest`](Self::skip_rest) skips that rest.
+        /// What was read as bytes is not counted as missed. After such a read, the count of what is
+        /// missed of a writer starts again with its next message.
+        impl $reader {
+            /// Receives the next message without waiting. `Ok(None)` is the end: the channel has
+            /// drained, and everything was read.
+            ///
+            /// A strong reader lends the message where it lies in the ring. When the [`Message`] is
+            /// dropped, writers get its room back. (If it is leaked, they get it with the next
+            /// receive or read.) A weak reader copies the message into a buffer that it keeps.
+            ///
+            /// # Errors
+            ///
+            /// - [`TryReadError::Empty`] if there is nothing yet.
+            /// - [`TryReadError::Lagged`] if a weak reader was overrun, once for each gap, with the
+            ///   ring bytes missed. The next receive goes on after the gap. After it, the first
+            ///   message of each writer tells in its [`Header`] what was missed of that writer.
+            /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+            ///
+            /// ```
+            /// let (mut writer, mut reader) = overfall::pipe(4096);
+            /// writer.try_send(b"hello")?;
+            /// if let Some(message) = reader.try_recv()? {
+            ///     assert_eq!(*message, *b"hello");
+            ///     assert_eq!(message.header().writer, writer.id());
+            /// }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            #[inline]
+            pub fn try_recv(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+                let taken = Receive::take(self)?;
+                Ok(if taken { Some(Receive::message(self)) } else { None })
+            }
+
+            /// Receives the next message, and waits for it if need be. `Ok(None)` is the end.
+            ///
+            /// The message borrows the reader, so a helper cannot skip a gap in a loop and return
+            /// the message. [`WeakReader`](crate::WeakReader#a-helper-that-skips-gaps) shows what
+            /// to do instead.
+            ///
+            /// # Errors
+            ///
+            /// As for [`try_recv`](Self::try_recv). [`ReadError::Empty`] occurs only from within an
+            /// event of the feature `tracing`, where nobody waits.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, no message is lost.
+            pub async fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
+                let taken = wait_for(&mut *self, Receive::take).await?;
+                Ok(if taken { Some(Receive::message(self)) } else { None })
+            }
+
+            /// Receives the next message without waiting, and appends it to `buffer`. `Ok(None)` is
+            /// the end. On an error nothing is appended.
+            ///
+            /// # Errors
+            ///
+            /// As for [`try_recv`](Self::try_recv).
+            pub fn try_recv_into(
+                &mut self,
+                buffer: &mut Vec<u8>,
+            ) -> Result<Option<Header>, TryReadError> {
+                Receive::take_into(self, buffer)
+            }
+
+            /// Like [`try_recv_into`](Self::try_recv_into), but waits for a message.
+            ///
+            /// # Errors
+            ///
+            /// As for [`recv`](Self::recv).
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, no message is lost.
+            pub async fn recv_into(
+                &mut self,
+                buffer: &mut Vec<u8>,
+            ) -> Result<Option<Header>, ReadError> {
+                wait_for(self, |reader| Receive::take_into(reader, buffer)).await
+            }
+
+            /// Receives the messages that are there, at most `limit`, without waiting. `Ok(None)`
+            /// is the end. A strong reader lends them, and writers get their room back when all are
+            /// dropped. With a limit of 0 the batch is empty.
+            ///
+            /// # Errors
+            ///
+            /// As for [`try_recv`](Self::try_recv). A batch stops before a gap. The next receive
+            /// tells it.
+            pub fn try_recv_many(
+                &mut self,
+                limit: usize,
+            ) -> Result<Option<Messages<'_>>, TryReadError> {
+                let taken = Receive::take_many(self, limit)?;
+                Ok(if taken { Some(Receive::messages(self)) } else { None })
+            }
+
+            /// Like [`try_recv_many`](Self::try_recv_many), but waits for at least one message.
+            ///
+            /// # Errors
+            ///
+            /// As for [`recv`](Self::recv).
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, no message is lost.
+            pub async fn recv_many(
+                &mut self,
+                limit: usize,
+            ) -> Result<Option<Messages<'_>>, ReadError> {
+                let taken =
+                    wait_for(&mut *self, |reader| Receive::take_many(reader, limit)).await?;
+                Ok(if taken { Some(Receive::messages(self)) } else { None })
+            }
+
+            /// Skips the rest of a message of which a part was read as bytes. Returns how many
+            /// payload bytes that was, 0 if the reader stands between two messages.
+            pub fn skip_rest(&mut self) -> usize {
+                Receive::skip_rest(self) as usize
+            }
+
+            /// What this reader missed in all, as far as the messages it received told it. What a
+            /// writer lost after its last message that was received is not included.
+            pub fn missed(&self) -> Missed {
+                Read::core(self).missed()
+            }
+
+            /// What this reader missed of each writer, by the writer's number. Writers that were
+            /// dropped disappear from here after a while. [`missed`](Self::missed) still counts
+            /// theirs.
+            ///
+            /// Say a writer sent messages before this reader was made. Its count starts with the
+            /// first message that this reader receives from it.
+            pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
+                Read::core(self).missed_by_writer()
+            }
+
+            /// The name of the writer with this number, if it has one. It is known for as long as
+            /// the ring holds a message of that writer, even after the writer is dropped.
+            pub fn writer_name(&self, writer: u32) -> Option<std::sync::Arc<str>> {
+                Read::core(self).shared().writer_name(writer)
+            }
+        }
+    };
+}
+pub(crate) use receive_methods;

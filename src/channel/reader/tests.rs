@@ -1,0 +1,114 @@
+//! Readers that are made, cloned and turned, and stopped at each of their steps, while others go on by
+//! several rings of slices that they give up, and write.
+
+use super::{Receive, StrongReader, WeakReader};
+use crate::channel::reader::Reader;
+use crate::channel::shared::Shared;
+use crate::channel::terms::Backpressure;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::{HasCore, StrongWriter};
+use crate::ring::position::{Geometry, Position};
+use crate::sync::asymmetric::Abilities;
+use crate::sync::pause;
+use std::sync::Arc;
+
+const CAPACITY: u64 = 1024;
+
+fn shared(start: u64) -> Arc<Shared> {
+    let (geometry, start) = (Geometry::new(CAPACITY), Position::labelled(start));
+    Arc::new(Shared::new(geometry, start, Backpressure::Block, Abilities::NONE).unwrap())
+}
+
+/// Gives up several rings, writes a message, and gives up what there is room for.
+fn go_on(shared: &Arc<Shared>) {
+    let mut writer = StrongWriter::new(shared);
+    for _ in 0..5 * CAPACITY / 256 {
+        let _given_up = writer.writer_core().try_reserve(256).map(|_| writer.writer_core().abort());
+    }
+    let _sent = writer.try_send(b"meanwhile");
+    while writer.writer_core().try_reserve(64).is_ok() {
+        writer.writer_core().abort();
+        if shared.ring.reserved().granule() % 7 == 0 {
+            break;
+        }
+    }
+}
+
+/// The messages that are there, and no more.
+fn receive_all(reader: &mut impl Receive) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while let Ok(true) = reader.take() {
+        all.push(reader.message().to_vec());
+    }
+    all
+}
+
+/// Makes a reader, stopped at each of the steps that this takes, and checks that it goes on from there.
+fn at_every_step(make: impl Fn(&Arc<Shared>) -> Reader) {
+    // With nothing that a hold would keep, and with what makes the end of a lap come near.
+    for (start, messages) in [(0, 0), (0, 9), ((1 << 63) - 2048, 0), ((1 << 63) - 2048, 9)] {
+        for nth in 0.. {
+            let shared = shared(start);
+            let mut writer = StrongWriter::new(&shared);
+            (0..messages).for_each(|_| writer.try_send(&[7; 64]).unwrap());
+            let others = shared.clone();
+            let (mut reader, was_stopped) =
+                pause::at(nth, move || go_on(&others), || make(&shared));
+            while let Reader::Weak(weak) = &mut reader {
+                // Gaps are told.
+                let told = weak.try_recv();
+                if matches!(told, Ok(None) | Err(crate::error::TryReadError::Empty)) {
+                    break;
+                }
+            }
+            // What came before may be there or not; what comes now is.
+            if let Reader::Strong(strong) = &mut reader {
+                receive_all(strong);
+            }
+            writer.try_send(b"at last").unwrap();
+            let last = match &mut reader {
+                Reader::Strong(reader) => receive_all(reader),
+                Reader::Weak(reader) => receive_all(reader),
+            };
+            assert_eq!(last, [b"at last"], "step {nth}");
+            if !was_stopped {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_strong_reader_that_is_made_goes_on_from_where_it_starts() {
+    for from in [StartAt::Oldest, StartAt::Now, StartAt::Back(100), StartAt::Back(0)] {
+        at_every_step(|shared| StrongReader::new(shared, from).into());
+    }
+}
+
+#[test]
+fn a_weak_reader_that_is_made_goes_on_from_where_it_starts() {
+    for from in [StartAt::Oldest, StartAt::Now, StartAt::Back(100), StartAt::Back(0)] {
+        at_every_step(|shared| WeakReader::new(shared, from).into());
+    }
+}
+
+#[test]
+fn a_reader_that_is_turned_goes_on_from_where_it_stands() {
+    at_every_step(|shared| {
+        // Only the turn is to be stopped: the reader is made before anything else is there to do.
+        let weak = WeakReader::new(shared, StartAt::Now);
+        match weak.into_strong() {
+            Ok(strong) => strong.into(),
+            Err(error) => error.reader.into(),
+        }
+    });
+    at_every_step(|shared| StrongReader::new(shared, StartAt::Now).into_weak().into());
+}
+
+#[test]
+fn a_clone_that_is_made_goes_on_from_where_its_original_stands() {
+    at_every_step(|shared| {
+        let original = StrongReader::new(shared, StartAt::Now);
+        original.clone().into()
+    });
+}

@@ -1,0 +1,530 @@
+//! The weak reader.
+
+use super::core::{Core, Place};
+use super::inbox::{Appended, Inbox, Space};
+use super::receive::{Receive, receive_methods, wait_for};
+use super::{Read, StrongReader, reader_methods};
+use crate::channel::message::{Header, Message, Messages, Missed};
+use crate::channel::shared::Shared;
+use crate::channel::stats::ReaderStats;
+use crate::channel::terms::StartAt;
+use crate::channel::terms::Strength;
+use crate::channel::trace;
+use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
+use crate::ring::Found;
+use crate::wait::panics::Panics;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A reader that nobody waits for. Writers may overrun it.
+///
+/// It reads what a [`StrongReader`] reads, as long as it keeps up. When it falls more than
+/// [`capacity`](crate::Channel::capacity) ring bytes behind, writers overwrite what it was to read.
+/// Then one read fails with [`Lagged`], which tells how many ring bytes were missed. The read after
+/// that goes on at the oldest slice that is left. Bytes that are overwritten during a read are
+/// never returned. Where slices are longer than half the ring, a gap may be nothing but padding.
+///
+/// However far it is behind, it costs the writers nothing.
+///
+#[doc = include_str!("weak.md")]
+pub struct WeakReader {
+    core: Core,
+    place: Place,
+    /// Ring bytes missed that no read has told yet.
+    missed: u64,
+    /// Gaps are counted only.
+    silent: bool,
+    /// Nothing until the first message is received.
+    inbox: Option<Box<Inbox>>,
+}
+
+/// What a weak reader sees when it looks.
+enum Look {
+    /// So many payload bytes of the current slice are left, or what looks like it: to be trusted
+    /// once the slice is found intact.
+    Slice(u64),
+    Nothing,
+    End,
+}
+
+impl WeakReader {
+    pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
+        let ring = &shared.ring;
+        let oldest = || ring.oldest_intact(ring.start());
+        let slice = match start {
+            StartAt::Oldest => oldest(),
+            StartAt::Now => ring.reserved(),
+            // While it looks back, writers may overrun it. After a few times of that there is
+            // little point in looking for something that will be gone.
+            StartAt::Back(bytes) => {
+                (0..8).find_map(|_| ring.back(oldest(), bytes)).unwrap_or_else(|| ring.reserved())
+            }
+        };
+        let mut core = Core::new(shared.clone(), Strength::Weak);
+        let place = Place::at(slice);
+        core.start_at(place);
+        core.tell_that_it_came();
+        Self { core, place, missed: 0, silent: false, inbox: None }
+    }
+
+    #[inline]
+    pub(super) fn from_strong(core: Core, place: Place) -> Self {
+        Self { core, place, missed: 0, silent: false, inbox: None }
+    }
+
+    /// Converts this reader into a strong one. It loses nothing in between.
+    ///
+    /// # Errors
+    ///
+    /// [`IntoStrongError`], with the reader in it, if the next slice was already given back to the
+    /// writers, or if the reader missed something that no read has told yet. Read on, and try
+    /// again.
+    #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
+    #[inline]
+    pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
+        if self.missed > 0 {
+            return Err(IntoStrongError { reader: self });
+        }
+        let Self { core, place, missed, silent, inbox } = self;
+        StrongReader::from_weak(core, place)
+            .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent, inbox } })
+    }
+
+    /// Sets whether gaps are skipped without an error. Then no read fails with [`Lagged`]. What was
+    /// missed is in [`stats`](Self::stats), in the headers of messages, and in
+    /// [`missed`](Self::missed). Off by default.
+    #[inline]
+    pub fn set_silent(&mut self, silent: bool) {
+        self.silent = silent;
+    }
+
+    /// The reader was overrun: goes on at the oldest slice that is intact.
+    fn catch_up(&mut self) {
+        let next = self.core.shared().ring.oldest_intact(self.place.slice);
+        let skipped = next.bytes_since(self.place.slice).saturating_sub(self.place.offset);
+        self.place = Place::at(next);
+        self.core.note_place(self.place);
+        self.missed += skipped;
+        self.core.count_gap(skipped);
+    }
+
+    /// Tells a gap, once.
+    #[inline]
+    fn tell_gap(&mut self) -> Result<(), Lagged> {
+        let skipped = std::mem::take(&mut self.missed);
+        if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
+    }
+
+    /// Lets the subscriber have what was missed since. If it panics, the gap is told by the next
+    /// read, since this one cannot.
+    #[inline]
+    fn tell_event(&mut self, before: trace::Before) {
+        let skipped = self.core.skipped_since(before);
+        if skipped > 0 {
+            let mut panics = Panics::new();
+            if panics.run(|| self.core.tell_gap(skipped)).is_none() && self.missed == 0 {
+                self.missed = skipped;
+            }
+            panics.finish();
+        }
+    }
+
+    /// Goes on to what looks like the next payload byte.
+    #[inline]
+    fn look(&mut self) -> Result<Look, ReadError> {
+        loop {
+            match self.look_for_slice()? {
+                Look::Slice(0) => self.step_over_empty(),
+                look => return Ok(look),
+            }
+        }
+    }
+
+    /// An empty slice has only been looked at so far.
+    #[cold]
+    fn step_over_empty(&mut self) {
+        if self.core.shared().ring.is_intact(self.place.slice) {
+            self.core.step_over_empty();
+            self.place = self.place.after(0);
+        } else {
+            self.catch_up();
+        }
+    }
+
+    /// Goes on to what looks like the next slice, or what is left of the present one.
+    #[inline]
+    fn look_for_slice(&mut self) -> Result<Look, ReadError> {
+        if self.core.is_terminated() {
+            return Err(ReadError::Terminated);
+        }
+        loop {
+            self.tell_gap()?;
+            let Place { slice, offset, length } = self.place;
+            let ring = &self.core.shared().ring;
+            match length {
+                Some(length) => return Ok(Look::Slice(length - offset)),
+                None => match ring.find(slice) {
+                    Found::Slice(length) => self.place.length = Some(length),
+                    Found::Skip(next) => self.place = Place::at(next),
+                    Found::Nothing => {
+                        self.core.note_place(self.place);
+                        let at_end = self.core.is_at_end(slice);
+                        return Ok(if at_end { Look::End } else { Look::Nothing });
+                    }
+                    Found::Overrun => self.catch_up(),
+                },
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
+        let mut look = self.look();
+        if matches!(look, Ok(Look::Nothing)) {
+            self.core.park(context.waker());
+            look = self.look();
+            if matches!(look, Ok(Look::Nothing)) {
+                return self.core.pending();
+            }
+        }
+        self.core.unpark();
+        Poll::Ready(look)
+    }
+
+    /// The quick way of a read: the next slice just fills `buffer`, and was intact. If not, nothing
+    /// has happened, but that the contents of the buffer are anything.
+    #[inline]
+    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let ring = &self.core.shared().ring;
+        let length = buffer.len() as u64;
+        if ring.find(slice) != Found::Slice(length) || self.missed > 0 || self.core.is_terminated()
+        {
+            return false;
+        }
+        ring.copy_racing(slice, 0, buffer);
+        if !ring.is_intact(slice) {
+            return false;
+        }
+        self.place = self.place.after(length);
+        self.core.count_payload(length);
+        self.core.note_place(self.place);
+        true
+    }
+
+    /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
+    /// first bytes were overwritten meanwhile: then the gap is noted, and the caller looks again.
+    #[inline]
+    fn copy(&mut self, buffer: &mut [u8], mut left: u64) -> usize {
+        let mut copied = 0;
+        loop {
+            let part = (buffer.len() - copied).min(left as usize);
+            let ring = &self.core.shared().ring;
+            let Place { slice, offset, .. } = self.place;
+            ring.copy_racing(slice, offset, &mut buffer[copied..copied + part]);
+            if !ring.is_intact(self.place.slice) {
+                self.catch_up();
+                break;
+            }
+            copied += part;
+            if let Some(length) = self.place.length {
+                self.place = self.place.advanced(part as u64, length);
+            }
+            if copied == buffer.len() || self.missed > 0 {
+                break;
+            }
+            match self.look_on() {
+                Some(more) => left = more,
+                None => break,
+            }
+        }
+        self.core.count_payload(copied as u64);
+        self.core.note_place(self.place);
+        copied
+    }
+
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline]
+    fn look_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        loop {
+            match self.look()? {
+                Look::Slice(left) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Ok(copied),
+                },
+                Look::Nothing => return Err(TryReadError::Empty),
+                Look::End => return Ok(0),
+            }
+        }
+    }
+
+    /// The same, and registers to be woken if there is nothing.
+    #[inline]
+    fn poll_look_and_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        loop {
+            match self.poll_look(context) {
+                Poll::Ready(Ok(Look::Slice(left))) => match self.copy(buffer, left) {
+                    0 => {}
+                    copied => return Poll::Ready(Ok(copied)),
+                },
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(0)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Looks for more in the same read, which ends before a gap.
+    #[inline]
+    fn look_on(&mut self) -> Option<u64> {
+        match self.core.shared().ring.find(self.place.slice) {
+            Found::Slice(length) if length > 0 => {
+                self.place.length = Some(length);
+                Some(length)
+            }
+            // The next read will see what it is.
+            _ => None,
+        }
+    }
+}
+
+impl Read for WeakReader {
+    #[inline]
+    fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.read_whole(buffer) {
+            return Ok(buffer.len());
+        }
+        let before = self.core.before();
+        let read = self.look_and_read(buffer);
+        self.tell_event(before);
+        read
+    }
+
+    #[inline]
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.read_whole(buffer) {
+            self.core.unpark();
+            return Poll::Ready(Ok(buffer.len()));
+        }
+        let before = self.core.before();
+        let read = self.poll_look_and_read(context, buffer);
+        self.tell_event(before);
+        read
+    }
+
+    #[inline]
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    #[inline]
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    fn end(&mut self) {
+        self.core.terminate();
+    }
+}
+
+reader_methods!(WeakReader);
+
+impl WeakReader {
+    /// Takes the next message.
+    #[inline]
+    fn take_to(&mut self, to: &mut impl Space) -> Result<Option<Header>, TryReadError> {
+        loop {
+            match self.look_for_slice()? {
+                Look::Slice(left) => match take_slice(&mut self.core, &mut self.place, left, to) {
+                    Some(header) => return Ok(Some(header)),
+                    None => self.catch_up(),
+                },
+                Look::Nothing => return Err(TryReadError::Empty),
+                Look::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened,
+    /// but that the inbox is empty.
+    #[inline]
+    fn take_whole(&mut self) -> bool {
+        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        if self.missed > 0 || self.core.is_terminated() {
+            return false;
+        }
+        let ring = &self.core.shared().ring;
+        let Found::Slice(length) = ring.find(slice) else { return false };
+        let inbox = self.inbox.get_or_insert_default();
+        inbox.clear();
+        let taken = take_slice(&mut self.core, &mut self.place, length, &mut **inbox);
+        taken.map(|header| inbox.keep(header)).is_some()
+    }
+
+    /// Looks first, for what is not just a slice at the present place.
+    #[inline(never)]
+    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
+        self.with_inbox(|reader, inbox| {
+            let taken = reader.take_to(inbox)?;
+            Ok(taken.map(|header| inbox.keep(header)).is_some())
+        })
+    }
+
+    /// The slice behind those that were just taken, if it is there: so many bytes.
+    fn next_slice(&mut self) -> Option<u64> {
+        while self.missed == 0 {
+            match self.core.shared().ring.find(self.place.slice) {
+                Found::Slice(length) => {
+                    self.place.length = Some(length);
+                    return Some(length);
+                }
+                Found::Skip(next) => self.place = Place::at(next),
+                // The next look will see what it is.
+                Found::Nothing | Found::Overrun => break,
+            }
+        }
+        None
+    }
+
+    /// Does `work` with the inbox, emptied, at hand.
+    #[inline]
+    fn with_inbox<T>(&mut self, work: impl FnOnce(&mut Self, &mut Inbox) -> T) -> T {
+        let mut inbox = self.inbox.take().unwrap_or_default();
+        inbox.clear();
+        let result = work(self, &mut inbox);
+        self.inbox = Some(inbox);
+        result
+    }
+}
+
+/// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten
+/// meanwhile.
+#[inline]
+fn take_slice(
+    core: &mut Core,
+    place: &mut Place,
+    left: u64,
+    to: &mut impl Space,
+) -> Option<Header> {
+    let Place { slice, offset, .. } = *place;
+    let ring = &core.shared().ring;
+    let description = ring.describe(slice);
+    ring.copy_racing(slice, offset, to.space(left as usize));
+    if !ring.is_intact(slice) {
+        return None;
+    }
+    *place = place.after(offset + left);
+    let missed = core.count_message(slice, offset, &description);
+    core.note_place(*place);
+    Some(Header::of(&description, slice, offset, missed))
+}
+
+impl Receive for WeakReader {
+    #[inline]
+    fn take(&mut self) -> Result<bool, TryReadError> {
+        if self.take_whole() {
+            return Ok(true);
+        }
+        let before = self.core.before();
+        let taken = self.look_and_take();
+        self.tell_event(before);
+        taken
+    }
+
+    fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
+        let before = self.core.before();
+        let mut to = Appended { start: buffer.len(), buffer };
+        let taken = self.take_to(&mut to);
+        if !matches!(taken, Ok(Some(_))) {
+            to.buffer.truncate(to.start);
+        }
+        self.tell_event(before);
+        taken
+    }
+
+    fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
+        let before = self.core.before();
+        let taken = self.with_inbox(|reader, inbox| {
+            if limit == 0 {
+                return Ok(true);
+            }
+            let Some(mut header) = reader.take_to(inbox)? else { return Ok(false) };
+            // Those that are there now: writers may send as fast as we copy.
+            let end = reader.core.shared().ring.reserved();
+            loop {
+                inbox.keep(header);
+                if inbox.headers().len() == limit || !reader.place.slice.is_before(end) {
+                    break;
+                }
+                let Some(left) = reader.next_slice() else { break };
+                match take_slice(&mut reader.core, &mut reader.place, left, inbox) {
+                    Some(next) => header = next,
+                    None => {
+                        reader.catch_up();
+                        break;
+                    }
+                }
+            }
+            Ok(true)
+        });
+        self.tell_event(before);
+        taken
+    }
+
+    #[inline]
+    fn message(&mut self) -> Message<'_> {
+        let inbox = self.inbox.get_or_insert_default();
+        let header = &inbox.headers()[0];
+        Message::copied(header, inbox.next(&mut 0, header))
+    }
+
+    fn messages(&mut self) -> Messages<'_> {
+        Messages::copied(self.inbox.get_or_insert_default())
+    }
+
+    fn skip_rest(&mut self) -> u64 {
+        let left = self.place.left();
+        if self.place.offset == 0 || self.core.has_terminated() {
+            return 0;
+        }
+        if !self.core.shared().ring.is_intact(self.place.slice) {
+            let before = self.core.before();
+            self.catch_up();
+            self.tell_event(before);
+            return 0;
+        }
+        self.place = self.place.after(self.place.offset + left);
+        self.core.count_payload(left);
+        self.core.note_place(self.place);
+        left
+    }
+}
+
+receive_methods!(WeakReader);
+
+impl Clone for WeakReader {
+    /// Another weak reader, which starts where this one stands, with figures of its own. If this
+    /// one has a gap to tell, the clone tells it as well.
+    fn clone(&self) -> Self {
+        let mut core = self.core.another(Strength::Weak);
+        core.start_at(self.place);
+        core.tell_that_it_came();
+        let (missed, silent) = (self.missed, self.silent);
+        Self { core, place: self.place, missed, silent, inbox: None }
+    }
+}

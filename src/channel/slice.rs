@@ -1,0 +1,197 @@
+//! The guard of a reservation.
+
+use crate::channel::writer::Core;
+use crate::ring::Reservation;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+
+/// Room in the ring that was reserved for one slice, to be filled piece by piece.
+///
+/// Made by `reserve` and `try_reserve` of the writers, and by
+/// [`Channel::reserve_slice`](crate::Channel::reserve_slice). [`Slice::commit`] publishes what was
+/// written so far, in one step. No reader sees a part of it before, and no other slice comes in
+/// between. Room that was reserved and not written is given up.
+///
+/// Fill a slice quickly. Readers see slices in the order in which they were reserved, so whatever
+/// was reserved later waits for this one.
+///
+/// A slice that is dropped without a commit, by a panic too, is skipped by every reader. A guard
+/// that is leaked (`mem::forget`) is given up at the writer's next operation, or when the writer is
+/// dropped. With `reserve_slice` this happens when the last handle of the channel is dropped.
+///
+/// ```
+/// # use overfall::Channel;
+/// let channel = Channel::new(1024);
+/// let mut writer = channel.new_writer();
+/// let mut reader = channel.new_strong_reader();
+///
+/// let mut slice = writer.try_reserve(100)?;
+/// slice.write(b"hello, ");
+/// slice.write(b"world");
+/// slice.commit();
+///
+/// let mut buffer = [0; 100];
+/// let length = reader.try_read(&mut buffer)?;
+/// assert_eq!(&buffer[..length], b"hello, world");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A writer has one slice in flight at a time, and a slice does not outlive its writer:
+///
+/// ```compile_fail,E0499
+/// # let (mut writer, reader) = overfall::pipe(1024);
+/// let first = writer.try_reserve(10).unwrap();
+/// let second = writer.try_reserve(10).unwrap();
+/// first.commit();
+/// ```
+///
+/// ```compile_fail,E0505
+/// # let (mut writer, reader) = overfall::pipe(1024);
+/// let slice = writer.try_reserve(10).unwrap();
+/// drop(writer);
+/// slice.commit();
+/// ```
+///
+/// ```compile_fail,E0505
+/// # let channel = overfall::Channel::new(1024);
+/// let slice = channel.try_reserve_slice(10).unwrap();
+/// drop(channel);
+/// slice.commit();
+/// ```
+#[must_use = "dropped without `commit`, a slice is skipped by every reader"]
+pub struct Slice<'a> {
+    owner: Owner<'a>,
+    reservation: Reservation,
+    /// Payload bytes that were asked for.
+    len: usize,
+    written: usize,
+}
+
+/// Whose slice it is.
+enum Owner<'a> {
+    Writer(&'a mut Core),
+    /// A writer for this slice alone. The guard borrows the handle, and so the handle
+    /// outlives the slice even if the guard is leaked.
+    Channel(Core, PhantomData<&'a ()>),
+}
+
+impl<'a> Slice<'a> {
+    #[inline]
+    pub(crate) fn of_writer(core: &'a mut Core, reservation: Reservation, len: usize) -> Self {
+        Self { owner: Owner::Writer(core), reservation, len, written: 0 }
+    }
+
+    pub(crate) fn of_channel(core: Core, reservation: Reservation, len: usize) -> Self {
+        core.mark_in_flight();
+        Self { owner: Owner::Channel(core, PhantomData), reservation, len, written: 0 }
+    }
+
+    #[inline]
+    fn core(&mut self) -> &mut Core {
+        match &mut self.owner {
+            Owner::Writer(core) => core,
+            Owner::Channel(core, _) => core,
+        }
+    }
+
+    /// The position of the slice's first byte: the number of that ring byte, counted since the
+    /// channel was made.
+    pub fn position(&self) -> u64 {
+        self.reservation.position.label(0)
+    }
+
+    /// The payload bytes that were reserved.
+    #[allow(clippy::len_without_is_empty, reason = "whether it is empty depends on `written`")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The payload bytes written so far, which [`Slice::commit`] would publish.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The payload bytes that can still be written.
+    pub fn remaining(&self) -> usize {
+        self.len - self.written
+    }
+
+    /// Appends as many of `bytes` as there is room for, and returns how many those are. **What does
+    /// not fit is left out without an error.**
+    ///
+    /// Never waits. For an error instead, use `write_all` or `write!` of [`io::Write`], which fail
+    /// with [`io::ErrorKind::WriteZero`] when the slice is full.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        let part = bytes.len().min(self.remaining());
+        if part > 0 {
+            let (reservation, offset) = (self.reservation, self.written as u64);
+            self.core().fill(&reservation, offset, &bytes[..part]);
+            self.written += part;
+        }
+        part
+    }
+
+    /// Publishes what was written, in one step. Never waits and never fails. After
+    /// [`Channel::terminate`](crate::Channel::terminate) nobody sees it.
+    ///
+    /// If nothing was written, an empty slice is committed. It is an empty message, and readers of
+    /// bytes do not see it.
+    #[inline]
+    pub fn commit(mut self) {
+        let written = self.written as u64;
+        self.core().commit(written);
+    }
+
+    /// Writes `bytes` at `offset`, behind what has been written before: the last word of a piece is
+    /// padded with zeros.
+    #[cfg(feature = "rkyv")]
+    #[inline]
+    pub(crate) fn fill(&self, offset: usize, bytes: &[u8]) {
+        let core = match &self.owner {
+            Owner::Writer(core) => &**core,
+            Owner::Channel(core, _) => core,
+        };
+        core.fill(&self.reservation, offset as u64, bytes);
+    }
+
+    /// Commits the first `length` bytes, which [`Slice::fill`] has written.
+    #[cfg(feature = "rkyv")]
+    #[inline]
+    pub(crate) fn commit_filled(mut self, length: usize) {
+        assert!(length <= self.len, "more than was reserved");
+        self.core().commit(length as u64);
+    }
+
+    /// Gives the slice up. Dropping it does the same.
+    pub fn abort(self) {}
+}
+
+impl io::Write for Slice<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(Slice::write(self, bytes))
+    }
+
+    /// Does nothing: readers see the slice when it is committed.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Slice<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.core().abort();
+    }
+}
+
+impl fmt::Debug for Slice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slice")
+            .field("position", &self.position())
+            .field("len", &self.len)
+            .field("written", &self.written)
+            .finish()
+    }
+}

@@ -1,0 +1,232 @@
+//! Writers.
+
+mod core;
+mod send;
+mod strong;
+mod weak;
+
+pub(crate) use self::core::{Core, Wait};
+pub use strong::StrongWriter;
+pub use weak::WeakWriter;
+
+use crate::channel::slice::Slice;
+use crate::channel::stats::WriterStats;
+use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
+use std::fmt;
+use std::io::IoSlice;
+
+/// The methods that every kind of writer has; `core` and `core_mut` lead to its [`Core`].
+macro_rules! writer_methods {
+    ($writer:ident) => {
+        impl $writer {
+            /// Writes without waiting, and returns how many bytes were written.
+            ///
+            /// Up to [`max_slice`](Self::max_slice) bytes become one slice. Of a longer write, only
+            /// the first piece is written: a quarter of the capacity. Pass the rest to the next
+            /// write, as `write_all` does. The pieces are marked as parts of one write
+            /// ([`Header::continues`](crate::Header::continues)), until a message is sent or a
+            /// reserved slice is committed.
+            ///
+            /// An empty write reserves nothing and always returns `Ok(0)`.
+            ///
+            /// # Errors
+            ///
+            /// - [`TryWriteError::Full`] if there is no room, or if others wait for it. Nothing was
+            ///   written, and nothing is counted as dropped, whatever the
+            ///   [`Backpressure`](crate::Backpressure).
+            /// - [`TryWriteError::Closed`] if the channel takes no more slices, or this writer was
+            ///   shut down.
+            /// - [`TryWriteError::Terminated`] if the channel or this writer was terminated.
+            ///
+            /// # Progress
+            ///
+            /// Reserving and committing are lock-free. Readers see slices in the order in which
+            /// they were reserved.
+            #[inline]
+            pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+                self.core_mut().try_write(bytes)
+            }
+
+            /// Like [`try_write`](Self::try_write), for several buffers, which become one slice.
+            ///
+            /// # Errors
+            ///
+            /// As for `try_write`.
+            pub fn try_write_vectored(
+                &mut self,
+                bytes: &[IoSlice<'_>],
+            ) -> Result<usize, TryWriteError> {
+                self.core_mut().try_write_among_others(bytes)
+            }
+
+            /// Reserves room for one slice of up to `len` payload bytes without waiting.
+            ///
+            /// # Errors
+            ///
+            /// - [`TryReserveError::Full`] if there is no room, or if others wait for it.
+            /// - [`TryReserveError::TooLong`] if no slice can be that long.
+            /// - [`TryReserveError::Closed`] if the channel takes no more slices, or this writer
+            ///   was shut down.
+            /// - [`TryReserveError::Terminated`] if the channel or this writer was terminated.
+            pub fn try_reserve(&mut self, len: usize) -> Result<Slice<'_>, TryReserveError> {
+                let reservation = self.core_mut().try_reserve(len)?;
+                Ok(Slice::of_writer(self.core_mut(), reservation, len))
+            }
+
+            /// Reserves room for one slice of up to `len` payload bytes, and waits for it if need
+            /// be. Writers that wait are served in order.
+            ///
+            /// # Errors
+            ///
+            /// As for [`try_reserve`](Self::try_reserve). [`ReserveError::Full`] occurs where
+            /// nobody waits: with [`Backpressure::Drop`](crate::Backpressure::Drop), and from
+            /// within an event of the feature `tracing`.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, nothing was reserved, and the next writer
+            /// in the line moves up. Do not keep the future without polling it: once it was woken,
+            /// writers behind it wait for it until they have found its room untaken about a hundred
+            /// times. Polled after that, it has its old place again.
+            pub async fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
+                let reservation = self.core_mut().reserve(len).await?;
+                Ok(Slice::of_writer(self.core_mut(), reservation, len))
+            }
+
+            /// Ends this writer at once. It no longer keeps the channel open, and its operations
+            /// fail with `Terminated` ([`std::io::ErrorKind::ConnectionAborted`]). What it has
+            /// committed stays. A slice that it leaked is given up.
+            pub fn terminate(&mut self) {
+                self.core_mut().terminate();
+            }
+
+            /// Says that this writer is done. It no longer keeps the channel open, and its writes
+            /// fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). So do those of clones that
+            /// are made afterwards. `shutdown` and `close` of the async traits do the same. Doing
+            /// it again does nothing.
+            pub fn shut_down(&mut self) {
+                self.core_mut().shut_down();
+            }
+
+            /// The longest slice, in payload bytes:
+            /// [`Channel::max_slice`](crate::Channel::max_slice).
+            pub fn max_slice(&self) -> usize {
+                self.core().max_slice() as usize
+            }
+
+            /// Whether writes fail. Once true, it stays true.
+            pub fn is_closed(&self) -> bool {
+                self.core().is_closed()
+            }
+
+            /// Waits until the channel takes no more slices: it was drained or terminated, or
+            /// nobody is left to read it. This does not keep the channel open.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, nothing is lost. It does not borrow the writer.
+            pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+                let shared = self.core().shared().clone();
+                async move { shared.closed().await }
+            }
+
+            /// What this writer has written so far.
+            pub fn stats(&self) -> WriterStats {
+                self.core().stats()
+            }
+        }
+
+        impl HasCore for $writer {
+            fn writer_core(&mut self) -> &mut Core {
+                self.core_mut()
+            }
+        }
+
+        impl fmt::Debug for $writer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut debug = f.debug_struct(stringify!($writer));
+                debug.field("stats", &self.stats()).field("is_closed", &self.is_closed()).finish()
+            }
+        }
+    };
+}
+use send::send_methods;
+use writer_methods;
+
+/// What the io traits of all writers are made of.
+pub(crate) trait HasCore {
+    fn writer_core(&mut self) -> &mut Core;
+}
+
+/// A writer of either strength.
+///
+/// A strong writer keeps the channel open, a weak one does not. Both write alike: see
+/// [`StrongWriter`].
+pub enum Writer {
+    /// It keeps the channel open.
+    Strong(StrongWriter),
+    /// It does not keep the channel open.
+    Weak(WeakWriter),
+}
+
+impl Writer {
+    fn core(&self) -> &Core {
+        match self {
+            Self::Strong(writer) => writer.core(),
+            Self::Weak(writer) => writer.core(),
+        }
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        match self {
+            Self::Strong(writer) => writer.core_mut(),
+            Self::Weak(writer) => writer.core_mut(),
+        }
+    }
+
+    /// Whether it keeps the channel open.
+    pub fn is_strong(&self) -> bool {
+        matches!(self, Self::Strong(_))
+    }
+
+    /// Converts this writer into a strong one. On a closed channel this changes nothing else.
+    pub fn into_strong(self) -> StrongWriter {
+        match self {
+            Self::Strong(writer) => writer,
+            Self::Weak(writer) => writer.into_strong(),
+        }
+    }
+
+    /// Converts this writer into a weak one.
+    pub fn into_weak(self) -> WeakWriter {
+        match self {
+            Self::Strong(writer) => writer.into_weak(),
+            Self::Weak(writer) => writer,
+        }
+    }
+}
+
+writer_methods!(Writer);
+send_methods!(Writer);
+
+impl Clone for Writer {
+    /// Another writer of the same strength, with a number and figures of its own.
+    fn clone(&self) -> Self {
+        match self {
+            Self::Strong(writer) => Self::Strong(writer.clone()),
+            Self::Weak(writer) => Self::Weak(writer.clone()),
+        }
+    }
+}
+
+impl From<StrongWriter> for Writer {
+    fn from(writer: StrongWriter) -> Self {
+        Self::Strong(writer)
+    }
+}
+
+impl From<WeakWriter> for Writer {
+    fn from(writer: WeakWriter) -> Self {
+        Self::Weak(writer)
+    }
+}

@@ -1,0 +1,34 @@
+//! The guide: one page for each question that the reference leaves open.
+//!
+//! | page | what it answers |
+//! |---|---|
+//! | [`words`] | What do the words in these docs mean? |
+//! | [`messages`] | How do I send and receive messages and values instead of bytes? |
+//! | [`loss`] | What can be lost, and how does a reader learn of it? |
+//! | [`endings`] | How does a channel end, and what do both sides see? |
+//! | [`progress`] | Who can delay whom? What may be cancelled? |
+//! | [`cost`] | What do a channel and its endpoints cost in memory and system calls? |
+//! | [`features`] | What do the features do, which events are there, where does it run? |
+//!
+//! For a first look, start at the [front page](crate).
+
+#[doc = include_str!("guide/cost.md")]
+pub mod cost {}
+
+#[doc = include_str!("guide/endings.md")]
+pub mod endings {}
+
+#[doc = include_str!("guide/features.md")]
+pub mod features {}
+
+#[doc = include_str!("guide/loss.md")]
+pub mod loss {}
+
+#[doc = include_str!("guide/messages.md")]
+pub mod messages {}
+
+#[doc = include_str!("guide/progress.md")]
+pub mod progress {}
+
+#[doc = include_str!("guide/words.md")]
+pub mod words {}

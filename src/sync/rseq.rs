@@ -1,0 +1,314 @@
+//! A compare and a store in one step, for one thread, without a locked instruction.
+//!
+//! [`Sections::compare_and_store`] looks whether `guard` is as expected and then stores into `word`.
+//! Another thread B that has changed `guard` calls [`Sections::interrupt`]. After that call
+//!
+//! - each section that had found `guard` unchanged has made its store, which B sees;
+//! - no other one will find it unchanged any more.
+//!
+//! B waits for nobody: not for thread A that is in its section, and may not run for an hour.
+//!
+//! On Linux this is a *restartable sequence*, rseq(2). A tells the kernel where its section begins and
+//! ends, by the address of a description in a word that the C library has registered for each thread.
+//! If the kernel takes the processor from A within the section, or gives it a signal, A does not go on
+//! there but at the abort handler. `membarrier` with `PRIVATE_EXPEDITED_RSEQ` makes sure of the same for
+//! all threads that are running at the time of the call, and each of them passes a full fence. So at
+//! some moment during the call no thread is between its compare and its store.
+//!
+//! The section ends with the store, after which A clears the word with the address: the description
+//! would be gone if a library that has this code in it were unloaded. The kernel checks that the four
+//! bytes before the abort handler are the signature that the C library has registered; they differ
+//! between architectures. What is needed is looked for at run time: glibc 2.35 or later that has not
+//! been told otherwise (`glibc.pthread.rseq`), and a kernel with rseq and the two commands of
+//! `membarrier` (5.10). Elsewhere [`prepare`] says no: other C libraries, valgrind, qemu-user.
+
+/// How a section went.
+#[allow(dead_code, reason = "not every target has sections")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Stored,
+    /// `guard` was not as expected.
+    Refused,
+    /// Nothing was stored: the kernel stepped in, or this thread cannot have sections. It can be tried
+    /// again, a few times.
+    Interrupted,
+}
+
+#[cfg(overfall_loom)]
+mod imp {
+    use super::Step;
+    use crate::sync::{AtomicU64, Mutex, Ordering, fence, lock};
+
+    pub(crate) fn prepare() -> bool {
+        true
+    }
+
+    /// In the models a section is a load and a store under a lock, which whoever interrupts takes,
+    /// too. One atomic step would be blind to a store that overwrites what was written between the two.
+    #[derive(Debug)]
+    pub(crate) struct Sections(Mutex<()>);
+
+    impl Sections {
+        pub(crate) fn new() -> Self {
+            Self(Mutex::new(()))
+        }
+
+        pub(crate) fn compare_and_store(
+            &self,
+            guard: &AtomicU64,
+            expected: u64,
+            word: &AtomicU64,
+            new: u64,
+        ) -> Step {
+            let _section = lock(&self.0);
+            if guard.load(Ordering::Relaxed) != expected {
+                return Step::Refused;
+            }
+            // ORD(cursor:A) Release, as of the exchange that it stands in for (`ring/cursor.rs`).
+            word.store(new, Ordering::Release);
+            Step::Stored
+        }
+
+        pub(crate) fn interrupt(&self) {
+            drop(lock(&self.0));
+            // ORD(interrupt) SeqCst: as in the real one.
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    all(target_pointer_width = "64", target_endian = "little"),
+    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
+))]
+#[allow(unsafe_code)]
+mod imp {
+    use super::Step;
+    use crate::sync::asymmetric;
+    use crate::sync::{AtomicIsize, AtomicU64, Ordering};
+    use std::arch::asm;
+    use std::ffi::CStr;
+
+    /// Where the thread's area is, from the thread pointer on; [`UNKNOWN`] and [`MISSING`] are no such
+    /// place: they are not aligned.
+    static AREA: AtomicIsize = AtomicIsize::new(UNKNOWN);
+    const UNKNOWN: isize = 1;
+    const MISSING: isize = 3;
+
+    /// Looks for what is needed, once a process. Tells whether it is there.
+    pub(crate) fn prepare() -> bool {
+        if AREA.load(Ordering::Relaxed) == UNKNOWN {
+            let area = find().filter(|_| asymmetric::register_sections()).unwrap_or(MISSING);
+            // The first answer stands for all.
+            let _earlier =
+                AREA.compare_exchange(UNKNOWN, area, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        AREA.load(Ordering::Relaxed) != MISSING
+    }
+
+    /// Where glibc has put the area, if it has registered it.
+    fn find() -> Option<isize> {
+        // What the kernel looked at from the start: 20 bytes, of which the C library may tell 32.
+        // SAFETY: they are of these types (`sys/rseq.h`), and written before `main`.
+        let (size, offset) =
+            unsafe { (symbol::<u32>(c"__rseq_size")?, symbol::<isize>(c"__rseq_offset")?) };
+        (size >= 20 && offset % 32 == 0).then_some(offset)
+    }
+
+    /// The value of a constant of the C library, if it has one of this name.
+    ///
+    /// # Safety
+    ///
+    /// If there is a symbol of this name, it is that of a T which nobody writes any more.
+    unsafe fn symbol<T: Copy>(name: &CStr) -> Option<T> {
+        // SAFETY: the name ends with a zero; the call has no other precondition.
+        let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        // SAFETY: by the contract it is that of a T.
+        (!address.is_null()).then(|| unsafe { *address.cast::<T>() })
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Sections;
+
+    impl Sections {
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
+        /// For who has been told by [`prepare`] that it is there.
+        #[inline(always)]
+        pub(crate) fn compare_and_store(
+            &self,
+            guard: &AtomicU64,
+            expected: u64,
+            word: &AtomicU64,
+            new: u64,
+        ) -> Step {
+            let area = AREA.load(Ordering::Relaxed);
+            debug_assert!(area % 32 == 0);
+            let result: u64;
+            // SAFETY: `prepare` has found where the C library keeps each thread's area, in which
+            // `cpu_id` stands at 4 and `rseq_cs` at 8 (`linux/rseq.h`); a negative `cpu_id` says that
+            // this thread is not registered, and then nothing is touched. `rseq_cs` is the thread's
+            // own; it is set to a description that lives as long as this code, and cleared again.
+            // The section begins right behind the store that announces it and ends with its only
+            // store; it calls nothing. The abort handler stands behind the signature. `guard` and
+            // `word` are atomics that are borrowed, and accessed by whole aligned words.
+            #[cfg(target_arch = "x86_64")]
+            unsafe {
+                asm!(
+                    ".pushsection __rseq_cs, \"aw\"",
+                    ".balign 32",
+                    "33:",
+                    ".long 0, 0",
+                    ".quad 22f, (44f - 22f), 55f",
+                    ".popsection",
+                    "cmp dword ptr fs:[{area} + 4], 0",
+                    // A thread without an area never gets anywhere.
+                    "jl 55f",
+                    "lea {scratch}, [rip + 33b]",
+                    "mov qword ptr fs:[{area} + 8], {scratch}",
+                    "22:",
+                    "cmp qword ptr [{guard}], {expected}",
+                    "jne 77f",
+                    "mov qword ptr [{word}], {new}",
+                    "44:",
+                    "mov qword ptr fs:[{area} + 8], 0",
+                    "xor {scratch:e}, {scratch:e}",
+                    ".pushsection __rseq_failure, \"ax\"",
+                    // An instruction that nobody executes, whose last four bytes are the signature.
+                    ".byte 0x0f, 0xb9, 0x3d",
+                    ".long 0x53053053",
+                    "55:",
+                    "mov {scratch:e}, 2",
+                    "jmp 88f",
+                    "77:",
+                    "mov qword ptr fs:[{area} + 8], 0",
+                    "mov {scratch:e}, 1",
+                    "jmp 88f",
+                    ".popsection",
+                    "88:",
+                    area = in(reg) area,
+                    guard = in(reg) guard.as_ptr(),
+                    expected = in(reg) expected,
+                    word = in(reg) word.as_ptr(),
+                    new = in(reg) new,
+                    scratch = out(reg) result,
+                    options(nostack),
+                );
+            }
+            // SAFETY: as above; here the kernel's signature is an instruction of its own.
+            #[cfg(target_arch = "aarch64")]
+            unsafe {
+                asm!(
+                    ".pushsection __rseq_cs, \"aw\"",
+                    ".balign 32",
+                    "33:",
+                    ".long 0, 0",
+                    ".quad 22f, (44f - 22f), 55f",
+                    ".popsection",
+                    "mrs {thread}, tpidr_el0",
+                    "add {thread}, {thread}, {area}",
+                    "ldr {result:w}, [{thread}, #4]",
+                    "tbnz {result:w}, #31, 55f",
+                    "adrp {result}, 33b",
+                    "add {result}, {result}, :lo12:33b",
+                    "str {result}, [{thread}, #8]",
+                    "22:",
+                    "ldr {result}, [{guard}]",
+                    "cmp {result}, {expected}",
+                    "b.ne 77f",
+                    // ORD(cursor:A): a release; on x86_64 every store is one.
+                    "stlr {new}, [{word}]",
+                    "44:",
+                    "str xzr, [{thread}, #8]",
+                    "mov {result}, #0",
+                    "b 88f",
+                    ".inst 0xd428bc00",
+                    "55:",
+                    "mov {result}, #2",
+                    "b 88f",
+                    "77:",
+                    "str xzr, [{thread}, #8]",
+                    "mov {result}, #1",
+                    "88:",
+                    area = in(reg) area,
+                    guard = in(reg) guard.as_ptr(),
+                    expected = in(reg) expected,
+                    word = in(reg) word.as_ptr(),
+                    new = in(reg) new,
+                    thread = out(reg) _,
+                    result = out(reg) result,
+                    options(nostack),
+                );
+            }
+            match result {
+                0 => Step::Stored,
+                1 => Step::Refused,
+                _ => Step::Interrupted,
+            }
+        }
+
+        #[cold]
+        pub(crate) fn interrupt(&self) {
+            asymmetric::interrupt_sections();
+        }
+    }
+}
+
+/// Without the kernel. There is no owner then, and nobody has a section; but for who counts instructions
+/// where there is no rseq (ci/instructions): a plain compare and store stands in for it, which is right
+/// on a single thread only.
+#[cfg(not(any(
+    overfall_loom,
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        all(target_pointer_width = "64", target_endian = "little"),
+        not(any(overfall_portable, overfall_counted, miri)),
+    ),
+)))]
+mod imp {
+    use super::Step;
+    use crate::sync::{AtomicU64, Ordering};
+
+    #[allow(dead_code, reason = "where there is no membarrier, only the tests ask")]
+    pub(crate) fn prepare() -> bool {
+        cfg!(overfall_counted)
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Sections;
+
+    impl Sections {
+        pub(crate) fn new() -> Self {
+            Self
+        }
+
+        #[inline(always)]
+        pub(crate) fn compare_and_store(
+            &self,
+            guard: &AtomicU64,
+            expected: u64,
+            word: &AtomicU64,
+            new: u64,
+        ) -> Step {
+            if guard.load(Ordering::Relaxed) != expected {
+                return Step::Refused;
+            }
+            // ORD(cursor:A) Release, as of the exchange that it stands in for (`ring/cursor.rs`).
+            word.store(new, Ordering::Release);
+            Step::Stored
+        }
+
+        pub(crate) fn interrupt(&self) {}
+    }
+}
+
+pub(crate) use imp::Sections;
+#[allow(unused_imports, reason = "not every target has sections")]
+pub(crate) use imp::prepare;
