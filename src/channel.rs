@@ -1,44 +1,29 @@
 //! The channel's handle, and how it is made.
 
-use crate::error::{BuildError, ChannelError, ReserveError, TryReserveError};
-use crate::fence::{self, Abilities};
-use crate::reader::{StrongReader, WeakReader};
-use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
-use crate::shared::{Ending, Shared};
-use crate::slice::Slice;
-use crate::stats::ChannelStats;
-use crate::trace;
-use crate::writer::{Core, StrongWriter, WeakWriter, Writer};
+mod builder;
+pub(crate) mod loss;
+pub(crate) mod message;
+mod names;
+pub(crate) mod reader;
+pub(crate) mod shared;
+pub(crate) mod slice;
+pub mod stats;
+pub(crate) mod terms;
+mod trace;
+pub(crate) mod writer;
+
+pub use builder::Builder;
+pub use terms::{Backpressure, StartAt};
+
+use crate::error::{ChannelError, ReserveError, TryReserveError};
+use reader::{StrongReader, WeakReader};
+use shared::Shared;
+use slice::Slice;
+use stats::ChannelStats;
 use std::fmt;
 use std::sync::Arc;
-
-/// What becomes of a write when the ring is full of bytes that strong readers have yet to read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum Backpressure {
-    /// The writer waits.
-    #[default]
-    Block,
-    /// The slice is discarded, as a whole, and counted: on the writer and on the channel, in slices
-    /// and in bytes. With the feature `tracing`, it is told after each so many. The io traits report it
-    /// as written; `try_write` and `reserve` say `Full`.
-    Drop,
-}
-
-/// Where a new reader starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum StartAt {
-    /// At the oldest slice that is still kept: for a weak reader, the oldest that is intact, for a
-    /// strong one, the oldest that has not been given back to the writers.
-    #[default]
-    Oldest,
-    /// At the next slice to be reserved.
-    Now,
-    /// At most so many payload bytes back, in whole slices: the oldest start from which the slices
-    /// committed so far add up to no more. It takes time in proportion to the slices that are kept.
-    Back(u64),
-}
+use terms::Ending;
+use writer::{Core, StrongWriter, WeakWriter, Writer};
 
 /// A ring of bytes that many write and many read: the handle that endpoints are made with.
 ///
@@ -65,97 +50,6 @@ pub enum StartAt {
 /// ```
 pub struct Channel {
     shared: Arc<Shared>,
-}
-
-/// Makes a [`Channel`] of its own kind.
-#[derive(Clone, Debug, Default)]
-#[must_use = "it makes a channel only when `build` is called"]
-pub struct Builder {
-    size: usize,
-    backpressure: Backpressure,
-    start: u64,
-    without_membarrier: bool,
-    name: Option<Arc<str>>,
-}
-
-impl Builder {
-    /// The size of the ring in bytes, rounded up to a power of two, 64 at least.
-    pub fn size(mut self, size: usize) -> Self {
-        self.size = size;
-        self
-    }
-
-    /// What becomes of a write when the ring is full.
-    pub fn backpressure(mut self, backpressure: Backpressure) -> Self {
-        self.backpressure = backpressure;
-        self
-    }
-
-    /// The position of the first byte, rounded down to a multiple of 64; 0 if nothing is said.
-    ///
-    /// Positions have 63 bits and wrap; starting close to that is how the tests see to it that
-    /// nothing depends on where they are.
-    pub fn start_position(mut self, start: u64) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Whether the channel may rely on the system call `membarrier`, on Linux; it may if nothing is
-    /// said.
-    ///
-    /// A process that forbids itself system calls after its start, by a filter that refuses this one,
-    /// is ended (`abort`) when a channel that relies on it needs it next: for a second writer beside one
-    /// that was alone for long, or for a reader or writer that goes to sleep. A channel that is made
-    /// behind the filter does without, whatever is said here. One that has to live through it is made
-    /// with `membarrier(false)`: it uses locked instructions and full fences instead, which is about
-    /// as much again for a short write.
-    ///
-    /// ```
-    /// use overfall::Channel;
-    ///
-    /// let channel = Channel::builder().size(4096).membarrier(false).build()?;
-    /// # Ok::<(), overfall::error::BuildError>(())
-    /// ```
-    pub fn membarrier(mut self, allowed: bool) -> Self {
-        self.without_membarrier = !allowed;
-        self
-    }
-
-    /// What the channel is called in its [`Debug`](fmt::Debug) text and in the events of the feature
-    /// `tracing`. The names of two channels may be the same.
-    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Makes the channel.
-    ///
-    /// # Errors
-    ///
-    /// If the size is 0, more than a ring can have, or more than there is memory for.
-    pub fn build(self) -> Result<Arc<Channel>, BuildError> {
-        let channel = Arc::new(Channel { shared: Arc::new(self.build_shared()?) });
-        trace::made(&channel.shared);
-        Ok(channel)
-    }
-
-    fn build_shared(self) -> Result<Shared, BuildError> {
-        if self.size == 0 {
-            return Err(BuildError::ZeroSize);
-        }
-        let max = usize::try_from(MAX_CAPACITY).unwrap_or(isize::MAX as usize / 2 + 1);
-        if self.size > max {
-            return Err(BuildError::TooLarge { size: self.size, max });
-        }
-        let capacity = self.size.next_power_of_two().max(GRANULE as usize);
-        let start = Position::labelled(self.start & !(GRANULE - 1));
-        let abilities = if self.without_membarrier { Abilities::NONE } else { fence::prepare() };
-        let geometry = Geometry::new(capacity as u64);
-        let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
-            .ok_or(BuildError::OutOfMemory { capacity })?;
-        shared.name = self.name;
-        Ok(shared)
-    }
 }
 
 impl Channel {

@@ -1,7 +1,6 @@
 //! The io traits: blocking ones always, those of the async world as features.
 
 mod blocking;
-mod budget;
 #[cfg(feature = "futures")]
 mod futures;
 #[cfg(feature = "futures")]
@@ -10,8 +9,13 @@ mod streams;
 mod tokio;
 
 pub use blocking::Blocking;
-#[cfg(feature = "rkyv")]
-pub(crate) use blocking::{Until, timed_out};
-pub(crate) use budget::Budget;
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};
+
+/// The door for the layers above: what they use besides the public API.
+#[cfg(feature = "rkyv")]
+pub(crate) mod layers {
+    pub(crate) use super::blocking::{Until, timed_out};
+    pub(crate) use crate::channel::reader::Receive;
+    pub(crate) use crate::channel::writer::HasCore;
+}

@@ -18,10 +18,10 @@ pub(crate) mod storage;
 mod strong;
 mod waiting;
 
-use crate::fence::LIGHT_FENCES;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
 use crate::ring::{Found, Held, Lane, Refused, Reservation, Reserved, Ring};
+use crate::sync::asymmetric::LIGHT_FENCES;
 use std::sync::Arc;
 
 const PREEMPTIONS: usize = 3;

@@ -65,7 +65,7 @@
 //! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
 //! again without waiting for it ([`cursor`] tells how). Meanwhile a reservation is a comparison with
 //! the room that the gate and the lap allow, and one section: a look whether the cursor is still one's
-//! own, and a store ([`rseq`]). Nothing else changes: the cursor's word, the fence behind the
+//! own, and a store (`sync/rseq.rs`). Nothing else changes: the cursor's word, the fence behind the
 //! reservation, the slice and its commit are the same, and to readers there is no difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
@@ -127,16 +127,16 @@
 //! | `limit:A` | `join:B` | the slices before the limit before who joins there |
 //! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
 //! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
-//! | `interrupt` | the section of a step | the step, or the end of the reign (`rseq.rs`) |
+//! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
-//! | `light` | `heavy` | a change before the look whether anybody sleeps (`fence.rs`) |
+//! | `light` | `heavy` | a change before the look whether anybody sleeps (`sync/asymmetric.rs`) |
 //! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
-//! | `newer` | itself | where a reader begins before what later writers reserve (`shared.rs`) |
+//! | `newer` | itself | where a reader begins before what later writers reserve (`channel/shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
 //! | `line:A` | `line:B` | a mark before who unlocks the line, an unlocking before who leaves a mark (`wait/queue.rs`) |
@@ -177,7 +177,7 @@
 //!   slices are given up for a whole turn has descriptors with stamps of a turn before; that is the end
 //!   of what positions can tell.
 //! - *The tag of a table's free entries*, 40 bits of operations, of which each takes tens of
-//!   nanoseconds: 15 hours at 50 (`table.rs`).
+//!   nanoseconds: 15 hours at 50 (`sync/table.rs`).
 //! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).
 //!
 //! # Progress
@@ -192,7 +192,7 @@
 //!
 //! Locks are taken by writers that line up for room and leave the line (`wait/queue.rs`; who wakes them
 //! only tries to), by who goes to sleep while nobody looks for sleepers (`wait/watch.rs`), by endpoints
-//! that are made, turned, named and dropped, and for figures (`shared.rs`). And a reader of messages takes
+//! that are made, turned, named and dropped, and for figures (`channel/shared.rs`). And a reader of messages takes
 //! one when it goes through the writers that it has heard of, to forget those that have gone: twice each
 //! time that their number has doubled. Whoever wakes readers takes each out of those that are parked
 //! right before it is woken: stopped in there, it holds back that one reader, and the others are found
@@ -230,7 +230,7 @@
 //!   holds the channel open by then. So there is nothing that a writer would have to hold open, and
 //!   no count that writes would have to touch.
 //! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes,
-//!   lives in tables that are freed with the channel (`table.rs`).
+//!   lives in tables that are freed with the channel (`sync/table.rs`).
 //!
 //! The models in `src/models` run these steps on this code, and each was seen to fail with the line
 //! it guards taken out (`ci/mutants`).
@@ -239,12 +239,12 @@
 mod copy;
 mod cursor;
 pub(crate) mod descriptor;
+mod figures;
 mod gate;
-pub(crate) mod pause;
+
 pub(crate) mod position;
 mod read;
 mod reserve;
-pub(crate) mod rseq;
 #[cfg(not(overfall_loom))]
 mod storage;
 #[cfg(all(test, not(overfall_loom)))]
@@ -252,10 +252,11 @@ mod tests;
 
 #[cfg(overfall_loom)]
 use crate::models::storage;
-use crate::table::Table;
+use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
+pub(crate) use figures::WriterFigures;
 use gate::Gate;
 use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};

@@ -1,8 +1,15 @@
-//! Every synchronization primitive of the crate, so that the models can stand in for all of them.
+//! What threads agree by: every synchronization primitive of the crate, so that the models can stand in
+//! for all of them; fences of which one side is almost free; sections that can be interrupted; entries
+//! that never move.
 //!
 //! `--cfg overfall_loom` swaps in loom. It is a cfg of our own because the plain `--cfg loom`
-//! changes tokio as well. `clippy.toml` refuses the originals everywhere else.
-#![allow(clippy::disallowed_types, reason = "this is the one place that names them")]
+//! changes tokio as well. `ci/lint` refuses the originals everywhere else.
+
+pub(crate) mod asymmetric;
+pub(crate) mod figure;
+pub(crate) mod pause;
+pub(crate) mod rseq;
+pub(crate) mod table;
 
 pub(crate) use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};

@@ -50,14 +50,16 @@ pub use error::{InvalidMessage, RecvError, SendError, TryRecvError, TrySendError
 pub use reader::{Reader, Receivable, Received};
 pub use writer::{Sendable, Target, Writer};
 
-use crate::{Backpressure, StartAt, StrongReader, StrongWriter, WeakReader, WeakWriter};
+use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::writer::{StrongWriter, WeakWriter};
+use crate::channel::{self, Backpressure, StartAt};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A channel whose messages are values of `T`.
 pub struct Channel<T> {
-    bytes: Arc<crate::Channel>,
+    bytes: Arc<channel::Channel>,
     values: PhantomData<fn(T) -> T>,
 }
 
@@ -78,13 +80,13 @@ impl<T> Channel<T> {
     /// As for [`crate::Channel::with_parameters`]. For errors instead, or more to say, make a
     /// channel with [`crate::Channel::builder`] and turn it into one of `T` by `from`.
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Self {
-        crate::Channel::with_parameters(size, backpressure).into()
+        channel::Channel::with_parameters(size, backpressure).into()
     }
 
     /// The channel as one of bytes, for what has nothing to do with `T`: to drain and terminate it,
     /// for its figures and the names of writers. Bytes that are written past this type meet readers
     /// of `T` as [`InvalidMessage`]s, unless they happen to be valid.
-    pub fn bytes(&self) -> &Arc<crate::Channel> {
+    pub fn bytes(&self) -> &Arc<channel::Channel> {
         &self.bytes
     }
 
@@ -119,9 +121,9 @@ impl<T> Channel<T> {
     }
 }
 
-impl<T> From<Arc<crate::Channel>> for Channel<T> {
+impl<T> From<Arc<channel::Channel>> for Channel<T> {
     /// Messages from now on are values of `T`.
-    fn from(bytes: Arc<crate::Channel>) -> Self {
+    fn from(bytes: Arc<channel::Channel>) -> Self {
         Self { bytes, values: PhantomData }
     }
 }

@@ -18,6 +18,9 @@
 //! A waker is the same thing for a task and for a thread (`io/blocking/until.rs` makes one that unparks),
 //! so that all of this exists once.
 
+pub(crate) mod budget;
+pub(crate) mod figures;
+pub(crate) mod inside;
 pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod queue;

@@ -3,12 +3,10 @@
 mod messages;
 mod until;
 
+use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
+use crate::channel::slice::Slice;
+use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
-#[cfg(not(overfall_loom))]
-use crate::reader::StrongReader;
-use crate::reader::{Read, Reader, WeakReader, unless_empty};
-use crate::slice::Slice;
-use crate::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
@@ -292,6 +290,25 @@ impl<W: HasCore> Blocking<W> {
         let core = self.endpoint.writer_core();
         reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
     }
+}
+
+macro_rules! blocking {
+    ($what:literal $($endpoint:ident)*) => {$(
+        impl $endpoint {
+            #[doc = $what]
+            pub fn blocking(self) -> Blocking<Self> {
+                Blocking::new(self)
+            }
+        }
+    )*};
+}
+blocking! {
+    "This reader as one whose reads park the thread, with [`std::io::Read`]."
+    Reader StrongReader WeakReader
+}
+blocking! {
+    "This writer as one whose writes park the thread, with [`std::io::Write`]."
+    Writer StrongWriter WeakWriter
 }
 
 macro_rules! blocking_writer {

@@ -1,7 +1,7 @@
 //! The io traits of futures-io.
 
-use crate::reader::{Read, Reader, StrongReader, WeakReader};
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::channel::reader::{Read, Reader, StrongReader, WeakReader};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,11 +1,11 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
-use super::Budget;
+use crate::channel::message::Header;
+use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, SendError};
-use crate::message::Header;
-use crate::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
+use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;

@@ -3,9 +3,9 @@
 //! Every operation that gets something done takes a unit of the task's co-operative budget, so that
 //! a task that always finds work still lets the others of its thread have their turn.
 
-use super::budget::poll_proceed;
-use crate::reader::{Read, Reader, StrongReader, WeakReader};
-use crate::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::channel::reader::{Read, Reader, StrongReader, WeakReader};
+use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::wait::budget::poll_proceed;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

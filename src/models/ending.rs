@@ -2,9 +2,11 @@
 
 use super::waiting::{read_byte, shared, shared_with, write_slice};
 use super::*;
+use crate::channel::reader::StrongReader;
+use crate::channel::terms::Ending;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::StrongWriter;
 use crate::error::{ReadError, WriteError};
-use crate::shared::Ending;
-use crate::{StartAt, StrongReader, StrongWriter};
 use loom::future::block_on;
 use loom::thread;
 

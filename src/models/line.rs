@@ -2,10 +2,12 @@
 
 use super::waiting::{read_byte, shared, write_slice};
 use super::*;
+use crate::channel::reader::StrongReader;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::StrongWriter;
+use crate::channel::writer::{HasCore, Wait};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, fence as full_fence};
 use crate::wait::queue::{PATIENCE, Request, Room, WaitQueue};
-use crate::writer::{HasCore, Wait};
-use crate::{StartAt, StrongReader, StrongWriter};
 use loom::future::block_on;
 use loom::thread;
 use std::task::{Context, Poll, Wake, Waker};

@@ -2,11 +2,13 @@
 
 use super::waiting::shared;
 use super::*;
+use crate::channel::message::Header;
+use crate::channel::reader::{Receive, poll_attempt};
+use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::terms::StartAt;
+use crate::channel::writer::HasCore;
+use crate::channel::writer::StrongWriter;
 use crate::error::TryReadError;
-use crate::message::Header;
-use crate::reader::{Receive, poll_attempt};
-use crate::writer::HasCore;
-use crate::{StartAt, StrongReader, StrongWriter, WeakReader};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;

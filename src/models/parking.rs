@@ -2,10 +2,12 @@
 
 use super::waiting::{read_byte, shared};
 use super::*;
-use crate::reader::Read;
-use crate::shared::Ending;
-use crate::writer::HasCore;
-use crate::{StartAt, StrongReader, StrongWriter, WeakReader};
+use crate::channel::reader::Read;
+use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::terms::Ending;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::HasCore;
+use crate::channel::writer::StrongWriter;
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;

@@ -1,13 +1,15 @@
 //! Parking and waking, on the endpoints themselves.
 
 use super::*;
-use crate::StartAt;
+use crate::channel::reader::Read;
+use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::shared::Shared;
+use crate::channel::terms::Backpressure;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::StrongWriter;
+use crate::channel::writer::{HasCore, Wait};
 use crate::error::{ReadError, WriteError};
-use crate::fence::Abilities;
-use crate::reader::Read;
-use crate::shared::Shared;
-use crate::writer::{HasCore, Wait};
-use crate::{Backpressure, StrongReader, StrongWriter, WeakReader};
+use crate::sync::asymmetric::Abilities;
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
@@ -123,7 +125,7 @@ fn the_watch_does_not_end_over_a_sleeper() {
 #[test]
 fn an_entry_of_a_table_has_one_holder() {
     model(PREEMPTIONS, || {
-        let table = Arc::new(crate::table::Table::<u64>::new());
+        let table = Arc::new(crate::sync::table::Table::<u64>::new());
         let held = [table.acquire(), table.acquire()];
         held.iter().for_each(|seat| table.release(seat));
         let other = table.clone();

@@ -7,7 +7,7 @@
 //!
 //! - *Shared*: [`SOLE`] is not set in the word. Every writer moves it by compare-exchange.
 //! - *Owned*: `SOLE` is set, and one writer has the *reign* of that number. It moves the word in a
-//!   *step*: compare `reign` with its own number, and store, in one section ([`super::rseq`]).
+//!   *step*: compare `reign` with its own number, and store, in one section ([`crate::sync::rseq`]).
 //!
 //! `reign` counts, and says of the last reign whether it still *lives*.
 //!
@@ -38,12 +38,13 @@
 //! A section that is interrupted is tried again; one that is interrupted again and again, by a
 //! debugger that goes from instruction to instruction, gives the reign up ([`TRIES`]).
 
-use super::pause;
+use super::figures::WriterFigures;
 use super::position::Position;
-use super::rseq::{Sections, Step};
-use crate::stats::{Figure, WriterFigures};
+use crate::sync::figure::Figure;
+use crate::sync::pause;
+use crate::sync::rseq::{Sections, Step};
+use crate::sync::table::Table;
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::table::Table;
 use crossbeam_utils::CachePadded;
 
 /// Set in the word when no more slices are taken.
@@ -298,5 +299,17 @@ impl Cursor {
                 Err(now) => seen = now,
             }
         }
+    }
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::WriterSlot;
+    use crate::sync::table::size_of_entry;
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn the_entry_of_a_writer_takes_the_bytes_that_the_docs_state() {
+        assert_eq!(size_of_entry::<WriterSlot>(), 128);
     }
 }

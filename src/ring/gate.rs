@@ -21,10 +21,10 @@
 //! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
 //! only if it has not moved since it was read, however long the mover was stopped in between.
 
-use super::pause;
 use super::position::{Position, Window};
+use crate::sync::pause;
+use crate::sync::table::{Seat, Table};
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::table::{Seat, Table};
 use crossbeam_utils::CachePadded;
 
 /// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.

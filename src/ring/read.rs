@@ -4,12 +4,12 @@
 use super::Ring;
 use super::descriptor::State;
 use super::gate::Hold;
-use super::pause;
 #[cfg(not(overfall_loom))]
 use super::position::GRANULE;
 use super::position::{Position, slice_size};
+use crate::sync::pause;
+use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
-use crate::table::Seat;
 
 /// What a reader finds at its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,9 +3,9 @@
 use super::Ring;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
-use super::pause::point;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
-use crate::fence::PATIENCE;
+use crate::sync::asymmetric::PATIENCE;
+use crate::sync::pause::point;
 use crate::sync::{Ordering, fence, spin_loop};
 
 /// Why nothing was reserved.

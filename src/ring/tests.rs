@@ -7,6 +7,7 @@
 use super::descriptor::{Description, Joins};
 use super::position::{GRANULE, slice_size};
 use super::*;
+use crate::sync::pause;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -30,7 +31,7 @@ fn starts(capacity: u64) -> [Position; 3] {
 }
 
 fn ring(capacity: u64, start: Position) -> Rc<Ring> {
-    Rc::new(Ring::new(Geometry::new(capacity), start, rseq::prepare()).unwrap())
+    Rc::new(Ring::new(Geometry::new(capacity), start, crate::sync::rseq::prepare()).unwrap())
 }
 
 /// Goes on by `granules`, a multiple of the ring's, as if whole rings had been reserved and given up,

@@ -1,7 +1,7 @@
 //! What can go wrong with values, besides what can with bytes.
 
+use crate::channel::message::Header;
 use crate::error::{self, Lagged};
-use crate::message::Header;
 use rkyv::rancor;
 use std::io;
 use thiserror::Error;

@@ -2,10 +2,10 @@
 #![allow(unsafe_code)]
 
 use super::{InvalidMessage, RecvError, TryRecvError};
+use crate::channel::message::{Header, Message};
+use crate::channel::reader::{Reader as AnyReader, StrongReader, WeakReader};
 use crate::io::Blocking;
-use crate::message::{Header, Message};
-use crate::reader::{Reader as AnyReader, Receive};
-use crate::{StrongReader, WeakReader};
+use crate::io::layers::Receive;
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;

@@ -1,10 +1,13 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
+use crate::channel::slice::Slice;
+use crate::channel::writer::Writer as AnyWriter;
+use crate::channel::writer::{StrongWriter, WeakWriter};
 use crate::error::ReserveError;
-use crate::io::{Blocking, Budget, Until, timed_out};
-use crate::writer::{HasCore, Writer as AnyWriter};
-use crate::{Slice, StrongWriter, WeakWriter};
+use crate::io::Blocking;
+use crate::io::layers::{HasCore, Until, timed_out};
+use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
 use rkyv::api::serialize_using;

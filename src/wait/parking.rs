@@ -19,11 +19,11 @@
 //! The words of all slots lie in the table of the slots, which grows with them and never moves: that
 //! of the slots from 64 k to 64 k + 63 stands in slot 64 k.
 
+use super::figures::ReaderFigures;
 use super::panics::Panics;
 use super::waker::WakerCell;
-use crate::stats::ReaderFigures;
+use crate::sync::table::{Index, Seat, Table};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
-use crate::table::{Index, Seat, Table};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
 
@@ -159,6 +159,12 @@ mod tests {
     use crate::sync::{Mutex, lock};
     use std::sync::Arc;
     use std::task::Wake;
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn the_entry_of_a_reader_takes_the_bytes_that_the_docs_state() {
+        assert_eq!(crate::sync::table::size_of_entry::<Slot>(), 128);
+    }
 
     /// Does something each time that it is woken.
     struct Woken<F>(F);

@@ -3,7 +3,7 @@
 //! To find a parked reader, a commit needs a full fence and a look at the stack of the parked ones;
 //! and mostly nobody is parked. So the look can be left out: while the watch is *off*, commits and
 //! releases issue a light fence only, and who goes to sleep pays for both sides with a heavy one
-//! (`fence.rs`), after turning the watch on. While it is on, both sides use a plain fence, so that two
+//! (`sync/asymmetric.rs`), after turning the watch on. While it is on, both sides use a plain fence, so that two
 //! parties that take turns sleeping, as in a ping-pong, pay no heavy fence at all.
 //!
 //! - *Off → rising → on* ([`Watch::keep`]), by who is about to sleep, after it has registered:
@@ -18,7 +18,7 @@
 //!
 //! It starts *on*; where there is no heavy fence to rely on it stays so.
 
-use crate::fence::{self, PATIENCE};
+use crate::sync::asymmetric::{self, PATIENCE};
 use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, lock, try_lock};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Watch {
     #[inline]
     pub(crate) fn must_look(&self) -> bool {
         // ORD(light) pairs with ORD(heavy) in `rise`.
-        fence::light();
+        asymmetric::light();
         self.state.load(Ordering::Relaxed) != OFF
     }
 
@@ -85,7 +85,7 @@ impl Watch {
         self.state.store(RISING, Ordering::Relaxed);
         let started = Instant::now();
         // ORD(heavy) pairs with ORD(light) in `must_look`.
-        fence::heavy();
+        asymmetric::heavy();
         if !cfg!(any(overfall_loom, debug_assertions)) {
             let looks = started.elapsed().as_nanos() / LOOK;
             self.patience.store(looks.clamp(16, 4096) as u32, Ordering::Relaxed);

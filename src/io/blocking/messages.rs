@@ -1,10 +1,10 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until, timed_out};
+use crate::channel::message::{Header, Message, Messages};
+use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::writer::{Core, HasCore, Wait};
 use crate::error::{SendError, TryReadError, TrySendError};
-use crate::message::{Header, Message, Messages};
-use crate::reader::{Receive, poll_attempt, unless_empty};
-use crate::writer::{Core, HasCore, Wait};
 use std::io;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! How a thread waits.
 
 use super::Blocking;
-use crate::trace;
+use crate::wait::inside::is_inside;
 use crossbeam_utils::sync::{Parker, Unparker};
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -207,7 +207,7 @@ impl<E> Blocking<E> {
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
         // From within an event of ours nobody waits: there the next look is ready.
-        if !trace::is_inside() {
+        if !is_inside() {
             if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
             {
                 return Some(value);

@@ -1,11 +1,11 @@
 //! The strong writer.
 
 use super::{Core, HasCore, Wait, WeakWriter, send_methods, writer_methods};
+use crate::channel::shared::Shared;
+use crate::channel::slice::Slice;
+use crate::channel::stats::WriterStats;
+use crate::channel::terms::Strength;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
-use crate::io::Blocking;
-use crate::shared::{Shared, Strength};
-use crate::slice::Slice;
-use crate::stats::WriterStats;
 use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
-use crate::Backpressure;
-use crate::fence::Abilities;
-use crate::message::Tally;
-use crate::names::Names;
+use crate::channel::loss::Tally;
+use crate::channel::names::Names;
+use crate::channel::stats::{ChannelStats, ReaderStats, Totals, WriterStats};
+use crate::channel::terms::{Backpressure, Ending, Strength};
+use crate::channel::trace;
 use crate::ring::position::{GRANULE, Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
-use crate::stats::{ChannelStats, Totals};
+use crate::sync::asymmetric::Abilities;
+use crate::sync::table::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
-use crate::table::Seat;
-use crate::trace;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Never, Request, Room, Ticket, WaitQueue};
@@ -18,23 +18,6 @@ use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-
-/// Whether, and how, the channel has come to its end. It only ever rises.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Ending {
-    Open,
-    /// No more slices; what is there may be read to the end.
-    Drained,
-    /// Everybody fails.
-    Terminated,
-}
-
-/// Which kind of endpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Strength {
-    Strong,
-    Weak,
-}
 
 /// How many endpoints of each kind there are.
 #[derive(Debug, Default)]
@@ -105,6 +88,23 @@ impl Room for Ring {
 
     fn may_grow(&self) -> bool {
         self.is_anything_unread()
+    }
+}
+
+impl trace::Source for Shared {
+    #[cfg(feature = "tracing")]
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[cfg(feature = "tracing")]
+    fn name_of(&self, writer: u32) -> Option<Arc<str>> {
+        self.writer_name(writer)
+    }
+
+    #[cfg(feature = "tracing")]
+    fn log(&self) -> &trace::Log {
+        &self.log
     }
 }
 
@@ -280,7 +280,7 @@ impl Shared {
         panics.run(|| self.room.wake_all());
         panics.run(|| self.closing.wake_all());
         if before < ending as u32 {
-            panics.run(|| trace::ended(self, ending));
+            panics.run(|| trace::ended(self, self.ring.capacity(), ending));
         }
         panics.finish();
     }
@@ -513,10 +513,10 @@ impl Shared {
             weak_writers: census.weak_writers,
             strong_readers: census.strong_readers,
             weak_readers: census.weak_readers,
-            readers: readers().map(|figures| figures.read(reserved)).collect(),
+            readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
         for writer in self.ring.writers().iter() {
-            let figures = writer.figures.read(0);
+            let figures = WriterStats::read(&writer.figures, 0);
             stats.payload_bytes += figures.payload_bytes;
             stats.slices += figures.slices;
             stats.dropped_slices += figures.dropped_slices;
@@ -532,9 +532,11 @@ impl Shared {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::channel::reader::StrongReader;
+    use crate::channel::terms::StartAt;
+    use crate::channel::writer::HasCore;
+    use crate::channel::writer::StrongWriter;
     use crate::error::TrySendError;
-    use crate::writer::HasCore;
-    use crate::{StartAt, StrongReader, StrongWriter};
     use std::task::Context;
 
     #[test]

@@ -9,10 +9,9 @@ pub(crate) use self::core::{Core, Wait};
 pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
+use crate::channel::slice::Slice;
+use crate::channel::stats::WriterStats;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
-use crate::io::Blocking;
-use crate::slice::Slice;
-use crate::stats::WriterStats;
 use std::fmt;
 use std::io::IoSlice;
 
@@ -126,11 +125,6 @@ macro_rules! writer_methods {
             /// What this writer has written so far.
             pub fn stats(&self) -> WriterStats {
                 self.core().stats()
-            }
-
-            /// This writer as one whose writes park the thread, with [`std::io::Write`].
-            pub fn blocking(self) -> Blocking<Self> {
-                Blocking::new(self)
             }
         }
 

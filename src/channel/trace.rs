@@ -7,7 +7,7 @@
 //!   subscriber may call back, and it may panic. One that panics while the thread unwinds already is
 //!   caught, since our destructors tell events, too.
 //! - *No event comes from within an event.* A flag of the thread says that a subscriber has one of ours
-//!   in hand ([`is_inside`]). Until it is done, nothing else is told on that thread.
+//!   in hand (`wait/inside.rs`). Until it is done, nothing else is told on that thread.
 //! - *From within an event nobody waits.* Whatever would begin to wait looks at that flag. A write for
 //!   which there is no room is dropped and counted, as with `Backpressure::Drop`, and a read that finds
 //!   nothing fails.
@@ -19,44 +19,34 @@
 //! the writer, and an event from within the write would have them wait for themselves.
 
 #[cfg(feature = "tracing")]
+use std::sync::Arc;
+
+/// The channel that an event tells of.
+pub(crate) trait Source {
+    /// What its maker calls it.
+    #[cfg(feature = "tracing")]
+    fn name(&self) -> Option<&str>;
+
+    /// What a writer is called.
+    #[cfg(feature = "tracing")]
+    fn name_of(&self, writer: u32) -> Option<Arc<str>>;
+
+    #[cfg(feature = "tracing")]
+    fn log(&self) -> &Log;
+}
+
+#[cfg(feature = "tracing")]
 mod events {
-    use crate::shared::{Ending, Shared, Strength};
-    use crate::stats::ReaderFigures;
+    use super::Source;
+    use crate::channel::terms::{Ending, Strength};
     use crate::sync::{AtomicU32, AtomicU64, Ordering};
+    use crate::wait::figures::ReaderFigures;
+    use crate::wait::inside::{Inside, is_inside};
     use std::borrow::Cow;
-    use std::cell::Cell;
     use std::mem;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
     use std::thread;
-
-    thread_local! {
-        /// Nothing to be dropped: it is there for destructors of other thread-locals as well.
-        static INSIDE: Cell<bool> = const { Cell::new(false) };
-    }
-
-    /// Whether a subscriber on this thread has one of our events in hand.
-    pub(crate) fn is_inside() -> bool {
-        INSIDE.try_with(Cell::get).unwrap_or(false)
-    }
-
-    /// Ends when the subscriber is done, or panics.
-    struct Inside;
-
-    impl Inside {
-        /// Nothing if an event is in hand.
-        fn enter() -> Option<Self> {
-            let was_inside = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(true);
-            // With `then_some` one would be made and dropped, and end the other one's.
-            if was_inside { None } else { Some(Self) }
-        }
-    }
-
-    impl Drop for Inside {
-        fn drop(&mut self) {
-            let _there_since_we_entered = INSIDE.try_with(|inside| inside.set(false));
-        }
-    }
 
     /// Gives an event to the subscriber, and tells whether it did: not from within another one.
     fn give(event: impl FnOnce()) -> bool {
@@ -71,9 +61,9 @@ mod events {
     }
 
     /// Tells an event of a channel, and then what was dropped meanwhile.
-    fn tell(shared: &Shared, event: impl FnOnce()) {
+    fn tell(source: &impl Source, event: impl FnOnce()) {
         if give(event) {
-            tell_drops(shared);
+            tell_drops(source);
         }
     }
 
@@ -108,43 +98,41 @@ mod events {
     const DROPS: u64 = 1 << 16;
 
     /// A channel's name, or its number.
-    fn label(shared: &Shared) -> Cow<'_, str> {
-        match &shared.name {
+    fn label(source: &impl Source) -> Cow<'_, str> {
+        match source.name() {
             Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(format!("#{}", shared.log.number)),
+            None => Cow::Owned(format!("#{}", source.log().number)),
         }
     }
 
-    pub(crate) fn made(shared: &Shared) {
-        let capacity = shared.ring.capacity();
-        tell(shared, || {
-            tracing::debug!(target: "overfall", channel = &*label(shared), capacity, "channel made");
+    pub(crate) fn made(source: &impl Source, capacity: u64) {
+        tell(source, || {
+            tracing::debug!(target: "overfall", channel = &*label(source), capacity, "channel made");
         });
     }
 
-    pub(crate) fn ended(shared: &Shared, ending: Ending) {
-        let capacity = shared.ring.capacity();
-        tell(shared, || {
+    pub(crate) fn ended(source: &impl Source, capacity: u64, ending: Ending) {
+        tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(shared), capacity, ?ending, "channel ended"
+                target: "overfall", channel = &*label(source), capacity, ?ending, "channel ended"
             );
         });
     }
 
-    pub(crate) fn came(shared: &Shared, endpoint: &str, strength: Strength, id: u32) {
-        tell(shared, || {
+    pub(crate) fn came(source: &impl Source, endpoint: &str, strength: Strength, id: u32) {
+        tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(shared), endpoint, ?strength, id, "endpoint came"
+                target: "overfall", channel = &*label(source), endpoint, ?strength, id, "endpoint came"
             );
         });
     }
 
     /// It is strong, or weak, from now on. Only writers have names.
-    pub(crate) fn turned(shared: &Shared, endpoint: &str, strength: Strength, id: u32) {
-        tell(shared, || {
-            let name = || if endpoint == "writer" { shared.writer_name(id) } else { None };
+    pub(crate) fn turned(source: &impl Source, endpoint: &str, strength: Strength, id: u32) {
+        tell(source, || {
+            let name = || if endpoint == "writer" { source.name_of(id) } else { None };
             tracing::debug!(
-                target: "overfall", channel = &*label(shared), endpoint, ?strength, id,
+                target: "overfall", channel = &*label(source), endpoint, ?strength, id,
                 name = name().as_deref(), "endpoint turned"
             );
         });
@@ -152,15 +140,15 @@ mod events {
 
     /// By now the channel may have forgotten the name that it had.
     pub(crate) fn went(
-        shared: &Shared,
+        source: &impl Source,
         endpoint: &str,
         strength: Strength,
         id: u32,
         name: Option<Arc<str>>,
     ) {
-        tell(shared, || {
+        tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(shared), endpoint, ?strength, id,
+                target: "overfall", channel = &*label(source), endpoint, ?strength, id,
                 name = name.as_deref(), "endpoint went"
             );
         });
@@ -184,28 +172,28 @@ mod events {
     }
 
     /// Tells it.
-    pub(crate) fn lagged(shared: &Shared, id: u32, skipped: u64) {
-        tell(shared, || {
+    pub(crate) fn lagged(source: &impl Source, id: u32, skipped: u64) {
+        tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(shared), id, skipped, "weak reader overrun"
+                target: "overfall", channel = &*label(source), id, skipped, "weak reader overrun"
             );
         });
     }
 
     /// Counts what a writer has dropped.
-    pub(crate) fn dropped(shared: &Shared, writer: u32, slices: u64, bytes: u64) {
-        let log = &shared.log;
+    pub(crate) fn dropped(source: &impl Source, writer: u32, slices: u64, bytes: u64) {
+        let log = source.log();
         log.writer.store(writer, Ordering::Relaxed);
         log.dropped_bytes.fetch_add(bytes, Ordering::Relaxed);
         log.dropped_slices.fetch_add(slices, Ordering::Relaxed);
     }
 
     /// Tells what was dropped, if it is so much. Not from within an event.
-    pub(crate) fn tell_drops(shared: &Shared) {
+    pub(crate) fn tell_drops(source: &impl Source) {
         if is_inside() {
             return;
         }
-        let log = &shared.log;
+        let log = source.log();
         let slices = log.dropped_slices.load(Ordering::Relaxed);
         let tell_at = log.tell_at.load(Ordering::Relaxed);
         if slices < tell_at {
@@ -219,8 +207,8 @@ mod events {
             let id = log.writer.load(Ordering::Relaxed);
             give(|| {
                 tracing::debug!(
-                    target: "overfall", channel = &*label(shared), slices, bytes, id,
-                    name = shared.writer_name(id).as_deref(), "slices dropped"
+                    target: "overfall", channel = &*label(source), slices, bytes, id,
+                    name = source.name_of(id).as_deref(), "slices dropped"
                 );
             });
         }
@@ -229,8 +217,9 @@ mod events {
 
 #[cfg(not(feature = "tracing"))]
 mod events {
-    use crate::shared::{Ending, Shared, Strength};
-    use crate::stats::ReaderFigures;
+    use super::Source;
+    use crate::channel::terms::{Ending, Strength};
+    use crate::wait::figures::ReaderFigures;
     use std::sync::Arc;
 
     #[derive(Clone, Copy)]
@@ -242,23 +231,19 @@ mod events {
         }
     }
 
-    pub(crate) fn is_inside() -> bool {
-        false
-    }
-
-    pub(crate) fn made(_: &Shared) {}
-    pub(crate) fn ended(_: &Shared, _: Ending) {}
-    pub(crate) fn came(_: &Shared, _: &str, _: Strength, _: u32) {}
-    pub(crate) fn turned(_: &Shared, _: &str, _: Strength, _: u32) {}
-    pub(crate) fn went(_: &Shared, _: &str, _: Strength, _: u32, _: Option<Arc<str>>) {}
+    pub(crate) fn made(_: &impl Source, _: u64) {}
+    pub(crate) fn ended(_: &impl Source, _: u64, _: Ending) {}
+    pub(crate) fn came(_: &impl Source, _: &str, _: Strength, _: u32) {}
+    pub(crate) fn turned(_: &impl Source, _: &str, _: Strength, _: u32) {}
+    pub(crate) fn went(_: &impl Source, _: &str, _: Strength, _: u32, _: Option<Arc<str>>) {}
     #[inline]
     pub(crate) fn skipped_since(_: &ReaderFigures, _: Before) -> u64 {
         0
     }
 
-    pub(crate) fn lagged(_: &Shared, _: u32, _: u64) {}
-    pub(crate) fn dropped(_: &Shared, _: u32, _: u64, _: u64) {}
-    pub(crate) fn tell_drops(_: &Shared) {}
+    pub(crate) fn lagged(_: &impl Source, _: u32, _: u64) {}
+    pub(crate) fn dropped(_: &impl Source, _: u32, _: u64, _: u64) {}
+    pub(crate) fn tell_drops(_: &impl Source) {}
 }
 
 pub(crate) use events::*;

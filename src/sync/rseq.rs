@@ -25,7 +25,7 @@
 /// How a section went.
 #[allow(dead_code, reason = "not every target has sections")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Stored,
     /// `guard` was not as expected.
     Refused,
@@ -46,14 +46,14 @@ mod imp {
     /// In the models a section is a load and a store under a lock, which whoever interrupts takes,
     /// too. One atomic step would be blind to a store that overwrites what was written between the two.
     #[derive(Debug)]
-    pub(in crate::ring) struct Sections(Mutex<()>);
+    pub(crate) struct Sections(Mutex<()>);
 
     impl Sections {
-        pub(in crate::ring) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             Self(Mutex::new(()))
         }
 
-        pub(in crate::ring) fn compare_and_store(
+        pub(crate) fn compare_and_store(
             &self,
             guard: &AtomicU64,
             expected: u64,
@@ -68,7 +68,7 @@ mod imp {
             Step::Stored
         }
 
-        pub(in crate::ring) fn interrupt(&self) {
+        pub(crate) fn interrupt(&self) {
             drop(lock(&self.0));
             // ORD(interrupt) SeqCst: as in the real one.
             fence(Ordering::SeqCst);
@@ -86,7 +86,7 @@ mod imp {
 #[allow(unsafe_code)]
 mod imp {
     use super::Step;
-    use crate::fence;
+    use crate::sync::asymmetric;
     use crate::sync::{AtomicIsize, AtomicU64, Ordering};
     use std::arch::asm;
     use std::ffi::CStr;
@@ -100,7 +100,7 @@ mod imp {
     /// Looks for what is needed, once a process. Tells whether it is there.
     pub(crate) fn prepare() -> bool {
         if AREA.load(Ordering::Relaxed) == UNKNOWN {
-            let area = find().filter(|_| fence::register_sections()).unwrap_or(MISSING);
+            let area = find().filter(|_| asymmetric::register_sections()).unwrap_or(MISSING);
             // The first answer stands for all.
             let _earlier =
                 AREA.compare_exchange(UNKNOWN, area, Ordering::Relaxed, Ordering::Relaxed);
@@ -130,16 +130,16 @@ mod imp {
     }
 
     #[derive(Debug)]
-    pub(in crate::ring) struct Sections;
+    pub(crate) struct Sections;
 
     impl Sections {
-        pub(in crate::ring) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             Self
         }
 
         /// For who has been told by [`prepare`] that it is there.
         #[inline(always)]
-        pub(in crate::ring) fn compare_and_store(
+        pub(crate) fn compare_and_store(
             &self,
             guard: &AtomicU64,
             expected: u64,
@@ -251,8 +251,8 @@ mod imp {
         }
 
         #[cold]
-        pub(in crate::ring) fn interrupt(&self) {
-            fence::interrupt_sections();
+        pub(crate) fn interrupt(&self) {
+            asymmetric::interrupt_sections();
         }
     }
 }
@@ -280,15 +280,15 @@ mod imp {
     }
 
     #[derive(Debug)]
-    pub(in crate::ring) struct Sections;
+    pub(crate) struct Sections;
 
     impl Sections {
-        pub(in crate::ring) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             Self
         }
 
         #[inline(always)]
-        pub(in crate::ring) fn compare_and_store(
+        pub(crate) fn compare_and_store(
             &self,
             guard: &AtomicU64,
             expected: u64,
@@ -302,10 +302,10 @@ mod imp {
             Step::Stored
         }
 
-        pub(in crate::ring) fn interrupt(&self) {}
+        pub(crate) fn interrupt(&self) {}
     }
 }
 
-pub(super) use imp::Sections;
+pub(crate) use imp::Sections;
 #[allow(unused_imports, reason = "not every target has sections")]
 pub(crate) use imp::prepare;

@@ -1,8 +1,7 @@
 //! The guard of a reservation.
 
-use crate::Channel;
+use crate::channel::writer::Core;
 use crate::ring::Reservation;
-use crate::writer::Core;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -72,9 +71,9 @@ pub struct Slice<'a> {
 /// Whose slice it is.
 enum Owner<'a> {
     Writer(&'a mut Core),
-    /// A writer for this slice alone. The guard does not outlive the handle, and so the handle
+    /// A writer for this slice alone. The guard borrows the handle, and so the handle
     /// outlives the slice even if the guard is leaked.
-    Channel(Core, PhantomData<&'a Channel>),
+    Channel(Core, PhantomData<&'a ()>),
 }
 
 impl<'a> Slice<'a> {

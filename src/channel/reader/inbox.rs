@@ -1,6 +1,6 @@
 //! What a reader keeps to receive messages with.
 
-use crate::message::Header;
+use crate::channel::message::Header;
 
 /// Where messages start in memory: as in the ring.
 const ALIGNMENT: usize = 64;
@@ -95,7 +95,7 @@ fn size(header: &Header) -> usize {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
-    use crate::message::Missed;
+    use crate::channel::message::Missed;
     use crate::ring::descriptor::{Description, Joins};
     use crate::ring::position::Position;
 

@@ -1,11 +1,11 @@
 //! Sending messages: each is one slice, or an error.
 
 use super::core::{Core, Wait};
+use crate::channel::trace;
 use crate::error::{SendError, TrySendError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
-use crate::trace;
 use std::task::{Context, Poll, ready};
 
 impl Core {
@@ -132,7 +132,7 @@ impl Core {
         self.end_splitting();
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
-        trace::tell_drops(self.shared());
+        trace::tell_drops(&**self.shared());
     }
 }
 

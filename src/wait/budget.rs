@@ -8,13 +8,13 @@
 //! pending once, and go on when they are polled again, whatever is left of the budget by then.
 
 #[cfg(feature = "tokio")]
-use crate::trace;
+use super::inside::is_inside;
 use std::task::{Context, Poll};
 
 /// For tokio's own traits: what takes a unit of the budget.
 #[cfg(feature = "tokio")]
 mod unit {
-    use crate::trace;
+    use crate::wait::inside::is_inside;
     use std::task::{Context, Poll};
     use tokio::task::coop::{self, RestoreOnPending};
 
@@ -36,7 +36,7 @@ mod unit {
     pub(crate) fn poll_proceed(context: &mut Context<'_>) -> Poll<Unit> {
         match coop::poll_proceed(context) {
             Poll::Ready(unit) => Poll::Ready(Unit(Some(unit))),
-            Poll::Pending if trace::is_inside() => Poll::Ready(Unit(None)),
+            Poll::Pending if is_inside() => Poll::Ready(Unit(None)),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -64,7 +64,7 @@ impl Budget {
         use tokio::task::coop::{has_budget_remaining, poll_proceed};
         // To ask without need would register the task with the runtime.
         let unit = if has_budget_remaining() { Some(poll_proceed(context)) } else { None };
-        if unit.is_none() && !self.has_yielded && !trace::is_inside() {
+        if unit.is_none() && !self.has_yielded && !is_inside() {
             self.has_yielded = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

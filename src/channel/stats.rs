@@ -4,8 +4,11 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
+use crate::ring::WriterFigures;
 use crate::ring::position::{Position, label_of, label_past};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::Ordering;
+use crate::sync::figure::Figure;
+use crate::wait::figures::ReaderFigures;
 
 /// What a channel has done so far, and who takes part in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,113 +94,38 @@ pub struct ReaderStats {
     pub gaps: u64,
 }
 
-/// A figure that one thread at a time raises, and anybody reads.
-#[derive(Debug)]
-pub(crate) struct Figure(AtomicU64);
-
-impl Default for Figure {
-    fn default() -> Self {
-        Self(AtomicU64::new(0))
-    }
-}
-
-impl Figure {
-    // Relaxed throughout: figures order nothing.
-    #[inline]
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    /// Not one atomic step: only its owner writes it.
-    #[inline]
-    pub(crate) fn add(&self, more: u64) {
-        self.set(self.get().wrapping_add(more));
-    }
-
-    #[inline]
-    pub(crate) fn take(&self) -> u64 {
-        let value = self.get();
-        self.set(0);
-        value
-    }
-}
-
-/// The figures of a writer, in its slot.
-#[derive(Debug, Default)]
-pub(crate) struct WriterFigures {
-    /// Slices committed or dropped, and their payload bytes: what descriptors tell.
-    pub(crate) sequence: Figure,
-    pub(crate) bytes: Figure,
-    pub(crate) ring_bytes: Figure,
-    pub(crate) dropped_slices: Figure,
-    pub(crate) dropped_bytes: Figure,
-}
-
-impl WriterFigures {
-    pub(crate) fn read(&self, id: u32) -> WriterStats {
+impl WriterStats {
+    pub(crate) fn read(figures: &WriterFigures, id: u32) -> Self {
         // First what is subtracted. It may still be of a later moment than the rest.
-        let (dropped_slices, dropped_bytes) = (self.dropped_slices.get(), self.dropped_bytes.get());
-        WriterStats {
+        let (dropped_slices, dropped_bytes) =
+            (figures.dropped_slices.get(), figures.dropped_bytes.get());
+        Self {
             id,
-            slices: self.sequence.get().saturating_sub(dropped_slices),
-            payload_bytes: self.bytes.get().saturating_sub(dropped_bytes),
-            ring_bytes: self.ring_bytes.get(),
+            slices: figures.sequence.get().saturating_sub(dropped_slices),
+            payload_bytes: figures.bytes.get().saturating_sub(dropped_bytes),
+            ring_bytes: figures.ring_bytes.get(),
             dropped_slices,
             dropped_bytes,
         }
     }
 }
 
-/// The figures of a reader, in its slot.
-#[derive(Debug)]
-pub(crate) struct ReaderFigures {
-    /// Whether a reader has this slot now, and whether it is strong.
-    pub(crate) present: AtomicBool,
-    pub(crate) strong: AtomicBool,
-    pub(crate) id: Figure,
-    pub(crate) start: Figure,
-    pub(crate) position: Figure,
-    pub(crate) payload_bytes: Figure,
-    pub(crate) skipped_bytes: Figure,
-    pub(crate) gaps: Figure,
-}
-
-impl Default for ReaderFigures {
-    fn default() -> Self {
-        Self {
-            present: AtomicBool::new(false),
-            strong: AtomicBool::new(false),
-            id: Figure::default(),
-            start: Figure::default(),
-            position: Figure::default(),
-            payload_bytes: Figure::default(),
-            skipped_bytes: Figure::default(),
-            gaps: Figure::default(),
-        }
-    }
-}
-
-impl ReaderFigures {
-    pub(crate) fn read(&self, reserved: Position) -> ReaderStats {
-        let position = label_of(self.position.get());
+impl ReaderStats {
+    pub(crate) fn read(figures: &ReaderFigures, reserved: Position) -> Self {
+        let position = label_of(figures.position.get());
         let [payload_bytes, skipped_bytes] =
-            [&self.payload_bytes, &self.skipped_bytes].map(Figure::get);
-        let way = label_past(position, self.start.get());
-        ReaderStats {
-            id: self.id.get() as u32,
-            strong: self.strong.load(Ordering::Relaxed),
+            [&figures.payload_bytes, &figures.skipped_bytes].map(Figure::get);
+        let way = label_past(position, figures.start.get());
+        Self {
+            id: figures.id.get() as u32,
+            strong: figures.strong.load(Ordering::Relaxed),
             position,
             lag: label_past(reserved.label(0), position),
             payload_bytes,
             // What was met on the way and not counted. The figures may be of different moments.
             padding_bytes: way.saturating_sub(payload_bytes).saturating_sub(skipped_bytes),
             skipped_bytes,
-            gaps: self.gaps.get(),
+            gaps: figures.gaps.get(),
         }
     }
 }
@@ -215,7 +143,7 @@ pub(crate) struct Totals {
 impl Totals {
     /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
     pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
-        let stats = figures.read(0);
+        let stats = WriterStats::read(figures, 0);
         self.slices += stats.slices;
         self.payload_bytes += stats.payload_bytes;
         self.dropped_slices += stats.dropped_slices;

@@ -1,16 +1,15 @@
 //! Messages: slices as a whole, with what is known of them.
 
 mod joiner;
-mod tally;
 
+pub use super::loss::Missed;
 pub use joiner::{Joined, Joiner};
-pub(crate) use tally::Tally;
 
-use crate::reader::{Inbox, StrongReader, Taken};
+use crate::channel::reader::{Inbox, StrongReader, Taken};
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
 use std::fmt;
-use std::ops::{Add, AddAssign, Deref};
+use std::ops::Deref;
 
 /// What is known of a message besides its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,38 +54,6 @@ impl Header {
             continues: joins.continues,
             is_continued: joins.is_continued,
         }
-    }
-}
-
-/// Messages and payload bytes that a reader did not get: overwritten before it had read them, or
-/// dropped by their writer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Missed {
-    /// How many messages.
-    pub messages: u64,
-    /// How many payload bytes these had.
-    pub bytes: u64,
-}
-
-impl Missed {
-    /// Whether nothing was missed.
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl Add for Missed {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
-    }
-}
-
-impl AddAssign for Missed {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
     }
 }
 

@@ -16,10 +16,9 @@ pub use strong::StrongReader;
 pub(crate) use strong::Taken;
 pub use weak::WeakReader;
 
+use crate::channel::message::{Header, Message, Messages, Missed};
+use crate::channel::stats::ReaderStats;
 use crate::error::{IntoStrongError, ReadError, TryReadError};
-use crate::io::Blocking;
-use crate::message::{Header, Message, Messages, Missed};
-use crate::stats::ReaderStats;
 use std::fmt;
 use std::task::{Context, Poll};
 
@@ -94,11 +93,6 @@ macro_rules! reader_methods {
             /// What this reader has read so far.
             pub fn stats(&self) -> ReaderStats {
                 Read::core(self).stats()
-            }
-
-            /// This reader as one whose reads park the thread, with [`std::io::Read`].
-            pub fn blocking(self) -> Blocking<Self> {
-                Blocking::new(self)
             }
         }
 

@@ -2,13 +2,14 @@
 //! several rings of slices that they give up, and write.
 
 use super::{Receive, StrongReader, WeakReader};
-use crate::channel::StartAt;
-use crate::fence::Abilities;
-use crate::ring::pause;
+use crate::channel::reader::Reader;
+use crate::channel::shared::Shared;
+use crate::channel::terms::Backpressure;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::{HasCore, StrongWriter};
 use crate::ring::position::{Geometry, Position};
-use crate::shared::Shared;
-use crate::writer::{HasCore, StrongWriter};
-use crate::{Backpressure, Reader};
+use crate::sync::asymmetric::Abilities;
+use crate::sync::pause;
 use std::sync::Arc;
 
 const CAPACITY: u64 = 1024;

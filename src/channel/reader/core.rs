@@ -1,14 +1,17 @@
 //! What readers of both kinds are made of.
 
+use crate::channel::loss::{Missed, Tally};
+use crate::channel::shared::Shared;
+use crate::channel::stats::ReaderStats;
+use crate::channel::terms::{Ending, Strength};
+use crate::channel::trace;
 use crate::error::ReadError;
-use crate::message::{Missed, Tally};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
-use crate::shared::{Ending, Shared, Strength};
-use crate::stats::{ReaderFigures, ReaderStats};
 use crate::sync::Ordering;
-use crate::table::Seat;
-use crate::trace;
+use crate::sync::table::Seat;
+use crate::wait::figures::ReaderFigures;
+use crate::wait::inside::is_inside;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
 use std::sync::Arc;
@@ -119,13 +122,13 @@ impl Core {
 
     pub(crate) fn tell_that_it_came(&self) {
         if let Some(strength) = self.strength {
-            trace::came(&self.shared, "reader", strength, self.id());
+            trace::came(&*self.shared, "reader", strength, self.id());
         }
     }
 
     pub(crate) fn tell_that_it_turned(&self) {
         if let Some(strength) = self.strength {
-            trace::turned(&self.shared, "reader", strength, self.id());
+            trace::turned(&*self.shared, "reader", strength, self.id());
         }
     }
 
@@ -191,7 +194,7 @@ impl Core {
     /// Registers the waker; after this the reader looks once more before it waits. From within an
     /// event of ours nobody waits: then no waker is registered.
     pub(crate) fn park(&mut self, waker: &Waker) {
-        if trace::is_inside() {
+        if is_inside() {
             self.unpark();
         } else {
             (self.parked, self.registered) = (true, true);
@@ -294,7 +297,7 @@ impl Core {
 
     #[cold]
     pub(crate) fn tell_gap(&self, skipped: u64) {
-        trace::lagged(&self.shared, self.id(), skipped);
+        trace::lagged(&*self.shared, self.id(), skipped);
     }
 
     /// The reader starts here.
@@ -315,7 +318,7 @@ impl Core {
 
     pub(crate) fn stats(&self) -> ReaderStats {
         let reserved = self.shared.ring.reserved();
-        self.figures().read(reserved)
+        ReaderStats::read(self.figures(), reserved)
     }
 }
 

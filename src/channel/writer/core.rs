@@ -1,17 +1,19 @@
 //! What writers of both kinds are made of.
 
-use crate::Backpressure;
+use crate::channel::shared::Shared;
+use crate::channel::stats::WriterStats;
+use crate::channel::terms::Backpressure;
+use crate::channel::terms::{Ending, Strength};
+use crate::channel::trace;
 use crate::error::{
     ReserveError, SendError, TryReserveError, TrySendError, TryWriteError, WriteError,
 };
-use crate::io::Budget;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, slice_size};
 use crate::ring::{Lane, Refused, Reservation, Reserved, WriterSlot};
-use crate::shared::{Ending, Shared, Strength};
-use crate::stats::WriterStats;
-use crate::table::Seat;
-use crate::trace;
+use crate::sync::table::Seat;
+use crate::wait::budget::Budget;
+use crate::wait::inside::is_inside;
 use crate::wait::panics::Panics;
 use crate::wait::queue::{self, Request, Ticket};
 use std::future::poll_fn;
@@ -108,7 +110,7 @@ impl Core {
             is_splitting: false,
         };
         if let Some(strength) = strength {
-            trace::came(&core.shared, "writer", strength, id);
+            trace::came(&*core.shared, "writer", strength, id);
         }
         core
     }
@@ -132,7 +134,7 @@ impl Core {
         if let Some(before) = self.strength.replace(strength) {
             if before != strength {
                 self.shared.turn_writer(before, strength);
-                trace::turned(&self.shared, "writer", strength, self.id);
+                trace::turned(&*self.shared, "writer", strength, self.id);
             }
         }
     }
@@ -153,7 +155,7 @@ impl Core {
     }
 
     pub(crate) fn stats(&self) -> WriterStats {
-        self.slot.figures.read(self.id)
+        WriterStats::read(&self.slot.figures, self.id)
     }
 
     #[inline]
@@ -224,7 +226,7 @@ impl Core {
     /// Whether a write for which there is no room is dropped. Nobody waits within an event of ours.
     #[inline]
     pub(crate) fn never_waits(&self) -> bool {
-        self.shared.backpressure == Backpressure::Drop || trace::is_inside()
+        self.shared.backpressure == Backpressure::Drop || is_inside()
     }
 
     /// Reserves without waiting, and without taking the room of those who wait.
@@ -476,7 +478,7 @@ impl Core {
         figures.bytes.add(bytes);
         figures.dropped_slices.add(slices);
         figures.dropped_bytes.add(bytes);
-        trace::dropped(&self.shared, self.id, slices, bytes);
+        trace::dropped(&*self.shared, self.id, slices, bytes);
     }
 
     /// How much of a write of `total` bytes goes into its next slice: all, if one can hold it. What

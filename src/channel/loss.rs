@@ -13,9 +13,41 @@
 //! gone, notes how far writers had come by then, and forgets the marked ones when we have come past
 //! that.
 
-use super::Missed;
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
+use std::ops::{Add, AddAssign};
+
+/// Messages and payload bytes that a reader did not get: overwritten before it had read them, or
+/// dropped by their writer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Missed {
+    /// How many messages.
+    pub messages: u64,
+    /// How many payload bytes these had.
+    pub bytes: u64,
+}
+
+impl Missed {
+    /// Whether nothing was missed.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Add for Missed {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl AddAssign for Missed {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
 
 /// With so many writers the first sweep begins.
 const MANY: usize = 64;

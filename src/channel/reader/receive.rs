@@ -1,9 +1,9 @@
 //! Receiving messages: what all readers have for it.
 
 use super::Read;
+use crate::channel::message::{Header, Message, Messages};
 use crate::error::{ReadError, TryReadError};
-use crate::io::Budget;
-use crate::message::{Header, Message, Messages};
+use crate::wait::budget::Budget;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 

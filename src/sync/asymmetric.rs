@@ -27,7 +27,7 @@
 pub(crate) struct Abilities {
     /// Heavy fences.
     pub(crate) heavy_fences: bool,
-    /// Sections that can be interrupted (`ring/rseq.rs`).
+    /// Sections that can be interrupted (`sync/rseq.rs`).
     pub(crate) sections: bool,
 }
 
@@ -59,7 +59,7 @@ mod imp {
     }
 
     pub(crate) fn prepare() -> Abilities {
-        Abilities { heavy_fences: true, sections: crate::ring::rseq::prepare() }
+        Abilities { heavy_fences: true, sections: crate::sync::rseq::prepare() }
     }
 
     pub(crate) fn light() {
@@ -78,7 +78,7 @@ mod imp {
 #[cfg(all(target_os = "linux", not(any(overfall_loom, overfall_portable, miri))))]
 mod imp {
     use super::Abilities;
-    use crate::ring::rseq;
+    use crate::sync::rseq;
     use crate::sync::{AtomicU32, Ordering, compiler_fence, fence};
     use std::io;
 

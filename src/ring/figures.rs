@@ -1,0 +1,14 @@
+//! What each writer counts, in its slot.
+
+use crate::sync::figure::Figure;
+
+/// The figures of a writer, in its slot.
+#[derive(Debug, Default)]
+pub(crate) struct WriterFigures {
+    /// Slices committed or dropped, and their payload bytes: what descriptors tell.
+    pub(crate) sequence: Figure,
+    pub(crate) bytes: Figure,
+    pub(crate) ring_bytes: Figure,
+    pub(crate) dropped_slices: Figure,
+    pub(crate) dropped_bytes: Figure,
+}

@@ -1,0 +1,33 @@
+//! What each reader counts, in its slot.
+
+use crate::sync::AtomicBool;
+use crate::sync::figure::Figure;
+
+/// The figures of a reader, in its slot.
+#[derive(Debug)]
+pub(crate) struct ReaderFigures {
+    /// Whether a reader has this slot now, and whether it is strong.
+    pub(crate) present: AtomicBool,
+    pub(crate) strong: AtomicBool,
+    pub(crate) id: Figure,
+    pub(crate) start: Figure,
+    pub(crate) position: Figure,
+    pub(crate) payload_bytes: Figure,
+    pub(crate) skipped_bytes: Figure,
+    pub(crate) gaps: Figure,
+}
+
+impl Default for ReaderFigures {
+    fn default() -> Self {
+        Self {
+            present: AtomicBool::new(false),
+            strong: AtomicBool::new(false),
+            id: Figure::default(),
+            start: Figure::default(),
+            position: Figure::default(),
+            payload_bytes: Figure::default(),
+            skipped_bytes: Figure::default(),
+            gaps: Figure::default(),
+        }
+    }
+}
