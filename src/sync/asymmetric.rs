@@ -143,7 +143,7 @@ mod imp {
 
     /// Ends the process if the system takes back what it had granted, as a filter of system calls
     /// might: writers and sleepers rely on it, in states that nobody could undo without.
-    fn must(result: io::Result<i64>) {
+    fn must(result: io::Result<()>) {
         if let Err(error) = result {
             eprintln!(
                 "overfall: the system call membarrier, on which a channel of this process relies, \
@@ -156,11 +156,11 @@ mod imp {
     }
 
     #[allow(unsafe_code)]
-    fn membarrier(command: libc::c_int) -> io::Result<i64> {
+    fn membarrier(command: libc::c_int) -> io::Result<()> {
         // SAFETY: the call takes two integers besides the command, and touches no memory of ours.
         match unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } {
             -1 => Err(io::Error::last_os_error()),
-            result => Ok(result),
+            _ => Ok(()),
         }
     }
 }
