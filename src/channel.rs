@@ -6,6 +6,7 @@ pub(crate) mod loss;
 mod metrics;
 mod names;
 pub(crate) mod reader;
+mod registry;
 pub(crate) mod shared;
 pub mod stats;
 pub(crate) mod terms;

@@ -62,7 +62,7 @@
 //! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
 //! the lap first, as *padding*, a slice of its own which is skipped.
 //!
-//! *Reserve alone* ([`Ring::reserve_alone`]). A writer that finds, a thousand times in a row, that
+//! *Reserve as the owner* ([`Ring::reserve_exclusive`]). A writer that finds, a thousand times in a row, that
 //! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
 //! again without waiting for it ([`cursor`] tells how). Meanwhile a reservation is a comparison with
 //! the room that the gate and the lap allow, and one section: a look whether the cursor is still one's
@@ -79,7 +79,7 @@
 //! and how many bytes that writer had written before it, those it dropped for want of room among them,
 //! and whether it is a piece of a longer write. Since every slice tells where its writer stood, a reader
 //! knows from two slices of a writer exactly what lay between them, however many were overwritten
-//! meanwhile, and nothing has to be kept anywhere for that (`message/tally.rs`).
+//! meanwhile, and nothing has to be kept anywhere for that (`channel/loss.rs`).
 //!
 //! *Move the gate* ([`Ring::advance_gate`]). Read the gate. With strong readers, the target
 //! is the smallest hold, and on from there over skipped slices. A reader that has walked to its

@@ -55,7 +55,7 @@ impl AddAssign for Missed {
 const MANY: usize = 64;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Losses {
     /// The writer of the last message, and what its next one will say; 0 if it is not known. It is in
     /// here that its entry is up to date.
     last: (u32, Expected),
@@ -101,7 +101,7 @@ enum Sweep {
     Until(Position),
 }
 
-impl Tally {
+impl Losses {
     pub(crate) fn new(first_newer: u32) -> Self {
         let sweep = Sweep::At(MANY);
         let last = (0, Expected::default());
@@ -238,54 +238,54 @@ mod tests {
 
     #[test]
     fn what_lies_between_two_messages_of_a_writer_was_missed() {
-        let mut tally = Tally::new(1);
-        assert_eq!(tally.count(&message(1, 0, 0, 10)), missed(0, 0));
-        assert_eq!(tally.count(&message(2, 3, 70, 5)), missed(3, 70));
-        assert_eq!(tally.count(&message(1, 1, 10, 10)), missed(0, 0));
-        assert_eq!(tally.count(&message(1, 5, 40, 10)), missed(3, 20));
-        assert_eq!(tally.count(&message(2, 4, 75, 5)), missed(0, 0));
-        assert_eq!(tally.total(), missed(6, 90));
-        let by_writer: Vec<_> = tally.by_writer().collect();
+        let mut losses = Losses::new(1);
+        assert_eq!(losses.count(&message(1, 0, 0, 10)), missed(0, 0));
+        assert_eq!(losses.count(&message(2, 3, 70, 5)), missed(3, 70));
+        assert_eq!(losses.count(&message(1, 1, 10, 10)), missed(0, 0));
+        assert_eq!(losses.count(&message(1, 5, 40, 10)), missed(3, 20));
+        assert_eq!(losses.count(&message(2, 4, 75, 5)), missed(0, 0));
+        assert_eq!(losses.total(), missed(6, 90));
+        let by_writer: Vec<_> = losses.by_writer().collect();
         assert_eq!(by_writer, [(1, missed(3, 20)), (2, missed(3, 70))]);
     }
 
     #[test]
     fn the_count_of_an_older_writer_begins_with_its_first_message() {
-        let mut tally = Tally::new(5);
-        assert_eq!(tally.count(&message(4, 9, 90, 10)), missed(0, 0));
-        assert_eq!(tally.count(&message(4, 11, 110, 10)), missed(1, 10));
-        assert_eq!(tally.count(&message(5, 1, 10, 10)), missed(1, 10));
-        tally.restart(6);
-        assert_eq!(tally.count(&message(4, 20, 200, 10)), missed(0, 0));
-        assert_eq!(tally.count(&message(5, 20, 200, 10)), missed(0, 0));
-        assert_eq!(tally.count(&message(6, 2, 20, 10)), missed(2, 20));
-        assert_eq!(tally.total(), missed(4, 40));
+        let mut losses = Losses::new(5);
+        assert_eq!(losses.count(&message(4, 9, 90, 10)), missed(0, 0));
+        assert_eq!(losses.count(&message(4, 11, 110, 10)), missed(1, 10));
+        assert_eq!(losses.count(&message(5, 1, 10, 10)), missed(1, 10));
+        losses.restart(6);
+        assert_eq!(losses.count(&message(4, 20, 200, 10)), missed(0, 0));
+        assert_eq!(losses.count(&message(5, 20, 200, 10)), missed(0, 0));
+        assert_eq!(losses.count(&message(6, 2, 20, 10)), missed(2, 20));
+        assert_eq!(losses.total(), missed(4, 40));
     }
 
     #[test]
     fn numbers_that_start_over_are_newer_ones() {
-        let mut tally = Tally::new(u32::MAX);
-        assert_eq!(tally.count(&message(1, 2, 20, 10)), missed(2, 20));
-        assert_eq!(tally.count(&message(u32::MAX - 1, 2, 20, 10)), missed(0, 0));
+        let mut losses = Losses::new(u32::MAX);
+        assert_eq!(losses.count(&message(1, 2, 20, 10)), missed(2, 20));
+        assert_eq!(losses.count(&message(u32::MAX - 1, 2, 20, 10)), missed(0, 0));
     }
 
     #[test]
     fn who_has_gone_is_forgotten_once_the_reader_is_past_its_messages() {
-        let mut tally = Tally::new(1);
+        let mut losses = Losses::new(1);
         let position = Position::new(640);
         for id in 1..=MANY as u32 {
-            assert!(!tally.must_sweep(position));
-            tally.count(&message(id, 1, 10, 10));
+            assert!(!losses.must_sweep(position));
+            losses.count(&message(id, 1, 10, 10));
         }
-        assert!(tally.must_sweep(position));
-        tally.sweep((2..1000).step_by(2), || Position::new(1280));
-        assert!(!tally.must_sweep(Position::new(1279)));
-        assert_eq!(tally.count(&message(1, 2, 20, 10)), missed(0, 0), "not yet forgotten");
-        assert!(tally.must_sweep(Position::new(1280)));
-        tally.sweep(std::iter::empty(), || unreachable!());
-        assert_eq!(tally.writers.len(), MANY / 2);
-        assert_eq!(tally.total(), missed(MANY as u64, 10 * MANY as u64));
-        assert_eq!(tally.count(&message(2, 2, 20, 10)), missed(0, 0), "still there");
-        assert!(!tally.must_sweep(Position::new(1280)));
+        assert!(losses.must_sweep(position));
+        losses.sweep((2..1000).step_by(2), || Position::new(1280));
+        assert!(!losses.must_sweep(Position::new(1279)));
+        assert_eq!(losses.count(&message(1, 2, 20, 10)), missed(0, 0), "not yet forgotten");
+        assert!(losses.must_sweep(Position::new(1280)));
+        losses.sweep(std::iter::empty(), || unreachable!());
+        assert_eq!(losses.writers.len(), MANY / 2);
+        assert_eq!(losses.total(), missed(MANY as u64, 10 * MANY as u64));
+        assert_eq!(losses.count(&message(2, 2, 20, 10)), missed(0, 0), "still there");
+        assert!(!losses.must_sweep(Position::new(1280)));
     }
 }

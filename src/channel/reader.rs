@@ -1,9 +1,9 @@
 //! Readers.
 
 mod core;
-mod inbox;
 pub(crate) mod message;
 mod receive;
+mod receive_buffer;
 mod strong;
 #[cfg(all(test, not(overfall_loom)))]
 mod tests;

@@ -1,8 +1,9 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
-use crate::channel::loss::Tally;
+use crate::channel::loss::Losses;
 use crate::channel::names::Names;
-use crate::channel::stats::{ChannelStats, ReaderStats, Totals, WriterStats};
+use crate::channel::registry::Registry;
+use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::terms::{Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::ring::position::{GRANULE, Geometry, Position};
@@ -18,43 +19,6 @@ use crossbeam_utils::CachePadded;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-
-/// How many endpoints of each kind there are.
-#[derive(Debug, Default)]
-struct Census {
-    handle: bool,
-    strong_writers: usize,
-    weak_writers: usize,
-    strong_readers: usize,
-    weak_readers: usize,
-    /// What endpoints that have gone had counted.
-    retired: Totals,
-}
-
-impl Census {
-    #[inline]
-    fn writers(&mut self, strength: Strength) -> &mut usize {
-        match strength {
-            Strength::Strong => &mut self.strong_writers,
-            Strength::Weak => &mut self.weak_writers,
-        }
-    }
-
-    #[inline]
-    fn readers(&mut self, strength: Strength) -> &mut usize {
-        match strength {
-            Strength::Strong => &mut self.strong_readers,
-            Strength::Weak => &mut self.weak_readers,
-        }
-    }
-
-    /// Whether the channel has come to its natural end: without a handle nobody can join any more,
-    /// except through another endpoint of the same side.
-    #[inline]
-    fn is_over(&self) -> bool {
-        !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -76,7 +40,7 @@ pub(crate) struct Shared {
     /// How many numbers were given to writers; the low half is the last one.
     writer_ids: AtomicU64,
     next_reader_id: AtomicU32,
-    census: Mutex<Census>,
+    registry: Mutex<Registry>,
     names: Mutex<Names>,
 }
 
@@ -128,7 +92,7 @@ impl Shared {
             closing: WaitQueue::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
-            census: Mutex::new(Census { handle: true, ..Census::default() }),
+            registry: Mutex::new(Registry { handle: true, ..Registry::default() }),
             names: Mutex::new(Names::default()),
         })
     }
@@ -138,13 +102,13 @@ impl Shared {
     /// it had to look.
     #[inline]
     pub(crate) fn after_commit(&self) -> Option<bool> {
-        self.watch.must_look().then(|| self.wake_parked())
+        self.watch.must_check().then(|| self.wake_parked())
     }
 
     /// Wakes whom a reader that moved on, or left, may have unblocked.
     #[inline]
     pub(crate) fn after_release(&self) {
-        if self.watch.must_look() {
+        if self.watch.must_check() {
             self.wake_waiting();
         }
     }
@@ -182,8 +146,8 @@ impl Shared {
     }
 
     /// After how many looks in vain the watch should [end](Self::end_watch).
-    pub(crate) fn patience(&self) -> u32 {
-        self.watch.patience()
+    pub(crate) fn threshold(&self) -> u32 {
+        self.watch.threshold()
     }
 
     /// Many looks have found nobody: from now on who sleeps has to say so.
@@ -237,7 +201,7 @@ impl Shared {
     /// Wakes the writers for whom there is room, behind a full fence.
     #[inline]
     fn wake_writers(&self) {
-        self.room.look(&self.ring);
+        self.room.check(&self.ring);
     }
 
     /// Takes a writer out of the line, and lets the next one have its turn.
@@ -297,7 +261,7 @@ impl Shared {
         let mut place = Place(&self.closing, None);
         poll_fn(|context| {
             if self.ending() == Ending::Open {
-                let request = Request { length: 0, claim: 1, patience: 0 };
+                let request = Request { length: 0, claim: 1, threshold: 0 };
                 place.0.join(&mut place.1, request, context.waker(), &Never);
                 // Whoever ends the channel goes through the line, or has it done by who has the lock,
                 // and so comes before us, who see the end, or after us, and finds us.
@@ -315,10 +279,10 @@ impl Shared {
         let Some(strength) = strength else { return (slot, 0) };
         let id = self.next_writer_id();
         slot.id.set(u64::from(id));
-        let mut census = lock(&self.census);
-        *census.writers(strength) += 1;
-        let writers = census.strong_writers + census.weak_writers;
-        drop(census);
+        let mut registry = lock(&self.registry);
+        *registry.writers(strength) += 1;
+        let writers = registry.strong_writers + registry.weak_writers;
+        drop(registry);
         self.room.make_room(writers);
         (slot, id)
     }
@@ -350,10 +314,10 @@ impl Shared {
 
     /// Takes the next step of a sweep through what a reader knows of writers.
     #[cold]
-    pub(crate) fn sweep(&self, tally: &mut Tally) {
+    pub(crate) fn sweep(&self, losses: &mut Losses) {
         // Whoever has gone has been here, and so we see how far it had come.
-        let _census = lock(&self.census);
-        tally.sweep(self.living_writers(), || self.ring.reserved());
+        let _census = lock(&self.registry);
+        losses.sweep(self.living_writers(), || self.ring.reserved());
     }
 
     /// Gives a writer a name.
@@ -383,10 +347,10 @@ impl Shared {
     ) {
         // What was dropped never was in the ring.
         let has_sent = slot.figures.sequence.get() > slot.figures.dropped_slices.get();
-        let mut census = lock(&self.census);
-        census.retired.retire_writer(&slot.figures);
+        let mut registry = lock(&self.registry);
+        registry.retired.retire_writer(&slot.figures);
         slot.id.set(0);
-        drop(census);
+        drop(registry);
         let mut names = lock(&self.names);
         names.forget_unless(|end| self.is_kept(end));
         let name = names.retire(id, has_sent.then(|| self.ring.reserved()));
@@ -394,17 +358,17 @@ impl Shared {
         self.ring.writers().release(slot);
         if let Some(strength) = strength {
             let mut panics = Panics::new();
-            panics.run(|| self.change(|census| *census.writers(strength) -= 1));
+            panics.run(|| self.change(|registry| *registry.writers(strength) -= 1));
             panics.run(|| trace::went(self, "writer", strength, id, name));
             panics.finish();
         }
     }
 
     #[inline]
-    pub(crate) fn turn_writer(&self, from: Strength, to: Strength) {
-        self.change(|census| {
-            *census.writers(to) += 1;
-            *census.writers(from) -= 1;
+    pub(crate) fn convert_writer(&self, from: Strength, to: Strength) {
+        self.change(|registry| {
+            *registry.writers(to) += 1;
+            *registry.writers(from) -= 1;
         });
     }
 
@@ -416,7 +380,7 @@ impl Shared {
         slot.figures.id.set(u64::from(id));
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         slot.figures.present.store(true, Ordering::Relaxed);
-        *lock(&self.census).readers(strength) += 1;
+        *lock(&self.registry).readers(strength) += 1;
         slot
     }
 
@@ -424,32 +388,32 @@ impl Shared {
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
         let id = slot.figures.id.get() as u32;
-        self.leave_census(strength, id);
+        self.unregister(strength, id);
     }
 
     /// Takes the slot of a reader, and counts it out if it was not yet.
     pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Option<Strength>) {
         slot.figures.present.store(false, Ordering::Relaxed);
         let id = slot.figures.id.get() as u32;
-        lock(&self.census).retired.retire_reader(&slot.figures);
+        lock(&self.registry).retired.retire_reader(&slot.figures);
         self.parking.slots.release(slot);
         // Last, as others' code may run in there.
         if let Some(strength) = strength {
-            self.leave_census(strength, id);
+            self.unregister(strength, id);
         }
     }
 
-    fn leave_census(&self, strength: Strength, id: u32) {
+    fn unregister(&self, strength: Strength, id: u32) {
         let mut panics = Panics::new();
-        panics.run(|| self.change(|census| *census.readers(strength) -= 1));
+        panics.run(|| self.change(|registry| *registry.readers(strength) -= 1));
         panics.run(|| trace::went(self, "reader", strength, id, None));
         panics.finish();
     }
 
-    pub(crate) fn turn_reader(&self, from: Strength, to: Strength) {
-        self.change(|census| {
-            *census.readers(to) += 1;
-            *census.readers(from) -= 1;
+    pub(crate) fn convert_reader(&self, from: Strength, to: Strength) {
+        self.change(|registry| {
+            *registry.readers(to) += 1;
+            *registry.readers(from) -= 1;
         });
     }
 
@@ -464,7 +428,7 @@ impl Shared {
                 panics.run(|| self.give_up(Reservation { position, size }));
             }
         }
-        panics.run(|| self.change(|census| census.handle = false));
+        panics.run(|| self.change(|registry| registry.handle = false));
         panics.finish();
     }
 
@@ -477,11 +441,11 @@ impl Shared {
 
     /// Changes who is there, and lets the channel end if that was its end.
     #[inline]
-    fn change(&self, change: impl FnOnce(&mut Census)) {
-        let mut census = lock(&self.census);
-        change(&mut census);
-        let is_over = census.is_over();
-        drop(census);
+    fn change(&self, change: impl FnOnce(&mut Registry)) {
+        let mut registry = lock(&self.registry);
+        change(&mut registry);
+        let is_over = registry.is_over();
+        drop(registry);
         // Once over, always over: nobody can join any more who would undo it.
         if is_over && self.ending() == Ending::Open {
             self.end(Ending::Drained);
@@ -489,7 +453,7 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self) -> ChannelStats {
-        let census = lock(&self.census);
+        let registry = lock(&self.registry);
         let ring = &self.ring;
         let reserved = ring.reserved();
         let readers = || {
@@ -501,16 +465,16 @@ impl Shared {
             start: ring.start().label(0),
             reserved: reserved.label(0),
             gate: ring.gate().label(0),
-            payload_bytes: census.retired.payload_bytes,
+            payload_bytes: registry.retired.payload_bytes,
             ring_bytes: reserved.bytes_since(ring.start()),
-            slices: census.retired.slices,
-            dropped_slices: census.retired.dropped_slices,
-            dropped_bytes: census.retired.dropped_bytes,
-            skipped_bytes: census.retired.skipped_bytes,
-            strong_writers: census.strong_writers,
-            weak_writers: census.weak_writers,
-            strong_readers: census.strong_readers,
-            weak_readers: census.weak_readers,
+            slices: registry.retired.slices,
+            dropped_slices: registry.retired.dropped_slices,
+            dropped_bytes: registry.retired.dropped_bytes,
+            skipped_bytes: registry.retired.skipped_bytes,
+            strong_writers: registry.strong_writers,
+            weak_writers: registry.weak_writers,
+            strong_readers: registry.strong_readers,
+            weak_readers: registry.weak_readers,
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
         for writer in self.ring.writers().iter() {

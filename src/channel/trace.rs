@@ -128,7 +128,7 @@ mod events {
     }
 
     /// It is strong, or weak, from now on. Only writers have names.
-    pub(crate) fn turned(source: &impl Source, endpoint: &str, strength: Strength, id: u32) {
+    pub(crate) fn converted(source: &impl Source, endpoint: &str, strength: Strength, id: u32) {
         tell(source, || {
             let name = || if endpoint == "writer" { source.name_of(id) } else { None };
             tracing::debug!(
@@ -234,7 +234,7 @@ mod events {
     pub(crate) fn made(_: &impl Source, _: u64) {}
     pub(crate) fn ended(_: &impl Source, _: u64, _: Ending) {}
     pub(crate) fn came(_: &impl Source, _: &str, _: Strength, _: u32) {}
-    pub(crate) fn turned(_: &impl Source, _: &str, _: Strength, _: u32) {}
+    pub(crate) fn converted(_: &impl Source, _: &str, _: Strength, _: u32) {}
     pub(crate) fn went(_: &impl Source, _: &str, _: Strength, _: u32, _: Option<Arc<str>>) {}
     #[inline]
     pub(crate) fn skipped_since(_: &ReaderFigures, _: Before) -> u64 {

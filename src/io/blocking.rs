@@ -142,7 +142,7 @@ impl<R: Read> Blocking<R> {
         mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> io::Result<T> {
         if let Poll::Ready(found) = look(&mut self.endpoint, None) {
-            self.waits.spin.note_at_once();
+            self.waits.spin.record_at_once();
             return Ok(found?);
         }
         // An end of a duplex may have waited for room before.
@@ -224,8 +224,8 @@ impl<W: HasCore> Blocking<W> {
         until: Until,
     ) -> io::Result<usize> {
         match buffers {
-            [bytes] if self.endpoint.writer_core().write_alone(bytes) => {
-                self.waits.spin.note_at_once();
+            [bytes] if self.endpoint.writer_core().write_exclusive(bytes) => {
+                self.waits.spin.record_at_once();
                 Ok(bytes.len())
             }
             _ => self.wait_and_write(buffers, until),
@@ -264,7 +264,7 @@ impl<W: HasCore> Blocking<W> {
             look(core, None)
         };
         if let Poll::Ready(value) = at_once {
-            self.waits.spin.note_at_once();
+            self.waits.spin.record_at_once();
             return Some(value);
         }
         self.waits.spin.is_for_room = true;

@@ -87,7 +87,7 @@ fn a_reader_that_jumped_is_lent_what_it_holds() {
             let mut held = other.join();
             let mut place = other.reserved();
             other.jump(&mut held, place);
-            // As `StrongReader::look_for_slice`.
+            // As `StrongReader::find_slice`.
             loop {
                 match other.find_held(place) {
                     Found::Slice(length) => {

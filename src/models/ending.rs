@@ -83,7 +83,7 @@ fn a_terminate_is_not_taken_for_the_end() {
     });
 }
 
-/// Guards the census: whoever goes last, handle or writer, the reader comes to the end.
+/// Guards the registry: whoever goes last, handle or writer, the reader comes to the end.
 #[test]
 fn the_last_to_go_drains_the_channel() {
     model(2, || {

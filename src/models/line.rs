@@ -7,7 +7,7 @@ use crate::channel::terms::StartAt;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::{HasCore, Wait};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, fence as full_fence};
-use crate::wait::queue::{PATIENCE, Request, Room, WaitQueue};
+use crate::wait::queue::{Request, Room, THRESHOLD, WaitQueue};
 use loom::future::block_on;
 use loom::thread;
 use std::task::{Context, Poll, Wake, Waker};
@@ -160,7 +160,7 @@ impl Lined {
     fn give_back(&self) {
         self.room.fetch_add(1, Ordering::Relaxed);
         full_fence(Ordering::SeqCst);
-        self.line.look(self);
+        self.line.check(self);
     }
 }
 
@@ -181,7 +181,7 @@ fn who_has_the_lock_wakes_for_who_finds_it_taken() {
     model(PREEMPTIONS, || {
         let lined = Lined::new();
         let (is_woken, waker) = woken();
-        let request = Request { length: 1, claim: 1, patience: PATIENCE };
+        let request = Request { length: 1, claim: 1, threshold: THRESHOLD };
         lined.line.join(&mut None, request, &waker, &*lined);
         let others = lined.clone();
         let thread = thread::spawn(move || others.give_back());
@@ -200,7 +200,7 @@ fn who_has_the_lock_wakes_all_for_an_end_that_finds_it_taken() {
     model(PREEMPTIONS, || {
         let lined = Lined::new();
         let woken = [(); 2].map(|()| woken());
-        let request = Request { length: 1, claim: 1, patience: PATIENCE };
+        let request = Request { length: 1, claim: 1, threshold: THRESHOLD };
         for (_, waker) in &woken {
             lined.line.join(&mut None, request, waker, &*lined);
         }
@@ -222,7 +222,7 @@ fn room_that_is_made_while_another_leaves_is_seen_by_one_of_the_two() {
     model(PREEMPTIONS, || {
         let lined = Lined::new();
         let (is_woken, waker) = woken();
-        let request = |length| Request { length, claim: length, patience: PATIENCE };
+        let request = |length| Request { length, claim: length, threshold: THRESHOLD };
         let mut first = None;
         lined.line.join(&mut first, request(2), Waker::noop(), &*lined);
         lined.line.join(&mut None, request(1), &waker, &*lined);
@@ -241,7 +241,7 @@ fn two_who_wait_are_woken_by_two_who_give_back() {
         let lined = Lined::new();
         let woken = [(); 2].map(|()| woken());
         for (_, waker) in &woken {
-            let request = Request { length: 1, claim: 1, patience: PATIENCE };
+            let request = Request { length: 1, claim: 1, threshold: THRESHOLD };
             lined.line.join(&mut None, request, waker, &*lined);
         }
         let other = lined.clone();
@@ -292,7 +292,7 @@ fn a_writer_that_comes_while_it_is_passed_over_is_served() {
         let bytes = [2; GRANULE as usize];
         let mut context = Context::from_waker(Waker::noop());
         let mut read = Vec::new();
-        for _ in 0..PATIENCE {
+        for _ in 0..THRESHOLD {
             let core = second.writer_core();
             let poll = core.poll_write(&mut context, &[&bytes[..]], Wait::LeavesWhenDropped);
             if poll.is_ready() {

@@ -4,9 +4,9 @@ use super::*;
 use loom::thread;
 
 /// A writer by hand.
-struct Alone(Lane);
+struct Owner(Lane);
 
-impl Alone {
+impl Owner {
     /// A writer that is not the owner.
     fn new(ring: &Ring) -> Self {
         Self(ring.lane())
@@ -20,7 +20,7 @@ impl Alone {
 
     /// Writes a granule, alone if that is possible.
     fn write(&mut self, ring: &Ring, byte: Fill) -> Result<(), Refused> {
-        let reservation = match ring.reserve_alone(&mut self.0, GRANULE) {
+        let reservation = match ring.reserve_exclusive(&mut self.0, GRANULE) {
             Some(reservation) => reservation,
             None => reserve_in(ring, &mut self.0, 1)?,
         };
@@ -46,7 +46,7 @@ fn a_second_writer_takes_the_cursor_from_its_owner() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
         let mut held = ring.join();
-        let (mut owner, mut other) = (Alone::new(&ring), Alone::new(&ring));
+        let (mut owner, mut other) = (Owner::new(&ring), Owner::new(&ring));
         owner.take(&ring, 1).unwrap();
         let writing = ring.clone();
         let thread = thread::spawn(move || {
@@ -65,7 +65,7 @@ fn a_writer_takes_the_cursor_while_another_moves_it() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
         let mut held = ring.join();
-        let (mut owner, mut other) = (Alone::new(&ring), Alone::new(&ring));
+        let (mut owner, mut other) = (Owner::new(&ring), Owner::new(&ring));
         let writing = ring.clone();
         let thread = thread::spawn(move || {
             owner.take(&writing, 1).unwrap();
@@ -83,8 +83,8 @@ fn a_former_owner_does_not_disturb_the_present_one() {
     model(2, || {
         let ring = ring(8);
         let mut held = ring.join();
-        let (mut former, mut owner) = (Alone::new(&ring), Alone::new(&ring));
-        let mut third = Alone::new(&ring);
+        let (mut former, mut owner) = (Owner::new(&ring), Owner::new(&ring));
+        let mut third = Owner::new(&ring);
         former.take(&ring, 1).unwrap();
         owner.write(&ring, 2).unwrap();
         owner.take(&ring, 3).unwrap();
@@ -106,11 +106,11 @@ fn a_slow_taker_leaves_the_next_reign_alone() {
     model(PREEMPTIONS, || {
         let ring = ring(8);
         let mut held = ring.join();
-        let mut owner = Alone::new(&ring);
+        let mut owner = Owner::new(&ring);
         owner.take(&ring, 1).unwrap();
         let slow = ring.clone();
-        let slow = thread::spawn(move || Alone::new(&slow).write(&slow, 2).unwrap());
-        let mut next = Alone::new(&ring);
+        let slow = thread::spawn(move || Owner::new(&slow).write(&slow, 2).unwrap());
+        let mut next = Owner::new(&ring);
         // Takes it away, and then for itself.
         next.write(&ring, 3).unwrap();
         next.take(&ring, 4).unwrap();
@@ -127,7 +127,7 @@ fn a_drain_and_an_owner_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
         let mut held = ring.join();
-        let mut owner = Alone::new(&ring);
+        let mut owner = Owner::new(&ring);
         owner.take(&ring, 1).unwrap();
         let writing = ring.clone();
         let thread = thread::spawn(move || {
@@ -150,7 +150,7 @@ fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
         let mut held = ring.join();
-        let mut owner = Alone::new(&ring);
+        let mut owner = Owner::new(&ring);
         let writing = ring.clone();
         let thread = thread::spawn(move || {
             let first = owner.take(&writing, 1).is_ok();
@@ -171,7 +171,7 @@ fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
 fn what_a_weak_reader_gets_of_an_owner_is_whole() {
     model(PREEMPTIONS, || {
         let ring = ring(2);
-        let mut owner = Alone::new(&ring);
+        let mut owner = Owner::new(&ring);
         write(&ring, 1, 1).unwrap();
         write(&ring, 1, 1).unwrap();
         // The gate moves out of the owner's way, and then the owner is alone.

@@ -24,7 +24,7 @@ pub(super) fn shared_with(granules: u64, sections: bool) -> Arc<Shared> {
     Arc::new(Shared::new(geometry, start(granules), Backpressure::Block, abilities).unwrap())
 }
 
-/// A writer without the ceremony of a census, whose locks would multiply the interleavings.
+/// A writer without the ceremony of a registry, whose locks would multiply the interleavings.
 pub(super) async fn write_slice(
     writer: &mut StrongWriter,
     granules: u64,

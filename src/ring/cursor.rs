@@ -5,35 +5,35 @@
 //! takes it away from the owner before they move it themselves. It is about who moves, not who is
 //! there: idle writers take nothing away.
 //!
-//! - *Shared*: [`SOLE`] is not set in the word. Every writer moves it by compare-exchange.
-//! - *Owned*: `SOLE` is set, and one writer has the *reign* of that number. It moves the word in a
+//! - *Shared*: [`OWNED`] is not set in the word. Every writer moves it by compare-exchange.
+//! - *Owned*: `OWNED` is set, and one writer has the *reign* of that number. It moves the word in a
 //!   *step*: compare `reign` with its own number, and store, in one section ([`crate::sync::rseq`]).
 //!
 //! `reign` counts, and says of the last reign whether it still *lives*.
 //!
 //! *Shared to owned*, as a part of a reservation ([`Cursor::exchange_and_take`]): begin the next
-//! reign, if none lives; then exchange the word for one further on, with `SOLE` set. If the exchange
+//! reign, if none lives; then exchange the word for one further on, with `OWNED` set. If the exchange
 //! fails, the reign ends again. A writer that had read the word before fails its own exchange, and
-//! then finds `SOLE`.
+//! then finds `OWNED`.
 //!
 //! *Owned to shared* ([`Cursor::share`]), by anybody, and by several at a time: (1) let the reign live
 //! no more; (2) interrupt all sections; (3) read the word, (4) look whether the reign is still the
-//! last one, and (5) exchange the word for one without `SOLE`. Nobody waits here, and nobody holds a
+//! last one, and (5) exchange the word for one without `OWNED`. Nobody waits here, and nobody holds a
 //! lock: A may be stopped for an hour between any two of these, in a step as well, and B does them all
 //! by itself. Why that is right:
 //!
 //! - After (2) no step of this reign, or of an earlier one, stores any more: it compared before (1),
 //!   and then it stored before the interruption, or it finds that the reign lives no more.
 //! - What (3) reads is of no later reign, if (4) still finds this one. The next reign is begun before
-//!   its `SOLE` is set, with a full fence between the two (`ORD(reign:A)`); there is one between (3)
+//!   its `OWNED` is set, with a full fence between the two (`ORD(reign:A)`); there is one between (3)
 //!   and (4), too (`ORD(reign:B)`). So who reads a word of the next reign in (3) finds that in (4).
-//! - So if (3) finds `SOLE`, it reads the last word of this reign, which only (5) can change: another
+//! - So if (3) finds `OWNED`, it reads the last word of this reign, which only (5) can change: another
 //!   thread's, or our own. And a word of a later reign is further on, since a reign begins with a
 //!   reservation: the exchange of (5) does not take it for the one that was read in (3). This is where
 //!   positions must not come round.
 //!
 //! *Closing* begins the last reign, which lives no more from the start and is nobody's; interrupts the
-//! sections; and then sets `CLOSED` and clears `SOLE` in one exchange.
+//! sections; and then sets `CLOSED` and clears `OWNED` in one exchange.
 //!
 //! A section that is interrupted is tried again; one that is interrupted again and again, by a
 //! debugger that goes from instruction to instruction, gives the reign up ([`TRIES`]).
@@ -50,7 +50,7 @@ use crossbeam_utils::CachePadded;
 /// Set in the word when no more slices are taken.
 const CLOSED: u64 = 1;
 /// Set in the word while it has an owner. Positions leave both bits free.
-const SOLE: u64 = 2;
+const OWNED: u64 = 2;
 
 /// How often an interrupted step is tried again in a row.
 const TRIES: u32 = 16;
@@ -71,8 +71,8 @@ impl Word {
     }
 
     #[inline]
-    pub(super) fn is_sole(self) -> bool {
-        self.0 & SOLE != 0
+    pub(super) fn is_owned(self) -> bool {
+        self.0 & OWNED != 0
     }
 }
 
@@ -148,7 +148,7 @@ impl Cursor {
     pub(super) fn step(&self, reign: Reign, to: Position) -> bool {
         let Movable { word, reign: living, sections } = &*self.movable;
         // Owned, it is not closed.
-        match sections.compare_and_store(living, reign.0, word, to.raw() | SOLE) {
+        match sections.compare_and_store(living, reign.0, word, to.raw() | OWNED) {
             Step::Stored => true,
             Step::Refused => false,
             Step::Interrupted => self.step_again(reign, to),
@@ -159,7 +159,7 @@ impl Cursor {
     fn step_again(&self, reign: Reign, to: Position) -> bool {
         let Movable { word, reign: living, sections } = &*self.movable;
         for _ in 0..TRIES {
-            match sections.compare_and_store(living, reign.0, word, to.raw() | SOLE) {
+            match sections.compare_and_store(living, reign.0, word, to.raw() | OWNED) {
                 Step::Stored => return true,
                 Step::Refused => return false,
                 Step::Interrupted => {}
@@ -209,7 +209,7 @@ impl Cursor {
         // reads a word of it.
         fence(Ordering::SeqCst);
         pause::point();
-        let moved = self.exchange_for(seen, Word(position.raw() | SOLE));
+        let moved = self.exchange_for(seen, Word(position.raw() | OWNED));
         match moved {
             Ok(()) => *reign = begun,
             Err(_) => self.end_reign(begun),
@@ -258,13 +258,13 @@ impl Cursor {
         pause::point();
         // ORD(reign:B) SeqCst, pairs with ORD(reign:A).
         fence(Ordering::SeqCst);
-        if reign.load(Ordering::Relaxed) == seen.ended().0 && word.is_sole() {
+        if reign.load(Ordering::Relaxed) == seen.ended().0 && word.is_owned() {
             pause::point();
             // Relaxed, as every move: who finds the bit cleared needs nothing but the position. If it
             // fails, another thread was faster.
             let _shared = self.movable.word.compare_exchange(
                 word.0,
-                word.0 & !SOLE,
+                word.0 & !OWNED,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
@@ -275,7 +275,7 @@ impl Cursor {
     #[cfg(all(test, not(overfall_loom)))]
     pub(super) fn leap(&self, granules: u64) {
         let word = self.load();
-        assert!(!word.is_sole() && !word.is_closed());
+        assert!(!word.is_owned() && !word.is_closed());
         self.movable.word.store(word.position().on(granules).raw(), Ordering::Relaxed);
     }
 
@@ -283,7 +283,7 @@ impl Cursor {
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
         if self.has_sections {
-            // Nobody begins a reign after this one. Who has begun one before, and sets SOLE later, has
+            // Nobody begins a reign after this one. Who has begun one before, and sets OWNED later, has
             // no step any more: a swap comes behind what it did.
             reign.swap(Reign::LAST.0, Ordering::Relaxed);
             // ORD(interrupt) as in `share`: from here on no step stores.
@@ -294,7 +294,7 @@ impl Cursor {
         loop {
             pause::point();
             // ORD(close:B) Release, pairs with ORD(close:A).
-            let closed = (seen & !SOLE) | CLOSED;
+            let closed = (seen & !OWNED) | CLOSED;
             match word.compare_exchange_weak(seen, closed, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,

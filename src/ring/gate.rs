@@ -148,7 +148,7 @@ impl Gate {
         let ahead = target.since(seen);
         // Holds that are cloned all the time keep the gate where it is: there seems to be no room. Who
         // has cloned one looks for those who wait for some.
-        let Some(now) = self.look_at_all(seen) else { return false };
+        let Some(now) = self.check_holds(seen) else { return false };
         let ahead = match now {
             // Holds only move forward: what is nearer than what was seen is a new one.
             Some(now) if smallest.is_none_or(|before| now.ahead < before.ahead) => {
@@ -238,7 +238,7 @@ impl Gate {
     }
 
     /// [`Gate::smallest_hold`], whatever is cloned meanwhile; nothing if too much is.
-    fn look_at_all(&self, gate: Position) -> Option<Option<SmallestHold>> {
+    fn check_holds(&self, gate: Position) -> Option<Option<SmallestHold>> {
         // ORD(clones:A) Acquire, pairs with ORD(clones:B): clones that are counted here are found.
         let mut clones = self.clones.load(Ordering::Acquire);
         for _ in 0..LOOKS {

@@ -116,9 +116,9 @@ impl Ring {
             Some(State::Committed) => Found::Slice(descriptor.length()),
             Some(State::Skip) => {
                 let next = position.plus(slice_size(descriptor.length()));
-                self.look_behind(position, Found::Skip(next))
+                self.check_behind(position, Found::Skip(next))
             }
-            None => self.look_behind(position, Found::Nothing),
+            None => self.check_behind(position, Found::Nothing),
         }
     }
 
@@ -126,7 +126,7 @@ impl Ring {
     /// slice. Padding is not kept for anybody: the gate may have passed it, and writers with it
     /// (`advance_gate`). Then what was found belongs to a later lap, or is torn.
     #[inline(never)]
-    fn look_behind(&self, position: Position, found: Found) -> Found {
+    fn check_behind(&self, position: Position, found: Found) -> Found {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): whoever has written over this descriptor
         // had seen a gate past it, and then the load below sees it, too.
         fence(Ordering::Acquire);

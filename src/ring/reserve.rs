@@ -4,7 +4,7 @@ use super::Ring;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
-use crate::sync::asymmetric::PATIENCE;
+use crate::sync::asymmetric::THRESHOLD;
 use crate::sync::pause::point;
 use crate::sync::{Ordering, fence, spin_loop};
 
@@ -64,12 +64,12 @@ pub(crate) enum Reserved {
 /// [`Ring::open`] and whatever the writer does next that is not a reservation of the quick way.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// The granules that this writer may reserve alone, from the cursor on, if it is the owner. All of
+    /// The granules that this writer may reserve as the owner, from the cursor on, if it is the owner. All of
     /// them are free, on one lap, and no more than a slice can have.
     room: u32,
     /// Where the gate was when it was last looked at.
     gate: Position,
-    /// Where the last reservation ended that was not alone.
+    /// Where the last reservation ended that was not made as the owner.
     end: Position,
     /// How many reservations in a row began where the one before had ended.
     undisturbed: u32,
@@ -84,16 +84,16 @@ impl Lane {
         self.room = 0;
     }
 
-    /// The next reservation takes the cursor, without the patience that others need.
+    /// The next reservation takes the cursor, and others need a while first.
     #[cfg(any(test, overfall_loom))]
     pub(crate) fn want_cursor(&mut self, end: Position) {
         self.end = end;
-        self.undisturbed = PATIENCE;
+        self.undisturbed = THRESHOLD;
     }
 
-    /// Notes a reservation that was not alone.
+    /// Records a reservation that was not made as the owner.
     #[inline]
-    fn note(&mut self, position: Position, size: u64) {
+    fn record(&mut self, position: Position, size: u64) {
         let is_next = position == self.end;
         self.end = position.plus(size);
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
@@ -116,7 +116,7 @@ impl Ring {
 
     /// Reserves `size` ring bytes, if this writer owns the cursor and has opened its lane that far.
     #[inline]
-    pub(crate) fn reserve_alone(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
+    pub(crate) fn reserve_exclusive(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
         if size / GRANULE > u64::from(lane.room) {
             return None;
         }
@@ -167,7 +167,7 @@ impl Ring {
                 fence(Ordering::Acquire);
                 return Err(Refused::Closed);
             }
-            if word.is_sole() && !self.reserved.is_owner(lane.reign) {
+            if word.is_owned() && !self.reserved.is_owner(lane.reign) {
                 self.reserved.share();
                 word = self.reserved.load();
                 continue;
@@ -199,7 +199,7 @@ impl Ring {
             // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
             // byte or word that we write from here on sees that we had reserved it.
             fence(Ordering::Release);
-            lane.note(reserved, size);
+            lane.record(reserved, size);
             let reservation = Reservation { position: reserved, size };
             if !is_padding {
                 return Ok(Reserved::Slice(reservation));
@@ -214,9 +214,9 @@ impl Ring {
     #[inline]
     fn move_cursor(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
         let cursor = &self.reserved;
-        if seen.is_sole() {
+        if seen.is_owned() {
             if cursor.step(lane.reign, end) { Ok(()) } else { Err(cursor.load()) }
-        } else if lane.undisturbed >= PATIENCE {
+        } else if lane.undisturbed >= THRESHOLD {
             // So many exchanges cost about what it costs to take the cursor away again.
             lane.undisturbed = 0;
             cursor.exchange_and_take(seen, end, &mut lane.reign)
@@ -405,7 +405,7 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
-        // SAFETY: a `Reservation` is made by `reserve` and `reserve_alone`, for one writer, which
+        // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer, which
         // lends it here before it commits or aborts; what is written is inside of it, as was just
         // checked, and its size is a multiple of whole words.
         unsafe { self.storage.write(reservation.position, offset, bytes) }

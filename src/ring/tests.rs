@@ -171,7 +171,7 @@ fn a_writer_that_takes_the_cursor_and_was_stopped_does_not_overlap_with_another(
             if let Ok(first) = &first {
                 ring.open(lane, first);
             }
-            let second = ring.reserve_alone(lane, GRANULE);
+            let second = ring.reserve_exclusive(lane, GRANULE);
             (first, second)
         },
         |ring| reserve(ring, &mut ring.lane(), GRANULE).unwrap(),
@@ -206,7 +206,7 @@ fn taking_the_cursor_away_and_being_stopped_leaves_the_next_owner_alone() {
         },
         |ring, _, mine, theirs| {
             if let Some((mut next, first)) = theirs {
-                let second = ring.reserve_alone(&mut next, GRANULE);
+                let second = ring.reserve_exclusive(&mut next, GRANULE);
                 let all: Vec<_> = [first].into_iter().chain(mine).chain(second).collect();
                 for (index, one) in all.iter().enumerate() {
                     all[..index].iter().for_each(|other| are_apart(ring, one, other));
@@ -325,7 +325,7 @@ fn an_end_that_was_stopped_half_way_is_where_the_last_slice_ended() {
             if let Ok(first) = &first {
                 ring.open(&mut lane, first);
             }
-            let second = ring.reserve_alone(&mut lane, GRANULE);
+            let second = ring.reserve_exclusive(&mut lane, GRANULE);
             second.or(first.ok())
         },
         |ring, mut owner, (), last| {
@@ -334,7 +334,7 @@ fn an_end_that_was_stopped_half_way_is_where_the_last_slice_ended() {
                 assert_eq!(last.position.plus(last.size), end);
             }
             assert_eq!(reserve(ring, &mut owner, GRANULE), Err(Refused::Closed));
-            assert_eq!(ring.reserve_alone(&mut owner, GRANULE), None);
+            assert_eq!(ring.reserve_exclusive(&mut owner, GRANULE), None);
             assert_eq!(ring.end(), Some(end));
         },
     );

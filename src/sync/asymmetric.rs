@@ -39,7 +39,7 @@ impl Abilities {
 /// changes to what stands on heavy ones: about as many as cost what the way back costs, a few
 /// microseconds. Where assertions are on it is few, so that tests go there and back all the time;
 /// models go there when they mean to.
-pub(crate) const PATIENCE: u32 = if cfg!(overfall_loom) {
+pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) {
     u32::MAX
 } else if cfg!(debug_assertions) {
     8

@@ -11,7 +11,7 @@
 //! One that sleeps may be gone, too: what `AsyncWrite::poll_write` registers can be forgotten without a
 //! trace by a task that turns to something else. So whoever finds room, but must leave it to those in
 //! the line before it, counts that ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the first
-//! of them has been waited for so many times as it has *patience*, it is woken, to see whether it
+//! of them has been waited for so many times as its *threshold* says, it is woken, to see whether it
 //! comes, if it slept, and *passed over*, if it had been woken: it is taken out of the line, and claims
 //! nothing any more. It keeps its ticket. If it comes, it joins again at its old place, and is waited
 //! for twice as long the next time: one that always comes is served in the end, however fast others
@@ -19,12 +19,12 @@
 //!
 //! Who counts must run for that. A waiter that is refused only for the sake of one that was woken, or
 //! of one of which nothing is known, asks to be polled again at once, since in its task there may be
-//! nobody else who runs: so many times as the other one has patience. For the sake of one that sleeps
+//! nobody else who runs: so many times as the threshold of the other one says. For the sake of one that sleeps
 //! and that leaves the line in its destructor, it sleeps as well. While a strong reader has something
 //! to read, it will give that back, and look at the line again. Once none has ([`Room::may_grow`]), no
 //! more room may ever come: then all are woken for whom there is room, though it be left to those who
-//! have been woken and may not come. A waiter whose task may have forgotten it starts without any
-//! patience: woken, it is out of the line at once, until it comes.
+//! have been woken and may not come. A waiter whose task may have forgotten it starts with a
+//! threshold of 0: woken, it is out of the line at once, until it comes.
 //!
 //! *Nobody waits for the lock but those who wait.* Who joins or leaves locks it, and may wait for that.
 //! Who makes room, ends the channel, or finds no room without waiting only tries to. First it looks at
@@ -57,10 +57,10 @@ use std::task::Waker;
 /// How often others find room that a waiter leaves lying before it is passed over. It is to be longer
 /// than a thread takes from being woken to its first step, while one or two others spin; with more it
 /// makes up for that by waiting longer. Eight blocking writers get as much done with 16 as with 512.
-pub(crate) const PATIENCE: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
+pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
 
 /// No waiter is waited for any longer.
-const MOST_PATIENCE: u32 = PATIENCE << 16;
+const MAX_THRESHOLD: u32 = THRESHOLD << 16;
 
 /// What a line waits for.
 pub(crate) trait Room {
@@ -90,7 +90,7 @@ impl Room for Never {
 pub(crate) struct Ticket {
     number: NonZeroU64,
     /// How long its waiter was waited for last.
-    patience: u32,
+    threshold: u32,
 }
 
 /// What somebody waits for.
@@ -100,8 +100,8 @@ pub(crate) struct Request {
     pub(crate) length: u64,
     /// What others must leave for it, in ring bytes; more than 0.
     pub(crate) claim: u64,
-    /// How long it is waited for at first: [`PATIENCE`], or 0 for one whose task may have forgotten it.
-    pub(crate) patience: u32,
+    /// How long it is waited for at first: [`THRESHOLD`], or 0 for one whose task may have forgotten it.
+    pub(crate) threshold: u32,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ struct Waiter {
     number: NonZeroU64,
     length: u64,
     claim: u64,
-    patience: u32,
+    threshold: u32,
     /// It was woken to see whether it comes.
     is_probed: bool,
     /// Nothing once it was woken.
@@ -123,7 +123,7 @@ impl Waiter {
 
     /// It has come after all: next time it is waited for longer.
     fn wait_longer(&mut self) {
-        self.patience = self.patience.saturating_mul(2).clamp(PATIENCE, MOST_PATIENCE);
+        self.threshold = self.threshold.saturating_mul(2).clamp(THRESHOLD, MAX_THRESHOLD);
     }
 }
 
@@ -152,7 +152,7 @@ struct Hint {
     /// woken. The only one that is written without the lock.
     refusals: AtomicU32,
     /// How many refusals are enough.
-    patience: AtomicU32,
+    threshold: AtomicU32,
     /// The first one has been woken, or nobody knows whether it is still there.
     is_in_question: AtomicBool,
 }
@@ -192,7 +192,7 @@ impl Line {
 
     /// Takes the waker of a waiter. One that may have been forgotten loses its place until it comes.
     fn take_waker(&mut self, place: usize) -> Option<Waker> {
-        if self.waiters[place].patience == 0 {
+        if self.waiters[place].threshold == 0 {
             return self.remove(place)?.waker;
         }
         self.waiters[place].waker.take()
@@ -218,7 +218,7 @@ impl Line {
             if room.has(waiter.length, 0) {
                 return self.take_waker(place);
             }
-            if waiter.patience > 0 {
+            if waiter.threshold > 0 {
                 // It is there, and those behind it leave it what it waits for.
                 return None;
             }
@@ -242,7 +242,7 @@ impl Line {
 impl WaitQueue {
     pub(crate) fn new() -> Self {
         let [claimed, length, others] = [0; 3].map(AtomicU64::new);
-        let [waiters, refusals, patience, marks] = [0; 4].map(AtomicU32::new);
+        let [waiters, refusals, threshold, marks] = [0; 4].map(AtomicU32::new);
         let [is_anybody_asleep, is_in_question] = [false; 2].map(AtomicBool::new);
         Self {
             hint: CachePadded::new(Hint {
@@ -252,7 +252,7 @@ impl WaitQueue {
                 length,
                 others,
                 refusals,
-                patience,
+                threshold,
                 is_in_question,
             }),
             marks,
@@ -293,7 +293,7 @@ impl WaitQueue {
     }
 
     /// Under the lock, behind each change.
-    fn note_change(&self, line: &mut Line) {
+    fn record_change(&self, line: &mut Line) {
         let hint = &*self.hint;
         hint.claimed.store(line.claimed, Ordering::Relaxed);
         hint.waiters.store(line.waiters.len() as u32, Ordering::Relaxed);
@@ -305,9 +305,9 @@ impl WaitQueue {
         }
         let first = line.waiters.front().map(|first| (first.number, first.is_asleep()));
         if let Some(waiter) = line.waiters.front() {
-            let patience = waiter.patience;
-            hint.patience.store(patience.max(PATIENCE), Ordering::Relaxed);
-            let is_in_question = !waiter.is_asleep() || patience == 0;
+            let threshold = waiter.threshold;
+            hint.threshold.store(threshold.max(THRESHOLD), Ordering::Relaxed);
+            let is_in_question = !waiter.is_asleep() || threshold == 0;
             hint.is_in_question.store(is_in_question, Ordering::Relaxed);
         }
         if line.first != first {
@@ -318,7 +318,7 @@ impl WaitQueue {
 
     /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
     /// waker there. Tells what must be left to those before. After this the caller must check once
-    /// more before it sleeps, behind a full fence, and [look](Self::look) for others.
+    /// more before it sleeps, behind a full fence, and [check](Self::check) for others.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
@@ -330,11 +330,11 @@ impl WaitQueue {
         let mut waker = Some(waker.clone());
         let mut guard = lock(&self.line);
         let line = &mut *guard;
-        let Request { length, claim, mut patience } = request;
+        let Request { length, claim, mut threshold } = request;
         let is_new = ticket.is_none();
         let number = match ticket {
             Some(ticket) => {
-                patience = ticket.patience;
+                threshold = ticket.threshold;
                 ticket.number
             }
             None => {
@@ -359,7 +359,7 @@ impl WaitQueue {
             Err(place) => {
                 let waker = waker.take();
                 let mut waiter =
-                    Waiter { number, length, claim, patience, is_probed: false, waker };
+                    Waiter { number, length, claim, threshold, is_probed: false, waker };
                 if !is_new {
                     waiter.wait_longer();
                 }
@@ -368,9 +368,9 @@ impl WaitQueue {
             }
         };
         line.claimed += claim;
-        *ticket = Some(Ticket { number, patience: line.waiters[place].patience });
+        *ticket = Some(Ticket { number, threshold: line.waiters[place].threshold });
         let others = line.claimed_before(place);
-        self.note_change(line);
+        self.record_change(line);
         drop(guard);
         let mut panics = Panics::new();
         panics.run(|| drop(waker));
@@ -387,12 +387,12 @@ impl WaitQueue {
         let place = line.place(ticket.number).ok();
         let waiter = place.and_then(|place| line.remove(place));
         if waiter.is_some() {
-            self.note_change(&mut line);
+            self.record_change(&mut line);
         }
         drop(line);
         let mut panics = Panics::new();
         panics.run(|| drop(waiter));
-        panics.run(|| self.look_after_change(room));
+        panics.run(|| self.check_after_change(room));
         panics.finish();
     }
 
@@ -423,11 +423,11 @@ impl WaitQueue {
         let mut line = lock(&self.line);
         let place = ticket.and_then(|ticket| line.place(ticket.number).ok());
         let waker = place.and_then(|place| line.waiters[place].waker.take());
-        self.note_change(&mut line);
+        self.record_change(&mut line);
         drop(line);
         let mut panics = Panics::new();
         panics.run(|| waker.into_iter().for_each(Waker::wake));
-        panics.run(|| self.look_after_change(room));
+        panics.run(|| self.check_after_change(room));
         panics.finish();
         false
     }
@@ -435,29 +435,30 @@ impl WaitQueue {
     /// Whether the first one has been waited for long enough.
     fn count_refusal(&self) -> bool {
         let before = self.hint.refusals.fetch_add(1, Ordering::Relaxed);
-        before + 1 >= self.hint.patience.load(Ordering::Relaxed)
+        before + 1 >= self.hint.threshold.load(Ordering::Relaxed)
     }
 
     /// Tells whether it was passed over.
     fn press_first(&self, mut line: MutexGuard<'_, Line>, room: &impl Room) -> bool {
         let hint = &*self.hint;
         // Another may have been faster.
-        let is_due = hint.refusals.load(Ordering::Relaxed) >= hint.patience.load(Ordering::Relaxed);
+        let is_due =
+            hint.refusals.load(Ordering::Relaxed) >= hint.threshold.load(Ordering::Relaxed);
         let before = line.waiters.len();
         let waker = if is_due { line.press() } else { None };
         let was_passed_over = line.waiters.len() < before;
-        self.note_change(&mut line);
+        self.record_change(&mut line);
         drop(line);
         let mut panics = Panics::new();
         panics.run(|| waker.into_iter().for_each(Waker::wake));
-        panics.run(|| self.look_after_change(room));
+        panics.run(|| self.check_after_change(room));
         panics.finish();
         was_passed_over
     }
 
     /// Wakes those for whom there is room, behind a full fence after whatever made that room.
     #[inline]
-    pub(crate) fn look(&self, room: &impl Room) {
+    pub(crate) fn check(&self, room: &impl Room) {
         let hint = &*self.hint;
         if !hint.is_anybody_asleep.load(Ordering::Relaxed) {
             return;
@@ -471,13 +472,13 @@ impl WaitQueue {
     }
 
     /// For who changed the line, and has unlocked it.
-    fn look_after_change(&self, room: &impl Room) {
+    fn check_after_change(&self, room: &impl Room) {
         // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): who
         // made room, and found the line as it was before, is seen by this look.
         fence(Ordering::SeqCst);
         let mut panics = Panics::new();
         panics.run(|| self.attend(room));
-        panics.run(|| self.look(room));
+        panics.run(|| self.check(room));
         panics.finish();
     }
 
@@ -500,7 +501,7 @@ impl WaitQueue {
         let line = lock(&self.line);
         let value = work();
         drop(line);
-        self.look_after_change(room);
+        self.check_after_change(room);
         value
     }
 
@@ -517,7 +518,7 @@ impl WaitQueue {
                 // There may be more. Should this thread be stopped, others see to them.
                 self.marks.fetch_or(marks, Ordering::Relaxed);
             }
-            self.note_change(&mut line);
+            self.record_change(&mut line);
             drop(line);
             panics.run(|| waker.into_iter().for_each(Waker::wake));
             // ORD(line:B) SeqCst, pairs with ORD(line:A).

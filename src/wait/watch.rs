@@ -18,7 +18,7 @@
 //!
 //! It starts *on*; where there is no heavy fence to rely on it stays so.
 
-use crate::sync::asymmetric::{self, PATIENCE};
+use crate::sync::asymmetric::{self, THRESHOLD};
 use crate::sync::pause;
 use crate::sync::{AtomicU32, Mutex, Ordering, fence as full_fence, try_lock};
 use crossbeam_utils::CachePadded;
@@ -35,9 +35,9 @@ const LOOK: u128 = 5;
 #[derive(Debug)]
 pub(crate) struct Watch {
     state: CachePadded<AtomicU32>,
-    /// After how many looks in vain in a row the watch ends: [`PATIENCE`] until it is known what a
+    /// After how many looks in vain in a row the watch ends: [`THRESHOLD`] until it is known what a
     /// heavy fence costs here. Where assertions are on it stays so.
-    patience: AtomicU32,
+    threshold: AtomicU32,
     /// Taken by the one who ends it; nobody waits for it.
     ending: Mutex<()>,
     /// Whether there are heavy fences to rely on.
@@ -46,21 +46,21 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(can_end: bool) -> Self {
-        let [state, patience] = [ON, PATIENCE].map(AtomicU32::new);
-        Self { state: CachePadded::new(state), patience, ending: Mutex::new(()), can_end }
+        let [state, threshold] = [ON, THRESHOLD].map(AtomicU32::new);
+        Self { state: CachePadded::new(state), threshold, ending: Mutex::new(()), can_end }
     }
 
     /// After how many looks in vain in a row, by one writer, the watch should [end](Self::end):
     /// when they have cost what it costs to turn it on again. So whatever sleepers do, not more than
     /// twice of what is needed is paid.
     #[inline]
-    pub(crate) fn patience(&self) -> u32 {
-        self.patience.load(Ordering::Relaxed)
+    pub(crate) fn threshold(&self) -> u32 {
+        self.threshold.load(Ordering::Relaxed)
     }
 
     /// For who has changed something: whether it must look for sleepers, behind a full fence.
     #[inline]
-    pub(crate) fn must_look(&self) -> bool {
+    pub(crate) fn must_check(&self) -> bool {
         // ORD(light) pairs with ORD(heavy) in `rise`.
         asymmetric::light();
         self.state.load(Ordering::Relaxed) != OFF
@@ -94,11 +94,11 @@ impl Watch {
     #[cold]
     fn rise(&self) {
         let started = Instant::now();
-        // ORD(heavy) pairs with ORD(light) in `must_look`.
+        // ORD(heavy) pairs with ORD(light) in `must_check`.
         asymmetric::heavy();
         if !cfg!(any(overfall_loom, debug_assertions)) {
             let looks = started.elapsed().as_nanos() / LOOK;
-            self.patience.store(looks.clamp(16, 4096) as u32, Ordering::Relaxed);
+            self.threshold.store(looks.clamp(16, 4096) as u32, Ordering::Relaxed);
         }
         // ORD(watch:B) Release, pairs with ORD(watch:A). If it fails, another has done it.
         let (state, order) = (&self.state, Ordering::Release);

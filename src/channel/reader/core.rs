@@ -1,6 +1,6 @@
 //! What readers of both kinds are made of.
 
-use crate::channel::loss::{Missed, Tally};
+use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{Ending, Strength};
@@ -81,7 +81,7 @@ pub(crate) struct Core {
     /// when bytes were read in between.
     counted: u64,
     /// Nothing until the first message is received.
-    tally: Option<Box<Tally>>,
+    losses: Option<Box<Losses>>,
 }
 
 /// Stands for `counted` where it is not known what was read in between.
@@ -101,7 +101,7 @@ impl Core {
             registered: false,
             first_newer_writer,
             counted: 0,
-            tally: None,
+            losses: None,
         }
     }
 
@@ -112,7 +112,7 @@ impl Core {
         if self.counted != self.figures().payload_bytes.get() {
             another.counted = UNKNOWN;
         }
-        another.tally.clone_from(&self.tally);
+        another.losses.clone_from(&self.losses);
         if self.has_terminated() {
             another.tell_that_it_came();
             another.terminate();
@@ -126,9 +126,9 @@ impl Core {
         }
     }
 
-    pub(crate) fn tell_that_it_turned(&self) {
+    pub(crate) fn tell_that_it_was_converted(&self) {
         if let Some(strength) = self.strength {
-            trace::turned(&*self.shared, "reader", strength, self.id());
+            trace::converted(&*self.shared, "reader", strength, self.id());
         }
     }
 
@@ -141,13 +141,13 @@ impl Core {
         &self.shared
     }
 
-    /// Strong, or weak, from now on. Once that is done it [tells](Self::tell_that_it_turned) so.
+    /// Strong, or weak, from now on. Once that is done it [tells](Self::tell_that_it_was_converted) so.
     #[inline]
-    pub(crate) fn turn(&mut self, strength: Strength) {
+    pub(crate) fn convert(&mut self, strength: Strength) {
         self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
         if let Some(now) = &mut self.strength {
             let before = std::mem::replace(now, strength);
-            self.shared.turn_reader(before, strength);
+            self.shared.convert_reader(before, strength);
         }
     }
 
@@ -253,25 +253,27 @@ impl Core {
         let is_current = self.counted == payload;
         self.counted = payload + left;
         self.figures().payload_bytes.set(payload + left);
-        let tally = match &mut self.tally {
-            Some(tally) if is_current => tally,
-            tally => begin_to_count(tally, is_current, &mut self.first_newer_writer, &self.shared),
+        let losses = match &mut self.losses {
+            Some(losses) if is_current => losses,
+            losses => {
+                begin_to_count(losses, is_current, &mut self.first_newer_writer, &self.shared)
+            }
         };
-        let missed = tally.count(description);
-        if tally.must_sweep(slice) {
-            self.shared.sweep(tally);
+        let missed = losses.count(description);
+        if losses.must_sweep(slice) {
+            self.shared.sweep(losses);
         }
         missed
     }
 
     /// What was missed, over all writers.
     pub(crate) fn missed(&self) -> Missed {
-        self.tally.as_ref().map_or(Missed::default(), |tally| tally.total())
+        self.losses.as_ref().map_or(Missed::default(), |losses| losses.total())
     }
 
     /// What was missed of each writer.
     pub(crate) fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
-        self.tally.iter().flat_map(|tally| tally.by_writer())
+        self.losses.iter().flat_map(|losses| losses.by_writer())
     }
 
     /// Counts a gap.
@@ -307,12 +309,12 @@ impl Core {
             self.first_newer_writer = 1;
         }
         self.figures().start.set(place.byte());
-        self.note_place(place);
+        self.record_place(place);
     }
 
     /// Lets the figures know where the reader stands.
     #[inline]
-    pub(crate) fn note_place(&self, place: Place) {
+    pub(crate) fn record_place(&self, place: Place) {
         self.figures().position.set(place.byte());
     }
 
@@ -325,18 +327,18 @@ impl Core {
 /// At the first message, and at the first one after bytes were read.
 #[cold]
 fn begin_to_count<'a>(
-    tally: &'a mut Option<Box<Tally>>,
+    losses: &'a mut Option<Box<Losses>>,
     is_current: bool,
     first_newer_writer: &mut u32,
     shared: &Shared,
-) -> &'a mut Tally {
+) -> &'a mut Losses {
     if !is_current {
         *first_newer_writer = shared.first_newer_writer();
-        if let Some(tally) = tally {
-            tally.restart(*first_newer_writer);
+        if let Some(losses) = losses {
+            losses.restart(*first_newer_writer);
         }
     }
-    tally.get_or_insert_with(|| Box::new(Tally::new(*first_newer_writer)))
+    losses.get_or_insert_with(|| Box::new(Losses::new(*first_newer_writer)))
 }
 
 impl Drop for Core {

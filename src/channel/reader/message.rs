@@ -5,7 +5,7 @@ mod joiner;
 pub use crate::channel::loss::Missed;
 pub use joiner::{Joined, Joiner};
 
-use super::inbox::Inbox;
+use super::receive_buffer::ReceiveBuffer;
 use super::strong::{Lent, LentBatch, LentOne};
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
@@ -137,7 +137,7 @@ pub struct Messages<'a> {
 enum Kept<'a> {
     /// In the ring, by the reader's hold.
     Lent(LentBatch<'a>),
-    Copied(&'a Inbox),
+    Copied(&'a ReceiveBuffer),
 }
 
 impl<'a> Messages<'a> {
@@ -145,15 +145,15 @@ impl<'a> Messages<'a> {
         Self { kept: Kept::Lent(lent) }
     }
 
-    pub(crate) fn copied(inbox: &'a Inbox) -> Self {
-        Self { kept: Kept::Copied(inbox) }
+    pub(crate) fn copied(receive_buffer: &'a ReceiveBuffer) -> Self {
+        Self { kept: Kept::Copied(receive_buffer) }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
         match &self.kept {
             Kept::Lent(lent) => lent.len(),
-            Kept::Copied(inbox) => inbox.headers().len(),
+            Kept::Copied(receive_buffer) => receive_buffer.headers().len(),
         }
     }
 
@@ -167,7 +167,7 @@ impl<'a> Messages<'a> {
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
             Kept::Lent(lent) => Next::Lent(lent),
-            Kept::Copied(inbox) => Next::Copied(inbox, 0),
+            Kept::Copied(receive_buffer) => Next::Copied(receive_buffer, 0),
         };
         MessagesIter { next, index: 0, len: self.len() }
     }
@@ -215,7 +215,7 @@ pub struct MessagesIter<'a> {
 enum Next<'a> {
     Lent(&'a LentBatch<'a>),
     /// At so many bytes.
-    Copied(&'a Inbox, usize),
+    Copied(&'a ReceiveBuffer, usize),
 }
 
 impl<'a> MessagesIter<'a> {
@@ -223,9 +223,9 @@ impl<'a> MessagesIter<'a> {
     fn next_body(&mut self) -> Option<Body<'a>> {
         let body = match &mut self.next {
             Next::Lent(lent) => Body::OfBatch(lent.get(self.index)?),
-            Next::Copied(inbox, start) => {
-                let header = inbox.headers().get(self.index)?;
-                Body::Copied(header, inbox.next(start, header))
+            Next::Copied(receive_buffer, start) => {
+                let header = receive_buffer.headers().get(self.index)?;
+                Body::Copied(header, receive_buffer.next(start, header))
             }
         };
         self.index += 1;

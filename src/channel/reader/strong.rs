@@ -1,9 +1,9 @@
 //! The strong reader: how it comes and goes here, and each of its jobs in a file.
 
 mod bytes;
+mod find;
 mod hold;
 mod lent;
-mod look;
 mod messages;
 
 pub(super) use lent::{Lent, LentBatch, LentOne};
@@ -94,7 +94,7 @@ impl StrongReader {
                 _ => return Err(core),
             }
         }
-        core.turn(Strength::Strong);
+        core.convert(Strength::Strong);
         hold.jump_to(&start);
         if core.has_terminated() {
             hold.leave();
@@ -107,7 +107,7 @@ impl StrongReader {
         let place = Place { length, ..start };
         let mut reader = Self::at(hold, core, place);
         reader.settle();
-        reader.core.tell_that_it_turned();
+        reader.core.tell_that_it_was_converted();
         Ok(reader)
     }
 
@@ -115,12 +115,12 @@ impl StrongReader {
     #[inline]
     pub fn into_weak(mut self) -> WeakReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
-        let _what_it_finds = self.look_for_slice();
+        let _what_it_finds = self.find_slice();
         self.settle();
         let Self { hold, mut core, place, .. } = self;
-        core.turn(Strength::Weak);
+        core.convert(Strength::Weak);
         drop(hold);
-        core.tell_that_it_turned();
+        core.tell_that_it_was_converted();
         WeakReader::from_strong(core, place)
     }
 
@@ -133,7 +133,7 @@ impl StrongReader {
     /// Gives back what has been read, and lets the figures know.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         self.hold.move_to(&self.place);
     }
 }

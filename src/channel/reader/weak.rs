@@ -1,8 +1,8 @@
 //! The weak reader.
 
 use super::core::{Core, Place};
-use super::inbox::{Appended, Inbox, Space};
 use super::receive::{Receive, receive_methods, wait_for};
+use super::receive_buffer::{Appended, ReceiveBuffer, Space};
 use super::{Read, StrongReader, reader_methods};
 use crate::channel::reader::message::{Header, Message, Messages, Missed};
 use crate::channel::shared::Shared;
@@ -36,11 +36,11 @@ pub struct WeakReader {
     /// Gaps are counted only.
     silent: bool,
     /// Nothing until the first message is received.
-    inbox: Option<Box<Inbox>>,
+    receive_buffer: Option<Box<ReceiveBuffer>>,
 }
 
 /// What a weak reader sees when it looks.
-enum Look {
+enum Next {
     /// So many payload bytes of the current slice are left, or what looks like it: to be trusted
     /// once the slice is found intact.
     Slice(u64),
@@ -65,12 +65,12 @@ impl WeakReader {
         let place = Place::at(slice);
         core.start_at(place);
         core.tell_that_it_came();
-        Self { core, place, missed: 0, silent: false, inbox: None }
+        Self { core, place, missed: 0, silent: false, receive_buffer: None }
     }
 
     #[inline]
     pub(super) fn from_strong(core: Core, place: Place) -> Self {
-        Self { core, place, missed: 0, silent: false, inbox: None }
+        Self { core, place, missed: 0, silent: false, receive_buffer: None }
     }
 
     /// Converts this reader into a strong one. It loses nothing in between.
@@ -86,9 +86,10 @@ impl WeakReader {
         if self.missed > 0 {
             return Err(IntoStrongError { reader: self });
         }
-        let Self { core, place, missed, silent, inbox } = self;
-        StrongReader::from_weak(core, place)
-            .map_err(|core| IntoStrongError { reader: Self { core, place, missed, silent, inbox } })
+        let Self { core, place, missed, silent, receive_buffer } = self;
+        StrongReader::from_weak(core, place).map_err(|core| IntoStrongError {
+            reader: Self { core, place, missed, silent, receive_buffer },
+        })
     }
 
     /// Sets whether gaps are skipped without an error. Then no read fails with [`Lagged`]. What was
@@ -104,7 +105,7 @@ impl WeakReader {
         let next = self.core.shared().ring.oldest_intact(self.place.slice);
         let skipped = next.bytes_since(self.place.slice).saturating_sub(self.place.offset);
         self.place = Place::at(next);
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         self.missed += skipped;
         self.core.count_gap(skipped);
     }
@@ -132,10 +133,10 @@ impl WeakReader {
 
     /// Goes on to what looks like the next payload byte.
     #[inline]
-    fn look(&mut self) -> Result<Look, ReadError> {
+    fn find_byte(&mut self) -> Result<Next, ReadError> {
         loop {
-            match self.look_for_slice()? {
-                Look::Slice(0) => self.step_over_empty(),
+            match self.find_slice()? {
+                Next::Slice(0) => self.step_over_empty(),
                 look => return Ok(look),
             }
         }
@@ -154,7 +155,7 @@ impl WeakReader {
 
     /// Goes on to what looks like the next slice, or what is left of the present one.
     #[inline]
-    fn look_for_slice(&mut self) -> Result<Look, ReadError> {
+    fn find_slice(&mut self) -> Result<Next, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
         }
@@ -163,14 +164,14 @@ impl WeakReader {
             let Place { slice, offset, length } = self.place;
             let ring = &self.core.shared().ring;
             match length {
-                Some(length) => return Ok(Look::Slice(length - offset)),
+                Some(length) => return Ok(Next::Slice(length - offset)),
                 None => match ring.find(slice) {
                     Found::Slice(length) => self.place.length = Some(length),
                     Found::Skip(next) => self.place = Place::at(next),
                     Found::Nothing => {
-                        self.core.note_place(self.place);
+                        self.core.record_place(self.place);
                         let at_end = self.core.is_at_end(slice);
-                        return Ok(if at_end { Look::End } else { Look::Nothing });
+                        return Ok(if at_end { Next::End } else { Next::Nothing });
                     }
                     Found::Overrun => self.catch_up(),
                 },
@@ -179,12 +180,12 @@ impl WeakReader {
     }
 
     #[inline]
-    fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
-        let mut look = self.look();
-        if matches!(look, Ok(Look::Nothing)) {
+    fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Result<Next, ReadError>> {
+        let mut look = self.find_byte();
+        if matches!(look, Ok(Next::Nothing)) {
             self.core.park(context.waker());
-            look = self.look();
-            if matches!(look, Ok(Look::Nothing)) {
+            look = self.find_byte();
+            if matches!(look, Ok(Next::Nothing)) {
                 return self.core.pending();
             }
         }
@@ -209,7 +210,7 @@ impl WeakReader {
         }
         self.place = self.place.after(length);
         self.core.count_payload(length);
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         true
     }
 
@@ -234,41 +235,41 @@ impl WeakReader {
             if copied == buffer.len() || self.missed > 0 {
                 break;
             }
-            match self.look_on() {
+            match self.find_next() {
                 Some(more) => left = more,
                 None => break,
             }
         }
         self.core.count_payload(copied as u64);
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         copied
     }
 
     /// Looks first, for what is not just a slice at the present place.
     #[inline]
-    fn look_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+    fn find_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         loop {
-            match self.look()? {
-                Look::Slice(left) => match self.copy(buffer, left) {
+            match self.find_byte()? {
+                Next::Slice(left) => match self.copy(buffer, left) {
                     0 => {}
                     copied => return Ok(copied),
                 },
-                Look::Nothing => return Err(TryReadError::Empty),
-                Look::End => return Ok(0),
+                Next::Nothing => return Err(TryReadError::Empty),
+                Next::End => return Ok(0),
             }
         }
     }
 
     /// The same, and registers to be woken if there is nothing.
     #[inline]
-    fn poll_look_and_read(
+    fn poll_find_and_read(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
         loop {
-            match self.poll_look(context) {
-                Poll::Ready(Ok(Look::Slice(left))) => match self.copy(buffer, left) {
+            match self.poll_find(context) {
+                Poll::Ready(Ok(Next::Slice(left))) => match self.copy(buffer, left) {
                     0 => {}
                     copied => return Poll::Ready(Ok(copied)),
                 },
@@ -281,7 +282,7 @@ impl WeakReader {
 
     /// Looks for more in the same read, which ends before a gap.
     #[inline]
-    fn look_on(&mut self) -> Option<u64> {
+    fn find_next(&mut self) -> Option<u64> {
         match self.core.shared().ring.find(self.place.slice) {
             Found::Slice(length) if length > 0 => {
                 self.place.length = Some(length);
@@ -303,7 +304,7 @@ impl Read for WeakReader {
             return Ok(buffer.len());
         }
         let before = self.core.before();
-        let read = self.look_and_read(buffer);
+        let read = self.find_and_read(buffer);
         self.tell_event(before);
         read
     }
@@ -322,7 +323,7 @@ impl Read for WeakReader {
             return Poll::Ready(Ok(buffer.len()));
         }
         let before = self.core.before();
-        let read = self.poll_look_and_read(context, buffer);
+        let read = self.poll_find_and_read(context, buffer);
         self.tell_event(before);
         read
     }
@@ -349,19 +350,19 @@ impl WeakReader {
     #[inline]
     fn take_to(&mut self, to: &mut impl Space) -> Result<Option<Header>, TryReadError> {
         loop {
-            match self.look_for_slice()? {
-                Look::Slice(left) => match take_slice(&mut self.core, &mut self.place, left, to) {
+            match self.find_slice()? {
+                Next::Slice(left) => match take_slice(&mut self.core, &mut self.place, left, to) {
                     Some(header) => return Ok(Some(header)),
                     None => self.catch_up(),
                 },
-                Look::Nothing => return Err(TryReadError::Empty),
-                Look::End => return Ok(None),
+                Next::Nothing => return Err(TryReadError::Empty),
+                Next::End => return Ok(None),
             }
         }
     }
 
     /// The quick way: the next slice is right here, and was intact. If not, nothing has happened,
-    /// but that the inbox is empty.
+    /// but that the receive buffer is empty.
     #[inline]
     fn take_whole(&mut self) -> bool {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
@@ -370,18 +371,18 @@ impl WeakReader {
         }
         let ring = &self.core.shared().ring;
         let Found::Slice(length) = ring.find(slice) else { return false };
-        let inbox = self.inbox.get_or_insert_default();
-        inbox.clear();
-        let taken = take_slice(&mut self.core, &mut self.place, length, &mut **inbox);
-        taken.map(|header| inbox.keep(header)).is_some()
+        let receive_buffer = self.receive_buffer.get_or_insert_default();
+        receive_buffer.clear();
+        let taken = take_slice(&mut self.core, &mut self.place, length, &mut **receive_buffer);
+        taken.map(|header| receive_buffer.keep(header)).is_some()
     }
 
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
-    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
-        self.with_inbox(|reader, inbox| {
-            let taken = reader.take_to(inbox)?;
-            Ok(taken.map(|header| inbox.keep(header)).is_some())
+    fn find_and_take(&mut self) -> Result<bool, TryReadError> {
+        self.with_receive_buffer(|reader, receive_buffer| {
+            let taken = reader.take_to(receive_buffer)?;
+            Ok(taken.map(|header| receive_buffer.keep(header)).is_some())
         })
     }
 
@@ -401,13 +402,16 @@ impl WeakReader {
         None
     }
 
-    /// Does `work` with the inbox, emptied, at hand.
+    /// Does `work` with the receive buffer, emptied, at hand.
     #[inline]
-    fn with_inbox<T>(&mut self, work: impl FnOnce(&mut Self, &mut Inbox) -> T) -> T {
-        let mut inbox = self.inbox.take().unwrap_or_default();
-        inbox.clear();
-        let result = work(self, &mut inbox);
-        self.inbox = Some(inbox);
+    fn with_receive_buffer<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut ReceiveBuffer) -> T,
+    ) -> T {
+        let mut receive_buffer = self.receive_buffer.take().unwrap_or_default();
+        receive_buffer.clear();
+        let result = work(self, &mut receive_buffer);
+        self.receive_buffer = Some(receive_buffer);
         result
     }
 }
@@ -430,7 +434,7 @@ fn take_slice(
     }
     *place = place.after(offset + left);
     let missed = core.count_message(slice, offset, &description);
-    core.note_place(*place);
+    core.record_place(*place);
     Some(Header::of(&description, slice, offset, missed))
 }
 
@@ -441,7 +445,7 @@ impl Receive for WeakReader {
             return Ok(true);
         }
         let before = self.core.before();
-        let taken = self.look_and_take();
+        let taken = self.find_and_take();
         self.tell_event(before);
         taken
     }
@@ -459,20 +463,20 @@ impl Receive for WeakReader {
 
     fn take_many(&mut self, limit: usize) -> Result<bool, TryReadError> {
         let before = self.core.before();
-        let taken = self.with_inbox(|reader, inbox| {
+        let taken = self.with_receive_buffer(|reader, receive_buffer| {
             if limit == 0 {
                 return Ok(true);
             }
-            let Some(mut header) = reader.take_to(inbox)? else { return Ok(false) };
+            let Some(mut header) = reader.take_to(receive_buffer)? else { return Ok(false) };
             // Those that are there now: writers may send as fast as we copy.
             let end = reader.core.shared().ring.reserved();
             loop {
-                inbox.keep(header);
-                if inbox.headers().len() == limit || !reader.place.slice.is_before(end) {
+                receive_buffer.keep(header);
+                if receive_buffer.headers().len() == limit || !reader.place.slice.is_before(end) {
                     break;
                 }
                 let Some(left) = reader.next_slice() else { break };
-                match take_slice(&mut reader.core, &mut reader.place, left, inbox) {
+                match take_slice(&mut reader.core, &mut reader.place, left, receive_buffer) {
                     Some(next) => header = next,
                     None => {
                         reader.catch_up();
@@ -488,13 +492,13 @@ impl Receive for WeakReader {
 
     #[inline]
     fn message(&mut self) -> Message<'_> {
-        let inbox = self.inbox.get_or_insert_default();
-        let header = &inbox.headers()[0];
-        Message::copied(header, inbox.next(&mut 0, header))
+        let receive_buffer = self.receive_buffer.get_or_insert_default();
+        let header = &receive_buffer.headers()[0];
+        Message::copied(header, receive_buffer.next(&mut 0, header))
     }
 
     fn messages(&mut self) -> Messages<'_> {
-        Messages::copied(self.inbox.get_or_insert_default())
+        Messages::copied(self.receive_buffer.get_or_insert_default())
     }
 
     fn skip_rest(&mut self) -> u64 {
@@ -510,7 +514,7 @@ impl Receive for WeakReader {
         }
         self.place = self.place.after(self.place.offset + left);
         self.core.count_payload(left);
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         left
     }
 }
@@ -525,6 +529,6 @@ impl Clone for WeakReader {
         core.start_at(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
-        Self { core, place: self.place, missed, silent, inbox: None }
+        Self { core, place: self.place, missed, silent, receive_buffer: None }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Core {
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
-    looked_in_vain: u32,
+    checked_in_vain: u32,
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
     /// here by whatever the writer does next.
     in_flight: Reservation,
@@ -52,7 +52,7 @@ impl Core {
             id,
             strength,
             lane,
-            looked_in_vain: 0,
+            checked_in_vain: 0,
             in_flight: Reservation::NONE,
             ticket: None,
             done: None,
@@ -73,11 +73,11 @@ impl Core {
     }
 
     #[inline]
-    pub(crate) fn turn(&mut self, strength: Strength) {
+    pub(crate) fn convert(&mut self, strength: Strength) {
         if let Some(before) = self.strength.replace(strength) {
             if before != strength {
-                self.shared.turn_writer(before, strength);
-                trace::turned(&*self.shared, "writer", strength, self.id);
+                self.shared.convert_writer(before, strength);
+                trace::converted(&*self.shared, "writer", strength, self.id);
             }
         }
     }

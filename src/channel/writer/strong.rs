@@ -47,7 +47,7 @@ impl StrongWriter {
     /// the channel drains.
     #[inline]
     pub fn into_weak(mut self) -> WeakWriter {
-        self.0.turn(Strength::Weak);
+        self.0.convert(Strength::Weak);
         WeakWriter(self.0)
     }
 }

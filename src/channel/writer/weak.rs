@@ -34,7 +34,7 @@ impl WeakWriter {
     pub fn into_strong(mut self) -> StrongWriter {
         // One that has come to its own end stays as it is: it keeps nothing open.
         if !self.0.is_done() {
-            self.0.turn(Strength::Strong);
+            self.0.convert(Strength::Strong);
         }
         StrongWriter(self.0)
     }

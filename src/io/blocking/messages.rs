@@ -182,8 +182,8 @@ impl<W: HasCore> Blocking<W> {
 
     #[inline]
     fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
-        if self.endpoint.writer_core().write_alone(message) {
-            self.waits.spin.note_at_once();
+        if self.endpoint.writer_core().write_exclusive(message) {
+            self.waits.spin.record_at_once();
             return Ok(());
         }
         self.wait_and_send(until, |core, context| match context {

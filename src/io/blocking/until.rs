@@ -82,7 +82,7 @@ impl Spin {
     /// The same, if it yields after that.
     const STEPS_BEFORE_YIELDS: u32 = 7;
     /// After so many misses it is of no use.
-    const PATIENCE: u32 = 16;
+    const THRESHOLD: u32 = 16;
     /// Then so many waits in a row of each period find out whether it is again: in a row, because two
     /// threads that answer each other have to do so at the same time.
     const PROBES: u32 = 2;
@@ -97,7 +97,7 @@ impl Spin {
 
     /// There was something to do at once.
     #[inline]
-    pub(super) fn note_at_once(&mut self) {
+    pub(super) fn record_at_once(&mut self) {
         self.was_at_once = true;
     }
 
@@ -112,7 +112,7 @@ impl Spin {
         let is_long = until.left().is_none_or(|left| left > Self::LONG);
         let yields = (is_stream || self.is_for_room) && is_long && self.without == 0;
         self.without = self.without.saturating_sub(1);
-        if yields || self.misses < Self::PATIENCE || self.misses % Self::PERIOD < Self::PROBES {
+        if yields || self.misses < Self::THRESHOLD || self.misses % Self::PERIOD < Self::PROBES {
             for step in if yields { 0 } else { self.first }..if yields {
                 Self::STEPS_BEFORE_YIELDS
             } else {
@@ -304,7 +304,7 @@ mod tests {
         let mut spin = Spin::default();
         let waits = 10 * Spin::PERIOD;
         let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
-        assert_eq!(spun, Spin::PATIENCE + 9 * Spin::PROBES);
+        assert_eq!(spun, Spin::THRESHOLD + 9 * Spin::PROBES);
         // It finds out that it is of use.
         while spin.spin(Until::Now, || Poll::Ready(())).is_pending() {}
         assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
@@ -314,7 +314,7 @@ mod tests {
     fn in_a_stream_the_first_look_comes_later_and_an_answer_is_looked_for_at_once() {
         let mut spin = Spin::default();
         for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
-            spin.note_at_once();
+            spin.record_at_once();
             assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
         }
         for first in [6, 4, 2, 0, 0] {

@@ -1,8 +1,8 @@
 //! Reading bytes: copied, across slices, or lent where they lie.
 
 use super::StrongReader;
+use super::find::Next;
 use super::hold::Hold;
-use super::look::Look;
 #[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
@@ -17,15 +17,15 @@ use std::task::{Context, Poll};
 impl StrongReader {
     /// Says why there was nothing to copy, or copies what has come meanwhile.
     #[inline(never)]
-    fn read_after_look(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        match self.look()? {
-            Look::Slice(_) => match self.copy(buffer) {
+    fn find_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        match self.find_byte()? {
+            Next::Slice(_) => match self.copy(buffer) {
                 // There was something, so that it is not the end.
                 0 => Err(TryReadError::Terminated),
                 copied => Ok(copied),
             },
-            Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(0),
+            Next::Nothing => Err(TryReadError::Empty),
+            Next::End => Ok(0),
         }
     }
 
@@ -45,7 +45,7 @@ impl StrongReader {
         self.place.slice = next;
         self.lent = 0;
         self.core.count_payload(length);
-        self.core.note_place(self.place);
+        self.core.record_place(self.place);
         shared.ring.release_up_to(held, next);
         shared.after_release();
         true
@@ -127,13 +127,13 @@ impl StrongReader {
     #[cfg(not(overfall_loom))]
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
-        match self.look()? {
-            Look::Slice(_) => {
+        match self.find_byte()? {
+            Next::Slice(_) => {
                 self.settle();
                 Ok(self.lend())
             }
-            Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(&[]),
+            Next::Nothing => Err(TryReadError::Empty),
+            Next::End => Ok(&[]),
         }
     }
 
@@ -144,8 +144,8 @@ impl StrongReader {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
-        match self.poll_look(context) {
-            Poll::Ready(Ok(Look::Slice(_))) => {
+        match self.poll_find(context) {
+            Poll::Ready(Ok(Next::Slice(_))) => {
                 self.settle();
                 Poll::Ready(Ok(self.lend()))
             }
@@ -197,7 +197,7 @@ impl Read for StrongReader {
             return Ok(buffer.len());
         }
         match self.copy(buffer) {
-            0 => self.read_after_look(buffer),
+            0 => self.find_and_read(buffer),
             copied => Ok(copied),
         }
     }
@@ -216,8 +216,8 @@ impl Read for StrongReader {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
         }
-        match self.park_and_look(context) {
-            Poll::Ready(Ok(Look::Slice(_))) => Poll::Ready(match self.copy(buffer) {
+        match self.park_and_find(context) {
+            Poll::Ready(Ok(Next::Slice(_))) => Poll::Ready(match self.copy(buffer) {
                 0 => Err(ReadError::Terminated),
                 copied => Ok(copied),
             }),

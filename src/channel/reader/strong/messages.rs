@@ -1,8 +1,8 @@
 //! Receiving messages: they stay where they are, and are lent.
 
 use super::StrongReader;
+use super::find::Next;
 use super::lent::{Lent, LentBatch, Taken};
-use super::look::Look;
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
@@ -25,14 +25,14 @@ impl StrongReader {
 
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
-    fn look_and_take(&mut self) -> Result<bool, TryReadError> {
-        match self.look_for_slice()? {
-            Look::Slice(_) => {
+    fn find_and_take(&mut self) -> Result<bool, TryReadError> {
+        match self.find_slice()? {
+            Next::Slice(_) => {
                 self.taken = self.take_slice();
                 Ok(true)
             }
-            Look::Nothing => Err(TryReadError::Empty),
-            Look::End => Ok(false),
+            Next::Nothing => Err(TryReadError::Empty),
+            Next::End => Ok(false),
         }
     }
 
@@ -59,7 +59,7 @@ impl Receive for StrongReader {
                 return Ok(true);
             }
         }
-        self.look_and_take()
+        self.find_and_take()
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -77,10 +77,10 @@ impl Receive for StrongReader {
         if limit == 0 {
             return Ok(true);
         }
-        match self.look_for_slice()? {
-            Look::Slice(_) => {}
-            Look::Nothing => return Err(TryReadError::Empty),
-            Look::End => return Ok(false),
+        match self.find_slice()? {
+            Next::Slice(_) => {}
+            Next::Nothing => return Err(TryReadError::Empty),
+            Next::End => return Ok(false),
         }
         while self.batch.seen.len() < limit {
             let Some(Taken { seen, missed }) = self.take_slice() else {

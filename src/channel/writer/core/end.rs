@@ -64,7 +64,7 @@ impl Core {
         panics.run(|| self.abort());
         panics.run(|| self.stop_waiting());
         // It counts as a weak one from here on: nothing waits for it.
-        panics.run(|| self.turn(Strength::Weak));
+        panics.run(|| self.convert(Strength::Weak));
         panics.finish();
     }
 

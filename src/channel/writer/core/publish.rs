@@ -9,10 +9,10 @@ use crate::ring::position::slice_size;
 impl Core {
     /// Ends the watch for sleepers when it has been in vain for long.
     #[cold]
-    pub(super) fn count_look(&mut self, found: bool) {
-        self.looked_in_vain = if found { 0 } else { self.looked_in_vain + 1 };
-        if self.looked_in_vain >= self.shared.patience() {
-            self.looked_in_vain = 0;
+    pub(super) fn count_check(&mut self, found: bool) {
+        self.checked_in_vain = if found { 0 } else { self.checked_in_vain + 1 };
+        if self.checked_in_vain >= self.shared.threshold() {
+            self.checked_in_vain = 0;
             self.shared.end_watch();
         }
     }
@@ -27,7 +27,7 @@ impl Core {
     pub(crate) fn commit(&mut self, length: u64) {
         if let Some(mut reservation) = self.in_flight.take() {
             let reserved = reservation.size;
-            // The next one may be reserved alone again.
+            // The next one may be reserved as the owner again.
             self.open_lane(&reservation);
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
@@ -85,7 +85,7 @@ impl Core {
     #[inline]
     pub(super) fn after_commit(&mut self) {
         if let Some(found) = self.shared.after_commit() {
-            self.count_look(found);
+            self.count_check(found);
         }
     }
 

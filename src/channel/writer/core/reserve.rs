@@ -119,7 +119,8 @@ impl Core {
     /// The quick way to a reservation that stays in flight.
     pub(super) fn reserve_in_flight(&mut self, length: usize) -> Option<Reservation> {
         let can_be = (1..=self.max_slice()).contains(&(length as u64));
-        let reservation = if can_be { self.reserve_alone(length as u64)? } else { return None };
+        let reservation =
+            if can_be { self.reserve_exclusive(length as u64)? } else { return None };
         self.set_in_flight(reservation);
         Some(reservation)
     }
@@ -171,7 +172,7 @@ impl Core {
     /// The quick way to a reservation for `length` bytes, more than 0. Whatever stands in the way of it
     /// has closed the lane.
     #[inline]
-    pub(super) fn reserve_alone(&mut self, length: u64) -> Option<Reservation> {
-        self.shared.ring.reserve_alone(&mut self.lane, slice_size(length))
+    pub(super) fn reserve_exclusive(&mut self, length: u64) -> Option<Reservation> {
+        self.shared.ring.reserve_exclusive(&mut self.lane, slice_size(length))
     }
 }

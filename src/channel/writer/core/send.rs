@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 impl Core {
     #[inline]
     pub(crate) fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        if self.write_alone(message) { Ok(()) } else { self.try_send_among_others(message) }
+        if self.write_exclusive(message) { Ok(()) } else { self.try_send_among_others(message) }
     }
 
     /// [`Core::try_send`] of one that had no luck there.
@@ -32,7 +32,7 @@ impl Core {
         message: &[u8],
         wait: Wait,
     ) -> Poll<Result<(), SendError>> {
-        if self.write_alone(message) {
+        if self.write_exclusive(message) {
             return Poll::Ready(Ok(()));
         }
         let sent = self.poll_to_send(context, message.len() as u64, wait);

@@ -23,11 +23,11 @@ pub(crate) enum Wait {
 
 impl Wait {
     /// How long such a waiter is waited for at first once it was woken.
-    fn patience(self) -> u32 {
+    fn threshold(self) -> u32 {
         match self {
             #[cfg(any(feature = "tokio", feature = "futures"))]
             Self::MayBeForgotten => 0,
-            Self::LeavesWhenDropped => queue::PATIENCE,
+            Self::LeavesWhenDropped => queue::THRESHOLD,
         }
     }
 }
@@ -56,7 +56,7 @@ impl Core {
         }
         self.lane.close();
         let claim = self.shared.ring.room_with_padding(length);
-        let request = Request { length, claim, patience: wait.patience() };
+        let request = Request { length, claim, threshold: wait.threshold() };
         let result = loop {
             let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
             match self.reserve_now(length, others) {

@@ -54,12 +54,12 @@ impl Core {
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
     /// room. If not, nothing has happened.
     #[inline]
-    pub(crate) fn write_alone(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
         let length = bytes.len() as u64;
         if length == 0 {
             return false;
         }
-        let Some(reservation) = self.reserve_alone(length) else { return false };
+        let Some(reservation) = self.reserve_exclusive(length) else { return false };
         self.fill(&reservation, 0, bytes);
         self.publish(reservation, length, Joins::default());
         true
@@ -67,7 +67,7 @@ impl Core {
 
     #[inline]
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-        if self.write_alone(bytes) {
+        if self.write_exclusive(bytes) {
             Ok(bytes.len())
         } else {
             self.try_write_among_others(&[bytes])
@@ -103,7 +103,7 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<usize, WriteError>> {
         match buffers {
-            [bytes] if self.write_alone(bytes) => Poll::Ready(Ok(bytes.len())),
+            [bytes] if self.write_exclusive(bytes) => Poll::Ready(Ok(bytes.len())),
             _ => self.poll_write_among_others(context, buffers, wait),
         }
     }

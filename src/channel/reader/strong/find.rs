@@ -7,7 +7,7 @@ use crate::ring::Found;
 use std::task::{Context, Poll};
 
 /// What a strong reader sees when it looks.
-pub(super) enum Look {
+pub(super) enum Next {
     /// There is a slice, with so many payload bytes left.
     Slice(u64),
     Nothing,
@@ -17,10 +17,10 @@ pub(super) enum Look {
 impl StrongReader {
     /// Goes on to the next payload byte, if there is one.
     #[inline]
-    pub(super) fn look(&mut self) -> Result<Look, ReadError> {
+    pub(super) fn find_byte(&mut self) -> Result<Next, ReadError> {
         loop {
-            match self.look_for_slice()? {
-                Look::Slice(0) => {
+            match self.find_slice()? {
+                Next::Slice(0) => {
                     self.core.step_over_empty();
                     self.place = self.place.after(0);
                 }
@@ -31,13 +31,13 @@ impl StrongReader {
 
     /// Goes on to the next slice, or to what is left of the present one.
     #[inline]
-    pub(super) fn look_for_slice(&mut self) -> Result<Look, ReadError> {
+    pub(super) fn find_slice(&mut self) -> Result<Next, ReadError> {
         if self.core.is_terminated() {
             return Err(ReadError::Terminated);
         }
         loop {
             match self.place.length {
-                Some(length) => return Ok(Look::Slice(length - self.place.offset)),
+                Some(length) => return Ok(Next::Slice(length - self.place.offset)),
                 None => match self.core.shared().ring.find_held(self.place.slice) {
                     Found::Slice(length) => self.place.length = Some(length),
                     Found::Skip(next) => {
@@ -50,7 +50,7 @@ impl StrongReader {
                     Found::Nothing | Found::Overrun => {
                         self.settle();
                         let at_end = self.core.is_at_end(self.place.slice);
-                        return Ok(if at_end { Look::End } else { Look::Nothing });
+                        return Ok(if at_end { Next::End } else { Next::Nothing });
                     }
                 },
             }
@@ -60,9 +60,9 @@ impl StrongReader {
     /// Looks, and if there is nothing, registers to be woken and looks again.
     #[cfg(not(overfall_loom))]
     #[inline]
-    pub(super) fn poll_look(&mut self, context: &mut Context<'_>) -> Poll<Result<Look, ReadError>> {
-        match self.look() {
-            Ok(Look::Nothing) => self.park_and_look(context),
+    pub(super) fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Result<Next, ReadError>> {
+        match self.find_byte() {
+            Ok(Next::Nothing) => self.park_and_find(context),
             look => {
                 self.core.unpark();
                 Poll::Ready(look)
@@ -71,13 +71,13 @@ impl StrongReader {
     }
 
     /// Registers to be woken, and looks.
-    pub(super) fn park_and_look(
+    pub(super) fn park_and_find(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Look, ReadError>> {
+    ) -> Poll<Result<Next, ReadError>> {
         self.core.park(context.waker());
-        let look = self.look();
-        if matches!(look, Ok(Look::Nothing)) {
+        let look = self.find_byte();
+        if matches!(look, Ok(Next::Nothing)) {
             return self.core.pending();
         }
         self.core.unpark();

@@ -8,7 +8,7 @@ const ALIGNMENT: usize = 64;
 /// The copies of messages that a weak reader received last. Reused, so that it grows to what is
 /// needed and stays so.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct ReceiveBuffer {
     headers: Vec<Header>,
     bytes: Vec<u8>,
     /// Where the first aligned byte of `bytes` is.
@@ -23,7 +23,7 @@ pub(super) trait Space {
     fn space(&mut self, length: usize) -> &mut [u8];
 }
 
-impl Space for Inbox {
+impl Space for ReceiveBuffer {
     #[inline]
     fn space(&mut self, length: usize) -> &mut [u8] {
         let size = length.next_multiple_of(ALIGNMENT);
@@ -49,7 +49,7 @@ impl Space for Appended<'_> {
     }
 }
 
-impl Inbox {
+impl ReceiveBuffer {
     /// Empty again.
     #[inline]
     pub(crate) fn clear(&mut self) {
@@ -113,37 +113,37 @@ mod tests {
         let lengths = [10, 32, 0, 1, 63, 64, 65, 1000, 100_000];
         for skipped in (0..lengths.len()).cycle().take(100) {
             let lengths = &lengths[skipped..];
-            let mut inbox = Inbox::default();
+            let mut receive_buffer = ReceiveBuffer::default();
             for (number, &length) in lengths.iter().enumerate() {
-                inbox.space(length).fill(number as u8);
-                inbox.keep(header(length));
+                receive_buffer.space(length).fill(number as u8);
+                receive_buffer.keep(header(length));
             }
             let mut start = 0;
             for (number, &length) in lengths.iter().enumerate() {
-                let message = inbox.next(&mut start, &header(length));
+                let message = receive_buffer.next(&mut start, &header(length));
                 assert_eq!(message.as_ptr() as usize % ALIGNMENT, 0);
                 assert_eq!(message.len(), length);
                 assert!(message.iter().all(|&byte| byte == number as u8));
             }
-            inboxes.push(inbox);
+            inboxes.push(receive_buffer);
         }
     }
 
     #[test]
     fn an_empty_message_has_an_address_too() {
-        let mut inbox = Inbox::default();
-        inbox.space(0);
-        inbox.keep(header(0));
-        assert_eq!(inbox.next(&mut 0, &header(0)).as_ptr() as usize % ALIGNMENT, 0);
+        let mut receive_buffer = ReceiveBuffer::default();
+        receive_buffer.space(0);
+        receive_buffer.keep(header(0));
+        assert_eq!(receive_buffer.next(&mut 0, &header(0)).as_ptr() as usize % ALIGNMENT, 0);
     }
 
     #[test]
     fn an_inbox_that_was_cleared_starts_over() {
-        let mut inbox = Inbox::default();
-        inbox.space(100).fill(1);
-        inbox.keep(header(100));
-        inbox.clear();
-        inbox.space(10).fill(7);
-        assert_eq!(inbox.next(&mut 0, &header(10)), [7; 10]);
+        let mut receive_buffer = ReceiveBuffer::default();
+        receive_buffer.space(100).fill(1);
+        receive_buffer.keep(header(100));
+        receive_buffer.clear();
+        receive_buffer.space(10).fill(7);
+        assert_eq!(receive_buffer.next(&mut 0, &header(10)), [7; 10]);
     }
 }
