@@ -38,7 +38,7 @@ impl<T> Receivable for T where
 
 /// A reader whose messages are values of `T`.
 ///
-/// `R` is the reader of bytes beneath: a [`StrongReader`], a [`WeakReader`], or a
+/// `R` is the reader of bytes beneath: a [`StrongReader`], a [`WeakReader`](crate::WeakReader), or a
 /// [`Reader`](crate::Reader) of either strength. [`blocking`](Self::blocking) puts it into a
 /// [`Blocking`], which parks the thread to wait.
 pub struct Reader<T, R = StrongReader> {

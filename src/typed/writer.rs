@@ -164,7 +164,7 @@ impl Serialization {
 
 /// A writer whose messages are values of `T`.
 ///
-/// `W` is the writer of bytes beneath: a [`StrongWriter`], a [`WeakWriter`], or a
+/// `W` is the writer of bytes beneath: a [`StrongWriter`], a [`WeakWriter`](crate::WeakWriter), or a
 /// [`Writer`](crate::Writer) of either strength. [`blocking`](Self::blocking) puts it into a
 /// [`Blocking`], which parks the thread to wait.
 pub struct Writer<T, W = StrongWriter> {
