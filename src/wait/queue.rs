@@ -1,49 +1,49 @@
-//! A line of waiters, served in order: writers that wait for room, and whoever waits for the end.
+//! A line of waiters, served in order: writers that wait for room, tasks and threads that wait for the
+//! end.
 //!
-//! *Order.* A waiter is woken when there is room for it and for all before it, who have been woken as
-//! well. It stays in the line until it has run and taken its room, and whoever is behind it, or not in
-//! the line, takes room only where enough is left for it ([`WaitQueue::claimed`]), so that small slices
-//! do not starve a large one. A newcomer need not join while there is enough for all: who has been
-//! woken takes microseconds to run, and if all who come meanwhile went to sleep behind it, there would
-//! be a sleep and a wake for each slice from then on.
+//! *Order.* A waiter is woken when there is room for it and for all waiters before it, which have been
+//! woken as well. It stays in the line until it has run and taken its room. Threads behind it, or not
+//! in the line, take room only if enough is left for it ([`WaitQueue::claimed`]), so that small slices
+//! do not starve a large one. A newcomer need not join while there is enough for all: a woken waiter
+//! takes microseconds to run, and if all newcomers slept behind it meanwhile, each slice would cost a
+//! sleep and a wake from then on.
 //!
-//! *Nobody waits for a stranger.* One that was woken may never come: its future is kept and not polled.
-//! One that sleeps may be gone, too: what `AsyncWrite::poll_write` registers can be forgotten without a
-//! trace by a task that turns to something else. So whoever finds room, but must leave it to those in
-//! the line before it, counts that ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the first
-//! of them has been waited for so many times as its *threshold* says, it is woken, to see whether it
-//! comes, if it slept, and *passed over*, if it had been woken: it is taken out of the line, and claims
-//! nothing any more. It keeps its ticket. If it comes, it joins again at its old place, and is waited
-//! for twice as long the next time: one that always comes is served in the end, however fast others
-//! are, and one that never comes costs a fixed number of tries.
+//! *No waiter may block the line for ever.* A woken waiter may never run: its future is kept and not
+//! polled. A sleeping one may be gone, too: a task can forget what `AsyncWrite::poll_write` registered,
+//! without a trace. So a thread that finds room, but must leave it to the waiters before it, counts a
+//! *refusal* ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the refusals reach the
+//! *threshold* of the first waiter, a sleeping one is woken, to see whether it comes. A woken one is
+//! *passed over*: it is taken out of the line, and claims nothing any more. It keeps its ticket. If it
+//! comes, it joins again at its old place, and its threshold doubles. A waiter that always comes is
+//! served in the end, however fast others are; one that never comes costs a fixed number of tries.
 //!
-//! Who counts must run for that. A waiter that is refused only for the sake of one that was woken, or
-//! of one of which nothing is known, asks to be polled again at once, since in its task there may be
-//! nobody else who runs: so many times as the threshold of the other one says. For the sake of one that sleeps
-//! and that leaves the line in its destructor, it sleeps as well. While a strong reader has something
-//! to read, it will give that back, and look at the line again. Once none has ([`Room::may_grow`]), no
-//! more room may ever come: then all are woken for whom there is room, though it be left to those who
-//! have been woken and may not come. A waiter whose task may have forgotten it starts with a
-//! threshold of 0: woken, it is out of the line at once, until it comes.
+//! Counting refusals takes a thread that runs. Suppose that waiter B is refused only for the sake of
+//! waiter A. If A was woken, or may have been forgotten, B asks to be polled again at once, since
+//! nothing else in its task may run: as many times as A's threshold says. If A sleeps, and leaves the
+//! line in its destructor, B sleeps as well. A strong reader with something to read will give that
+//! back, and look at the line again. Once no reader has ([`Room::may_grow`]), there may never be more
+//! room. Then every waiter is woken for which there is room, even room that is claimed by waiters
+//! that have been woken and may not come. A waiter whose task may have forgotten it starts with a
+//! threshold of 0: when it is woken, it leaves the line at once, until it comes.
 //!
-//! *Nobody waits for the lock but those who wait.* Who joins or leaves locks it, and may wait for that.
-//! Who makes room, ends the channel, or finds no room without waiting only tries to. First it looks at
-//! what is known of the line without the lock: whether somebody sleeps, and for how much room. It is as
-//! with parking: A makes room, issues a full fence, and looks at that; B changes the line, unlocks it,
-//! issues a full fence, and looks whether there is room now. One of the two sees the other. What A sees
-//! may be half of one change and half of the next: then neither of the two who made these had come to
-//! its fence, and the later one sees the room.
+//! *Only waiters block on the lock.* A thread that joins or leaves the line locks it. A thread that
+//! makes room, ends the channel, or finds no room and does not wait, only tries the lock. First it
+//! reads the hint, which needs no lock: whether a waiter sleeps, and for how much room. As with
+//! parking: A makes room, issues a full fence, and reads the hint; B changes the line, unlocks it,
+//! issues a full fence, and looks whether there is room now. One of the two sees the other. A may read
+//! half of one change and half of the next. Then neither of the threads that made them had come to its
+//! fence, and the later one sees the room.
 //!
-//! If A finds somebody to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B has
+//! If A finds a waiter to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B has
 //! it, A goes on with its own business. B unlocks it, issues a full fence, and looks at the marks. Of
 //! the two fences one comes first. If it is A's, B sees the mark. If it is B's, A sees that B has
-//! unlocked; then it was another that had the lock, of which the same can be said. So the last one to
-//! have it sees the mark. Should that one be stopped in the middle, the waiters that sleep do so until
-//! it goes on; nobody else does.
+//! unlocked; then a third thread C had the lock, and the same holds for A and C. So the last thread to
+//! have the lock sees the mark. If that thread is stopped in the middle, the sleeping waiters sleep
+//! until it goes on; no other thread waits for it.
 //!
-//! Wakers are the code of others: they are cloned, woken and dropped outside of the lock, and one that
-//! panics costs nobody else the wake-up. While one is being woken the mark stays, so that others see to
-//! the rest should its thread be stopped.
+//! Wakers are foreign code: they are cloned, woken and dropped outside of the lock, and one that
+//! panics costs no other waiter its wake-up. The mark stays while a waker is woken, so that other
+//! threads wake the rest if this one is stopped.
 
 use super::panics::Panics;
 use crate::sync::{
@@ -54,24 +54,24 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::task::Waker;
 
-/// How often others find room that a waiter leaves lying before it is passed over. It is to be longer
-/// than a thread takes from being woken to its first step, while one or two others spin; with more it
-/// makes up for that by waiting longer. Eight blocking writers get as much done with 16 as with 512.
+/// How many refusals a waiter may cause before it is passed over. They should take longer than a
+/// thread needs from being woken to its first step, while one or two others spin. With more of them,
+/// the doubling makes up for it. Eight blocking writers get as much done with 16 as with 512.
 pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
 
-/// No waiter is waited for any longer.
+/// The highest threshold that a waiter can have.
 const MAX_THRESHOLD: u32 = THRESHOLD << 16;
 
 /// What a line waits for.
 pub(crate) trait Room {
-    /// Whether there is room for a slice of `length` payload bytes, and for `others` ring bytes besides.
+    /// Whether there is room for a slice of `length` payload bytes and for `others` more ring bytes.
     fn has(&self, length: u64, others: u64) -> bool;
 
-    /// Whether there may be more without anybody writing, and somebody looks at the line then.
+    /// Whether there may be more without another write, by a thread that then looks at the line.
     fn may_grow(&self) -> bool;
 }
 
-/// For a line in which nobody is woken before all are.
+/// For a line in which all waiters are woken at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Never;
 
@@ -89,18 +89,18 @@ impl Room for Never {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ticket {
     number: NonZeroU64,
-    /// How long its waiter was waited for last.
+    /// The last threshold of its waiter.
     threshold: u32,
 }
 
-/// What somebody waits for.
+/// What a waiter waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     /// For writers: payload bytes.
     pub(crate) length: u64,
-    /// What others must leave for it, in ring bytes; more than 0.
+    /// The ring bytes that others must leave for it; more than 0.
     pub(crate) claim: u64,
-    /// How long it is waited for at first: [`THRESHOLD`], or 0 for one whose task may have forgotten it.
+    /// Its first threshold: [`THRESHOLD`], or 0 for a waiter whose task may have forgotten it.
     pub(crate) threshold: u32,
 }
 
@@ -110,9 +110,9 @@ struct Waiter {
     length: u64,
     claim: u64,
     threshold: u32,
-    /// It was woken to see whether it comes.
+    /// Whether it was woken to see whether it comes.
     is_probed: bool,
-    /// Nothing once it was woken.
+    /// `None` once it was woken.
     waker: Option<Waker>,
 }
 
@@ -121,7 +121,7 @@ impl Waiter {
         self.waker.is_some()
     }
 
-    /// It has come after all: next time it is waited for longer.
+    /// Raises the threshold of a waiter that has come after all.
     fn wait_longer(&mut self) {
         self.threshold = self.threshold.saturating_mul(2).clamp(THRESHOLD, MAX_THRESHOLD);
     }
@@ -134,44 +134,44 @@ struct Line {
     next: NonZeroU64,
     /// The sum of their claims.
     claimed: u64,
-    /// The first one when the hint was last written, and whether it slept.
+    /// The first waiter when the hint was last written, and whether it slept.
     first: Option<(NonZeroU64, bool)>,
 }
 
-/// What is known of the line without the lock, under which it is written.
+/// What threads read of the line without the lock. It is written under the lock.
 #[derive(Debug)]
 struct Hint {
     claimed: AtomicU64,
     waiters: AtomicU32,
-    /// Somebody sleeps; the next two are about the first of those.
+    /// Whether a waiter sleeps. The next two fields are about the first sleeping waiter.
     is_anybody_asleep: AtomicBool,
     length: AtomicU64,
-    /// What must be left to those before it, who have all been woken.
+    /// What must be left to the waiters before it, which have all been woken.
     others: AtomicU64,
-    /// How often somebody was refused for the sake of the first one alone, since that one came or was
-    /// woken. The only one that is written without the lock.
+    /// How often threads were refused for the sake of the first waiter alone, since it came or was
+    /// woken. The only field that is written without the lock.
     refusals: AtomicU32,
     /// How many refusals are enough.
     threshold: AtomicU32,
-    /// The first one has been woken, or nobody knows whether it is still there.
+    /// Whether the first waiter has been woken, or may have been forgotten.
     is_in_question: AtomicBool,
 }
 
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
     hint: CachePadded<Hint>,
-    /// What is to be done by who has the lock, or takes it next.
+    /// What the thread with the lock, or the next one to take it, has to do.
     marks: AtomicU32,
     line: Mutex<Line>,
 }
 
-/// Wake those for whom there is room.
+/// Wake the waiters for which there is room.
 const WAKE: u32 = 1;
-/// Wake everybody.
+/// Wake all waiters.
 const WAKE_ALL: u32 = 2;
 
 impl Line {
-    /// Where the waiter of this number is, or would be.
+    /// The place of the waiter with this number, or where it would be.
     fn place(&self, number: NonZeroU64) -> Result<usize, usize> {
         self.waiters.binary_search_by_key(&number, |waiter| waiter.number)
     }
@@ -190,7 +190,7 @@ impl Line {
         self.waiters.iter().position(Waiter::is_asleep)
     }
 
-    /// Takes the waker of a waiter. One that may have been forgotten loses its place until it comes.
+    /// Takes the waker of a waiter. A waiter that may have been forgotten loses its place until it comes.
     fn take_waker(&mut self, place: usize) -> Option<Waker> {
         if self.waiters[place].threshold == 0 {
             return self.remove(place)?.waker;
@@ -198,7 +198,7 @@ impl Line {
         self.waiters[place].waker.take()
     }
 
-    /// The next one to be woken, as the marks say.
+    /// The waker of the next waiter to wake, as the marks say.
     fn next_to_wake(&mut self, marks: u32, room: &impl Room) -> Option<Waker> {
         if marks & WAKE_ALL != 0 {
             return std::iter::from_fn(|| self.remove(0)).find_map(|waiter| waiter.waker);
@@ -219,15 +219,15 @@ impl Line {
                 return self.take_waker(place);
             }
             if waiter.threshold > 0 {
-                // It is there, and those behind it leave it what it waits for.
+                // It is still there, and the waiters behind it leave it its room.
                 return None;
             }
         }
         None
     }
 
-    /// The first one has been waited for long enough. Hands back what wakes it, or nothing if it had
-    /// been woken and is passed over now.
+    /// Called when the refusals have reached the threshold of the first waiter. Returns its waker if it
+    /// sleeps; a waiter that had been woken is passed over.
     fn press(&mut self) -> Option<Waker> {
         let first = self.waiters.front_mut()?;
         if first.is_asleep() {
@@ -265,8 +265,8 @@ impl WaitQueue {
         }
     }
 
-    /// Makes room for so many waiters, so that waiting allocates nothing. Where the lock cannot be had
-    /// at once, those who join make it themselves.
+    /// Reserves memory for so many waiters, so that waiting allocates nothing. If the lock is taken,
+    /// the waiters allocate when they join.
     #[inline]
     pub(crate) fn make_room(&self, waiters: usize) {
         if let Some(mut line) = try_lock(&self.line) {
@@ -275,24 +275,24 @@ impl WaitQueue {
         }
     }
 
-    /// Whether nobody is in the line.
+    /// Whether the line is empty.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.claimed() == 0
     }
 
-    /// How many are in the line.
+    /// How many waiters are in the line.
     pub(crate) fn len(&self) -> usize {
         self.hint.waiters.load(Ordering::Relaxed) as usize
     }
 
-    /// The ring bytes that a newcomer must leave to those who are in the line.
+    /// The ring bytes that a newcomer must leave to the waiters in the line.
     #[inline]
     pub(crate) fn claimed(&self) -> u64 {
         self.hint.claimed.load(Ordering::Relaxed)
     }
 
-    /// Under the lock, behind each change.
+    /// Updates the hint: under the lock, after each change.
     fn record_change(&self, line: &mut Line) {
         let hint = &*self.hint;
         hint.claimed.store(line.claimed, Ordering::Relaxed);
@@ -316,9 +316,9 @@ impl WaitQueue {
         }
     }
 
-    /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
-    /// waker there. Tells what must be left to those before. After this the caller must check once
-    /// more before it sleeps, behind a full fence, and [check](Self::check) for others.
+    /// Joins the line, at the place of `ticket` if there is one, or renews the request and the waker
+    /// there. Returns what must be left to the waiters before. Before the caller sleeps, it must
+    /// check once more, behind a full fence, and [check](Self::check) for others.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
@@ -326,7 +326,7 @@ impl WaitQueue {
         waker: &Waker,
         room: &impl Room,
     ) -> u64 {
-        // User code may run in here: not under the lock.
+        // User code may run in here, so this is outside of the lock.
         let mut waker = Some(waker.clone());
         let mut guard = lock(&self.line);
         let line = &mut *guard;
@@ -352,7 +352,7 @@ impl WaitQueue {
                 }
                 line.claimed -= waiter.claim;
                 (waiter.length, waiter.claim) = (length, claim);
-                // The old one is dropped after the lock.
+                // The old waker is dropped after the lock.
                 std::mem::swap(&mut waiter.waker, &mut waker);
                 place
             }
@@ -381,7 +381,7 @@ impl WaitQueue {
         others
     }
 
-    /// Leaves the line, if the ticket is still in there, and wakes those who have waited for that.
+    /// Leaves the line, if the ticket is still in there, and wakes the waiters that can go on then.
     pub(crate) fn leave(&self, ticket: Ticket, room: &impl Room) {
         let mut line = lock(&self.line);
         let place = line.place(ticket.number).ok();
@@ -396,28 +396,28 @@ impl WaitQueue {
         panics.finish();
     }
 
-    /// For who is not in the line, and finds room that it must leave to those who are: counts that.
-    /// Tells what it must leave from now on, if that has become less.
+    /// Counts a refusal: a thread that is not in the line finds room, but must leave it to the waiters
+    /// in the line. Returns what it must leave from now on, if that has become less.
     pub(crate) fn press(&self, room: &impl Room) -> Option<u64> {
         if !self.count_refusal() {
             return None;
         }
-        // Who has the lock may be stopped, or gone with a fork: the line has been waited for long
-        // enough.
+        // The thread with the lock may be stopped, or gone with a fork. The line has been waited for
+        // long enough.
         let Some(line) = try_lock(&self.line) else { return Some(0) };
         self.press_first(line, room).then(|| self.claimed())
     }
 
-    /// The same for who is in the line, and finds room that it must leave to those before it. Tells
-    /// whether the first one was passed over, and there may be room now. If that one is still to come,
-    /// or to be passed over, wakes who was refused, to ask again, since nobody else may.
+    /// The same for a waiter that must leave the room to the waiters before it. Returns whether the
+    /// first waiter was passed over, so that there may be room now. If the first waiter may still come
+    /// or be passed over, wakes the refused one to ask again, since no other thread may.
     pub(crate) fn press_within(&self, ticket: Option<Ticket>, room: &impl Room) -> bool {
         if self.count_refusal() {
             if self.press_first(lock(&self.line), room) {
                 return true;
             }
         } else if !self.hint.is_in_question.load(Ordering::Relaxed) {
-            // It is there, and waits for more room. So do those behind it.
+            // The first waiter is there, and waits for more room. So do the waiters behind it.
             return false;
         }
         let mut line = lock(&self.line);
@@ -432,16 +432,16 @@ impl WaitQueue {
         false
     }
 
-    /// Whether the first one has been waited for long enough.
+    /// Counts a refusal. Returns whether there have been enough for the first waiter.
     fn count_refusal(&self) -> bool {
         let before = self.hint.refusals.fetch_add(1, Ordering::Relaxed);
         before + 1 >= self.hint.threshold.load(Ordering::Relaxed)
     }
 
-    /// Tells whether it was passed over.
+    /// [Presses](Line::press) the first waiter. Returns whether it was passed over.
     fn press_first(&self, mut line: MutexGuard<'_, Line>, room: &impl Room) -> bool {
         let hint = &*self.hint;
-        // Another may have been faster.
+        // Another thread may have been faster.
         let is_due =
             hint.refusals.load(Ordering::Relaxed) >= hint.threshold.load(Ordering::Relaxed);
         let before = line.waiters.len();
@@ -456,7 +456,8 @@ impl WaitQueue {
         was_passed_over
     }
 
-    /// Wakes those for whom there is room, behind a full fence after whatever made that room.
+    /// Wakes the waiters for which there is room. The caller made that room, and then issued a full
+    /// fence.
     #[inline]
     pub(crate) fn check(&self, room: &impl Room) {
         let hint = &*self.hint;
@@ -471,10 +472,10 @@ impl WaitQueue {
         }
     }
 
-    /// For who changed the line, and has unlocked it.
+    /// Called by a thread that changed the line and has unlocked it.
     fn check_after_change(&self, room: &impl Room) {
-        // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): who
-        // made room, and found the line as it was before, is seen by this look.
+        // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): if
+        // a thread made room and found the line as it was before, this look sees the room.
         fence(Ordering::SeqCst);
         let mut panics = Panics::new();
         panics.run(|| self.attend(room));
@@ -482,12 +483,12 @@ impl WaitQueue {
         panics.finish();
     }
 
-    /// Wakes everybody who is in the line now, and takes them out.
+    /// Wakes all waiters that are in the line now, and takes them out.
     pub(crate) fn wake_all(&self) {
         self.ask(WAKE_ALL, &Never);
     }
 
-    /// Has something done, by this thread if it gets the lock, or by the one that has it.
+    /// Leaves a mark, for this thread if it gets the lock, or for the thread that has it.
     fn ask(&self, mark: u32, room: &impl Room) {
         self.marks.fetch_or(mark, Ordering::Relaxed);
         // ORD(line:A) SeqCst, pairs with ORD(line:B).
@@ -495,7 +496,7 @@ impl WaitQueue {
         self.attend(room);
     }
 
-    /// Does `work` while it has the lock, as one that is stopped there would.
+    /// Does `work` with the lock held, like a thread that is stopped there.
     #[cfg(all(test, not(overfall_loom)))]
     pub(crate) fn while_locked<T>(&self, room: &impl Room, work: impl FnOnce() -> T) -> T {
         let line = lock(&self.line);
@@ -505,17 +506,17 @@ impl WaitQueue {
         value
     }
 
-    /// Does what the marks say, unless another has the lock, who will do it.
+    /// Does what the marks say, unless another thread has the lock and will do it.
     fn attend(&self, room: &impl Room) {
         let mut panics = Panics::new();
         while self.marks.load(Ordering::Relaxed) != 0 {
             let Some(mut line) = try_lock(&self.line) else { break };
-            // ORD(line:C) Acquire, pairs with the fence ORD(line:A): who joins behind us finds what
-            // the mark is about.
+            // ORD(line:C) Acquire, pairs with the fence ORD(line:A): a thread that joins after us
+            // finds what the mark is about.
             let marks = self.marks.swap(0, Ordering::Acquire);
             let waker = line.next_to_wake(marks, room);
             if waker.is_some() {
-                // There may be more. Should this thread be stopped, others see to them.
+                // There may be more waiters to wake. If this thread is stopped, others wake them.
                 self.marks.fetch_or(marks, Ordering::Relaxed);
             }
             self.record_change(&mut line);
