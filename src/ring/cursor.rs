@@ -1,9 +1,8 @@
 //! The cursor that writers move: `reserved`, and who may move it without an exchange.
 //!
-//! A writer that is alone needs no locked instruction to move a word that nobody else moves. So the
-//! cursor has at most one *owner*, who moves it with plain loads and stores, and everybody else
-//! takes it away from the owner before they move it themselves. It is about who moves, not who is
-//! there: idle writers take nothing away.
+//! A writer that is alone needs no locked instruction to move a word that no other thread moves. So
+//! the cursor has at most one *owner*, which moves it with plain loads and stores. Any other writer
+//! takes it away from the owner before it moves the cursor itself. Idle writers take nothing away.
 //!
 //! - *Shared*: [`OWNED`] is not set in the word. Every writer moves it by compare-exchange.
 //! - *Owned*: `OWNED` is set, and one writer has the *reign* of that number. It moves the word in a
@@ -16,27 +15,28 @@
 //! fails, the reign ends again. A writer that had read the word before fails its own exchange, and
 //! then finds `OWNED`.
 //!
-//! *Owned to shared* ([`Cursor::share`]), by anybody, and by several at a time: (1) let the reign live
-//! no more; (2) interrupt all sections; (3) read the word, (4) look whether the reign is still the
-//! last one, and (5) exchange the word for one without `OWNED`. Nobody waits here, and nobody holds a
-//! lock: A may be stopped for an hour between any two of these, in a step as well, and B does them all
-//! by itself. Why that is right:
+//! *Owned to shared* ([`Cursor::share`]), by any thread, and by several at a time: (1) end the reign;
+//! (2) interrupt all sections; (3) read the word; (4) look whether the reign is still the last one;
+//! (5) exchange the word for one without `OWNED`. No thread waits here or holds a lock: A may be
+//! stopped for an hour between any two of these, or in a step, and B does them all by itself. Why
+//! that is right:
 //!
-//! - After (2) no step of this reign, or of an earlier one, stores any more: it compared before (1),
-//!   and then it stored before the interruption, or it finds that the reign lives no more.
-//! - What (3) reads is of no later reign, if (4) still finds this one. The next reign is begun before
-//!   its `OWNED` is set, with a full fence between the two (`ORD(reign:A)`); there is one between (3)
-//!   and (4), too (`ORD(reign:B)`). So who reads a word of the next reign in (3) finds that in (4).
-//! - So if (3) finds `OWNED`, it reads the last word of this reign, which only (5) can change: another
-//!   thread's, or our own. And a word of a later reign is further on, since a reign begins with a
-//!   reservation: the exchange of (5) does not take it for the one that was read in (3). This is where
+//! - After (2) no step of this reign, or of an earlier one, stores any more. If it compared before
+//!   (1), it stored before the interruption; otherwise it finds that the reign has ended.
+//! - If (4) still finds this reign, (3) has read no word of a later one. The next reign is begun
+//!   before its `OWNED` is set, with a full fence between the two (`ORD(reign:A)`). There is a full
+//!   fence between (3) and (4), too (`ORD(reign:B)`). So a thread that reads a word of the next reign
+//!   in (3) finds that reign in (4).
+//! - So if (3) finds `OWNED`, it reads the last word of this reign. Only (5) can change that word, in
+//!   this thread or another. A word of a later reign is further on, since a reign begins with a
+//!   reservation: the exchange of (5) does not take it for the word that (3) read. This is where
 //!   positions must not come round.
 //!
-//! *Closing* begins the last reign, which lives no more from the start and is nobody's; interrupts the
+//! *Closing* begins the last reign, which has ended from the start and has no owner; interrupts the
 //! sections; and then sets `CLOSED` and clears `OWNED` in one exchange.
 //!
-//! A section that is interrupted is tried again; one that is interrupted again and again, by a
-//! debugger that goes from instruction to instruction, gives the reign up ([`TRIES`]).
+//! An interrupted section is tried again. If it is interrupted again and again, by a debugger that
+//! goes from instruction to instruction, the owner gives the reign up ([`TRIES`]).
 
 use super::figures::WriterFigures;
 use super::position::Position;
@@ -82,9 +82,9 @@ pub(super) struct Reign(u64);
 
 impl Reign {
     const LIVES: u64 = 1;
-    /// None that anybody has: the state in which a channel starts, and what a writer without one has.
+    /// No reign: the state in which a channel starts, and the reign of a writer that never had one.
     pub(super) const NONE: Self = Self(0);
-    /// The last one. It lives no more.
+    /// The last reign, which has ended from the start.
     const LAST: Self = Self(u64::MAX - 1);
 
     fn lives(self) -> bool {
@@ -104,7 +104,7 @@ impl Reign {
 #[derive(Debug, Default)]
 pub(crate) struct WriterSlot {
     pub(crate) figures: WriterFigures,
-    /// The number of the writer; 0 if nobody has the slot, or a slice without a writer.
+    /// The number of the writer; 0 if the slot is free, or belongs to a slice without a writer.
     pub(crate) id: Figure,
     /// The slice that was reserved through the channel's handle and is in flight: its granule, and
     /// its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
@@ -143,11 +143,12 @@ impl Cursor {
         Word(self.movable.word.load(Ordering::Relaxed))
     }
 
-    /// Moves the cursor to `to`, if `reign` lives; then nobody else has moved it since it began.
+    /// Moves the cursor to `to`, if `reign` lives: then only its owner has moved the cursor since the
+    /// reign began.
     #[inline]
     pub(super) fn step(&self, reign: Reign, to: Position) -> bool {
         let Movable { word, reign: living, sections } = &*self.movable;
-        // Owned, it is not closed.
+        // An owned cursor is not closed.
         match sections.compare_and_store(living, reign.0, word, to.raw() | OWNED) {
             Step::Stored => true,
             Step::Refused => false,
@@ -172,12 +173,12 @@ impl Cursor {
     /// Whether `reign` lives. Only its writer can be sure of it, and only within a step.
     #[inline]
     pub(super) fn is_owner(&self, reign: Reign) -> bool {
-        // Relaxed: a step looks again. None is never found alive.
+        // Relaxed: a step looks again. `NONE` never lives.
         self.movable.reign.load(Ordering::Relaxed) == reign.0 && reign.lives()
     }
 
-    /// Moves the cursor from `seen`, which is shared, to `position`; if it has been moved meanwhile,
-    /// tells where it is.
+    /// Moves the cursor from `seen`, which is shared, to `position`. If it has been moved meanwhile,
+    /// returns where it is.
     #[inline]
     pub(super) fn exchange(&self, seen: Word, position: Position) -> Result<(), Word> {
         self.exchange_for(seen, Word(position.raw()))
@@ -185,9 +186,9 @@ impl Cursor {
 
     #[inline]
     fn exchange_for(&self, seen: Word, next: Word) -> Result<(), Word> {
-        // ORD(cursor:A) Release, pairs with ORD(cursor:B): who sees the cursor here sees the gate that
-        // this writer had seen. Nothing is learned from what was there before: what this writer must
-        // see of others it has from the gate (ORD(gate:A)).
+        // ORD(cursor:A) Release, pairs with ORD(cursor:B): a thread that sees the cursor here sees the
+        // gate that this writer had seen. No Acquire: what this writer must see of others it has from
+        // the gate (ORD(gate:A)).
         let word = &self.movable.word;
         match word.compare_exchange_weak(seen.0, next.0, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => Ok(()),
@@ -195,8 +196,8 @@ impl Cursor {
         }
     }
 
-    /// As [`Cursor::exchange`], further on, and takes the cursor for the caller, if that is possible:
-    /// `reign` tells.
+    /// As [`Cursor::exchange`], and makes the caller the owner if that is possible: then `reign` is
+    /// the new reign. `position` is further on than `seen`.
     #[cold]
     pub(super) fn exchange_and_take(
         &self,
@@ -205,7 +206,7 @@ impl Cursor {
         reign: &mut Reign,
     ) -> Result<(), Word> {
         let Some(begun) = self.begin_reign() else { return self.exchange(seen, position) };
-        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): the reign has begun in the eyes of who
+        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): the reign has begun for any thread that
         // reads a word of it.
         fence(Ordering::SeqCst);
         pause::point();
@@ -217,7 +218,7 @@ impl Cursor {
         moved
     }
 
-    /// Begins the next reign, if none lives and there can be one.
+    /// Begins the next reign, if none lives and the cursor can have an owner.
     fn begin_reign(&self) -> Option<Reign> {
         if !self.has_sections {
             return None;
@@ -233,7 +234,7 @@ impl Cursor {
         begun.is_ok().then_some(next)
     }
 
-    /// Lets `seen` live no more. If it was not the last reign, it does not anyway.
+    /// Ends the reign `seen`. If it is no longer the last one, it has ended already.
     fn end_reign(&self, seen: Reign) {
         let reign = &self.movable.reign;
         // Relaxed: the interruption orders it (ORD(interrupt)).
@@ -241,8 +242,8 @@ impl Cursor {
             reign.compare_exchange(seen.0, seen.ended().0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Lets everybody move the cursor by exchange, if it is still as the caller has seen it: owned.
-    /// After that the caller looks again.
+    /// Lets every writer move the cursor by exchange, if the cursor is still owned, as the caller has
+    /// seen it. After that the caller looks again.
     #[cold]
     pub(super) fn share(&self) {
         let Movable { reign, sections, .. } = &*self.movable;
@@ -260,8 +261,8 @@ impl Cursor {
         fence(Ordering::SeqCst);
         if reign.load(Ordering::Relaxed) == seen.ended().0 && word.is_owned() {
             pause::point();
-            // Relaxed, as every move: who finds the bit cleared needs nothing but the position. If it
-            // fails, another thread was faster.
+            // Relaxed: a thread that finds the bit cleared needs nothing but the position. If the
+            // exchange fails, another thread was faster.
             let _shared = self.movable.word.compare_exchange(
                 word.0,
                 word.0 & !OWNED,
@@ -271,7 +272,7 @@ impl Cursor {
         }
     }
 
-    /// As if others had moved it so far: see `tests.rs`.
+    /// Moves the cursor as if other writers had: see `tests.rs`.
     #[cfg(all(test, not(overfall_loom)))]
     pub(super) fn leap(&self, granules: u64) {
         let word = self.load();
@@ -279,12 +280,12 @@ impl Cursor {
         self.movable.word.store(word.position().on(granules).raw(), Ordering::Relaxed);
     }
 
-    /// Lets nobody move the cursor any more.
+    /// Closes the cursor: no thread moves it any more.
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
         if self.has_sections {
-            // Nobody begins a reign after this one. Who has begun one before, and sets OWNED later, has
-            // no step any more: a swap comes behind what it did.
+            // No reign begins after this one. A writer that has begun one before, and sets OWNED later,
+            // can make no step: the swap comes after its begin, and ends its reign.
             reign.swap(Reign::LAST.0, Ordering::Relaxed);
             // ORD(interrupt) as in `share`: from here on no step stores.
             pause::point();

@@ -2,21 +2,21 @@
 //!
 //! # Moving and joining
 //!
-//! Who moves the gate looks at the holds first; who joins puts up a hold. Neither may miss the other.
-//! So a move is *announced* before it is made: the mover A raises the `limit` to where it wants to
-//! have the gate, issues a full fence, and looks at the holds *again*. A reader B that joins reads the
+//! The mover A of the gate looks at the holds first; a reader B that joins puts up a hold. Neither
+//! may miss the other. So a move is *announced* before it is made: A raises the `limit` to where it
+//! wants to have the gate, issues a full fence, and looks at the holds *again*. B reads the
 //! limit, puts its hold there, issues a full fence, and looks at the limit again; if that has been
 //! raised meanwhile, it starts over. Of the two fences one comes first:
 //!
 //! - A's: then B's second look finds the limit raised past its hold, and B goes on there.
 //! - B's: then A's second look finds the hold, and A moves the gate no further.
 //!
-//! A hold may also be put up beside another one, by who borrows that ([`Gate::join_beside`]): a clone. A
-//! look goes from hold to hold, and could miss the clone, and then find that its original has moved on;
-//! and so on along a chain of clones of any length. So clones are counted. If their number was the same
-//! before and behind a look, then whoever is found to have moved on, or to have gone, had made its
-//! clones before the look, in which they are found: the way on of an original tells of the raised
-//! count, and of the clone before it. Otherwise A looks again; after a few times it does not move.
+//! A *clone* is a hold that is put up beside another one, which it borrows ([`Gate::join_beside`]). A
+//! look goes from hold to hold. It could miss the clone, and then find that the original has moved
+//! on; and so on along a chain of clones of any length. So clones are counted. Suppose that the count
+//! is the same before and after a look. Then an original that has moved on, or has left, made its
+//! clones before the look, which finds them: a thread that sees the original's move sees the raised
+//! count, and the clone. Otherwise A looks again; after a few looks it does not move.
 //!
 //! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
 //! only if it has not moved since it was read, however long the mover was stopped in between.
@@ -27,9 +27,9 @@ use crate::sync::table::{Seat, Table};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crossbeam_utils::CachePadded;
 
-/// A place from which on a strong reader may read; [`Hold::NONE`] while nobody has taken it.
+/// The place from which on a strong reader may read; [`Hold::NONE`] while no reader has taken it.
 ///
-/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. One that
+/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. A reader that
 /// jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
 #[derive(Debug)]
 pub(super) struct Hold(AtomicU64);
@@ -38,7 +38,7 @@ impl Hold {
     const NONE: u64 = u64::MAX;
     const JUMPED: u64 = 1;
 
-    /// Where it is, for the reader whose it is.
+    /// Where the hold is, for the reader that has it.
     #[inline]
     pub(super) fn position(&self) -> Position {
         Place(self.0.load(Ordering::Relaxed)).position()
@@ -57,7 +57,7 @@ impl Default for Hold {
     }
 }
 
-/// What a hold's word says of one that is taken.
+/// The word of a hold that is taken.
 #[derive(Clone, Copy)]
 struct Place(u64);
 
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-/// How often a look at all holds is taken, while some are cloned all the time.
+/// How many looks at all holds are taken, if some are cloned during each.
 const LOOKS: u32 = 8;
 
 /// What keeps the gate back.
@@ -86,22 +86,22 @@ const LOOKS: u32 = 8;
 pub(super) struct SmallestHold {
     /// How many granules it is past the gate.
     pub(super) ahead: u64,
-    /// Some reader has walked there, or further: no slice before it is in flight.
+    /// Whether a reader has walked there, or further: then no slice before it is in flight.
     pub(super) is_walked: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Gate {
     word: CachePadded<AtomicU64>,
-    /// A position that the gate has never been past, at the end of a slice. Raised before the gate is
-    /// moved: joiners look at it (see above), and weak readers, which tell by it, without a look at
-    /// `reserved`, that nobody can have written over what they read.
+    /// A position that the gate has never been past, at the end of a slice. It is raised before the
+    /// gate is moved. Joiners look at it (see above). Weak readers tell by it, without a look at
+    /// `reserved`, that no writer can have written over what they read.
     limit: AtomicU64,
     /// Where each strong reader stands.
     holds: Table<Hold>,
     /// How many holds were put up beside others.
     clones: AtomicU64,
-    /// The capacity: nothing that keeps the gate back is further ahead of it.
+    /// The capacity: no hold that keeps the gate back is further ahead of it.
     window: Window,
 }
 
@@ -118,15 +118,16 @@ impl Gate {
 
     #[inline]
     pub(super) fn load(&self) -> Position {
-        // ORD(gate:A) Acquire, pairs with ORD(gate:B): whoever sees the gate at a position sees
+        // ORD(gate:A) Acquire, pairs with ORD(gate:B): a thread that sees the gate at a position sees
         // that every strong reader has finished with what lies before it.
         Position::of_raw(self.word.load(Ordering::Acquire))
     }
 
-    /// Moves the gate from `seen` to `target`, or less far if somebody has joined before, if it has
-    /// not moved since. `smallest` is what was seen of the holds since `seen` was; between `seen` and
-    /// `target`, at most a capacity on, lie slices that are committed or skipped, and behind the
-    /// smallest hold only skipped ones. Tells whether it is worth another try, if the gate is not there.
+    /// Moves the gate from `seen` to `target`, or less far if a reader has joined before `target`.
+    /// Does nothing if the gate is no longer at `seen`. `smallest` was read from the holds after
+    /// `seen`. `target` is at most a capacity on; between the two lie committed or skipped slices,
+    /// and from the smallest hold on only skipped ones. Returns whether another try is worth it, if
+    /// the gate is not at `target`.
     pub(super) fn advance(
         &self,
         seen: Position,
@@ -134,8 +135,8 @@ impl Gate {
         smallest: Option<SmallestHold>,
     ) -> bool {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if any of what the caller read on the way
-        // was written by somebody who had seen a later gate, we see that the gate has moved. So what
-        // is announced is a place where a slice ends.
+        // was written by a writer that had seen a later gate, we see that the gate has moved. So the
+        // place that is announced is the end of a slice.
         fence(Ordering::Acquire);
         if self.load() != seen {
             return true;
@@ -143,14 +144,14 @@ impl Gate {
         pause::point();
         self.raise_limit(seen, target);
         pause::point();
-        // ORD(join:A) SeqCst, pairs with ORD(join:B): whoever joins sees the limit, or is seen.
+        // ORD(join:A) SeqCst, pairs with ORD(join:B): a joiner sees the limit, or is seen.
         fence(Ordering::SeqCst);
         let ahead = target.since(seen);
-        // Holds that are cloned all the time keep the gate where it is: there seems to be no room. Who
-        // has cloned one looks for those who wait for some.
+        // Holds that are cloned all the time keep the gate where it is, as if there were no room. A
+        // reader that has cloned one looks for writers that wait for room.
         let Some(now) = self.check_holds(seen) else { return false };
         let ahead = match now {
-            // Holds only move forward: what is nearer than what was seen is a new one.
+            // Holds only move forward: one that is nearer than `smallest` is new.
             Some(now) if smallest.is_none_or(|before| now.ahead < before.ahead) => {
                 ahead.min(now.ahead)
             }
@@ -160,9 +161,8 @@ impl Gate {
             return true;
         }
         pause::point();
-        // ORD(gate:B) Release, pairs with ORD(gate:A): our Acquire loads of the holds, and the
-        // raised limit, come before the gate's new place in the eyes of whoever sees it. Nothing
-        // is learned from the failure.
+        // ORD(gate:B) Release, pairs with ORD(gate:A): a thread that sees the gate's new place sees
+        // our Acquire loads of the holds, and the raised limit, before it. A failure needs no order.
         let moved = seen.on(ahead).raw();
         let _moved =
             self.word.compare_exchange(seen.raw(), moved, Ordering::Release, Ordering::Relaxed);
@@ -175,8 +175,8 @@ impl Gate {
         let mut limit = self.limit.load(Ordering::Relaxed);
         while Position::of_raw(limit).since(seen) < target.since(seen) {
             pause::point();
-            // ORD(limit:A) Release, pairs with the fence ORD(join:B): who joins there has seen what the
-            // slices before it were committed with.
+            // ORD(limit:A) Release, pairs with the fence ORD(join:B): a reader that joins there has
+            // seen what the slices before it were committed with.
             match self.limit.compare_exchange_weak(
                 limit,
                 target.raw(),
@@ -189,8 +189,8 @@ impl Gate {
         }
     }
 
-    /// Whether the gate may have passed `position`; if not, nobody has reserved over it. `position` was
-    /// not past `reserved`, and so is at most a capacity past the limit.
+    /// Whether the gate may have passed `position`. If not, no writer has reserved over it. `position`
+    /// was not past `reserved`, and so is at most a capacity past the limit.
     ///
     /// Behind `fence(Acquire)` this judges what was read before the fence.
     #[inline]
@@ -210,8 +210,8 @@ impl Gate {
         if position.is_in(self.window, gate) { 0 } else { gate.since(position) }
     }
 
-    /// The smallest hold, and nothing if nobody holds the gate. Holds before `gate` count as there,
-    /// and if `gate` is an old one, those that are more than a capacity past it do as well.
+    /// The smallest hold; `None` if there are no holds. Holds before `gate` count as at `gate`. If
+    /// `gate` is an old one, so do holds that are more than a capacity past it.
     #[inline]
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;
@@ -237,15 +237,15 @@ impl Gate {
         smallest
     }
 
-    /// [`Gate::smallest_hold`], whatever is cloned meanwhile; nothing if too much is.
+    /// [`Gate::smallest_hold`], even if holds are cloned meanwhile; `None` if too many are.
     fn check_holds(&self, gate: Position) -> Option<Option<SmallestHold>> {
         // ORD(clones:A) Acquire, pairs with ORD(clones:B): clones that are counted here are found.
         let mut clones = self.clones.load(Ordering::Acquire);
         for _ in 0..LOOKS {
             pause::point();
             let smallest = self.smallest_hold(gate);
-            // ORD(clones:A) as above; and behind the looks at the holds, which acquire: the clones of who
-            // has moved on or has gone are counted here.
+            // ORD(clones:A) as above; and behind the looks at the holds, which acquire: the clones of
+            // readers that have moved on or left are counted here.
             let now = self.clones.load(Ordering::Acquire);
             if now == clones {
                 return Some(smallest);
@@ -262,11 +262,11 @@ impl Gate {
         let mut limit = self.limit.load(Ordering::Relaxed);
         loop {
             pause::point();
-            // No slice before the limit is in flight: whoever raised it had walked there.
-            // ORD(hold:B) Release, as in `move_to`: of who had this hold before, too.
+            // No slice before the limit is in flight: the thread that raised it had walked there.
+            // ORD(hold:B) Release, as in `move_to`: for the reader that had this hold before, too.
             hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Release);
-            // ORD(join:B) SeqCst, pairs with ORD(join:A): whoever moves the gate sees our hold, or we
-            // see its limit. The limit only rises: if it is the same, it has been all the while.
+            // ORD(join:B) SeqCst, pairs with ORD(join:A): a mover of the gate sees our hold, or we see
+            // its limit. The limit only rises: if it is the same, it has been all the while.
             fence(Ordering::SeqCst);
             pause::point();
             let now = self.limit.load(Ordering::Relaxed);
@@ -277,7 +277,7 @@ impl Gate {
         }
     }
 
-    /// Takes another hold where `other` is, which its reader lends for as long as this takes.
+    /// Takes another hold where `other` is. The reader of `other` does not move it meanwhile.
     pub(super) fn join_beside(&self, other: &Seat<Hold>) -> Seat<Hold> {
         let hold = self.holds.acquire();
         // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
@@ -294,7 +294,7 @@ impl Gate {
         Position::of_raw(self.limit.load(Ordering::Relaxed))
     }
 
-    /// As if others had moved it so far: see `tests.rs`.
+    /// Moves the gate as if other threads had: see `tests.rs`.
     #[cfg(all(test, not(overfall_loom)))]
     pub(super) fn leap_to(&self, position: Position) {
         self.word.store(position.raw(), Ordering::Relaxed);
