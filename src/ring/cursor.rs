@@ -6,29 +6,30 @@
 //!
 //! - *Shared*: [`OWNED`] is not set in the word. Every writer moves it by compare-exchange.
 //! - *Owned*: `OWNED` is set, and one writer has the *reign* of that number. It moves the word in a
-//!   *step*: compare `reign` with its own number, and store, in one section ([`crate::sync::rseq`]).
+//!   *step*: compare `reign` with its own number, and store, in one section
+//!   ([`crate::sync::rseq`]).
 //!
 //! `reign` counts, and says of the last reign whether it still *lives*.
 //!
 //! *Shared to owned*, as a part of a reservation ([`Cursor::exchange_and_take`]): begin the next
-//! reign, if none lives; then exchange the word for one further on, with `OWNED` set. If the exchange
-//! fails, the reign ends again. A writer that had read the word before fails its own exchange, and
-//! then finds `OWNED`.
+//! reign, if none lives; then exchange the word for one further on, with `OWNED` set. If the
+//! exchange fails, the reign ends again. A writer that had read the word before fails its own
+//! exchange, and then finds `OWNED`.
 //!
-//! *Owned to shared* ([`Cursor::share`]), by any thread, and by several at a time: (1) end the reign;
-//! (2) interrupt all sections; (3) read the word; (4) look whether the reign is still the last one;
-//! (5) exchange the word for one without `OWNED`. No thread waits here or holds a lock: A may be
-//! stopped for an hour between any two of these, or in a step, and B does them all by itself. Why
-//! that is right:
+//! *Owned to shared* ([`Cursor::share`]), by any thread, and by several at a time: (1) end the
+//! reign; (2) interrupt all sections; (3) read the word; (4) look whether the reign is still the
+//! last one; (5) exchange the word for one without `OWNED`. No thread waits here or holds a lock: A
+//! may be stopped for an hour between any two of these, or in a step, and B does them all by
+//! itself. Why that is right:
 //!
 //! - After (2) no step of this reign, or of an earlier one, stores any more. If it compared before
 //!   (1), it stored before the interruption; otherwise it finds that the reign has ended.
 //! - If (4) still finds this reign, (3) has read no word of a later one. The next reign is begun
 //!   before its `OWNED` is set, with a full fence between the two (`ORD(reign:A)`). There is a full
-//!   fence between (3) and (4), too (`ORD(reign:B)`). So a thread that reads a word of the next reign
-//!   in (3) finds that reign in (4).
-//! - So if (3) finds `OWNED`, it reads the last word of this reign. Only (5) can change that word, in
-//!   this thread or another. A word of a later reign is further on, since a reign begins with a
+//!   fence between (3) and (4), too (`ORD(reign:B)`). So a thread that reads a word of the next
+//!   reign in (3) finds that reign in (4).
+//! - So if (3) finds `OWNED`, it reads the last word of this reign. Only (5) can change that word,
+//!   in this thread or another. A word of a later reign is further on, since a reign begins with a
 //!   reservation: the exchange of (5) does not take it for the word that (3) read. This is where
 //!   positions must not come round.
 //!
@@ -143,8 +144,8 @@ impl Cursor {
         Word(self.movable.word.load(Ordering::Relaxed))
     }
 
-    /// Moves the cursor to `to`, if `reign` lives: then only its owner has moved the cursor since the
-    /// reign began.
+    /// Moves the cursor to `to`, if `reign` lives: then only its owner has moved the cursor since
+    /// the reign began.
     #[inline]
     pub(super) fn step(&self, reign: Reign, to: Position) -> bool {
         let Movable { word, reign: living, sections } = &*self.movable;
@@ -177,8 +178,8 @@ impl Cursor {
         self.movable.reign.load(Ordering::Relaxed) == reign.0 && reign.lives()
     }
 
-    /// Moves the cursor from `seen`, which is shared, to `position`. If it has been moved meanwhile,
-    /// returns where it is.
+    /// Moves the cursor from `seen`, which is shared, to `position`. If it has been moved
+    /// meanwhile, returns where it is.
     #[inline]
     pub(super) fn exchange(&self, seen: Word, position: Position) -> Result<(), Word> {
         self.exchange_for(seen, Word(position.raw()))
@@ -186,9 +187,9 @@ impl Cursor {
 
     #[inline]
     fn exchange_for(&self, seen: Word, next: Word) -> Result<(), Word> {
-        // ORD(cursor:A) Release, pairs with ORD(cursor:B): a thread that sees the cursor here sees the
-        // gate that this writer had seen. No Acquire: what this writer must see of others it has from
-        // the gate (ORD(gate:A)).
+        // ORD(cursor:A) Release, pairs with ORD(cursor:B): a thread that sees the cursor here sees
+        // the gate that this writer had seen. No Acquire: what this writer must see of others it
+        // has from the gate (ORD(gate:A)).
         let word = &self.movable.word;
         match word.compare_exchange_weak(seen.0, next.0, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => Ok(()),
@@ -206,8 +207,8 @@ impl Cursor {
         reign: &mut Reign,
     ) -> Result<(), Word> {
         let Some(begun) = self.begin_reign() else { return self.exchange(seen, position) };
-        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): a thread that reads a word of the reign sees
-        // that it has begun.
+        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): the reign has begun for any thread that
+        // reads a word of it.
         fence(Ordering::SeqCst);
         pause::point();
         let moved = self.exchange_for(seen, Word(position.raw() | OWNED));
@@ -242,8 +243,8 @@ impl Cursor {
             reign.compare_exchange(seen.0, seen.ended().0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Lets every writer move the cursor by exchange, if the cursor is still owned, as the caller has
-    /// seen it. After that the caller looks again.
+    /// Lets every writer move the cursor by exchange, if the cursor is still owned, as the caller
+    /// has seen it. After that the caller looks again.
     #[cold]
     pub(super) fn share(&self) {
         let Movable { reign, sections, .. } = &*self.movable;
@@ -284,8 +285,8 @@ impl Cursor {
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
         if self.has_sections {
-            // No reign begins after this one. A writer that has begun one before, and sets OWNED later,
-            // can make no step: the swap has ended its reign.
+            // No reign begins after this one. A writer that has begun one before, and sets OWNED
+            // later, can make no step: the swap comes after its begin, and ends its reign.
             reign.swap(Reign::LAST.0, Ordering::Relaxed);
             // ORD(interrupt) as in `share`: from here on no step stores.
             pause::point();

@@ -11,15 +11,16 @@
 //! - A's: then B's second look finds the limit raised past its hold, and B goes on there.
 //! - B's: then A's second look finds the hold, and A moves the gate no further.
 //!
-//! A *clone* is a hold that is put up beside another one, which it borrows ([`Gate::join_beside`]). A
-//! look goes from hold to hold. It could miss the clone, and then find that the original has moved
-//! on; and so on along a chain of clones of any length. So clones are counted. Suppose that the count
-//! is the same before and after a look. Then an original that has moved on, or has left, made its
-//! clones before the look, which finds them: a thread that sees the original's move sees the raised
-//! count, and the clone. Otherwise A looks again; after a few looks it does not move.
+//! A *clone* is a hold that is put up beside another one, which it borrows ([`Gate::join_beside`]).
+//! A look goes from hold to hold. It could miss the clone, and then find that the original has
+//! moved on; and so on along a chain of clones of any length. So clones are counted. Suppose that
+//! the count is the same before and after a look. Then an original that has moved on, or has left,
+//! made its clones before the look, which finds them: a thread that sees the original's move sees
+//! the raised count, and the clone. Otherwise A looks again; after a few looks it does not move.
 //!
-//! The gate's word is a position in full, and only ever moves forward. So an exchange of it succeeds
-//! only if it has not moved since it was read, however long the mover was stopped in between.
+//! The gate's word is a position in full, and only ever moves forward. So an exchange of it
+//! succeeds only if it has not moved since it was read, however long the mover was stopped in
+//! between.
 
 use super::position::{Position, Window};
 use crate::sync::pause;
@@ -29,8 +30,8 @@ use crossbeam_utils::CachePadded;
 
 /// The place from which on a strong reader may read; [`Hold::NONE`] while no reader has taken it.
 ///
-/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. A reader that
-/// jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
+/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. A reader
+/// that jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
 #[derive(Debug)]
 pub(super) struct Hold(AtomicU64);
 
@@ -118,8 +119,8 @@ impl Gate {
 
     #[inline]
     pub(super) fn load(&self) -> Position {
-        // ORD(gate:A) Acquire, pairs with ORD(gate:B): a thread that sees the gate at a position sees
-        // that every strong reader has finished with what lies before it.
+        // ORD(gate:A) Acquire, pairs with ORD(gate:B): a thread that sees the gate at a position
+        // sees that every strong reader has finished with what lies before it.
         Position::of_raw(self.word.load(Ordering::Acquire))
     }
 
@@ -134,9 +135,9 @@ impl Gate {
         target: Position,
         smallest: Option<SmallestHold>,
     ) -> bool {
-        // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if any of what the caller read on the way
-        // was written by a writer that had seen a later gate, we see that the gate has moved. So the
-        // place that is announced is the end of a slice.
+        // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if any of what the caller read on the
+        // way was written by a writer that had seen a later gate, we see that the gate has moved.
+        // So the place that is announced is the end of a slice.
         fence(Ordering::Acquire);
         if self.load() != seen {
             return true;
@@ -162,15 +163,16 @@ impl Gate {
         }
         pause::point();
         // ORD(gate:B) Release, pairs with ORD(gate:A): a thread that sees the gate's new place sees
-        // our Acquire loads of the holds, and the raised limit, before it. A failure needs no order.
+        // our Acquire loads of the holds, and the raised limit, before it. A failure needs no
+        // order.
         let moved = seen.on(ahead).raw();
         let _moved =
             self.word.compare_exchange(seen.raw(), moved, Ordering::Release, Ordering::Relaxed);
         true
     }
 
-    /// Raises the limit to `target`, unless it is there already. `seen` was the gate a moment ago, so
-    /// the limit was there or further on; it may have run on since, any way less than a turn.
+    /// Raises the limit to `target`, unless it is there already. `seen` was the gate a moment ago,
+    /// so the limit was there or further on; it may have run on since, any way less than a turn.
     fn raise_limit(&self, seen: Position, target: Position) {
         let mut limit = self.limit.load(Ordering::Relaxed);
         while Position::of_raw(limit).since(seen) < target.since(seen) {
@@ -189,8 +191,8 @@ impl Gate {
         }
     }
 
-    /// Whether the gate may have passed `position`. If not, no writer has reserved over it. `position`
-    /// was not past `reserved`, and so is at most a capacity past the limit.
+    /// Whether the gate may have passed `position`. If not, no writer has reserved over it.
+    /// `position` was not past `reserved`, and so is at most a capacity past the limit.
     ///
     /// Behind `fence(Acquire)` this judges what was read before the fence.
     #[inline]
@@ -244,8 +246,8 @@ impl Gate {
         for _ in 0..LOOKS {
             pause::point();
             let smallest = self.smallest_hold(gate);
-            // ORD(clones:A) as above; and behind the looks at the holds, which acquire: the clones of
-            // readers that have moved on or left are counted here.
+            // ORD(clones:A) as above; and behind the looks at the holds, which acquire: the clones
+            // of readers that have moved on or left are counted here.
             let now = self.clones.load(Ordering::Acquire);
             if now == clones {
                 return Some(smallest);
@@ -265,8 +267,8 @@ impl Gate {
             // No slice before the limit is in flight: the thread that raised it had walked there.
             // ORD(hold:B) Release, as in `move_to`: for the reader that had this hold before, too.
             hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Release);
-            // ORD(join:B) SeqCst, pairs with ORD(join:A): a mover of the gate sees our hold, or we see
-            // its limit. The limit only rises: if it is the same, it has been all the while.
+            // ORD(join:B) SeqCst, pairs with ORD(join:A): a mover of the gate sees our hold, or we
+            // see its limit. The limit only rises: if it is the same, it has been all the while.
             fence(Ordering::SeqCst);
             pause::point();
             let now = self.limit.load(Ordering::Relaxed);
@@ -283,8 +285,8 @@ impl Gate {
         // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
         hold.0.store(other.0.load(Ordering::Relaxed), Ordering::Release);
         pause::point();
-        // ORD(clones:B) Release, pairs with ORD(clones:A): the hold is there before it is counted, and
-        // counted before `other` moves on, or this hold is cloned.
+        // ORD(clones:B) Release, pairs with ORD(clones:A): the hold is there before it is counted,
+        // and counted before `other` moves on, or this hold is cloned.
         self.clones.fetch_add(1, Ordering::Release);
         hold
     }

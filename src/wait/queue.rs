@@ -1,45 +1,46 @@
-//! A line of waiters, served in order: writers that wait for room, tasks and threads that wait for the
-//! end.
+//! A line of waiters, served in order: writers that wait for room, tasks and threads that wait for
+//! the end.
 //!
-//! *Order.* A waiter is woken when there is room for it and for all waiters before it, which have been
-//! woken as well. It stays in the line until it has run and taken its room. Threads behind it, or not
-//! in the line, take room only if enough is left for it ([`WaitQueue::claimed`]), so that small slices
-//! do not starve a large one. A newcomer need not join while there is enough for all: a woken waiter
-//! takes microseconds to run, and if all newcomers slept behind it meanwhile, each slice would cost a
-//! sleep and a wake from then on.
+//! *Order.* A waiter is woken when there is room for it and for all waiters before it, which have
+//! been woken as well. It stays in the line until it has run and taken its room. Threads behind it,
+//! or not in the line, take room only if enough is left for it ([`WaitQueue::claimed`]), so that
+//! small slices do not starve a large one. A newcomer need not join while there is enough for all:
+//! a woken waiter takes microseconds to run, and if all newcomers slept behind it meanwhile, each
+//! slice would cost a sleep and a wake from then on.
 //!
-//! *No waiter may block the line for ever.* A woken waiter may never run: its future is kept and not
-//! polled. A sleeping one may be gone, too: a task can forget what `AsyncWrite::poll_write` registered,
-//! without a trace. So a thread that finds room, but must leave it to the waiters before it, counts a
-//! *refusal* ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the refusals reach the
-//! *threshold* of the first waiter, a sleeping one is woken, to see whether it comes. A woken one is
-//! *passed over*: it is taken out of the line, and claims nothing any more. It keeps its ticket. If it
-//! comes, it joins again at its old place, and its threshold doubles. A waiter that always comes is
-//! served in the end, however fast others are; one that never comes costs a fixed number of tries.
+//! *No waiter may block the line for ever.* A woken waiter may never run: its future is kept and
+//! not polled. A sleeping one may be gone, too: a task can forget what `AsyncWrite::poll_write`
+//! registered, without a trace. So a thread that finds room, but must leave it to the waiters
+//! before it, counts a *refusal* ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the
+//! refusals reach the *threshold* of the first waiter, a sleeping one is woken, to see whether it
+//! comes. A woken one is *passed over*: it is taken out of the line, and claims nothing any more.
+//! It keeps its ticket. If it comes, it joins again at its old place, and its threshold doubles. A
+//! waiter that always comes is served in the end, however fast others are; one that never comes
+//! costs a fixed number of tries.
 //!
-//! Counting refusals takes a thread that runs. Suppose that waiter B is refused only for the sake of
-//! waiter A. If A was woken, or may have been forgotten, B asks to be polled again at once, since
-//! nothing else in its task may run: as many times as A's threshold says. If A sleeps, and leaves the
-//! line in its destructor, B sleeps as well. A strong reader with something to read will give that
-//! back, and look at the line again. Once no reader has ([`Room::may_grow`]), there may never be more
-//! room. Then every waiter is woken for which there is room, even room that is claimed by waiters
-//! that have been woken and may not come. A waiter whose task may have forgotten it starts with a
-//! threshold of 0: when it is woken, it leaves the line at once, until it comes.
+//! Counting refusals takes a thread that runs. Suppose that waiter B is refused only for the sake
+//! of waiter A. If A was woken, or may have been forgotten, B asks to be polled again at once,
+//! since nothing else in its task may run: as many times as A's threshold says. If A sleeps, and
+//! leaves the line in its destructor, B sleeps as well. A strong reader with something to read will
+//! give that back, and look at the line again. Once no reader has ([`Room::may_grow`]), there may
+//! never be more room. Then every waiter is woken for which there is room, even room that is
+//! claimed by waiters that have been woken and may not come. A waiter whose task may have forgotten
+//! it starts with a threshold of 0: when it is woken, it leaves the line at once, until it comes.
 //!
 //! *Only waiters block on the lock.* A thread that joins or leaves the line locks it. A thread that
 //! makes room, ends the channel, or finds no room and does not wait, only tries the lock. First it
 //! reads the hint, which needs no lock: whether a waiter sleeps, and for how much room. As with
 //! parking: A makes room, issues a full fence, and reads the hint; B changes the line, unlocks it,
-//! issues a full fence, and looks whether there is room now. One of the two sees the other. A may read
-//! half of one change and half of the next. Then neither of the threads that made them had come to its
-//! fence, and the later one sees the room.
+//! issues a full fence, and looks whether there is room now. One of the two sees the other. A may
+//! read half of one change and half of the next. Then neither of the threads that made them had
+//! come to its fence, and the later one sees the room.
 //!
-//! If A finds a waiter to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B has
-//! it, A goes on with its own business. B unlocks it, issues a full fence, and looks at the marks. Of
-//! the two fences one comes first. If it is A's, B sees the mark. If it is B's, A sees that B has
-//! unlocked; then a third thread C had the lock, and the same holds for A and C. So the last thread to
-//! have the lock sees the mark. If that thread is stopped in the middle, the sleeping waiters sleep
-//! until it goes on; no other thread waits for it.
+//! If A finds a waiter to wake, it leaves a *mark*, issues a full fence, and tries the lock. If B
+//! has it, A goes on with its own business. B unlocks it, issues a full fence, and looks at the
+//! marks. Of the two fences one comes first. If it is A's, B sees the mark. If it is B's, A sees
+//! that B has unlocked; then a third thread C had the lock, and the same holds for A and C. So the
+//! last thread to have the lock sees the mark. If that thread is stopped in the middle, the
+//! sleeping waiters sleep until it goes on; no other thread waits for it.
 //!
 //! Wakers are foreign code: they are cloned, woken and dropped outside of the lock, and one that
 //! panics costs no other waiter its wake-up. The mark stays while a waker is woken, so that other
@@ -55,8 +56,8 @@ use std::num::NonZeroU64;
 use std::task::Waker;
 
 /// How many refusals a waiter may cause before it is passed over. They should take longer than a
-/// thread needs from being woken to its first step, while one or two others spin. With more of them,
-/// the doubling makes up for it. Eight blocking writers get as much done with 16 as with 512.
+/// thread needs from being woken to its first step, while one or two others spin. With more of
+/// them, the doubling makes up for it. Eight blocking writers get as much done with 16 as with 512.
 pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) { 2 } else { 128 };
 
 /// The highest threshold that a waiter can have.
@@ -64,7 +65,8 @@ const MAX_THRESHOLD: u32 = THRESHOLD << 16;
 
 /// What a line waits for.
 pub(crate) trait Room {
-    /// Whether there is room for a slice of `length` payload bytes and for `others` more ring bytes.
+    /// Whether there is room for a slice of `length` payload bytes and for `others` more ring
+    /// bytes.
     fn has(&self, length: u64, others: u64) -> bool;
 
     /// Whether there may be more without another write, by a thread that then looks at the line.
@@ -190,7 +192,8 @@ impl Line {
         self.waiters.iter().position(Waiter::is_asleep)
     }
 
-    /// Takes the waker of a waiter. A waiter that may have been forgotten loses its place until it comes.
+    /// Takes the waker of a waiter. A waiter that may have been forgotten loses its place until it
+    /// comes.
     fn take_waker(&mut self, place: usize) -> Option<Waker> {
         if self.waiters[place].threshold == 0 {
             return self.remove(place)?.waker;
@@ -226,8 +229,8 @@ impl Line {
         None
     }
 
-    /// Called when the refusals have reached the threshold of the first waiter. Returns its waker if it
-    /// sleeps; a waiter that had been woken is passed over.
+    /// Called when the refusals have reached the threshold of the first waiter. Returns its waker
+    /// if it sleeps; a waiter that had been woken is passed over.
     fn press(&mut self) -> Option<Waker> {
         let first = self.waiters.front_mut()?;
         if first.is_asleep() {
@@ -265,8 +268,8 @@ impl WaitQueue {
         }
     }
 
-    /// Reserves memory for so many waiters, so that waiting allocates nothing. If the lock is taken,
-    /// the waiters allocate when they join.
+    /// Reserves memory for so many waiters, so that waiting allocates nothing. If the lock is
+    /// taken, the waiters allocate when they join.
     #[inline]
     pub(crate) fn make_room(&self, waiters: usize) {
         if let Some(mut line) = try_lock(&self.line) {
@@ -316,9 +319,9 @@ impl WaitQueue {
         }
     }
 
-    /// Joins the line, at the place of `ticket` if there is one, or renews the request and the waker
-    /// there. Returns what must be left to the waiters before. Before the caller sleeps, it must
-    /// check once more, behind a full fence, and [check](Self::check) for others.
+    /// Joins the line, at the place of `ticket` if there is one, or renews the request and the
+    /// waker there. Returns what must be left to the waiters before. Before the caller sleeps, it
+    /// must check once more, behind a full fence, and [check](Self::check) for others.
     pub(crate) fn join(
         &self,
         ticket: &mut Option<Ticket>,
@@ -396,21 +399,21 @@ impl WaitQueue {
         panics.finish();
     }
 
-    /// Counts a refusal: a thread that is not in the line finds room, but must leave it to the waiters
-    /// in the line. Returns what it must leave from now on, if that has become less.
+    /// Counts a refusal: a thread that is not in the line finds room, but must leave it to the
+    /// waiters in the line. Returns what it must leave from now on, if that has become less.
     pub(crate) fn press(&self, room: &impl Room) -> Option<u64> {
         if !self.count_refusal() {
             return None;
         }
-        // The thread with the lock may be stopped, or gone with a fork. The line has been waited for
-        // long enough.
+        // The thread with the lock may be stopped, or gone with a fork. The line has been waited
+        // for long enough.
         let Some(line) = try_lock(&self.line) else { return Some(0) };
         self.press_first(line, room).then(|| self.claimed())
     }
 
     /// The same for a waiter that must leave the room to the waiters before it. Returns whether the
-    /// first waiter was passed over, so that there may be room now. If the first waiter may still come
-    /// or be passed over, wakes the refused one to ask again, since no other thread may.
+    /// first waiter was passed over, so that there may be room now. If the first waiter may still
+    /// come or be passed over, wakes the refused one to ask again, since no other thread may.
     pub(crate) fn press_within(&self, ticket: Option<Ticket>, room: &impl Room) -> bool {
         if self.count_refusal() {
             if self.press_first(lock(&self.line), room) {
@@ -474,8 +477,8 @@ impl WaitQueue {
 
     /// Called by a thread that changed the line and has unlocked it.
     fn check_after_change(&self, room: &impl Room) {
-        // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B): if
-        // a thread made room and found the line as it was before, this look sees the room.
+        // ORD(line:B) SeqCst, pairs with ORD(line:A). ORD(park:A) SeqCst, pairs with ORD(park:B):
+        // if a thread made room and found the line as it was before, this look sees the room.
         fence(Ordering::SeqCst);
         let mut panics = Panics::new();
         panics.run(|| self.attend(room));
