@@ -129,7 +129,7 @@
 //! | `clones:A` | `clones:B` | a clone's hold, and that it is counted, before who sees its original gone |
 //! | `limit:A` | `join:B` | the slices before the limit before who joins there |
 //! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
-//! | `reign:A` | `reign:B` | a reign that has begun before who reads a word of it (`cursor.rs`) |
+//! | `reign:A` | `reign:B` | a reign that has begun before whoever reads a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
 //! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
 //! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |

@@ -98,7 +98,7 @@ fn a_former_owner_does_not_disturb_the_present_one() {
     });
 }
 
-/// Guards the second look at the reign, and the fences around it (ORD(reign:A), ORD(reign:B)): two take
+/// Guards the second look at the reign, and what orders it (ORD(reign:A), ORD(reign:B)): two take
 /// the cursor away at once, one of them slowly, and meanwhile another reign begins, which the slow
 /// one must not end without an interruption.
 #[test]

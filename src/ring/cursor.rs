@@ -25,9 +25,9 @@
 //! - After (2) no step of this reign, or of an earlier one, stores any more. If it compared before
 //!   (1), it stored before the interruption; otherwise it finds that the reign has ended.
 //! - If (4) still finds this reign, (3) has read no word of a later one. The next reign is begun
-//!   before its `OWNED` is set, with a full fence between the two (`ORD(reign:A)`). There is a full
-//!   fence between (3) and (4), too (`ORD(reign:B)`). So a thread that reads a word of the next
-//!   reign in (3) finds that reign in (4).
+//!   before its `OWNED` is set, and every word of it is stored with Release (`ORD(reign:A)`); behind
+//!   (3) there is an Acquire (`ORD(reign:B)`). So a thread that reads a word of the next reign in
+//!   (3) finds that reign, or a later one, in (4).
 //! - So if (3) finds `OWNED`, it reads the last word of this reign. Only (5) can change that word,
 //!   in this thread or another. A word of a later reign is further on, since a reign begins with a
 //!   reservation: the exchange of (5) does not take it for the word that (3) read. This is where
@@ -207,10 +207,9 @@ impl Cursor {
         reign: &mut Reign,
     ) -> Result<(), Word> {
         let Some(begun) = self.begin_reign() else { return self.exchange(seen, position) };
-        // ORD(reign:A) SeqCst, pairs with ORD(reign:B): the reign has begun for any thread that
-        // reads a word of it.
-        fence(Ordering::SeqCst);
         pause::point();
+        // ORD(reign:A) Release, pairs with ORD(reign:B), as every step of the reign does: the reign has
+        // begun for any thread that reads a word of it.
         let moved = self.exchange_for(seen, Word(position.raw() | OWNED));
         match moved {
             Ok(()) => *reign = begun,
@@ -258,8 +257,8 @@ impl Cursor {
         pause::point();
         let word = self.load();
         pause::point();
-        // ORD(reign:B) SeqCst, pairs with ORD(reign:A).
-        fence(Ordering::SeqCst);
+        // ORD(reign:B) Acquire, pairs with ORD(reign:A).
+        fence(Ordering::Acquire);
         if reign.load(Ordering::Relaxed) == seen.ended().0 && word.is_owned() {
             pause::point();
             // Relaxed: a thread that finds the bit cleared needs nothing but the position. If the
