@@ -1,6 +1,7 @@
 //! What is known of a slice, kept beside its first granule.
 
 use super::position::Position;
+use crate::sync::pause::point;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The slice holds payload.
@@ -94,7 +95,9 @@ impl Descriptor {
     #[inline]
     pub(crate) fn publish(&self, position: Position, state: State, description: Description) {
         let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
+        point();
         self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
+        point();
         if state == State::Committed {
             let sequence = description.sequence | description.joins.bits();
             self.sequence.store(sequence, Ordering::Relaxed);
@@ -112,6 +115,7 @@ impl Descriptor {
     /// since; until that is known it may be torn.
     #[inline]
     pub(crate) fn length(&self) -> u64 {
+        point();
         self.length_and_writer.load(Ordering::Relaxed) >> 32
     }
 

@@ -218,6 +218,7 @@ impl Gate {
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;
         for hold in self.holds.iter() {
+            pause::point();
             // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before
             // it moved its hold, or left, come before anything that the gate then permits.
             let raw = hold.0.load(Ordering::Acquire);

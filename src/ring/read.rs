@@ -11,6 +11,9 @@ use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
 
+/// How often a reader that was overrun looks for the oldest slice that is left.
+const OLDEST_TRIES: u32 = 8;
+
 /// What a reader finds at its position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
@@ -170,8 +173,16 @@ impl Ring {
         !self.gate.may_have_passed(position) || self.reserved().is_within(self.capacity(), position)
     }
 
-    /// The oldest slice that nobody had begun to overwrite a moment ago. Never before `from`.
+    /// The oldest slice that nobody had begun to overwrite a moment ago. Never before `from`. If
+    /// writers lap the caller again and again meanwhile, it is where the gate is.
     pub(crate) fn oldest_intact(&self, from: Position) -> Position {
+        let found = (0..OLDEST_TRIES).find_map(|_| self.find_oldest_intact(from));
+        found.unwrap_or_else(|| self.gate.load())
+    }
+
+    /// One try; nothing if writers went so far meanwhile that there are slices left past the gate
+    /// alone, as far as this look can tell.
+    fn find_oldest_intact(&self, from: Position) -> Option<Position> {
         // ORD(reserved:B) as in `is_intact`: what made the caller ask comes before this look.
         fence(Ordering::Acquire);
         let reserved = self.reserved();
@@ -183,17 +194,15 @@ impl Ring {
         let is_kept = reserved.is_within(self.capacity(), from);
         let position = if is_kept { from } else { reserved.minus(self.capacity()) };
         if position.is_within(self.capacity(), gate) {
-            return position;
+            return Some(position);
         }
-        if gate.is_within(self.capacity(), position) {
-            // A stamp tells its own position, so it is that of a whole slice, wherever we come upon it.
-            let places = (0..gate.since(position)).map(|granules| position.on(granules));
-            let mut whole = places.filter(|&at| self.descriptor(at).state(at).is_some());
-            if let Some(position) = whole.next() {
-                return position;
-            }
+        if !gate.is_within(self.capacity(), position) {
+            return None;
         }
-        gate
+        // A stamp tells its own position, so it is that of a whole slice, wherever we come upon it.
+        let mut places = (0..gate.since(position)).map(|granules| position.on(granules));
+        let is_whole = |&at: &Position| self.descriptor(at).state(at).is_some();
+        places.find(is_whole).or_else(|| self.is_intact(gate).then_some(gate))
     }
 
     /// The first position from which on, up to what is reserved or in flight, no more than `bytes`

@@ -122,6 +122,7 @@ impl Ring {
         }
         // If the step succeeds, nobody else has moved the cursor since the lane was opened.
         let position = self.reserved();
+        point();
         if !self.reserved.step(lane.reign, position.plus(size)) {
             lane.close();
             return None;
@@ -346,6 +347,7 @@ impl Ring {
     ) -> u64 {
         let (mut position, mut ahead) = (gate.on(from), from);
         while ahead < limit {
+            point();
             let descriptor = self.descriptor(position);
             let Some(state) = descriptor.state(position) else { break };
             if !goes_on(state, ahead) {

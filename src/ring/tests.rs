@@ -359,3 +359,51 @@ fn a_writer_that_idled_for_almost_a_turn_finds_no_room_that_is_not_there() {
         }
     }
 }
+
+/// Writes slices of 1, 2 and 3 granules in turn, so many granules of them, or a few less.
+fn write_slices(ring: &Ring, granules: u64) {
+    let begin = ring.reserved();
+    for size in [1, 2, 3].into_iter().cycle() {
+        if ring.reserved().since(begin) + size > granules {
+            break;
+        }
+        let reservation = reserve(ring, &mut ring.lane(), size * GRANULE).unwrap();
+        let (length, joins) = ((size * GRANULE) as u32, Joins::default());
+        ring.commit(reservation, Description { length, writer: 1, sequence: 0, bytes: 0, joins });
+    }
+}
+
+/// The first slice that is intact, found by going through all places.
+fn first_intact(ring: &Ring) -> Position {
+    let mut place = ring.reserved().minus(ring.capacity());
+    while place != ring.reserved() && ring.descriptor(place).state(place).is_none() {
+        place = place.plus(GRANULE);
+    }
+    place
+}
+
+#[test]
+fn an_overrun_reader_that_is_stopped_as_it_catches_up_skips_nothing_that_is_left() {
+    for granules in [4, 8, 16] {
+        for behind in 0..2 * granules {
+            for distance in 0..4 * granules {
+                for nth in 0.. {
+                    let ring = ring(granules * GRANULE, Position::new(0).minus(3 * GRANULE));
+                    let from = ring.reserved();
+                    write_slices(&ring, granules + behind);
+                    let before = first_intact(&ring);
+                    let theirs = ring.clone();
+                    let work = move || write_slices(&theirs, distance);
+                    let (place, was_stopped) = pause::at(nth, work, || ring.oldest_intact(from));
+                    // As it was at some moment of the search.
+                    let after = first_intact(&ring);
+                    let is_right = !place.is_before(before) && !after.is_before(place);
+                    assert!(is_right, "{granules} {behind} {distance} {nth}: {place:?}");
+                    if !was_stopped {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -37,10 +37,12 @@ impl Abilities {
 
 /// How many times in a row plain fences or exchanges must have been for nothing before somebody
 /// changes to what stands on heavy ones: about as many as cost what the way back costs, a few
-/// microseconds. Where assertions are on it is few, so that tests go there and back all the time;
-/// models go there when they mean to.
+/// microseconds. Where assertions are on it is few, so that tests go there and back all the time,
+/// and in histories, which are short, it is 1; models go there when they mean to.
 pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) {
     u32::MAX
+} else if cfg!(overfall_pauses) {
+    1
 } else if cfg!(debug_assertions) {
     8
 } else {

@@ -1,12 +1,46 @@
 //! Where a test can stop a thread in the middle of an operation, and let others go on meanwhile.
 //!
-//! An operation passes a [`point`] between any two of its accesses to what others change. In the tests
-//! of this crate `at` does some work at the nth of them, and `each` at each, as if the thread had been stopped there for
-//! as long as that takes; everywhere else a point is nothing.
+//! An operation passes a [`point`] between any two of its accesses to what others change. In the
+//! unit tests of this crate `at` does some work at the nth of them, and `each` at each, as if the
+//! thread had been stopped there for as long as that takes. With `--cfg overfall_pauses` a thread
+//! stops now and then at any of them, by chance: a machine with few processors then comes upon what
+//! else takes many (`ci/pauses`). Everywhere else a point is nothing.
 
-#[cfg(not(all(test, not(overfall_loom))))]
+#[cfg(not(any(overfall_pauses, all(test, not(overfall_loom)))))]
 #[inline(always)]
 pub(crate) fn point() {}
+
+#[cfg(all(overfall_pauses, not(test)))]
+pub(crate) use chance::point;
+
+#[cfg(all(overfall_pauses, not(test)))]
+mod chance {
+    use std::cell::Cell;
+    use std::hash::{BuildHasher, RandomState};
+    use std::hint::spin_loop;
+    use std::thread::yield_now;
+
+    thread_local! {
+        static NUMBER: Cell<u64> = Cell::new(RandomState::new().hash_one(()) | 1);
+    }
+
+    pub(crate) fn point() {
+        // A thread that ends has none left.
+        let next = NUMBER.try_with(|number| {
+            let mut next = number.get();
+            next ^= next << 13;
+            next ^= next >> 7;
+            next ^= next << 17;
+            number.set(next);
+            next
+        });
+        match next.map(|next| (next % 16, next >> 32)) {
+            Ok((0..3, _)) => yield_now(),
+            Ok((3..6, next)) => (0..next % 256).for_each(|_| spin_loop()),
+            _ => {}
+        }
+    }
+}
 
 #[cfg(all(test, not(overfall_loom)))]
 pub(crate) use stops::{at, each, point};
