@@ -122,7 +122,6 @@ impl Ring {
         }
         // If the step succeeds, nobody else has moved the cursor since the lane was opened.
         let position = self.reserved();
-        point();
         if !self.reserved.step(lane.reign, position.plus(size)) {
             lane.close();
             return None;
