@@ -1,5 +1,6 @@
 //! The channel's handle, and how it is made.
 
+mod account;
 mod builder;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]

@@ -264,7 +264,7 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-pub(crate) use figures::WriterFigures;
+pub(crate) use figures::{Count, WriterFigures};
 use gate::Gate;
 use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};

@@ -9,7 +9,7 @@ mod strong;
 mod tests;
 mod weak;
 
-pub(crate) use self::core::Core;
+pub(crate) use self::core::{Core, Place};
 use receive::receive_methods;
 pub(crate) use receive::{Receive, poll_attempt, unless_empty, wait_for};
 pub use strong::StrongReader;
@@ -34,6 +34,9 @@ pub(crate) trait Read {
     ) -> Poll<Result<usize, ReadError>>;
 
     fn core(&self) -> &Core;
+
+    /// Where it stands.
+    fn place(&self) -> Place;
 
     fn core_mut(&mut self) -> &mut Core;
 
@@ -202,6 +205,10 @@ impl Read for Reader {
 
     fn core(&self) -> &Core {
         self.as_read().core()
+    }
+
+    fn place(&self) -> Place {
+        self.as_read().place()
     }
 
     fn core_mut(&mut self) -> &mut Core {

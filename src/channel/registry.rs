@@ -1,7 +1,23 @@
-//! Who is there.
+//! Who is there, and what those who have gone had counted.
 
+use crate::channel::account::Sent;
 use crate::channel::stats::Totals;
 use crate::channel::terms::Strength;
+use crate::ring::{Count, WriterFigures};
+use crate::wait::figures::ReaderFigures;
+use std::collections::VecDeque;
+
+/// So many writers that have gone are remembered by themselves.
+const REMEMBERED: usize = 64;
+
+/// A slice that was in flight before the place where a reader started, and was counted since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Late {
+    pub(crate) reader: u32,
+    /// The number of its writer; 0 if it had none.
+    pub(crate) writer: u32,
+    pub(crate) count: Count,
+}
 
 /// How many endpoints of each kind there are.
 #[derive(Debug, Default)]
@@ -13,9 +29,46 @@ pub(super) struct Registry {
     pub(super) weak_readers: usize,
     /// What endpoints that have gone had counted.
     pub(super) retired: Totals,
+    /// What was sent without a writer.
+    pub(super) anonymous: Count,
+    /// The writers that have gone last, and what they had sent.
+    pub(super) gone: VecDeque<(u32, Sent)>,
+    /// At most one for each reader and each writer that had a slice in flight when that started.
+    pub(super) late: Vec<Late>,
 }
 
 impl Registry {
+    /// Takes over what a writer that goes has counted.
+    pub(super) fn retire_writer(&mut self, id: u32, figures: &WriterFigures) {
+        let (sent, dropped) = self.retired.retire_writer(figures);
+        if id != 0 && sent != Count::default() {
+            if self.gone.len() == REMEMBERED {
+                self.gone.pop_front();
+            }
+            self.gone.push_back((id, Sent { sent, dropped }));
+        }
+    }
+
+    /// The same for a reader.
+    pub(super) fn retire_reader(&mut self, figures: &ReaderFigures) {
+        self.forget_late(figures);
+        self.retired.retire_reader(figures);
+    }
+
+    /// The late slices of the reader of these figures.
+    pub(super) fn late_of(&self, figures: &ReaderFigures) -> Vec<Late> {
+        let reader = figures.id.get() as u32;
+        let late = if figures.late.get() == 0 { &[][..] } else { &self.late };
+        late.iter().filter(|late| late.reader == reader).copied().collect()
+    }
+
+    pub(super) fn forget_late(&mut self, figures: &ReaderFigures) {
+        if figures.late.take() != 0 {
+            let reader = figures.id.get() as u32;
+            self.late.retain(|late| late.reader != reader);
+        }
+    }
+
     #[inline]
     pub(super) fn writers(&mut self, strength: Strength) -> &mut usize {
         match strength {

@@ -1,5 +1,6 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
+use crate::channel::account::Survey;
 use crate::channel::loss::Losses;
 use crate::channel::names::Names;
 use crate::channel::registry::Registry;
@@ -7,7 +8,7 @@ use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::terms::{Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::ring::position::{GRANULE, Geometry, Position};
-use crate::ring::{Reservation, Ring, WriterSlot};
+use crate::ring::{Count, Reservation, Ring, WriterSlot};
 use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
@@ -31,16 +32,18 @@ pub(crate) struct Shared {
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
     /// Whether commits and releases look for those who sleep.
-    watch: Watch,
-    parking: Parking,
+    pub(super) watch: Watch,
+    pub(super) parking: Parking,
     /// Writers that wait for room.
     pub(crate) room: WaitQueue,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
     /// How many numbers were given to writers; the low half is the last one.
     writer_ids: AtomicU64,
-    next_reader_id: AtomicU32,
-    registry: Mutex<Registry>,
+    pub(super) next_reader_id: AtomicU32,
+    /// No reader starts further on. Writers look at it behind each slice: `account.rs`.
+    pub(super) furthest_start: CachePadded<AtomicU64>,
+    pub(super) registry: Mutex<Registry>,
     names: Mutex<Names>,
 }
 
@@ -92,6 +95,7 @@ impl Shared {
             closing: WaitQueue::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
+            furthest_start: CachePadded::new(AtomicU64::new(start.raw())),
             registry: Mutex::new(Registry { handle: true, ..Registry::default() }),
             names: Mutex::new(Names::default()),
         })
@@ -103,6 +107,43 @@ impl Shared {
     #[inline]
     pub(crate) fn after_commit(&self) -> Option<bool> {
         self.watch.must_check().then(|| self.wake_parked())
+    }
+
+    /// The same for a slice at `position`, and what else was committed with it, which its writer has
+    /// counted in its slot: `count`. Keeps it from the count of readers that started behind it.
+    #[inline]
+    pub(crate) fn after_count(
+        &self,
+        writer: &WriterSlot,
+        position: Position,
+        count: Count,
+    ) -> Option<bool> {
+        if self.watch.must_check() {
+            return Some(self.wake_parked_after(writer, position, count));
+        }
+        self.count_if_late(writer, position, count);
+        None
+    }
+
+    #[inline(never)]
+    fn wake_parked_after(&self, writer: &WriterSlot, position: Position, count: Count) -> bool {
+        // ORD(start:B), as ORD(park:B): the count comes before the look at the furthest start.
+        full_fence(Ordering::SeqCst);
+        self.count_if_late(writer, position, count);
+        let somebody = self.is_anybody_asleep();
+        if somebody {
+            self.wake_sleepers();
+        }
+        somebody
+    }
+
+    #[inline]
+    fn count_if_late(&self, writer: &WriterSlot, position: Position, count: Count) {
+        // Relaxed: ordered by the fence above, or by that of `Watch::keep`.
+        let furthest = Position::of_raw(self.furthest_start.load(Ordering::Relaxed));
+        if position.is_before(furthest) {
+            self.count_late(writer, position, count);
+        }
     }
 
     /// Wakes whom a reader that moved on, or left, may have unblocked.
@@ -315,9 +356,11 @@ impl Shared {
     /// Takes the next step of a sweep through what a reader knows of writers.
     #[cold]
     pub(crate) fn sweep(&self, losses: &mut Losses) {
-        // Whoever has gone has been here, and so we see how far it had come.
-        let _census = lock(&self.registry);
-        losses.sweep(self.living_writers(), || self.ring.reserved());
+        // A writer that has gone has been here, and so we see how far it had come. The registry
+        // remembers some that have gone: the reader must not take them for newer ones.
+        let registry = lock(&self.registry);
+        let remembered = registry.gone.iter().map(|&(id, _)| id);
+        losses.sweep(self.living_writers().chain(remembered), || self.ring.reserved());
     }
 
     /// Gives a writer a name.
@@ -346,9 +389,9 @@ impl Shared {
         strength: Option<Strength>,
     ) {
         // What was dropped never was in the ring.
-        let has_sent = slot.figures.sequence.get() > slot.figures.dropped_slices.get();
+        let has_sent = WriterStats::read(&slot.figures, id).slices > 0;
         let mut registry = lock(&self.registry);
-        registry.retired.retire_writer(&slot.figures);
+        registry.retire_writer(id, &slot.figures);
         slot.id.set(0);
         drop(registry);
         let mut names = lock(&self.names);
@@ -372,18 +415,6 @@ impl Shared {
         });
     }
 
-    /// Registers a reader. Nothing may unwind from here until somebody is there who takes it off again.
-    #[inline]
-    pub(crate) fn add_reader(&self, strength: Strength) -> Seat<Slot> {
-        let slot = self.parking.acquire();
-        let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
-        slot.figures.id.set(u64::from(id));
-        slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
-        slot.figures.present.store(true, Ordering::Relaxed);
-        *lock(&self.registry).readers(strength) += 1;
-        slot
-    }
-
     /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
@@ -395,7 +426,7 @@ impl Shared {
     pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Option<Strength>) {
         slot.figures.present.store(false, Ordering::Relaxed);
         let id = slot.figures.id.get() as u32;
-        lock(&self.registry).retired.retire_reader(&slot.figures);
+        lock(&self.registry).retire_reader(&slot.figures);
         self.parking.slots.release(slot);
         // Last, as others' code may run in there.
         if let Some(strength) = strength {
@@ -460,16 +491,17 @@ impl Shared {
             let slots = self.parking.slots.iter().map(|slot| &slot.figures);
             slots.filter(|figures| figures.present.load(Ordering::Relaxed))
         };
+        let Survey { sent, dropped, .. } = self.survey(&registry);
         let mut stats = ChannelStats {
             capacity: ring.capacity(),
             start: ring.start().label(0),
             reserved: reserved.label(0),
             gate: ring.gate().label(0),
-            payload_bytes: registry.retired.payload_bytes,
+            payload_bytes: sent.bytes.saturating_sub(dropped.bytes),
             ring_bytes: reserved.bytes_since(ring.start()),
-            slices: registry.retired.slices,
-            dropped_slices: registry.retired.dropped_slices,
-            dropped_bytes: registry.retired.dropped_bytes,
+            slices: sent.messages.saturating_sub(dropped.messages),
+            dropped_slices: dropped.messages,
+            dropped_bytes: dropped.bytes,
             skipped_bytes: registry.retired.skipped_bytes,
             strong_writers: registry.strong_writers,
             weak_writers: registry.weak_writers,
@@ -477,13 +509,6 @@ impl Shared {
             weak_readers: registry.weak_readers,
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
-        for writer in self.ring.writers().iter() {
-            let figures = WriterStats::read(&writer.figures, 0);
-            stats.payload_bytes = stats.payload_bytes.wrapping_add(figures.payload_bytes);
-            stats.slices = stats.slices.wrapping_add(figures.slices);
-            stats.dropped_slices = stats.dropped_slices.wrapping_add(figures.dropped_slices);
-            stats.dropped_bytes = stats.dropped_bytes.wrapping_add(figures.dropped_bytes);
-        }
         for slot in self.parking.slots.iter() {
             stats.skipped_bytes =
                 stats.skipped_bytes.wrapping_add(slot.figures.skipped_bytes.get());

@@ -4,8 +4,8 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
-use crate::ring::WriterFigures;
 use crate::ring::position::{Position, label_of, label_past};
+use crate::ring::{Count, WriterFigures};
 use crate::sync::Ordering;
 use crate::sync::figure::Figure;
 use crate::wait::figures::ReaderFigures;
@@ -103,15 +103,15 @@ pub struct ReaderStats {
 impl WriterStats {
     pub(crate) fn read(figures: &WriterFigures, id: u32) -> Self {
         // First what is subtracted. It may still be of a later moment than the rest.
-        let (dropped_slices, dropped_bytes) =
-            (figures.dropped_slices.get(), figures.dropped_bytes.get());
+        let (dropped, _) = figures.dropped.read();
+        let (sent, _) = figures.sent.read();
         Self {
             id,
-            slices: figures.sequence.get().saturating_sub(dropped_slices),
-            payload_bytes: figures.bytes.get().saturating_sub(dropped_bytes),
+            slices: sent.messages.saturating_sub(dropped.messages),
+            payload_bytes: sent.bytes.saturating_sub(dropped.bytes),
             ring_bytes: figures.ring_bytes.get(),
-            dropped_slices,
-            dropped_bytes,
+            dropped_slices: dropped.messages,
+            dropped_bytes: dropped.bytes,
         }
     }
 }
@@ -139,32 +139,29 @@ impl ReaderStats {
 /// Sums over the endpoints that have gone.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    pub(crate) slices: u64,
-    pub(crate) payload_bytes: u64,
-    pub(crate) dropped_slices: u64,
-    pub(crate) dropped_bytes: u64,
+    /// What writers committed or dropped, and what of that they dropped.
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
     pub(crate) skipped_bytes: u64,
 }
 
 impl Totals {
-    /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next.
-    pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) {
-        let stats = WriterStats::read(figures, 0);
-        self.slices = self.slices.wrapping_add(stats.slices);
-        self.payload_bytes = self.payload_bytes.wrapping_add(stats.payload_bytes);
-        self.dropped_slices = self.dropped_slices.wrapping_add(stats.dropped_slices);
-        self.dropped_bytes = self.dropped_bytes.wrapping_add(stats.dropped_bytes);
-        let WriterFigures { sequence, bytes, ring_bytes, dropped_slices, dropped_bytes } = figures;
-        for figure in [sequence, bytes, ring_bytes, dropped_slices, dropped_bytes] {
-            figure.set(0);
-        }
+    /// Takes over what a writer that goes has counted, and leaves its slot at 0 for the next. Tells
+    /// what it sent, and what of that it dropped.
+    pub(crate) fn retire_writer(&mut self, figures: &WriterFigures) -> (Count, Count) {
+        let (sent, dropped) = (figures.sent.take(), figures.dropped.take());
+        self.sent = self.sent.plus(sent);
+        self.dropped = self.dropped.plus(dropped);
+        figures.ring_bytes.set(0);
+        (sent, dropped)
     }
 
     /// The same for a reader.
     #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.skipped_bytes = self.skipped_bytes.wrapping_add(figures.skipped_bytes.take());
-        for figure in [&figures.start, &figures.position, &figures.payload_bytes, &figures.gaps] {
+        let ReaderFigures { start, position, messages, payload_bytes, gaps, late, .. } = figures;
+        for figure in [start, position, messages, payload_bytes, gaps, late] {
             figure.set(0);
         }
     }

@@ -158,6 +158,10 @@ impl Read for Duplex {
         Read::core(&self.reader)
     }
 
+    fn place(&self) -> reader::Place {
+        Read::place(&self.reader)
+    }
+
     fn core_mut(&mut self) -> &mut reader::Core {
         Read::core_mut(&mut self.reader)
     }

@@ -2,11 +2,9 @@
 //! who check afterwards that it was.
 
 use super::Ring;
-use super::descriptor::State;
+use super::descriptor::{Description, State};
 use super::gate::Hold;
-#[cfg(not(overfall_loom))]
-use super::position::GRANULE;
-use super::position::{Position, slice_size};
+use super::position::{GRANULE, Position, slice_size};
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
@@ -249,6 +247,31 @@ impl Ring {
             position = next;
         }
         Some((position, total))
+    }
+
+    /// Shows every committed slice from `from` on, a place of a reader, up to what is reserved: those
+    /// behind a slice in flight as well, since a stamp tells its own position. What was overwritten
+    /// meanwhile is left out. Takes time in proportion to the granules on the way.
+    pub(crate) fn for_each_committed(
+        &self,
+        from: Position,
+        mut visit: impl FnMut(Position, &Description),
+    ) {
+        let reserved = self.reserved();
+        let mut position = self.oldest_intact(from);
+        while position.is_before(reserved) {
+            let descriptor = self.descriptor(position);
+            let state = descriptor.state(position);
+            let description = descriptor.describe();
+            if state.is_none() || !self.is_intact(position) {
+                position = position.plus(GRANULE);
+                continue;
+            }
+            if state == Some(State::Committed) {
+                visit(position, &description);
+            }
+            position = position.plus(slice_size(u64::from(description.length)));
+        }
     }
 
     /// Copies bytes that may be overwritten meanwhile; [`Ring::is_intact`] tells.

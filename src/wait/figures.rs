@@ -12,9 +12,13 @@ pub(crate) struct ReaderFigures {
     pub(crate) id: Figure,
     pub(crate) start: Figure,
     pub(crate) position: Figure,
+    /// Messages read to their end, by a weak reader.
+    pub(crate) messages: Figure,
     pub(crate) payload_bytes: Figure,
     pub(crate) skipped_bytes: Figure,
     pub(crate) gaps: Figure,
+    /// Not 0 while the registry has something for it: `channel/account.rs`.
+    pub(crate) late: Figure,
 }
 
 impl Default for ReaderFigures {
@@ -25,9 +29,11 @@ impl Default for ReaderFigures {
             id: Figure::default(),
             start: Figure::default(),
             position: Figure::default(),
+            messages: Figure::default(),
             payload_bytes: Figure::default(),
             skipped_bytes: Figure::default(),
             gaps: Figure::default(),
+            late: Figure::default(),
         }
     }
 }

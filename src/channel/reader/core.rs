@@ -1,5 +1,6 @@
 //! What readers of both kinds are made of.
 
+use crate::channel::account::received;
 use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// Where a reader stands in the ring.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     /// The start of a slice: the next one, or the one that is being read.
     pub(crate) slice: Position,
@@ -75,47 +76,51 @@ pub(crate) struct Core {
     parked: bool,
     /// A waker of ours may be registered.
     registered: bool,
-    /// The first number that no writer had when this reader began to read.
-    first_newer_writer: u32,
     /// The payload bytes read when the last message was counted. Different from what has been read,
-    /// when bytes were read in between.
+    /// when a strong reader read bytes in between.
     counted: u64,
-    /// Nothing until the first message is received.
-    losses: Option<Box<Losses>>,
+    losses: Losses,
+    /// What had been missed when this reader was terminated.
+    final_losses: Option<Box<(Missed, Vec<(u32, Missed)>)>>,
 }
 
 /// Stands for `counted` where it is not known what was read in between.
 const UNKNOWN: u64 = u64::MAX;
 
 impl Core {
-    /// A reader that has made up its mind where to start. Once it stands there, it
-    /// [tells](Self::tell_that_it_came) that it came.
-    pub(crate) fn new(shared: Arc<Shared>, strength: Strength) -> Self {
-        let slot = shared.add_reader(strength);
-        let first_newer_writer = shared.first_newer_writer();
+    /// A reader that starts at `place`. Once it stands there, it [tells](Self::tell_that_it_came) that
+    /// it came.
+    pub(crate) fn new(shared: Arc<Shared>, strength: Strength, place: Place) -> Self {
+        let (slot, losses) = shared.add_reader(strength, place);
+        Self::with(shared, slot, strength, losses)
+    }
+
+    fn with(shared: Arc<Shared>, slot: Seat<Slot>, strength: Strength, losses: Losses) -> Self {
         Self {
             shared,
             slot,
             strength: Some(strength),
             parked: false,
             registered: false,
-            first_newer_writer,
             counted: 0,
-            losses: None,
+            losses,
+            final_losses: None,
         }
     }
 
-    /// Another reader, for one that stands where this one does, and has missed what it has.
-    pub(crate) fn another(&self, strength: Strength) -> Self {
-        let mut another = Self::new(self.shared.clone(), strength);
-        another.first_newer_writer = self.first_newer_writer;
+    /// Another reader, for one that stands at `place`, where this one does, and has missed what it
+    /// has.
+    pub(crate) fn another(&self, strength: Strength, place: Place) -> Self {
+        let (shared, original) = (self.shared.clone(), (self.figures(), &self.losses));
+        let (slot, losses) = shared.add_clone(strength, place, original);
+        let mut another = Self::with(shared, slot, strength, losses);
         if self.counted != self.figures().payload_bytes.get() {
             another.counted = UNKNOWN;
         }
-        another.losses.clone_from(&self.losses);
         if self.has_terminated() {
             another.tell_that_it_came();
-            another.terminate();
+            another.terminate(place);
+            another.final_losses.clone_from(&self.final_losses);
         }
         another
     }
@@ -141,9 +146,16 @@ impl Core {
         &self.shared
     }
 
-    /// Strong, or weak, from now on. Once that is done it [tells](Self::tell_that_it_was_converted) so.
-    #[inline]
-    pub(crate) fn convert(&mut self, strength: Strength) {
+    /// Strong, or weak, from now on, at `place`. Once that is done it
+    /// [tells](Self::tell_that_it_was_converted) so.
+    pub(crate) fn convert(&mut self, strength: Strength, place: Place) {
+        if let Some(before) = self.strength {
+            let late = self.shared.take_late(self.figures());
+            self.losses.add_late(before, &late);
+            let (survey, unread, _) = self.shared.look(self.figures(), place);
+            self.losses.convert(strength, &survey, &unread, received(self.figures()));
+            self.counted = self.figures().payload_bytes.get();
+        }
         self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
         if let Some(now) = &mut self.strength {
             let before = std::mem::replace(now, strength);
@@ -151,8 +163,11 @@ impl Core {
         }
     }
 
-    /// Ends this reader for itself: the channel goes on as if it had gone.
-    pub(crate) fn terminate(&mut self) {
+    /// Ends this reader for itself, at `place`: the channel goes on as if it had gone.
+    pub(crate) fn terminate(&mut self, place: Place) {
+        if self.strength.is_some() {
+            self.final_losses = Some(Box::new(self.losses(place)));
+        }
         // It wakes others, not itself.
         self.unpark();
         let mut panics = Panics::new();
@@ -228,16 +243,30 @@ impl Core {
         }
     }
 
-    /// Counts payload that was read.
+    /// Counts payload that a strong reader read as bytes.
     #[inline]
     pub(crate) fn count_payload(&self, bytes: u64) {
         self.figures().payload_bytes.add(bytes);
     }
 
-    /// An empty message was stepped over, as readers of bytes do: who counts messages begins anew.
+    /// A strong reader of bytes stepped over an empty message: it has to find out anew what is
+    /// expected.
     #[cold]
     pub(crate) fn step_over_empty(&mut self) {
         self.counted = UNKNOWN;
+    }
+
+    /// Counts what a weak reader read of a slice, from one offset to another.
+    #[inline]
+    pub(crate) fn count_read(&mut self, description: &Description, from: u64, to: u64) {
+        let figures = &self.slot.figures;
+        figures.payload_bytes.add(to - from);
+        if to == u64::from(description.length) {
+            figures.messages.add(1);
+        }
+        if !self.losses.pass_next(description, to) {
+            self.pass(description, from, to);
+        }
     }
 
     /// Counts the rest of a message from `offset` on, and learns what was missed before it.
@@ -248,32 +277,45 @@ impl Core {
         offset: u64,
         description: &Description,
     ) -> Missed {
-        let left = u64::from(description.length) - offset;
-        let payload = self.figures().payload_bytes.get();
-        let is_current = self.counted == payload;
-        self.counted = payload + left;
-        self.figures().payload_bytes.set(payload + left);
-        let losses = match &mut self.losses {
-            Some(losses) if is_current => losses,
-            losses => {
-                begin_to_count(losses, is_current, &mut self.first_newer_writer, &self.shared)
-            }
-        };
-        let missed = losses.count(description);
-        if losses.must_sweep(slice) {
-            self.shared.sweep(losses);
+        let to = u64::from(description.length);
+        let figures = &self.slot.figures;
+        let payload = figures.payload_bytes.get();
+        figures.payload_bytes.set(payload + to - offset);
+        figures.messages.add(1);
+        let mut missed = Missed::default();
+        if self.counted != payload || !self.losses.pass_next(description, to) {
+            missed = self.pass_message(payload, description, offset);
+        }
+        self.counted = payload + to - offset;
+        if self.losses.must_sweep(slice) {
+            self.shared.sweep(&mut self.losses);
         }
         missed
     }
 
-    /// What was missed, over all writers.
-    pub(crate) fn missed(&self) -> Missed {
-        self.losses.as_ref().map_or(Missed::default(), |losses| losses.total())
+    /// One that is not just the next message, before which `payload` bytes had been read.
+    #[inline(never)]
+    fn pass_message(&mut self, payload: u64, description: &Description, offset: u64) -> Missed {
+        if self.counted != payload && self.strength == Some(Strength::Strong) {
+            self.losses.restart(self.shared.first_newer_writer());
+        }
+        self.pass(description, offset, u64::from(description.length))
     }
 
-    /// What was missed of each writer.
-    pub(crate) fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
-        self.losses.iter().flat_map(|losses| losses.by_writer())
+    fn pass(&mut self, description: &Description, from: u64, to: u64) -> Missed {
+        let (shared, figures) = (&self.shared, &self.slot.figures);
+        let strength = self.strength.unwrap_or(Strength::Weak);
+        let late = || shared.take_late(figures);
+        self.losses.pass(strength, description, (from, to), late)
+    }
+
+    /// What was missed, over all writers, and of each.
+    pub(crate) fn losses(&self, place: Place) -> (Missed, Vec<(u32, Missed)>) {
+        let (Some(strength), None) = (self.strength, &self.final_losses) else {
+            return self.final_losses.as_deref().cloned().unwrap_or_default();
+        };
+        let look = self.shared.look(self.figures(), place);
+        self.losses.clone().missed(strength, &look, received(self.figures()))
     }
 
     /// Counts a gap.
@@ -302,16 +344,6 @@ impl Core {
         trace::lagged(&*self.shared, self.id(), skipped);
     }
 
-    /// The reader starts here.
-    pub(crate) fn start_at(&mut self, place: Place) {
-        if place.slice == self.shared.ring.start() && place.offset == 0 {
-            // Nobody has sent anything before.
-            self.first_newer_writer = 1;
-        }
-        self.figures().start.set(place.byte());
-        self.record_place(place);
-    }
-
     /// Lets the figures know where the reader stands.
     #[inline]
     pub(crate) fn record_place(&self, place: Place) {
@@ -322,23 +354,6 @@ impl Core {
         let reserved = self.shared.ring.reserved();
         ReaderStats::read(self.figures(), reserved)
     }
-}
-
-/// At the first message, and at the first one after bytes were read.
-#[cold]
-fn begin_to_count<'a>(
-    losses: &'a mut Option<Box<Losses>>,
-    is_current: bool,
-    first_newer_writer: &mut u32,
-    shared: &Shared,
-) -> &'a mut Losses {
-    if !is_current {
-        *first_newer_writer = shared.first_newer_writer();
-        if let Some(losses) = losses {
-            losses.restart(*first_newer_writer);
-        }
-    }
-    losses.get_or_insert_with(|| Box::new(Losses::new(*first_newer_writer)))
 }
 
 impl Drop for Core {

@@ -210,7 +210,7 @@ macro_rules! receive_methods {
             /// What this reader missed in all, as far as the messages it received told it. What a
             /// writer lost after its last message that was received is not included.
             pub fn missed(&self) -> Missed {
-                Read::core(self).missed()
+                Read::core(self).losses(Read::place(self)).0
             }
 
             /// What this reader missed of each writer, by the writer's number. Writers that were
@@ -220,7 +220,7 @@ macro_rules! receive_methods {
             /// Say a writer sent messages before this reader was made. Its count starts with the
             /// first message that this reader receives from it.
             pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
-                Read::core(self).missed_by_writer()
+                Read::core(self).losses(Read::place(self)).1.into_iter()
             }
 
             /// The name of the writer with this number, if it has one. It is known for as long as

@@ -55,7 +55,7 @@ impl StrongReader {
     }
 
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
-        let (hold, oldest) = Hold::new(shared);
+        let (mut hold, oldest) = Hold::new(shared);
         let place = match start {
             StartAt::Oldest => oldest,
             StartAt::Now => {
@@ -74,9 +74,9 @@ impl StrongReader {
                 }
             }
         };
-        let core = Core::new(shared.clone(), Strength::Strong);
-        let mut reader = Self::at(hold, core, place);
-        reader.start();
+        hold.jump_to(&place);
+        let core = Core::new(shared.clone(), Strength::Strong, place);
+        let reader = Self::at(hold, core, place);
         reader.core.tell_that_it_came();
         reader
     }
@@ -94,8 +94,8 @@ impl StrongReader {
                 _ => return Err(core),
             }
         }
-        core.convert(Strength::Strong);
         hold.jump_to(&start);
+        core.convert(Strength::Strong, start);
         if core.has_terminated() {
             hold.leave();
         }
@@ -118,16 +118,10 @@ impl StrongReader {
         let _what_it_finds = self.find_slice();
         self.settle();
         let Self { hold, mut core, place, .. } = self;
-        core.convert(Strength::Weak);
+        core.convert(Strength::Weak, place);
         drop(hold);
         core.tell_that_it_was_converted();
         WeakReader::from_strong(core, place)
-    }
-
-    /// Begins to count, and to hold writers back, at the present place.
-    fn start(&mut self) {
-        self.hold.jump_to(&self.place);
-        self.core.start_at(self.place);
     }
 
     /// Gives back what has been read, and lets the figures know.
@@ -148,12 +142,11 @@ impl Clone for StrongReader {
     /// `Full`, and [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is room.
     fn clone(&self) -> Self {
         let mut hold = self.hold.another();
-        let core = self.core.another(Strength::Strong);
+        let core = self.core.another(Strength::Strong, self.place);
         if core.has_terminated() {
             hold.leave();
         }
         let mut reader = Self::at(hold, core, self.place);
-        reader.core.start_at(reader.place);
         reader.settle();
         // Who gave room back while this clone was made may not have got as far as to see that
         // (`ring/gate.rs`).

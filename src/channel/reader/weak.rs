@@ -61,9 +61,8 @@ impl WeakReader {
                 (0..8).find_map(|_| ring.back(oldest(), bytes)).unwrap_or_else(|| ring.reserved())
             }
         };
-        let mut core = Core::new(shared.clone(), Strength::Weak);
         let place = Place::at(slice);
-        core.start_at(place);
+        let core = Core::new(shared.clone(), Strength::Weak, place);
         core.tell_that_it_came();
         Self { core, place, missed: 0, silent: false, receive_buffer: None }
     }
@@ -145,8 +144,10 @@ impl WeakReader {
     /// An empty slice has only been looked at so far.
     #[cold]
     fn step_over_empty(&mut self) {
-        if self.core.shared().ring.is_intact(self.place.slice) {
-            self.core.step_over_empty();
+        let ring = &self.core.shared().ring;
+        let description = ring.describe(self.place.slice);
+        if ring.is_intact(self.place.slice) {
+            self.core.count_read(&description, 0, 0);
             self.place = self.place.after(0);
         } else {
             self.catch_up();
@@ -204,12 +205,13 @@ impl WeakReader {
         {
             return false;
         }
+        let description = ring.describe(slice);
         ring.copy_racing(slice, 0, buffer);
         if !ring.is_intact(slice) {
             return false;
         }
         self.place = self.place.after(length);
-        self.core.count_payload(length);
+        self.core.count_read(&description, 0, length);
         self.core.record_place(self.place);
         true
     }
@@ -223,15 +225,15 @@ impl WeakReader {
             let part = (buffer.len() - copied).min(left as usize);
             let ring = &self.core.shared().ring;
             let Place { slice, offset, .. } = self.place;
+            let description = ring.describe(slice);
             ring.copy_racing(slice, offset, &mut buffer[copied..copied + part]);
-            if !ring.is_intact(self.place.slice) {
+            if !ring.is_intact(slice) {
                 self.catch_up();
                 break;
             }
             copied += part;
-            if let Some(length) = self.place.length {
-                self.place = self.place.advanced(part as u64, length);
-            }
+            self.core.count_read(&description, offset, offset + part as u64);
+            self.place = self.place.advanced(part as u64, u64::from(description.length));
             if copied == buffer.len() || self.missed > 0 {
                 break;
             }
@@ -240,7 +242,6 @@ impl WeakReader {
                 None => break,
             }
         }
-        self.core.count_payload(copied as u64);
         self.core.record_place(self.place);
         copied
     }
@@ -333,13 +334,17 @@ impl Read for WeakReader {
         &self.core
     }
 
+    fn place(&self) -> Place {
+        self.place
+    }
+
     #[inline]
     fn core_mut(&mut self) -> &mut Core {
         &mut self.core
     }
 
     fn end(&mut self) {
-        self.core.terminate();
+        self.core.terminate(self.place);
     }
 }
 
@@ -506,14 +511,17 @@ impl Receive for WeakReader {
         if self.place.offset == 0 || self.core.has_terminated() {
             return 0;
         }
-        if !self.core.shared().ring.is_intact(self.place.slice) {
+        let Place { slice, offset, .. } = self.place;
+        let ring = &self.core.shared().ring;
+        let description = ring.describe(slice);
+        if !ring.is_intact(slice) {
             let before = self.core.before();
             self.catch_up();
             self.tell_event(before);
             return 0;
         }
-        self.place = self.place.after(self.place.offset + left);
-        self.core.count_payload(left);
+        self.core.count_read(&description, offset, offset + left);
+        self.place = self.place.after(offset + left);
         self.core.record_place(self.place);
         left
     }
@@ -525,8 +533,7 @@ impl Clone for WeakReader {
     /// Another weak reader, which starts where this one stands, with figures of its own. If this
     /// one has a gap to tell, the clone tells it as well.
     fn clone(&self) -> Self {
-        let mut core = self.core.another(Strength::Weak);
-        core.start_at(self.place);
+        let core = self.core.another(Strength::Weak, self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, receive_buffer: None }

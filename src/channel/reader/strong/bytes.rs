@@ -232,6 +232,10 @@ impl Read for StrongReader {
         &self.core
     }
 
+    fn place(&self) -> Place {
+        self.place
+    }
+
     #[inline]
     fn core_mut(&mut self) -> &mut Core {
         &mut self.core
@@ -240,7 +244,7 @@ impl Read for StrongReader {
     fn end(&mut self) {
         let mut panics = Panics::new();
         panics.run(|| self.hold.leave());
-        panics.run(|| self.core.terminate());
+        panics.run(|| self.core.terminate(self.place));
         panics.finish();
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Core;
 use crate::channel::trace;
-use crate::ring::Reservation;
 use crate::ring::descriptor::{Description, Joins};
-use crate::ring::position::slice_size;
+use crate::ring::position::{Position, slice_size};
+use crate::ring::{Count, Reservation};
+use crate::sync::lock;
 
 impl Core {
     /// Ends the watch for sleepers when it has been in vain for long.
@@ -33,26 +34,47 @@ impl Core {
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
             self.is_splitting = false;
-            self.publish(reservation, length, Joins::default());
+            match self.strength {
+                Some(_) => self.publish(reservation, length, Joins::default()),
+                None => self.publish_anonymous(reservation, length),
+            }
         }
+    }
+
+    /// The same for a slice without a writer.
+    fn publish_anonymous(&mut self, reservation: Reservation, length: u64) {
+        let count = Count::new(1, length);
+        // Behind the lock, for readers that start now: `account.rs`.
+        let mut registry = lock(&self.shared.registry);
+        let Count { messages: sequence, bytes } = registry.anonymous;
+        let joins = Joins::default();
+        let description =
+            Description { length: length as u32, writer: self.id, sequence, bytes, joins };
+        self.shared.ring.commit(reservation, description);
+        registry.anonymous = registry.anonymous.plus(count);
+        self.shared.count_anonymous_late(&mut registry, reservation.position, count);
+        drop(registry);
+        self.slot.figures.ring_bytes.add(reservation.size);
+        self.shared.after_commit();
     }
 
     /// Commits a reservation of just the size of `length` bytes, and counts them.
     #[inline]
     pub(crate) fn publish(&mut self, reservation: Reservation, length: u64, joins: Joins) {
         let figures = &self.slot.figures;
+        let (sent, turn) = figures.sent.own();
         let description = Description {
             length: length as u32,
             writer: self.id,
-            sequence: figures.sequence.get(),
-            bytes: figures.bytes.get(),
+            sequence: sent.messages,
+            bytes: sent.bytes,
             joins,
         };
-        figures.sequence.add(1);
-        figures.bytes.add(length);
-        figures.ring_bytes.add(reservation.size);
         self.shared.ring.commit(reservation, description);
-        self.after_commit();
+        let count = Count::new(1, length);
+        figures.sent.set(sent.plus(count), turn);
+        figures.ring_bytes.add(reservation.size);
+        self.after_count(reservation.position, count);
     }
 
     /// Commits each of `messages`, which have been written side by side into a reservation of just
@@ -61,41 +83,42 @@ impl Core {
     pub(crate) fn publish_many(&mut self, reservation: Reservation, messages: &[&[u8]]) {
         let figures = &self.slot.figures;
         let total: u64 = messages.iter().map(|message| message.len() as u64).sum();
-        let (mut sequence, mut bytes) = (figures.sequence.get(), figures.bytes.get());
-        figures.sequence.add(messages.len() as u64);
-        figures.bytes.add(total);
-        figures.ring_bytes.add(reservation.size);
-        sequence += messages.len() as u64;
-        bytes += total;
-        let mut offset = reservation.size;
+        let count = Count::new(messages.len() as u64, total);
+        let (sent, turn) = figures.sent.own();
+        let next = sent.plus(count);
+        let (mut offset, mut left) = (reservation.size, next);
         for message in messages.iter().rev() {
             let length = message.len() as u64;
             offset -= slice_size(length);
-            sequence -= 1;
-            bytes -= length;
-            let joins = Joins::default();
-            let description =
-                Description { length: length as u32, writer: self.id, sequence, bytes, joins };
+            left = left.minus(Count::new(1, length));
+            let description = Description {
+                length: length as u32,
+                writer: self.id,
+                sequence: left.messages,
+                bytes: left.bytes,
+                joins: Joins::default(),
+            };
             self.shared.ring.commit(reservation.part(offset, length), description);
         }
-        self.after_commit();
+        figures.sent.set(next, turn);
+        figures.ring_bytes.add(reservation.size);
+        self.after_count(reservation.position, count);
     }
 
-    /// Wakes whom a commit may have unblocked.
+    /// Keeps what was counted from readers that started behind it, and wakes whom it may have
+    /// unblocked.
     #[inline]
-    pub(super) fn after_commit(&mut self) {
-        if let Some(found) = self.shared.after_commit() {
+    fn after_count(&mut self, position: Position, count: Count) {
+        if let Some(found) = self.shared.after_count(&self.slot, position, count) {
             self.count_check(found);
         }
     }
 
     /// Counts slices that were discarded for want of room, and their bytes.
     pub(crate) fn count_dropped(&mut self, slices: u64, bytes: u64) {
-        let figures = &self.slot.figures;
-        figures.sequence.add(slices);
-        figures.bytes.add(bytes);
-        figures.dropped_slices.add(slices);
-        figures.dropped_bytes.add(bytes);
+        let count = Count::new(slices, bytes);
+        self.slot.figures.sent.add(count);
+        self.slot.figures.dropped.add(count);
         trace::dropped(&*self.shared, self.id, slices, bytes);
     }
 }

@@ -1,0 +1,315 @@
+//! What was sent, and what of it a reader has missed.
+//!
+//! # Sums
+//!
+//! Each writer counts what it sent, in its slot: what it committed, and what it dropped. The sums of
+//! those that have gone are in the registry. So what was sent in all is known at any moment, without
+//! a list, and a reader has missed what was sent and is neither received nor there to be read:
+//!
+//! - a weak reader: `sent - base - received - unread`. `base` is what was sent before it started.
+//!   `unread` is found in the ring, from where the reader stands on. What cannot be found there any
+//!   more is missed, however it got lost, and whether or not its writer ever speaks again.
+//! - a strong reader: `dropped - base`. Nothing else is lost to it, and it need not count what it
+//!   receives.
+//!
+//! A reader that is converted gets the base with which the other formula tells the same. A clone
+//! gets the base with which it tells what the original does, and has received nothing itself.
+//!
+//! A slice is counted once it can be read. So what is counted was received, is unread, or is missed;
+//! and a writer that is stopped between the two makes the figure too small until it goes on, and
+//! never too large. A message that is unread is looked up with the sequence number that its writer
+//! had counted: one that came since the sum was taken is in neither.
+//!
+//! # Where a reader starts
+//!
+//! A slice may be in flight where a reader starts, before its place. Its writer commits and counts
+//! it later, hours later perhaps, and for this reader it was sent before. The channel keeps the
+//! furthest start of its readers. A writer that has committed and counted a slice before that start
+//! takes it, for each reader whose start is behind the slice and which has not found it in its base,
+//! to the *late* slices of the registry, and each reader adds its own to its base. What is late before
+//! R has read the counts is in these counts.
+//!
+//! Reader R raises the furthest start, and then reads the counts; writer W counts, and then looks at
+//! the furthest start. Neither may miss the other, and W must not pay for a full fence each time. So
+//! R also keeps the watch for sleepers ([`Watch::keep`](crate::wait::watch::Watch::keep)): either W
+//! finds it kept and issues a full fence between the two, or W had counted before R reads the counts.
+//! Both may find the other. To tell, R notes in W's slot the turn of the count that it has read, if
+//! it is the first one to read that; W's late slice, which is the last one that W counted, is in the
+//! base of R and of each later reader then.
+//!
+//! Counts are read, and late slices taken, behind the registry's lock. So are slices without a writer
+//! committed: they are counted there, and have sequence numbers in the order of their commits.
+
+use crate::channel::loss::Losses;
+use crate::channel::reader::Place;
+use crate::channel::registry::{Late, Registry};
+use crate::channel::shared::Shared;
+use crate::channel::terms::Strength;
+use crate::ring::position::Position;
+use crate::ring::{Count, WriterSlot};
+use crate::sync::table::Seat;
+use crate::sync::{Ordering, fence, lock};
+use crate::wait::figures::ReaderFigures;
+use crate::wait::parking::Slot;
+use std::collections::BTreeMap;
+
+/// What writers had sent, at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// All of them, those that have gone too, and what of that they dropped.
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
+    /// Those that live, and the last that have gone, by their numbers; slices without a writer as 0.
+    pub(crate) writers: BTreeMap<u32, Sent>,
+}
+
+/// What a writer had sent.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Sent {
+    pub(crate) sent: Count,
+    pub(crate) dropped: Count,
+}
+
+/// What is in the ring from a place on, of what a survey knows.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    pub(crate) total: Count,
+    /// By the numbers of writers; 0 stands for slices without one.
+    pub(crate) writers: BTreeMap<u32, UnreadOf>,
+}
+
+/// What is there of one writer.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct UnreadOf {
+    /// What the writer had sent before the first message.
+    pub(crate) first: Count,
+    /// What it had sent behind the last one.
+    pub(crate) end: Count,
+    pub(crate) total: Count,
+}
+
+impl Shared {
+    /// Registers a reader that starts at `place`. Nothing may unwind from here until somebody is
+    /// there who takes it off again.
+    pub(crate) fn add_reader(&self, strength: Strength, place: Place) -> (Seat<Slot>, Losses) {
+        let slot = self.new_reader_slot(strength, place);
+        if place == Place::at(self.ring.start()) {
+            // Nobody has sent anything before.
+            *lock(&self.registry).readers(strength) += 1;
+            return (slot, Losses::default());
+        }
+        self.raise_furthest_start(place.slice);
+        let mut registry = lock(&self.registry);
+        *registry.readers(strength) += 1;
+        // What was late so far is counted by now.
+        registry.forget_late(&slot.figures);
+        let survey = self.survey(&registry);
+        self.mark_seen(&slot.figures);
+        drop(registry);
+        let losses = Losses::begin(strength, &survey, &self.unread(place, &survey));
+        (slot, losses)
+    }
+
+    /// Registers a reader that starts at `place`, where another one stands, and has missed what that
+    /// one has.
+    pub(crate) fn add_clone(
+        &self,
+        strength: Strength,
+        place: Place,
+        (figures, losses): (&ReaderFigures, &Losses),
+    ) -> (Seat<Slot>, Losses) {
+        let slot = self.new_reader_slot(strength, place);
+        self.raise_furthest_start(place.slice);
+        let mut registry = lock(&self.registry);
+        *registry.readers(strength) += 1;
+        // Up to here what is late for both is taken from the original.
+        registry.forget_late(&slot.figures);
+        let late = registry.late_of(figures);
+        drop(registry);
+        let mut losses = losses.clone();
+        losses.add_late(strength, &late);
+        if strength == Strength::Weak {
+            losses.received_before(received(figures));
+        }
+        (slot, losses)
+    }
+
+    fn new_reader_slot(&self, strength: Strength, place: Place) -> Seat<Slot> {
+        let slot = self.parking.acquire();
+        let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
+        let figures = &slot.figures;
+        figures.id.set(u64::from(id));
+        figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
+        figures.start.set(place.byte());
+        figures.position.set(place.byte());
+        figures.present.store(true, Ordering::Relaxed);
+        slot
+    }
+
+    /// From the return on, a writer that counts a slice before `start` finds that out, or has counted
+    /// it before.
+    fn raise_furthest_start(&self, start: Position) {
+        // Another reader's start is further on, unless it is so old that positions have come round.
+        let near = 2 * self.ring.capacity();
+        let raise = |now| {
+            let is_further = Position::of_raw(now).is_within(near, start);
+            (!is_further).then(|| start.raw())
+        };
+        // ORD(start:C) Release, pairs with ORD(start:D): the reader is found in its slot.
+        let order = (Ordering::Release, Ordering::Relaxed);
+        let _raised = self.furthest_start.fetch_update(order.0, order.1, raise);
+        // ORD(start:A) pairs with ORD(start:B).
+        self.watch.keep();
+    }
+
+    /// Notes that the reader of these figures has found what writers have counted so far.
+    fn mark_seen(&self, reader: &ReaderFigures) {
+        for writer in self.ring.writers().iter() {
+            let seen = Seen::of(writer);
+            let (_, turn) = writer.figures.sent.read();
+            if seen.turn != turn {
+                let first_reader = reader.id.get() as u32;
+                writer.figures.seen.set(Seen { turn, first_reader }.bits());
+            }
+        }
+    }
+
+    /// Keeps a slice at `position`, which its writer has counted last, from readers that had started
+    /// behind it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn count_late(&self, writer: &WriterSlot, position: Position, count: Count) {
+        // ORD(start:D) Acquire, pairs with ORD(start:C).
+        fence(Ordering::Acquire);
+        let mut registry = lock(&self.registry);
+        let seen = Seen::of(writer);
+        let is_seen = seen.turn == writer.figures.sent.turn();
+        let has_seen =
+            |reader: u32| is_seen && (reader.wrapping_sub(seen.first_reader) as i32) >= 0;
+        self.add_late(&mut registry, writer.id.get() as u32, position, count, has_seen);
+        drop(registry);
+        let furthest = self.furthest_start.load(Ordering::Relaxed);
+        if !Position::of_raw(furthest).is_within(8 * self.ring.capacity(), position) {
+            // So old that it seems to lie ahead. A reader that starts now raises it again.
+            let order = (Ordering::Relaxed, Ordering::Relaxed);
+            let (start, here) = (&self.furthest_start, position.raw());
+            let _lowered = start.compare_exchange(furthest, here, order.0, order.1);
+        }
+    }
+
+    /// The same for a slice without a writer, behind the lock behind which it was counted: a reader
+    /// that has yet to read the counts forgets what is late by then.
+    pub(super) fn count_anonymous_late(
+        &self,
+        registry: &mut Registry,
+        position: Position,
+        count: Count,
+    ) {
+        if position.is_before(Position::of_raw(self.furthest_start.load(Ordering::Relaxed))) {
+            self.add_late(registry, 0, position, count, |_| false);
+        }
+    }
+
+    fn add_late(
+        &self,
+        registry: &mut Registry,
+        writer: u32,
+        position: Position,
+        count: Count,
+        has_seen: impl Fn(u32) -> bool,
+    ) {
+        for slot in self.parking.slots.iter() {
+            let figures = &slot.figures;
+            // In bytes, of which 64 bits suffice here: it was at most two capacities ahead.
+            let ahead = figures.start.get().wrapping_sub(position.byte(0));
+            let is_behind = (1..=2 * self.ring.capacity()).contains(&ahead);
+            let reader = figures.id.get() as u32;
+            if is_behind && figures.present.load(Ordering::Relaxed) && !has_seen(reader) {
+                registry.late.push(Late { reader, writer, count });
+                figures.late.set(1);
+            }
+        }
+    }
+
+    /// What writers have sent, behind the registry's lock.
+    pub(super) fn survey(&self, registry: &Registry) -> Survey {
+        let (sent, dropped) = (registry.retired.sent, registry.retired.dropped);
+        let gone = registry.gone.iter().map(|&(id, sent)| (id, sent));
+        let mut survey = Survey { sent, dropped, writers: gone.collect() };
+        let sent = registry.anonymous;
+        survey.sent = survey.sent.plus(sent);
+        survey.writers.insert(0, Sent { sent, dropped: Count::default() });
+        for slot in self.ring.writers().iter() {
+            // Dropped last: it is a part of what was sent.
+            let ((sent, _), (dropped, _)) = (slot.figures.sent.read(), slot.figures.dropped.read());
+            survey.sent = survey.sent.plus(sent);
+            survey.dropped = survey.dropped.plus(dropped);
+            let id = slot.id.get() as u32;
+            if id != 0 {
+                survey.writers.insert(id, Sent { sent, dropped });
+            }
+        }
+        survey
+    }
+
+    /// What is in the ring from `place` on, of what `survey` knows.
+    pub(crate) fn unread(&self, place: Place, survey: &Survey) -> Unread {
+        let mut unread = Unread::default();
+        self.ring.for_each_committed(place.slice, |position, description| {
+            let id = description.writer;
+            let known = survey.writers.get(&id);
+            if known.is_some_and(|known| description.sequence >= known.sent.messages) {
+                return;
+            }
+            let read = if position == place.slice { place.offset } else { 0 };
+            let begin = Count::new(description.sequence, description.bytes.wrapping_add(read));
+            let left = Count::new(1, u64::from(description.length).saturating_sub(read));
+            let of =
+                unread.writers.entry(id).or_insert(UnreadOf { first: begin, ..<_>::default() });
+            of.total = of.total.plus(left);
+            of.end = begin.plus(left);
+            unread.total = unread.total.plus(left);
+        });
+        unread
+    }
+
+    /// What writers have sent by now, what of it is unread from `place` on, and what is late for the
+    /// reader of these figures.
+    pub(crate) fn look(&self, reader: &ReaderFigures, place: Place) -> (Survey, Unread, Vec<Late>) {
+        let registry = lock(&self.registry);
+        let (late, survey) = (registry.late_of(reader), self.survey(&registry));
+        drop(registry);
+        let unread = self.unread(place, &survey);
+        (survey, unread, late)
+    }
+
+    /// Takes the late slices of the reader of these figures, which has them from here on.
+    pub(crate) fn take_late(&self, reader: &ReaderFigures) -> Vec<Late> {
+        let mut registry = lock(&self.registry);
+        let late = registry.late_of(reader);
+        registry.forget_late(reader);
+        late
+    }
+}
+
+/// What a weak reader has received.
+pub(crate) fn received(figures: &ReaderFigures) -> Count {
+    Count::new(figures.messages.get(), figures.payload_bytes.get())
+}
+
+/// What a slot notes of the readers that began to count.
+struct Seen {
+    turn: u32,
+    first_reader: u32,
+}
+
+impl Seen {
+    fn of(writer: &WriterSlot) -> Self {
+        let bits = writer.figures.seen.get();
+        Self { turn: (bits >> 32) as u32, first_reader: bits as u32 }
+    }
+
+    fn bits(&self) -> u64 {
+        u64::from(self.turn) << 32 | u64::from(self.first_reader)
+    }
+}
