@@ -267,6 +267,11 @@ impl Losses {
             // Without a writer: no other slice tells of it.
             return Missed::default();
         }
+        if self.is_first(description, from) {
+            // The first writer has an entry when there is a second one.
+            self.last = (id, up_to(description, to));
+            return Missed::default();
+        }
         self.put_back();
         let mut index = self.find(id);
         let begin = Count::new(description.sequence, description.bytes.wrapping_add(from));
@@ -286,6 +291,13 @@ impl Losses {
             writer.missed = writer.missed.plus(missed);
         }
         Missed::from(missed)
+    }
+
+    /// Whether it is the beginning of all that the reader comes to know.
+    fn is_first(&self, description: &Description, from: u64) -> bool {
+        let Self { last: (last, _), writers, first_newer, .. } = self;
+        let is_new = *last == 0 && writers.is_empty() && first_newer.is_none();
+        is_new && (description.sequence, description.bytes, from) == (0, 0, 0)
     }
 
     /// Brings the entry of the last writer up to date.

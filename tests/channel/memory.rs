@@ -109,8 +109,8 @@ fn reads_and_writes_that_do_not_wait_allocate_nothing() {
     let (mut reader, mut tap) = (channel.new_strong_reader(), channel.new_weak_reader());
     let bytes = [7; 1000];
     let mut buffer = [0; 1000];
-    let count = allocations(|| {
-        for _ in 0..1000 {
+    let mut rounds = |count| {
+        for _ in 0..count {
             writer.try_write(&bytes).unwrap();
             let mut slice = weak_writer.try_reserve(300).unwrap();
             slice.write(&bytes[..200]);
@@ -124,8 +124,10 @@ fn reads_and_writes_that_do_not_wait_allocate_nothing() {
             // Overrun every other time.
             let _ = tap.try_read(&mut buffer);
         }
-    });
-    assert_eq!(count, 0);
+    };
+    // A weak reader remembers each writer.
+    rounds(10);
+    assert_eq!(allocations(|| rounds(1000)), 0);
     assert!(tap.stats().gaps > 0);
 }
 
@@ -156,7 +158,6 @@ fn messages_of_writers_that_are_known_allocate_nothing() {
             assert_eq!(messages.iter().map(|message| message.len()).sum::<usize>(), 64);
             drop(messages);
             assert!(reader.try_recv().is_err());
-            assert!(reader.missed_by_writer().all(|(_, missed)| missed.is_none()));
         }
         // Overrun every other time.
         for _ in 0..4 {
@@ -166,6 +167,7 @@ fn messages_of_writers_that_are_known_allocate_nothing() {
     (0..10).for_each(|_| round());
     assert_eq!(allocations(|| (0..1000).for_each(|_| round())), 0);
     assert!(slow.missed().messages > 0 && slow.stats().gaps > 100);
+    assert!(readers.iter().all(|reader| reader.missed_by_writer().next().is_none()));
 }
 
 #[test]
@@ -256,9 +258,12 @@ fn writers_that_come_send_and_go_are_forgotten() {
     let by_writer = slow.missed_by_writer().count();
     assert!(by_writer < 500, "{by_writer}");
     let missed = slow.missed();
-    // Who stays is not forgotten, and nor is what was missed of it.
-    assert!(missed.messages > 1000, "{missed:?}");
-    assert!(slow.missed_by_writer().any(|found| found == (staying.id(), missed)));
+    // Who stays is not forgotten, nor what was missed of it, nor what was missed of all others.
+    let (_, of_staying) = slow.missed_by_writer().find(|found| found.0 == staying.id()).unwrap();
+    assert!(of_staying.messages > 1000, "{of_staying:?}");
+    let all: u64 = slow.missed_by_writer().map(|(_, missed)| missed.messages).sum();
+    assert_eq!(all, missed.messages);
+    assert!(missed.messages > 70_000, "{missed:?}");
     assert_eq!(channel.writer_name(staying.id()).as_deref(), Some("staying"));
     assert_eq!(channel.writer_name(staying.id() + 1), None);
     let with_reader = BYTES.get();
@@ -343,8 +348,8 @@ fn waiting_with_the_traits_of_tokio_allocates_nothing() {
     let mut lends = channel.new_strong_reader();
     let (wakes, waker) = counting_waker();
     let mut context = Context::from_waker(&waker);
-    let count = allocations(|| {
-        for _ in 0..1000 {
+    let mut rounds = |count| {
+        for _ in 0..count {
             let mut buffer = [0; 128];
             for reader in &mut readers {
                 assert!(pin!(reader.read(&mut buffer)).poll(&mut context).is_pending());
@@ -363,8 +368,10 @@ fn waiting_with_the_traits_of_tokio_allocates_nothing() {
             }
             assert_eq!(lends.try_read(&mut buffer), Ok(128));
         }
-    });
-    assert_eq!(count, 0);
+    };
+    // A weak reader remembers each writer.
+    rounds(1);
+    assert_eq!(allocations(|| rounds(1000)), 0);
     assert!(wakes.count() >= 4000, "{}", wakes.count());
 }
 
@@ -460,7 +467,7 @@ mod stated {
     #[test]
     fn endpoints_are_as_large_as_the_readme_says() {
         assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [120; 2]);
-        assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (256, 120));
+        assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (344, 208));
     }
 
     /// What the channel allocates for its first so many endpoints of a kind.
@@ -590,9 +597,10 @@ fn endpoints_that_come_and_go_use_the_same_memory_again() {
         drop((weak_writer, reader));
         channel.try_reserve_slice(10).unwrap().commit();
     };
-    round();
-    let count = allocations(|| (0..10_000).for_each(|_| round()));
-    assert_eq!(count, 0);
+    (0..100).for_each(|_| round());
+    let before = BYTES.get();
+    (0..10_000).for_each(|_| round());
+    assert_eq!(BYTES.get(), before);
 }
 
 #[test]
