@@ -6,6 +6,8 @@
 //! The channel is free in one thing: how much further than needed the gate moves. The model follows
 //! it there, for as long as there is a handle to ask, and checks that it is where it may be.
 
+#[path = "model/losses.rs"]
+mod losses;
 #[path = "model/messages.rs"]
 mod messages;
 #[path = "model/reading.rs"]
@@ -15,7 +17,8 @@ mod room;
 #[path = "model/writing.rs"]
 mod writing;
 
-use messages::{Heard, Sent};
+use losses::{Heard, Message};
+use messages::Sent;
 pub(crate) use messages::{Received, size_to_send};
 use reading::Unsettled;
 use std::cell::Cell;
@@ -152,8 +155,8 @@ pub(crate) struct Model {
     pub(crate) writers: Vec<Option<Writer>>,
     pub(crate) readers: Vec<Option<Reader>>,
     next_id: u32,
-    /// The lengths of all messages of each writer, those that were dropped among them.
-    sent: BTreeMap<u32, Vec<u64>>,
+    /// All messages of each writer, those that were dropped among them.
+    sent: BTreeMap<u32, Vec<Message>>,
     next_ticket: u64,
     /// In the order of tickets.
     line: Vec<Waiter>,
@@ -334,8 +337,7 @@ impl Model {
             Start::Now => self.reserved(),
             Start::Back(bytes) => self.back(oldest, bytes),
         };
-        // At the very beginning nobody has sent anything before.
-        let heard = Heard::new(if slice == 0 { 1 } else { self.next_id });
+        let heard = self.nothing_heard(slice);
         self.readers.push(Some(Reader {
             is_strong: strong,
             terminated: false,
@@ -402,6 +404,7 @@ impl Model {
             reader.unsettled = None;
             reader.is_strong = false;
             reader.lent = 0;
+            self.hear_anew(&mut reader);
             // Reads that skip gaps silently are asked for anew.
             reader.silent = false;
             let held = !reader.terminated;
@@ -436,6 +439,7 @@ impl Model {
             reader.lent = 0;
             reader.unsettled = None;
             self.follow_padding(&mut reader, position);
+            self.hear_anew(&mut reader);
             let leaves = reader.terminated;
             self.readers[index] = Some(reader);
             if leaves {

@@ -1,9 +1,8 @@
 //! What is sent and received as a whole.
 
+use super::losses::{Message, Missed};
 use super::reading::Unsettled;
 use super::{GRANULE, Model, Reader, Refused, Slice, State, Unread, Writer};
-use std::collections::BTreeMap;
-use std::mem;
 use std::ops::Deref;
 use std::task::{Poll, ready};
 
@@ -11,8 +10,8 @@ use std::task::{Poll, ready};
 #[derive(Debug)]
 pub(super) struct Sent {
     bytes: Vec<u8>,
-    writer: u32,
-    sequence: u64,
+    pub(super) writer: u32,
+    pub(super) sequence: u64,
     continues: bool,
     is_continued: bool,
 }
@@ -25,9 +24,6 @@ impl Deref for Sent {
     }
 }
 
-/// Messages and bytes that were missed.
-pub(crate) type Missed = (u64, u64);
-
 /// A message that was received, and what its header says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Received {
@@ -38,30 +34,6 @@ pub(crate) struct Received {
     pub(crate) continues: bool,
     pub(crate) is_continued: bool,
     pub(crate) bytes: Vec<u8>,
-}
-
-/// What a reader has heard of writers.
-#[derive(Clone, Debug)]
-pub(crate) struct Heard {
-    /// Writers with this number or a later one are known from their first message on.
-    known_from: u32,
-    /// The number of the message of each writer that would come next.
-    next: BTreeMap<u32, u64>,
-    /// Bytes were read, or an empty message was stepped over, since the last message.
-    pub(super) has_read_bytes: bool,
-    /// Of those of whom anything was missed.
-    pub(crate) missed: BTreeMap<u32, Missed>,
-}
-
-impl Heard {
-    pub(super) fn new(known_from: u32) -> Self {
-        Self { known_from, next: BTreeMap::new(), has_read_bytes: false, missed: BTreeMap::new() }
-    }
-
-    pub(crate) fn missed_in_all(&self) -> Missed {
-        let missed = self.missed.values();
-        missed.fold((0, 0), |sum, missed| (sum.0 + missed.0, sum.1 + missed.1))
-    }
 }
 
 /// The ring bytes of a slice.
@@ -101,9 +73,8 @@ impl Model {
             figures.slices += 1;
             figures.payload += length;
             let sent = self.sent.entry(writer).or_default();
-            // What the channel's own slices were before does not matter.
-            let sequence = if writer == 0 { 0 } else { sent.len() as u64 };
-            sent.push(length);
+            let sequence = sent.len() as u64;
+            sent.push(Message { length, at: Some(at) });
             let bytes = bytes.to_vec();
             let sent = Sent { bytes, writer, sequence, continues, is_continued };
             let size = size(sent.len());
@@ -134,7 +105,7 @@ impl Model {
         writer.figures.dropped_slices += 1;
         writer.figures.dropped_bytes += length;
         let id = writer.id;
-        self.sent.entry(id).or_default().push(length);
+        self.sent.entry(id).or_default().push(Message { length, at: None });
     }
 
     pub(crate) fn try_send(
@@ -182,37 +153,13 @@ impl Model {
 
 /// Receiving.
 impl Model {
-    /// What was missed before a message: what its writer sent since the one of its that was received
-    /// last, if that is known.
-    fn count(&self, reader: &mut Reader, sent: &Sent) -> Missed {
-        let heard = &mut reader.heard;
-        if mem::take(&mut heard.has_read_bytes) {
-            heard.next.clear();
-            heard.known_from = self.next_id;
-        }
-        if sent.writer == 0 {
-            return (0, 0);
-        }
-        let is_known = sent.writer >= heard.known_from;
-        let first = if is_known { 0 } else { sent.sequence };
-        let expected = heard.next.insert(sent.writer, sent.sequence + 1).unwrap_or(first);
-        let lost = &self.sent[&sent.writer][expected as usize..sent.sequence as usize];
-        if lost.is_empty() {
-            return (0, 0);
-        }
-        let lost = (lost.len() as u64, lost.iter().sum());
-        let missed = heard.missed.entry(sent.writer).or_default();
-        *missed = (missed.0 + lost.0, missed.1 + lost.1);
-        lost
-    }
-
     /// Takes what is left of the slice that a reader stands at.
     fn take(&self, reader: &mut Reader, sent: &Sent) -> Received {
         let received = Received {
             position: self.raw(reader.position()),
             writer: sent.writer,
             sequence: sent.sequence,
-            missed: self.count(reader, sent),
+            missed: self.hear_message(reader, sent.writer, sent.sequence),
             continues: sent.continues,
             is_continued: sent.is_continued,
             bytes: sent[reader.offset as usize..].to_vec(),
@@ -284,6 +231,7 @@ impl Model {
                 panic!("nothing was read of it")
             };
             let left = sent.len() as u64 - reader.offset;
+            model.hear_bytes(reader, sent.writer, sent.sequence, sent.len() as u64);
             reader.payload += left;
             reader.step(size(sent.len()), sent.len() as u64);
             left

@@ -115,7 +115,7 @@ impl Model {
             match self.look_for_slice(reader)? {
                 None => return Ok(&[]),
                 Some(sent) if sent.is_empty() => {
-                    reader.heard.has_read_bytes = true;
+                    self.hear_bytes(reader, sent.writer, sent.sequence, 0);
                     reader.step(GRANULE, 0);
                 }
                 Some(sent) => {
@@ -133,7 +133,9 @@ impl Model {
         else {
             panic!("nothing to consume")
         };
-        reader.heard.has_read_bytes |= amount > 0;
+        if amount > 0 {
+            self.hear_bytes(reader, bytes.writer, bytes.sequence, reader.offset + amount);
+        }
         reader.unsettled = None;
         reader.payload += amount;
         reader.offset += amount;
@@ -246,8 +248,10 @@ impl Model {
     }
 
     pub(crate) fn terminate_reader(&mut self, index: usize) {
+        let missed = self.missed(self.readers[index].as_ref().unwrap());
         let reader = self.reader(index);
         let was_strong = reader.is_strong && !reader.terminated;
+        reader.heard.terminate(missed);
         reader.terminated = true;
         reader.waker = None;
         if was_strong {
