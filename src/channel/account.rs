@@ -149,10 +149,14 @@ impl Shared {
     /// From the return on, a writer that counts a slice before `start` finds that out, or has counted
     /// it before.
     fn raise_furthest_start(&self, start: Position) {
+        // A slice in flight is at most two capacities behind what is reserved.
+        let near = 4 * self.ring.capacity();
+        if !self.ring.reserved().is_within(near, start) {
+            return;
+        }
         // Another reader's start is further on, unless it is so old that positions have come round.
-        let near = 2 * self.ring.capacity();
         let raise = |now| {
-            let is_further = Position::of_raw(now).is_within(near, start);
+            let is_further = Position::of_raw(now).is_within(2 * near, start);
             (!is_further).then(|| start.raw())
         };
         // ORD(start:C) Release, pairs with ORD(start:D): the reader is found in its slot.
@@ -189,7 +193,7 @@ impl Shared {
         self.add_late(&mut registry, writer.id.get() as u32, position, count, has_seen);
         drop(registry);
         let furthest = self.furthest_start.load(Ordering::Relaxed);
-        if !Position::of_raw(furthest).is_within(8 * self.ring.capacity(), position) {
+        if !Position::of_raw(furthest).is_within(16 * self.ring.capacity(), position) {
             // So old that it seems to lie ahead. A reader that starts now raises it again.
             let order = (Ordering::Relaxed, Ordering::Relaxed);
             let (start, here) = (&self.furthest_start, position.raw());

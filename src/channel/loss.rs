@@ -253,15 +253,16 @@ impl Losses {
     }
 
     /// Counts any slice, of which `from` bytes were read before, up to `to`, and tells what was missed
-    /// before it. `late` tells what is late for this reader.
+    /// before it. `late` is what is late for this reader.
     #[inline(never)]
     pub(crate) fn pass(
         &mut self,
         strength: Strength,
         description: &Description,
         (from, to): (u64, u64),
-        late: impl FnOnce() -> Vec<Late>,
+        late: &[Late],
     ) -> Missed {
+        self.add_late(strength, late);
         let id = description.writer;
         if id == 0 {
             // Without a writer: no other slice tells of it.
@@ -273,12 +274,8 @@ impl Losses {
             return Missed::default();
         }
         self.put_back();
-        let mut index = self.find(id);
+        let index = self.find(id);
         let begin = Count::new(description.sequence, description.bytes.wrapping_add(from));
-        if self.writers[index].expected.is_some_and(|expected| expected != begin) {
-            self.add_late(strength, &late());
-            index = self.find(id);
-        }
         let writer = &mut self.writers[index];
         self.last = (id, up_to(description, to));
         let Some(mut expected) = writer.expected else { return Missed::default() };
@@ -425,7 +422,7 @@ mod tests {
         if losses.pass_next(description, to) {
             return Missed::default();
         }
-        losses.pass(Strength::Weak, description, (0, to), Vec::new)
+        losses.pass(Strength::Weak, description, (0, to), &[])
     }
 
     #[test]
@@ -441,7 +438,7 @@ mod tests {
     #[test]
     fn a_message_of_which_a_part_was_read_is_missed_with_what_is_left_of_it() {
         let mut losses = Losses::default();
-        losses.pass(Strength::Weak, &message(1, 0, 0, 10), (0, 4), Vec::new);
+        losses.pass(Strength::Weak, &message(1, 0, 0, 10), (0, 4), &[]);
         assert_eq!(count(&mut losses, &message(1, 2, 15, 10)), missed(2, 11));
     }
 

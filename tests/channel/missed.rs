@@ -288,7 +288,9 @@ fn a_slice_that_was_in_flight_where_a_reader_starts_is_never_its_loss() {
     for clone in [false, true] {
         for strong in [false, true] {
             let channel = channel(1024);
+            let behind = channel.new_weak_reader();
             let (mut writer, mut handle) = (channel.new_writer(), None);
+            (0..100).for_each(|_| assert_eq!(writer.try_write(b"before"), Ok(6)));
             let mut other = channel.new_writer();
             let slice = writer.try_reserve(10).unwrap();
             handle.replace(channel.try_reserve_slice(20).unwrap());
@@ -299,8 +301,12 @@ fn a_slice_that_was_in_flight_where_a_reader_starts_is_never_its_loss() {
             let mut reader = Seen::new(make());
             if clone {
                 reader = Seen::new(reader.reader.clone());
+                // One that is far behind says nothing of where others have started.
+                drop(behind.clone());
             }
             let mut earlier = Seen::new(channel.new_weak_reader());
+            earlier.receive(usize::MAX);
+            earlier.all = (0, 0);
             other.try_send(&[1; 30]).unwrap();
             // Hours later.
             let mut slice = slice;

@@ -305,8 +305,8 @@ impl Core {
     fn pass(&mut self, description: &Description, from: u64, to: u64) -> Missed {
         let (shared, figures) = (&self.shared, &self.slot.figures);
         let strength = self.strength.unwrap_or(Strength::Weak);
-        let late = || shared.take_late(figures);
-        self.losses.pass(strength, description, (from, to), late)
+        let late = if figures.late.get() == 0 { Vec::new() } else { shared.take_late(figures) };
+        self.losses.pass(strength, description, (from, to), &late)
     }
 
     /// What was missed, over all writers, and of each.
