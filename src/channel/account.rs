@@ -33,7 +33,7 @@
 //! the furthest start. Neither may miss the other, and W must not pay for a full fence each time. So
 //! R also keeps the watch for sleepers ([`Watch::keep`](crate::wait::watch::Watch::keep)): either W
 //! finds it kept and issues a full fence between the two, or W had counted before R reads the counts.
-//! Both may find the other. To tell, R notes in W's slot the turn of the count that it has read, if
+//! Both may find the other. To tell, R notes in W's slot the stamp of the count that it has read, if
 //! it is the first one to read that; W's late slice, which is the last one that W counted, is in the
 //! base of R and of each later reader then.
 //!
@@ -116,7 +116,9 @@ impl Shared {
         &self,
         strength: Strength,
         place: Place,
-        (figures, losses): (&ReaderFigures, &Losses),
+        original: &ReaderFigures,
+        losses: &Losses,
+        received_bytes: u64,
     ) -> (Seat<Slot>, Losses) {
         let slot = self.new_reader_slot(strength, place);
         self.raise_furthest_start(place.slice);
@@ -124,12 +126,12 @@ impl Shared {
         *registry.readers(strength) += 1;
         // Up to here what is late for both is taken from the original.
         registry.forget_late(&slot.figures);
-        let late = registry.late_of(figures);
+        let late = registry.late_of(original);
         drop(registry);
         let mut losses = losses.clone();
         losses.add_late(strength, &late);
         if strength == Strength::Weak {
-            losses.received_before(received(figures));
+            losses.received_before(received_bytes);
         }
         (slot, losses)
     }
@@ -170,10 +172,10 @@ impl Shared {
     fn mark_seen(&self, reader: &ReaderFigures) {
         for writer in self.ring.writers().iter() {
             let seen = Seen::of(writer);
-            let (_, turn) = writer.figures.sent.read();
-            if seen.turn != turn {
+            let stamp = writer.figures.sent.stamp();
+            if seen.stamp != stamp {
                 let first_reader = reader.id.get() as u32;
-                writer.figures.seen.set(Seen { turn, first_reader }.bits());
+                writer.figures.seen.set(Seen { stamp, first_reader }.bits());
             }
         }
     }
@@ -187,7 +189,7 @@ impl Shared {
         fence(Ordering::Acquire);
         let mut registry = lock(&self.registry);
         let seen = Seen::of(writer);
-        let is_seen = seen.turn == writer.figures.sent.turn();
+        let is_seen = seen.stamp == writer.figures.sent.stamp();
         let has_seen =
             |reader: u32| is_seen && (reader.wrapping_sub(seen.first_reader) as i32) >= 0;
         self.add_late(&mut registry, writer.id.get() as u32, position, count, has_seen);
@@ -209,7 +211,7 @@ impl Shared {
         position: Position,
         count: Count,
     ) {
-        if position.is_before(Position::of_raw(self.furthest_start.load(Ordering::Relaxed))) {
+        if self.may_be_late(position) {
             self.add_late(registry, 0, position, count, |_| false);
         }
     }
@@ -245,7 +247,7 @@ impl Shared {
         survey.writers.insert(0, Sent { sent, dropped: Count::default() });
         for slot in self.ring.writers().iter() {
             // Dropped last: it is a part of what was sent.
-            let ((sent, _), (dropped, _)) = (slot.figures.sent.read(), slot.figures.dropped.read());
+            let (sent, dropped) = (slot.figures.sent.read(), slot.figures.dropped.read());
             survey.sent = survey.sent.plus(sent);
             survey.dropped = survey.dropped.plus(dropped);
             let id = slot.id.get() as u32;
@@ -296,24 +298,19 @@ impl Shared {
     }
 }
 
-/// What a weak reader has received.
-pub(crate) fn received(figures: &ReaderFigures) -> Count {
-    Count::new(figures.messages.get(), figures.payload_bytes.get())
-}
-
 /// What a slot notes of the readers that began to count.
 struct Seen {
-    turn: u32,
+    stamp: u32,
     first_reader: u32,
 }
 
 impl Seen {
     fn of(writer: &WriterSlot) -> Self {
         let bits = writer.figures.seen.get();
-        Self { turn: (bits >> 32) as u32, first_reader: bits as u32 }
+        Self { stamp: (bits >> 32) as u32, first_reader: bits as u32 }
     }
 
     fn bits(&self) -> u64 {
-        u64::from(self.turn) << 32 | u64::from(self.first_reader)
+        u64::from(self.stamp) << 32 | u64::from(self.first_reader)
     }
 }

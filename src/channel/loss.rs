@@ -80,6 +80,8 @@ pub(crate) struct Losses {
     /// The writer of the last message, and what its next one will say; 0 if it is not known. It is in
     /// here that its entry is up to date.
     last: (u32, Count),
+    /// How many messages were read to their end, less the messages that `last` expects.
+    received: u64,
     /// Of a weak reader: what was sent before it started, and other readers' part. Of a strong one:
     /// what was dropped. With it the sums of `account.rs` come out right.
     base: Count,
@@ -139,9 +141,10 @@ impl Losses {
         losses
     }
 
-    /// The reader is weak, and has received this, which it has not counted itself.
-    pub(crate) fn received_before(&mut self, received: Count) {
-        self.base = self.base.plus(received);
+    /// The reader is weak, and a clone: the original has received so many bytes. Of the messages the
+    /// clone knows.
+    pub(crate) fn received_before(&mut self, bytes: u64) {
+        self.base = self.base.plus(Count::new(0, bytes));
     }
 
     /// Slices that count as sent before the reader started.
@@ -190,7 +193,7 @@ impl Losses {
             Strength::Strong => survey.dropped.minus(missed),
         };
         self.first_newer = None;
-        self.last.0 = 0;
+        self.forget_last();
     }
 
     /// What was missed, over all writers.
@@ -236,8 +239,25 @@ impl Losses {
     /// Begins anew: what a strong reader read since is not known.
     pub(crate) fn restart(&mut self, first_newer: u32) {
         self.first_newer = Some(first_newer);
-        self.last.0 = 0;
+        self.forget_last();
         self.writers.iter_mut().for_each(|writer| writer.expected = None);
+    }
+
+    /// The writer of the last slice, and the number of its next one.
+    #[inline]
+    pub(crate) fn next_sender(&self) -> (u32, u64) {
+        (self.last.0, self.last.1.messages)
+    }
+
+    /// Counts that one, as a whole.
+    #[inline]
+    pub(crate) fn count_next(&mut self, length: u64) {
+        self.last.1 = self.last.1.plus(Count::new(1, length));
+    }
+
+    /// How many messages were read to their end.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.wrapping_add(self.last.1.messages)
     }
 
     /// Whether a slice is the next of the writer of the last one, and nothing else is to be known.
@@ -266,18 +286,21 @@ impl Losses {
         let id = description.writer;
         if id == 0 {
             // Without a writer: no other slice tells of it.
+            self.received += u64::from(to == u64::from(description.length));
             return Missed::default();
         }
         if self.is_first(description, from) {
             // The first writer has an entry when there is a second one.
-            self.last = (id, up_to(description, to));
+            let expected = up_to(description, to);
+            self.set_last(id, expected, expected.messages - description.sequence);
             return Missed::default();
         }
         self.put_back();
         let index = self.find(id);
         let begin = Count::new(description.sequence, description.bytes.wrapping_add(from));
+        let end = up_to(description, to);
+        self.set_last(id, end, end.messages - description.sequence);
         let writer = &mut self.writers[index];
-        self.last = (id, up_to(description, to));
         let Some(mut expected) = writer.expected else { return Missed::default() };
         if description.sequence < expected.messages {
             // It began after the one that we knew had gone: numbers start over after 2^32.
@@ -295,6 +318,17 @@ impl Losses {
         let Self { last: (last, _), writers, first_newer, .. } = self;
         let is_new = *last == 0 && writers.is_empty() && first_newer.is_none();
         is_new && (description.sequence, description.bytes, from) == (0, 0, 0)
+    }
+
+    /// Another writer's slice is the last one, or none is; `more` messages were read to their end.
+    fn set_last(&mut self, id: u32, expected: Count, more: u64) {
+        let received = self.received().wrapping_add(more);
+        self.last = (id, expected);
+        self.received = received.wrapping_sub(expected.messages);
+    }
+
+    fn forget_last(&mut self) {
+        self.set_last(0, Count::default(), 0);
     }
 
     /// Brings the entry of the last writer up to date.
@@ -350,7 +384,7 @@ impl Losses {
             }
             Sweep::Until(_) => {
                 self.put_back();
-                self.last.0 = 0;
+                self.forget_last();
                 self.writers.retain(|writer| !writer.has_gone);
                 Sweep::At((2 * self.writers.len()).max(MANY))
             }

@@ -109,41 +109,45 @@ impl Shared {
         self.watch.must_check().then(|| self.wake_parked())
     }
 
-    /// The same for a slice at `position`, and what else was committed with it, which its writer has
-    /// counted in its slot: `count`. Keeps it from the count of readers that started behind it.
+    /// For a slice at `position` that was committed and counted: whether somebody may sleep, or may have
+    /// started behind it, so that [`Shared::after_count`] is to be called.
     #[inline]
+    pub(crate) fn must_look(&self, position: Position) -> bool {
+        self.watch.must_check() || self.may_be_late(position)
+    }
+
+    /// As [`Shared::after_commit`], for a slice at `position`, and what else was committed with it, which
+    /// its writer has counted in its slot: `count`. Keeps it from the count of readers that started
+    /// behind it.
     pub(crate) fn after_count(
         &self,
         writer: &WriterSlot,
         position: Position,
         count: Count,
     ) -> Option<bool> {
-        if self.watch.must_check() {
-            return Some(self.wake_parked_after(writer, position, count));
+        let must_check = self.watch.must_check();
+        if must_check {
+            // ORD(start:B), as ORD(park:B): the count comes before the look at the furthest start.
+            full_fence(Ordering::SeqCst);
         }
-        self.count_if_late(writer, position, count);
-        None
-    }
-
-    #[inline(never)]
-    fn wake_parked_after(&self, writer: &WriterSlot, position: Position, count: Count) -> bool {
-        // ORD(start:B), as ORD(park:B): the count comes before the look at the furthest start.
-        full_fence(Ordering::SeqCst);
-        self.count_if_late(writer, position, count);
+        if self.may_be_late(position) {
+            self.count_late(writer, position, count);
+        }
+        if !must_check {
+            return None;
+        }
         let somebody = self.is_anybody_asleep();
         if somebody {
             self.wake_sleepers();
         }
-        somebody
+        Some(somebody)
     }
 
+    /// Whether a reader may have started behind `position`.
     #[inline]
-    fn count_if_late(&self, writer: &WriterSlot, position: Position, count: Count) {
-        // Relaxed: ordered by the fence above, or by that of `Watch::keep`.
-        let furthest = Position::of_raw(self.furthest_start.load(Ordering::Relaxed));
-        if position.is_before(furthest) {
-            self.count_late(writer, position, count);
-        }
+    pub(super) fn may_be_late(&self, position: Position) -> bool {
+        // Relaxed: ordered by the fence in `after_count`, or by that of `Watch::keep`.
+        position.is_before(Position::of_clean_raw(self.furthest_start.load(Ordering::Relaxed)))
     }
 
     /// Wakes whom a reader that moved on, or left, may have unblocked.

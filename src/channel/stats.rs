@@ -103,8 +103,7 @@ pub struct ReaderStats {
 impl WriterStats {
     pub(crate) fn read(figures: &WriterFigures, id: u32) -> Self {
         // First what is subtracted. It may still be of a later moment than the rest.
-        let (dropped, _) = figures.dropped.read();
-        let (sent, _) = figures.sent.read();
+        let (dropped, sent) = (figures.dropped.read(), figures.sent.read());
         Self {
             id,
             slices: sent.messages.saturating_sub(dropped.messages),
@@ -160,8 +159,8 @@ impl Totals {
     #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.skipped_bytes = self.skipped_bytes.wrapping_add(figures.skipped_bytes.take());
-        let ReaderFigures { start, position, messages, payload_bytes, gaps, late, .. } = figures;
-        for figure in [start, position, messages, payload_bytes, gaps, late] {
+        let ReaderFigures { start, position, payload_bytes, gaps, late, .. } = figures;
+        for figure in [start, position, payload_bytes, gaps, late] {
             figure.set(0);
         }
     }

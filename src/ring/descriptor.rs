@@ -119,6 +119,15 @@ impl Descriptor {
         self.length_and_writer.load(Ordering::Relaxed) >> 32
     }
 
+    /// Whether it describes a slice of so many bytes, the one of `writer` with this sequence number, and
+    /// no piece of a longer write; to be trusted as the length.
+    #[inline]
+    pub(crate) fn is_of(&self, length: u32, writer: u32, sequence: u64) -> bool {
+        let length_and_writer = u64::from(length) << 32 | u64::from(writer);
+        self.length_and_writer.load(Ordering::Relaxed) == length_and_writer
+            && self.sequence.load(Ordering::Relaxed) == sequence
+    }
+
     /// All that the descriptor says, to be trusted as the length.
     #[inline]
     pub(crate) fn describe(&self) -> Description {

@@ -35,60 +35,64 @@ impl Count {
 /// A count that one thread raises, and that others read as it was at one moment, wherever that
 /// thread is stopped.
 ///
-/// Two copies take turns: the one that the turn does not name is written, and then named. So the
-/// copy that is named is whole. A reader looks at the turn before and after: a copy is written
-/// again only behind the next turn.
+/// The bytes have two places, which take turns: the lowest bit of the messages tells which. The other
+/// one is written, and then the messages. So what is told is whole. A reader looks at the messages
+/// before and after: a place is written again only behind the next change of theirs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    turn: AtomicU64,
-    copies: [[AtomicU64; 2]; 2],
+    messages: AtomicU64,
+    bytes: [AtomicU64; 2],
 }
 
 impl Tally {
-    /// The count, and its turn, for the thread that raises it.
+    /// The count, for the thread that raises it.
     #[inline]
-    pub(crate) fn own(&self) -> (Count, u64) {
-        let turn = self.turn.load(Ordering::Relaxed);
-        let [messages, bytes] = self.copies[(turn & 1) as usize].each_ref();
-        (Count::new(messages.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed)), turn)
+    pub(crate) fn own(&self) -> Count {
+        let messages = self.messages.load(Ordering::Relaxed);
+        let bytes = self.bytes[(messages & 1) as usize].load(Ordering::Relaxed);
+        Count { messages, bytes }
     }
 
-    /// Sets the count to `next`, from what it was at `turn`.
+    /// Raises the count from its `own`, by an odd number of messages.
     #[inline]
-    pub(crate) fn set(&self, next: Count, turn: u64) {
-        let turn = turn.wrapping_add(1);
-        let [messages, bytes] = self.copies[(turn & 1) as usize].each_ref();
-        // ORD(tally:A) Release, pairs with ORD(tally:B): a thread that reads either finds the turn
-        // of the other copy, and so not the one before that.
-        messages.store(next.messages, Ordering::Release);
+    pub(crate) fn raise(&self, own: Count, more: Count) {
+        let next = own.plus(more);
+        let bytes = &self.bytes[(next.messages & 1) as usize];
+        // ORD(tally:A) Release, pairs with ORD(tally:B): a thread that reads these bytes finds the
+        // messages that tell the other place, and so not those before.
         bytes.store(next.bytes, Ordering::Release);
-        // ORD(tally:C) Release, pairs with ORD(tally:D): the copy that it names is written.
-        self.turn.store(turn, Ordering::Release);
+        // ORD(tally:C) Release, pairs with ORD(tally:D): the bytes that they tell are there.
+        self.messages.store(next.messages, Ordering::Release);
     }
 
-    #[inline]
-    pub(crate) fn add(&self, more: Count) {
-        let (count, turn) = self.own();
-        self.set(count.plus(more), turn);
+    /// Raises the count by any number, of which the first message has `first` bytes.
+    pub(crate) fn add(&self, more: Count, first: u64) {
+        let mut left = more;
+        if more.messages % 2 == 0 && more.messages > 0 {
+            let one = Count::new(1, first);
+            self.raise(self.own(), one);
+            left = more.minus(one);
+        }
+        if left.messages > 0 {
+            self.raise(self.own(), left);
+        }
     }
 
-    /// How often it was raised, of which 32 bits count.
-    pub(crate) fn turn(&self) -> u32 {
-        self.turn.load(Ordering::Relaxed) as u32
+    /// Differs from one count to the next.
+    pub(crate) fn stamp(&self) -> u32 {
+        self.messages.load(Ordering::Relaxed) as u32
     }
 
-    /// The count, as it was at one moment, and the turn of it. Tries again only if it was raised
-    /// meanwhile.
-    pub(crate) fn read(&self) -> (Count, u32) {
+    /// The count, as it was at one moment. Tries again only if it was raised meanwhile.
+    pub(crate) fn read(&self) -> Count {
         loop {
             // ORD(tally:D) Acquire, pairs with ORD(tally:C).
-            let turn = self.turn.load(Ordering::Acquire);
-            let [messages, bytes] = self.copies[(turn & 1) as usize].each_ref();
-            let count = Count::new(messages.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed));
+            let messages = self.messages.load(Ordering::Acquire);
+            let bytes = self.bytes[(messages & 1) as usize].load(Ordering::Relaxed);
             // ORD(tally:B) Acquire, pairs with ORD(tally:A).
             fence(Ordering::Acquire);
-            if self.turn.load(Ordering::Relaxed) == turn {
-                return (count, turn as u32);
+            if self.messages.load(Ordering::Relaxed) == messages {
+                return Count { messages, bytes };
             }
             spin_loop();
         }
@@ -96,8 +100,9 @@ impl Tally {
 
     /// Sets it to 0, while nobody else counts or reads, and tells what it was.
     pub(crate) fn take(&self) -> Count {
-        let (count, turn) = self.own();
-        self.set(Count::default(), turn);
+        let count = self.own();
+        self.messages.store(0, Ordering::Relaxed);
+        self.bytes[0].store(0, Ordering::Relaxed);
         count
     }
 }
@@ -110,7 +115,7 @@ pub(crate) struct WriterFigures {
     /// What of that was dropped.
     pub(crate) dropped: Tally,
     pub(crate) ring_bytes: Figure,
-    /// The turn of `sent` that a reader found last as it began to count, and the first reader that
+    /// The stamp of `sent` that a reader found last as it began to count, and the first reader that
     /// found it. Behind the lock of the registry.
     pub(crate) seen: Figure,
 }

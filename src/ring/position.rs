@@ -75,6 +75,12 @@ impl Position {
         Self(raw & !3)
     }
 
+    /// The position in a word that has nothing else in it.
+    #[inline]
+    pub(crate) const fn of_clean_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
     /// The position whose first byte has this label, a multiple of the granule. What comes close to the
     /// wrap of labels is close to that of positions, too.
     #[inline]

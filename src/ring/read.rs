@@ -249,6 +249,18 @@ impl Ring {
         Some((position, total))
     }
 
+    /// Whether the slice at `position` is there, has so many bytes, and is the message of `writer` with
+    /// this number, for a weak reader. To be trusted after [`Ring::is_intact`], except that so many bytes
+    /// are within the ring.
+    #[inline]
+    pub(crate) fn is_next(&self, position: Position, length: u64, sender: (u32, u64)) -> bool {
+        let descriptor = self.descriptor(position);
+        let (writer, sequence) = sender;
+        descriptor.state(position) == Some(State::Committed)
+            && descriptor.is_of(length as u32, writer, sequence)
+            && length <= self.geometry.rest_of_lap(position)
+    }
+
     /// Shows every committed slice from `from` on, a place of a reader, up to what is reserved: those
     /// behind a slice in flight as well, since a stamp tells its own position. What was overwritten
     /// meanwhile is left out. Takes time in proportion to the granules on the way.

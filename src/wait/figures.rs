@@ -12,8 +12,6 @@ pub(crate) struct ReaderFigures {
     pub(crate) id: Figure,
     pub(crate) start: Figure,
     pub(crate) position: Figure,
-    /// Messages read to their end, by a weak reader.
-    pub(crate) messages: Figure,
     pub(crate) payload_bytes: Figure,
     pub(crate) skipped_bytes: Figure,
     pub(crate) gaps: Figure,
@@ -29,7 +27,6 @@ impl Default for ReaderFigures {
             id: Figure::default(),
             start: Figure::default(),
             position: Figure::default(),
-            messages: Figure::default(),
             payload_bytes: Figure::default(),
             skipped_bytes: Figure::default(),
             gaps: Figure::default(),

@@ -1,12 +1,12 @@
 //! What readers of both kinds are made of.
 
-use crate::channel::account::received;
 use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{Ending, Strength};
 use crate::channel::trace;
 use crate::error::ReadError;
+use crate::ring::Count;
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
 use crate::sync::Ordering;
@@ -111,8 +111,9 @@ impl Core {
     /// Another reader, for one that stands at `place`, where this one does, and has missed what it
     /// has.
     pub(crate) fn another(&self, strength: Strength, place: Place) -> Self {
-        let (shared, original) = (self.shared.clone(), (self.figures(), &self.losses));
-        let (slot, losses) = shared.add_clone(strength, place, original);
+        let (shared, received) = (self.shared.clone(), self.figures().payload_bytes.get());
+        let (slot, losses) =
+            shared.add_clone(strength, place, self.figures(), &self.losses, received);
         let mut another = Self::with(shared, slot, strength, losses);
         if self.counted != self.figures().payload_bytes.get() {
             another.counted = UNKNOWN;
@@ -153,7 +154,7 @@ impl Core {
             let late = self.shared.take_late(self.figures());
             self.losses.add_late(before, &late);
             let (survey, unread, _) = self.shared.look(self.figures(), place);
-            self.losses.convert(strength, &survey, &unread, received(self.figures()));
+            self.losses.convert(strength, &survey, &unread, self.received());
             self.counted = self.figures().payload_bytes.get();
         }
         self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
@@ -256,14 +257,23 @@ impl Core {
         self.counted = UNKNOWN;
     }
 
+    /// The writer of the last slice that a weak reader read, and the number of its next one.
+    #[inline]
+    pub(crate) fn next_sender(&self) -> (u32, u64) {
+        self.losses.next_sender()
+    }
+
+    /// Counts that one, as a whole.
+    #[inline]
+    pub(crate) fn count_next(&mut self, length: u64) {
+        self.slot.figures.payload_bytes.add(length);
+        self.losses.count_next(length);
+    }
+
     /// Counts what a weak reader read of a slice, from one offset to another.
     #[inline]
     pub(crate) fn count_read(&mut self, description: &Description, from: u64, to: u64) {
-        let figures = &self.slot.figures;
-        figures.payload_bytes.add(to - from);
-        if to == u64::from(description.length) {
-            figures.messages.add(1);
-        }
+        self.slot.figures.payload_bytes.add(to - from);
         if !self.losses.pass_next(description, to) {
             self.pass(description, from, to);
         }
@@ -281,7 +291,6 @@ impl Core {
         let figures = &self.slot.figures;
         let payload = figures.payload_bytes.get();
         figures.payload_bytes.set(payload + to - offset);
-        figures.messages.add(1);
         let mut missed = Missed::default();
         if self.counted != payload || !self.losses.pass_next(description, to) {
             missed = self.pass_message(payload, description, offset);
@@ -309,13 +318,18 @@ impl Core {
         self.losses.pass(strength, description, (from, to), &late)
     }
 
+    /// What a weak reader has received.
+    fn received(&self) -> Count {
+        Count::new(self.losses.received(), self.figures().payload_bytes.get())
+    }
+
     /// What was missed, over all writers, and of each.
     pub(crate) fn losses(&self, place: Place) -> (Missed, Vec<(u32, Missed)>) {
         let (Some(strength), None) = (self.strength, &self.final_losses) else {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
         let look = self.shared.look(self.figures(), place);
-        self.losses.clone().missed(strength, &look, received(self.figures()))
+        self.losses.clone().missed(strength, &look, self.received())
     }
 
     /// Counts a gap.

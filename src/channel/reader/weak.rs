@@ -201,17 +201,16 @@ impl WeakReader {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
         let ring = &self.core.shared().ring;
         let length = buffer.len() as u64;
-        if ring.find(slice) != Found::Slice(length) || self.missed > 0 || self.core.is_terminated()
-        {
+        let next = self.core.next_sender();
+        if !ring.is_next(slice, length, next) || self.missed > 0 || self.core.is_terminated() {
             return false;
         }
-        let description = ring.describe(slice);
         ring.copy_racing(slice, 0, buffer);
         if !ring.is_intact(slice) {
             return false;
         }
         self.place = self.place.after(length);
-        self.core.count_read(&description, 0, length);
+        self.core.count_next(length);
         self.core.record_place(self.place);
         true
     }

@@ -94,7 +94,7 @@ impl Core {
     /// How many slices it has committed, or dropped.
     #[cfg(feature = "futures")]
     pub(crate) fn sequence(&self) -> u64 {
-        self.slot.figures.sent.own().0.messages
+        self.slot.figures.sent.own().messages
     }
 
     pub(crate) fn stats(&self) -> WriterStats {

@@ -42,6 +42,8 @@ impl Core {
     }
 
     /// The same for a slice without a writer.
+    #[cold]
+    #[inline(never)]
     fn publish_anonymous(&mut self, reservation: Reservation, length: u64) {
         let count = Count::new(1, length);
         // Behind the lock, for readers that start now: `account.rs`.
@@ -59,10 +61,10 @@ impl Core {
     }
 
     /// Commits a reservation of just the size of `length` bytes, and counts them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self, reservation: Reservation, length: u64, joins: Joins) {
         let figures = &self.slot.figures;
-        let (sent, turn) = figures.sent.own();
+        let sent = figures.sent.own();
         let description = Description {
             length: length as u32,
             writer: self.id,
@@ -71,10 +73,9 @@ impl Core {
             joins,
         };
         self.shared.ring.commit(reservation, description);
-        let count = Count::new(1, length);
-        figures.sent.set(sent.plus(count), turn);
+        figures.sent.raise(sent, Count::new(1, length));
         figures.ring_bytes.add(reservation.size);
-        self.after_count(reservation.position, count);
+        self.after_count(reservation.position, 1, length);
     }
 
     /// Commits each of `messages`, which have been written side by side into a reservation of just
@@ -84,9 +85,8 @@ impl Core {
         let figures = &self.slot.figures;
         let total: u64 = messages.iter().map(|message| message.len() as u64).sum();
         let count = Count::new(messages.len() as u64, total);
-        let (sent, turn) = figures.sent.own();
-        let next = sent.plus(count);
-        let (mut offset, mut left) = (reservation.size, next);
+        let sent = figures.sent.own();
+        let (mut offset, mut left) = (reservation.size, sent.plus(count));
         for message in messages.iter().rev() {
             let length = message.len() as u64;
             offset -= slice_size(length);
@@ -100,15 +100,23 @@ impl Core {
             };
             self.shared.ring.commit(reservation.part(offset, length), description);
         }
-        figures.sent.set(next, turn);
+        figures.sent.add(count, messages[0].len() as u64);
         figures.ring_bytes.add(reservation.size);
-        self.after_count(reservation.position, count);
+        self.after_count(reservation.position, count.messages, count.bytes);
     }
 
-    /// Keeps what was counted from readers that started behind it, and wakes whom it may have
-    /// unblocked.
+    /// Keeps what was counted at `position` from readers that started behind it, and wakes whom it may
+    /// have unblocked.
     #[inline]
-    fn after_count(&mut self, position: Position, count: Count) {
+    fn after_count(&mut self, position: Position, messages: u64, bytes: u64) {
+        if self.shared.must_look(position) {
+            self.look_after_count(position, messages, bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn look_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
+        let count = Count { messages, bytes };
         if let Some(found) = self.shared.after_count(&self.slot, position, count) {
             self.count_check(found);
         }
@@ -117,8 +125,8 @@ impl Core {
     /// Counts slices that were discarded for want of room, and their bytes.
     pub(crate) fn count_dropped(&mut self, slices: u64, bytes: u64) {
         let count = Count::new(slices, bytes);
-        self.slot.figures.sent.add(count);
-        self.slot.figures.dropped.add(count);
+        self.slot.figures.sent.add(count, 0);
+        self.slot.figures.dropped.add(count, 0);
         trace::dropped(&*self.shared, self.id, slices, bytes);
     }
 }
