@@ -286,7 +286,8 @@ impl Losses {
         let id = description.writer;
         if id == 0 {
             // Without a writer: no other slice tells of it.
-            self.received += u64::from(to == u64::from(description.length));
+            let is_whole = to == u64::from(description.length);
+            self.received = self.received.wrapping_add(u64::from(is_whole));
             return Missed::default();
         }
         if self.is_first(description, from) {

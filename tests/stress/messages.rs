@@ -220,7 +220,6 @@ fn visit(channel: &Arc<Channel>, mut numbers: Numbers, stop: &AtomicBool) {
                 }
             }
         }
-        checker.check_missed(&reader);
     }
 }
 

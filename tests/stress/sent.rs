@@ -25,6 +25,12 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    fn all(&self) -> Count {
+        let writers = self.writers.iter().map(|(_, sender)| sender);
+        let senders = writers.chain(&self.gone).chain([&self.of_channel]);
+        senders.fold(Count::default(), |sum, sender| sum.plus(sender.sent))
+    }
+
     /// A strong reader has received all of it, but for what was dropped.
     pub(crate) fn check_strong(&self, channel: &Channel, reader: &Reader, checker: &Checker) {
         let waits = channel.backpressure() == Backpressure::Block;
@@ -54,6 +60,7 @@ impl Sent {
             let abandoned = writers.map(|sender| sender.abandoned);
             assert_eq!(left_out, abandoned.fold(Count::default(), Count::plus));
         }
+        checker.check_all(reader, self.all());
         let stats = channel.stats();
         assert_eq!(checker.received, Count::new(stats.slices, stats.payload_bytes));
     }
@@ -65,5 +72,6 @@ impl Sent {
             checker.check_told(reader, sender.id);
         }
         self.gone.iter().for_each(|sender| checker.check_bound(sender.id, sender.sent));
+        checker.check_all(reader, self.all());
     }
 }
