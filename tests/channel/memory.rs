@@ -113,7 +113,7 @@ fn reads_and_writes_that_do_not_wait_allocate_nothing() {
         for _ in 0..1000 {
             writer.try_write(&bytes).unwrap();
             let mut slice = weak_writer.try_reserve(300).unwrap();
-            slice.write(&bytes[..200]);
+            slice.write_all(&bytes[..200]).unwrap();
             slice.commit();
             writer.try_reserve(100).unwrap().abort();
             assert!(writer.try_write(&[0; 4096]).is_err());
@@ -504,7 +504,7 @@ fn threads_that_wait_allocate_nothing() {
                 writer.write_all(&number.to_le_bytes()).unwrap();
             }
             let mut slice = writer.reserve(8).unwrap();
-            slice.write(b"the last");
+            slice.write_all(b"the last").unwrap();
             slice.commit();
         });
         drop(writer);
