@@ -16,6 +16,7 @@ use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Never, Request, Room, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -318,6 +319,14 @@ impl Shared {
         // Whoever has gone has been here, and so we see how far it had come.
         let _census = lock(&self.registry);
         losses.sweep(self.living_writers(), || self.ring.reserved());
+    }
+
+    /// The numbers of the writers that live, and where all that the others have sent ends.
+    #[cold]
+    pub(crate) fn living(&self) -> (HashSet<u32>, Position) {
+        // As above.
+        let _census = lock(&self.registry);
+        (self.living_writers().collect(), self.ring.reserved())
     }
 
     /// Gives a writer a name.

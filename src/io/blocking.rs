@@ -194,7 +194,8 @@ impl<R: Lend> BufRead for Blocking<R> {
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
     /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room by `deadline`. Nothing
-    /// was written then.
+    /// was written then. The same bytes can be written again, or others: if they are the rest of a long
+    /// write, it goes on, and if not, it was given up.
     ///
     /// # Errors
     ///
@@ -241,7 +242,7 @@ impl<W: HasCore> Blocking<W> {
         let written = self.until_room(until, |core, context| match context {
             None => Poll::Ready(match core.try_write_among_others(buffers) {
                 Ok(written) => Ok(written),
-                Err(TryWriteError::Full) => return Poll::Pending,
+                Err(TryWriteError::Full | TryWriteError::TooLong { .. }) => return Poll::Pending,
                 Err(TryWriteError::Closed) => Err(WriteError::Closed),
                 Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
             }),

@@ -1,7 +1,7 @@
 //! Memory is fixed: once a channel and its endpoints are made, nothing is allocated any more.
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
 
-use overfall::{Backpressure, Channel, Reader, StartAt, Writer, pipe};
+use overfall::{Backpressure, Channel, Joiner, Reader, StartAt, Writer, pipe};
 use overfall_tests::{LIMIT, Numbers, counting_waker, within};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -100,6 +100,37 @@ fn the_count_counts() {
         numbers
     });
     assert_eq!(grown, 80);
+}
+
+#[test]
+fn a_joiner_forgets_the_unfinished_writes_of_writers_that_have_gone() {
+    const WRITERS: u64 = 10_000;
+    let channel = Channel::new(1024);
+    let mut reader = channel.new_strong_reader();
+    let mut joiner = Joiner::new();
+    let long = [7; 1100];
+    let mut join = |joiner: &mut Joiner| {
+        let message = reader.try_recv().unwrap().unwrap();
+        joiner.join(&message).map(|whole| whole.len())
+    };
+    let mut kept = channel.new_writer();
+    assert_eq!(kept.try_write(&long), Ok(256));
+    assert!(join(&mut joiner).is_none());
+    let (grown, ()) = bytes(|| {
+        for _ in 0..WRITERS {
+            assert_eq!(channel.new_writer().try_write(&long), Ok(256));
+            assert!(join(&mut joiner).is_none());
+        }
+    });
+    assert!(grown < 128 * 256, "{grown}");
+    // One that is there still goes on.
+    assert_eq!(kept.try_write(&long[256..]), Ok(1100 - 256));
+    assert_eq!(join(&mut joiner), Some(1100));
+    let counted = joiner.left_out();
+    let left: u64 = joiner.finish().iter().map(|(_, missed)| missed.messages).sum();
+    assert!(left <= 64, "{left}");
+    assert_eq!(counted.messages + left, WRITERS);
+    assert_eq!(joiner.left_out().bytes, 256 * WRITERS);
 }
 
 #[test]
@@ -459,7 +490,7 @@ mod stated {
 
     #[test]
     fn endpoints_are_as_large_as_the_readme_says() {
-        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [120; 2]);
+        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [136; 2]);
         assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (256, 120));
     }
 

@@ -10,6 +10,8 @@ mod duplex_tokio;
 mod futures;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod messages_tokio;
+#[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
+mod records;
 #[cfg(feature = "futures")]
 mod streams;
 #[cfg(feature = "tokio")]

@@ -196,7 +196,9 @@ impl<'a> Slice<'a> {
 
 /// Why nothing was appended.
 #[derive(Debug, thiserror::Error)]
-#[error("{bytes} bytes do not fit into the slice: {remaining} of the {len} that were reserved are left")]
+#[error(
+    "{bytes} bytes do not fit into the slice: {remaining} of the {len} that were reserved are left"
+)]
 struct DoesNotFit {
     bytes: usize,
     remaining: usize,
