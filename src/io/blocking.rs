@@ -31,10 +31,12 @@ use until::Waits;
 ///
 /// Each `write` is a slice, and slices of other writers may come between two of them. `write!` and
 /// `writeln!` write each piece of their format on its own. So a line that is written with
-/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more. To keep a line
-/// together, put a [`LineWriter`](std::io::LineWriter) in front, with a buffer for the longest
-/// line. Or format first and `write_all` the result. Or `reserve`, and `write!` into the slice. A
-/// [`BufWriter`](std::io::BufWriter) is no help: it flushes in the middle of lines.
+/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more:
+/// `writeln!(writer, "writer {id}, line {n}")` makes five slices, 320 bytes of the ring for 17. To keep
+/// a line together, put a [`LineWriter`](crate::LineWriter) in front. Or format first and `write_all`
+/// the result. Or `reserve`, and `write!` into the slice. A [`BufWriter`](std::io::BufWriter) is no
+/// help: it flushes in the middle of lines. So does std's [`LineWriter`](std::io::LineWriter), where a
+/// line is longer than its buffer.
 ///
 /// # How it waits
 ///
@@ -53,6 +55,7 @@ use until::Waits;
 /// # Example
 ///
 /// ```
+/// use overfall::LineWriter;
 /// use std::io::{Read, Write};
 ///
 /// let (writer, reader) = overfall::pipe(4096);
@@ -60,7 +63,7 @@ use until::Waits;
 ///     let mut text = String::new();
 ///     reader.blocking().read_to_string(&mut text).map(|_| text)
 /// });
-/// let mut lines = std::io::LineWriter::new(writer.blocking());
+/// let mut lines = LineWriter::new(writer.blocking());
 /// for number in 0..1000 {
 ///     writeln!(lines, "line {number}")?; // one slice each
 /// }

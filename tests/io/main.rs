@@ -8,6 +8,7 @@ mod duplex;
 mod duplex_tokio;
 #[cfg(feature = "futures")]
 mod futures;
+mod lines;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod messages_tokio;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
