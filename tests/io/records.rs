@@ -318,6 +318,44 @@ fn what_comes_after_a_record_that_was_given_up_is_whole_and_by_itself() {
 }
 
 #[test]
+fn a_tap_tells_a_record_that_was_given_up_from_the_next_one_too() {
+    let long = [b'l'; LONG];
+    // The others need somebody who makes room.
+    let short = WAYS_ON.iter().filter(|(_, next)| {
+        let (writer, reader) = pipe(4 * LONG);
+        let sent = next(writer.into(), &GivenUp { long: &long, written: CAPACITY / 4 });
+        drop(reader);
+        sent.iter().all(|record| record.len() <= CAPACITY / 4)
+    });
+    let mut count = 0;
+    for (way, next) in short {
+        for in_batches in [false, true] {
+            let channel = Channel::new(CAPACITY);
+            let mut tap = channel.new_weak_reader();
+            let mut writer = channel.new_writer();
+            begun(&mut writer, &long);
+            let sent = next(writer, &GivenUp { long: &long, written: CAPACITY / 4 });
+            let (mut joiner, mut joined) = (Joiner::new(), Vec::new());
+            if in_batches {
+                let messages = tap.try_recv_many(100).unwrap().unwrap();
+                for message in &messages {
+                    joined.extend(joiner.join(&message).map(|whole| whole.to_vec()));
+                }
+            } else {
+                while let Ok(Some(message)) = tap.try_recv() {
+                    joined.extend(joiner.join(&message).map(|whole| whole.to_vec()));
+                }
+            }
+            assert_eq!(joined, sent, "{way}");
+            assert_eq!((joiner.left_out().messages, joiner.left_out().bytes), (1, 64), "{way}");
+            assert!(joiner.finish().is_empty());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 2 * 15);
+}
+
+#[test]
 fn the_rest_of_a_record_may_take_any_number_of_tries() {
     let channel = Channel::new(CAPACITY);
     let mut receiver = Receiver::new(channel.new_strong_reader());
