@@ -109,7 +109,7 @@ fn slice(from: &[u8], to: &mut [u8], count: u64) {
     let (mut writer, mut reader) = overfall::pipe(RING);
     for _ in 0..count {
         let mut slice = writer.try_reserve(from.len()).expect("there is room");
-        slice.write(black_box(from));
+        slice.write_all(black_box(from)).expect("it is as long");
         slice.commit();
         assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
     }

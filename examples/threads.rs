@@ -4,7 +4,7 @@
 //! cargo run --release --example threads
 //! ```
 
-use overfall::{Channel, StrongReader};
+use overfall::{Channel, LineWriter, StrongReader};
 use std::io::{self, BufRead, Write};
 use std::thread;
 
@@ -48,11 +48,9 @@ fn main() -> io::Result<()> {
             readers.into_iter().map(|reader| scope.spawn(|| count(reader))).collect();
         let writers = writers.into_iter().zip(1..).map(|(writer, id)| {
             scope.spawn(move || {
-                let mut writer = writer.blocking();
-                // One write is one slice; `writeln!` into the writer would make it several.
-                (1..=LINES).try_for_each(|line| {
-                    writer.write_all(format!("writer {id}, line {line}\n").as_bytes())
-                })
+                // Each line is one slice; `writeln!` into the writer itself would make it five.
+                let mut lines = LineWriter::new(writer.blocking());
+                (1..=LINES).try_for_each(|line| writeln!(lines, "writer {id}, line {line}"))
             })
         });
         for (writer, id) in writers.collect::<Vec<_>>().into_iter().zip(1..) {

@@ -58,6 +58,19 @@ pub enum TryWriteError {
     /// There is no room now, or others wait for it and come first.
     #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
     Full,
+    /// It is longer than the longest slice, where nobody waits: with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of the feature
+    /// `tracing`. There a write is one slice or none.
+    #[error(
+        "a write of {len} bytes is longer than the longest slice, {max}, and is not split where nobody \
+         waits: make the channel larger, or write less at once"
+    )]
+    TooLong {
+        /// The payload bytes that were to be written.
+        len: usize,
+        /// [`Channel::max_slice`](crate::Channel::max_slice).
+        max: usize,
+    },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
         "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
@@ -281,9 +294,11 @@ macro_rules! into_io_error {
     )+};
 }
 into_io_error! {
-    /// `Full` is `WouldBlock`, `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
+    /// `Full` is `WouldBlock`, `TooLong` is `InvalidInput`, `Closed` is `BrokenPipe`, `Terminated`
+    /// is `ConnectionAborted`.
     TryWriteError {
-        Full => WouldBlock, Closed => BrokenPipe, Terminated => ConnectionAborted
+        Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,
+        Terminated => ConnectionAborted
     }
     /// `Closed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
     WriteError { Closed => BrokenPipe, Terminated => ConnectionAborted }

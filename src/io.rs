@@ -4,6 +4,7 @@ mod blocking;
 mod duplex;
 #[cfg(feature = "futures")]
 mod futures;
+mod lines;
 #[cfg(feature = "futures")]
 mod streams;
 #[cfg(feature = "tokio")]
@@ -11,6 +12,7 @@ mod tokio;
 
 pub use blocking::Blocking;
 pub use duplex::{Duplex, duplex};
+pub use lines::LineWriter;
 #[cfg(feature = "futures")]
 pub use streams::{MessageSink, MessageStream, OwnedMessage};
 

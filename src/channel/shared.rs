@@ -17,6 +17,7 @@ use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Never, Request, Room, Ticket, WaitQueue};
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -365,6 +366,14 @@ impl Shared {
         let registry = lock(&self.registry);
         let remembered = registry.gone.iter().map(|&(id, _)| id);
         losses.sweep(self.living_writers().chain(remembered), || self.ring.reserved());
+    }
+
+    /// The numbers of the writers that live, and where all that the others have sent ends.
+    #[cold]
+    pub(crate) fn living(&self) -> (HashSet<u32>, Position) {
+        // As above.
+        let _census = lock(&self.registry);
+        (self.living_writers().collect(), self.ring.reserved())
     }
 
     /// Gives a writer a name.

@@ -29,7 +29,7 @@ pub struct ChannelStats {
     pub payload_bytes: u64,
     /// Ring bytes used: whole granules of 64 bytes, padding at the end of the ring, slices given
     /// up. If this is far more than `payload_bytes`, somebody writes in small pieces. A
-    /// `LineWriter` in front of that writer keeps lines together; a `BufWriter` may split them.
+    /// [`LineWriter`](crate::LineWriter) in front of that writer keeps lines together.
     pub ring_bytes: u64,
     /// Slices committed.
     pub slices: u64,

@@ -7,9 +7,13 @@ pub enum Backpressure {
     /// The writer waits.
     #[default]
     Block,
-    /// The whole slice is discarded. The io traits and `send` report success for it. The writer and
-    /// the channel count it, in slices and in bytes, and with the feature `tracing` there are
-    /// events. `try_write`, `try_send` and `reserve` fail with `Full` instead, and count nothing.
+    /// The whole write or message is discarded. The io traits and `send` report success for it. The
+    /// writer and the channel count it, as one slice and in bytes, and with the feature `tracing`
+    /// there are events. `try_write`, `try_send` and `reserve` fail with `Full` instead, and count
+    /// nothing.
+    ///
+    /// A write is never split: it is one slice or none. One that is longer than the longest slice is
+    /// always discarded by the io traits. `try_write` and `send` fail with `TooLong`.
     Drop,
 }
 

@@ -24,9 +24,12 @@ macro_rules! writer_methods {
             ///
             /// Up to [`max_slice`](Self::max_slice) bytes become one slice. Of a longer write, only
             /// the first piece is written: a quarter of the capacity. Pass the rest to the next
-            /// write, as `write_all` does. The pieces are marked as parts of one write
-            /// ([`Header::continues`](crate::Header::continues)), until a message is sent or a
-            /// reserved slice is committed.
+            /// write, as `write_all` does, and leave it where it lies in memory. Then the pieces are
+            /// marked as parts of one write ([`Header::continues`](crate::Header::continues)).
+            ///
+            /// Whatever else comes next, be it a write that begins elsewhere or is not as long as
+            /// the rest, is no part of it: the long write was given up. For several buffers, what
+            /// counts is where the first one that is not empty begins, and how long all are.
             ///
             /// An empty write reserves nothing and always returns `Ok(0)`.
             ///
@@ -35,6 +38,9 @@ macro_rules! writer_methods {
             /// - [`TryWriteError::Full`] if there is no room, or if others wait for it. Nothing was
             ///   written, and nothing is counted as dropped, whatever the
             ///   [`Backpressure`](crate::Backpressure).
+            /// - [`TryWriteError::TooLong`] if it is longer than `max_slice` where nobody waits: with
+            ///   [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of the
+            ///   feature `tracing`. There nothing is split. Nothing was written or counted.
             /// - [`TryWriteError::Closed`] if the channel takes no more slices, or this writer was
             ///   shut down.
             /// - [`TryWriteError::Terminated`] if the channel or this writer was terminated.

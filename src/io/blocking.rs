@@ -31,10 +31,12 @@ use until::Waits;
 ///
 /// Each `write` is a slice, and slices of other writers may come between two of them. `write!` and
 /// `writeln!` write each piece of their format on its own. So a line that is written with
-/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more. To keep a line
-/// together, put a [`LineWriter`](std::io::LineWriter) in front, with a buffer for the longest
-/// line. Or format first and `write_all` the result. Or `reserve`, and `write!` into the slice. A
-/// [`BufWriter`](std::io::BufWriter) is no help: it flushes in the middle of lines.
+/// `writeln!` may be torn, and each piece takes 64 bytes of the ring or more:
+/// `writeln!(writer, "writer {id}, line {n}")` makes five slices, 320 bytes of the ring for 17. To keep
+/// a line together, put a [`LineWriter`](crate::LineWriter) in front. Or format first and `write_all`
+/// the result. Or `reserve`, and `write!` into the slice. A [`BufWriter`](std::io::BufWriter) is no
+/// help: it flushes in the middle of lines. So does std's [`LineWriter`](std::io::LineWriter), where a
+/// line is longer than its buffer.
 ///
 /// # How it waits
 ///
@@ -53,6 +55,7 @@ use until::Waits;
 /// # Example
 ///
 /// ```
+/// use overfall::LineWriter;
 /// use std::io::{Read, Write};
 ///
 /// let (writer, reader) = overfall::pipe(4096);
@@ -60,7 +63,7 @@ use until::Waits;
 ///     let mut text = String::new();
 ///     reader.blocking().read_to_string(&mut text).map(|_| text)
 /// });
-/// let mut lines = std::io::LineWriter::new(writer.blocking());
+/// let mut lines = LineWriter::new(writer.blocking());
 /// for number in 0..1000 {
 ///     writeln!(lines, "line {number}")?; // one slice each
 /// }
@@ -194,7 +197,8 @@ impl<R: Lend> BufRead for Blocking<R> {
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
     /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room by `deadline`. Nothing
-    /// was written then.
+    /// was written then. The same bytes can be written again, or others: if they are the rest of a long
+    /// write, it goes on, and if not, it was given up.
     ///
     /// # Errors
     ///
@@ -241,7 +245,7 @@ impl<W: HasCore> Blocking<W> {
         let written = self.until_room(until, |core, context| match context {
             None => Poll::Ready(match core.try_write_among_others(buffers) {
                 Ok(written) => Ok(written),
-                Err(TryWriteError::Full) => return Poll::Pending,
+                Err(TryWriteError::Full | TryWriteError::TooLong { .. }) => return Poll::Pending,
                 Err(TryWriteError::Closed) => Err(WriteError::Closed),
                 Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
             }),

@@ -306,7 +306,7 @@ fn a_weak_writer_commits_what_it_had_reserved_before_the_end() {
     let mut slice = weak.try_reserve(4).unwrap();
     drop(strong);
     assert_eq!(reader.try_read(&mut [0; 8]), Err(TryReadError::Empty));
-    slice.write(b"kept");
+    slice.write_all(b"kept").unwrap();
     slice.commit();
     reads(&mut reader, b"kept");
     reads_end(reader);
@@ -376,7 +376,7 @@ fn a_writer_that_terminates_itself_ends_alone_and_its_slice_in_flight_is_aborted
     let readers = strong_and_weak(&channel);
     writer.try_write(b"kept").unwrap();
     let mut slice = writer.try_reserve(4).unwrap();
-    slice.write(b"gone");
+    slice.write_all(b"gone").unwrap();
     forget(slice);
     other.try_write(b" too").unwrap();
     writer.terminate();

@@ -224,7 +224,7 @@ fn a_drained_channel_has_not_ended_while_a_slice_is_in_flight() {
                 reader.blocking().read_to_end(&mut all).map(|_| all)
             })
         });
-        slice.write(b"late");
+        slice.write_all(b"late").unwrap();
         if committed {
             slice.commit();
         } else {
@@ -350,7 +350,7 @@ fn a_thread_that_dies_inside_of_a_slice_holds_nobody_up() {
         let mut reader = channel.new_strong_reader();
         let thread = thread::spawn(move || {
             let mut slice = dies.try_reserve(100).unwrap();
-            slice.write(b"never seen");
+            slice.write_all(b"never seen").unwrap();
             std::panic::resume_unwind(Box::new("dead"));
         });
         assert!(thread.join().is_err());

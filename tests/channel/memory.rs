@@ -1,7 +1,7 @@
 //! Memory is fixed: once a channel and its endpoints are made, nothing is allocated any more.
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
 
-use overfall::{Backpressure, Channel, Reader, StartAt, Writer, pipe};
+use overfall::{Backpressure, Channel, Joiner, Reader, StartAt, Writer, pipe};
 use overfall_tests::{LIMIT, Numbers, counting_waker, within};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -103,6 +103,37 @@ fn the_count_counts() {
 }
 
 #[test]
+fn a_joiner_forgets_the_unfinished_writes_of_writers_that_have_gone() {
+    const WRITERS: u64 = 10_000;
+    let channel = Channel::new(1024);
+    let mut reader = channel.new_strong_reader();
+    let mut joiner = Joiner::new();
+    let long = [7; 1100];
+    let mut join = |joiner: &mut Joiner| {
+        let message = reader.try_recv().unwrap().unwrap();
+        joiner.join(&message).map(|whole| whole.len())
+    };
+    let mut kept = channel.new_writer();
+    assert_eq!(kept.try_write(&long), Ok(256));
+    assert!(join(&mut joiner).is_none());
+    let (grown, ()) = bytes(|| {
+        for _ in 0..WRITERS {
+            assert_eq!(channel.new_writer().try_write(&long), Ok(256));
+            assert!(join(&mut joiner).is_none());
+        }
+    });
+    assert!(grown < 128 * 256, "{grown}");
+    // One that is there still goes on.
+    assert_eq!(kept.try_write(&long[256..]), Ok(1100 - 256));
+    assert_eq!(join(&mut joiner), Some(1100));
+    let counted = joiner.left_out();
+    let left: u64 = joiner.finish().iter().map(|(_, missed)| missed.messages).sum();
+    assert!(left <= 64, "{left}");
+    assert_eq!(counted.messages + left, WRITERS);
+    assert_eq!(joiner.left_out().bytes, 256 * WRITERS);
+}
+
+#[test]
 fn reads_and_writes_that_do_not_wait_allocate_nothing() {
     let channel = Channel::new(4096);
     let (mut writer, mut weak_writer) = (channel.new_writer(), channel.new_weak_writer());
@@ -113,7 +144,7 @@ fn reads_and_writes_that_do_not_wait_allocate_nothing() {
         for _ in 0..count {
             writer.try_write(&bytes).unwrap();
             let mut slice = weak_writer.try_reserve(300).unwrap();
-            slice.write(&bytes[..200]);
+            slice.write_all(&bytes[..200]).unwrap();
             slice.commit();
             writer.try_reserve(100).unwrap().abort();
             assert!(writer.try_write(&[0; 4096]).is_err());
@@ -466,7 +497,7 @@ mod stated {
 
     #[test]
     fn endpoints_are_as_large_as_the_readme_says() {
-        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [120; 2]);
+        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [136; 2]);
         assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (352, 216));
     }
 
@@ -511,7 +542,7 @@ fn threads_that_wait_allocate_nothing() {
                 writer.write_all(&number.to_le_bytes()).unwrap();
             }
             let mut slice = writer.reserve(8).unwrap();
-            slice.write(b"the last");
+            slice.write_all(b"the last").unwrap();
             slice.commit();
         });
         drop(writer);

@@ -1,7 +1,7 @@
 //! Messages: whole, in order, with what is known of them.
 
 use overfall::error::{Lagged, SendError, TryReadError, TrySendError};
-use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, pipe};
+use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, StrongReader, pipe};
 use overfall_tests::{LIMIT, Task, block_on, until, within};
 use std::io::{IoSlice, Write};
 use std::thread;
@@ -237,11 +237,12 @@ fn pieces_of_long_writes_are_joined_while_others_come_between() {
     let mut writers = [1, 2].map(|_| channel.new_strong_writer().blocking());
     let mut joiner = Joiner::new();
     let mut joined: Vec<Vec<u8>> = Vec::new();
-    let mut left = [vec![1; 3000], vec![2; 2000]];
-    while !left.iter().all(Vec::is_empty) {
+    let long = [vec![1; 3000], vec![2; 2000]];
+    let mut left = [&long[0][..], &long[1]];
+    while !left.iter().all(|left| left.is_empty()) {
         for (writer, left) in writers.iter_mut().zip(&mut left) {
             if let Ok(written) = writer.get_mut().try_write(left) {
-                left.drain(..written);
+                *left = &left[written..];
             }
         }
         while let Ok(Some(message)) = reader.try_recv() {
@@ -253,42 +254,38 @@ fn pieces_of_long_writes_are_joined_while_others_come_between() {
         joined.extend(joiner.join(&message).map(|whole| whole.to_vec()));
     }
     joined.sort();
-    assert_eq!(joined, [vec![1; 3000], vec![2; 2000], b"short".to_vec()]);
+    assert!(joined == [&long[0][..], &long[1], b"short"]);
     assert!(joiner.left_out().is_none());
 }
 
 #[test]
 fn pieces_of_a_write_that_is_not_whole_are_left_out() {
-    let channel = Channel::with_parameters(1024, Backpressure::Drop);
-    let mut reader = channel.new_strong_reader();
+    let channel = Channel::new(1024);
+    let mut tap = channel.new_weak_reader();
+    tap.set_silent(true);
     let mut writer = channel.new_strong_writer().blocking();
     let mut joiner = Joiner::new();
     let mut left = &[1; 3000][..];
-    // Four pieces fill the ring, the fifth is dropped.
-    for _ in 0..5 {
-        left = &left[writer.write(left).unwrap()..];
+    left = &left[writer.write(left).unwrap()..];
+    assert!(joiner.join(&tap.try_recv().unwrap().unwrap()).is_none());
+    // The tap is overrun in the middle of it.
+    writer.write_all(left).unwrap();
+    while let Ok(Some(message)) = tap.try_recv() {
+        assert!(joiner.join(&message).is_none());
     }
-    let mut joined = 0;
-    loop {
-        while let Ok(Some(message)) = reader.try_recv() {
-            joined += usize::from(joiner.join(&message).is_some());
-        }
-        if left.is_empty() {
-            break;
-        }
-        left = &left[writer.write(left).unwrap()..];
-    }
-    assert_eq!(joined, 0);
-    assert_eq!(joiner.left_out().bytes, 3000 - writer.get_ref().stats().dropped_bytes);
+    let missed = tap.missed();
+    assert!(missed.bytes > 0);
+    assert_eq!(joiner.left_out().bytes, 3000 - missed.bytes);
     writer.write_all(b"short").unwrap();
-    let message = reader.try_recv().unwrap().unwrap();
+    let message = tap.try_recv().unwrap().unwrap();
     assert_eq!(**joiner.join(&message).as_ref().unwrap(), *b"short");
+    assert!(joiner.finish().is_empty());
 }
 
 #[test]
 fn the_next_piece_is_joined_although_padding_came_before_it() {
     // Alone for long, and then one granule before the end of a lap: the next piece takes the padding,
-    // finds no room, and what is written after that must not take the quick way.
+    // finds no room, and must not take the quick way after that.
     let alone: u64 = if cfg!(debug_assertions) { 8 } else { 1024 };
     let start = (0..16).map(|granule| granule * 64);
     for start in start {
@@ -298,13 +295,20 @@ fn the_next_piece_is_joined_although_padding_came_before_it() {
         writer.try_write(&[0; 208]).unwrap();
         let mut reader = channel.new_strong_reader_at(StartAt::Now);
         writer.try_write(b"x").unwrap();
-        assert_eq!(writer.try_write(&[1; 1025]), Ok(256));
-        let refused = writer.try_write(&[1; 769]);
-        if refused.is_err() && writer.try_write(b"y").is_ok() {
-            drop(reader.try_recv().unwrap());
-            assert!(reader.try_recv().unwrap().unwrap().header().is_continued);
-            assert!(reader.try_recv().unwrap().unwrap().header().continues, "started at {start}");
+        let long = [1; 1025];
+        assert_eq!(writer.try_write(&long), Ok(256));
+        let mut joiner = Joiner::new();
+        let mut joined = 0;
+        let mut receive = |reader: &mut StrongReader| {
+            while let Ok(Some(message)) = reader.try_recv() {
+                joined = joiner.join(&message).map_or(joined, |whole| whole.len());
+            }
+        };
+        while writer.try_write(&long[256..]).is_err() {
+            receive(&mut reader);
         }
+        receive(&mut reader);
+        assert_eq!(joined, 1025, "started at {start}");
     }
 }
 
@@ -324,17 +328,69 @@ fn a_message_in_the_middle_of_a_write_is_no_piece_of_it() {
 }
 
 #[test]
-fn a_joiner_notices_a_piece_that_was_read_as_bytes() {
-    let (mut writer, mut reader) = pipe(1024);
+fn the_last_piece_is_joined_of_a_writer_that_has_gone_meanwhile() {
+    let channel = Channel::new(1024);
+    let mut reader = channel.new_strong_reader();
     let mut joiner = Joiner::new();
-    for _ in 0..2 {
-        assert_eq!(writer.try_write(&[1; 3000]), Ok(256));
+    let long = [1; 1100];
+    let mut last = None;
+    // So many that the joiner looks who has gone, and more.
+    for count in 0..130 {
+        // The last piece is almost as long as the ring. The first one comes at the end of a lap, so that
+        // both have room beside the message between them.
+        let filler = vec![0; if count == 0 { 768 } else { 512 }];
+        channel.new_writer().try_send(&filler).unwrap();
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_some());
+        let mut writer = channel.new_writer();
+        assert_eq!(writer.try_write(&long), Ok(256));
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+        // It looks at the message between the two pieces.
+        channel.new_writer().try_send(b"between").unwrap();
+        assert_eq!(writer.try_write(&long[256..]), Ok(844));
+        if count % 2 == 0 {
+            last = Some(writer);
+        } else {
+            drop(writer);
+        }
+        let between = reader.try_recv().unwrap().unwrap();
+        assert_eq!(**joiner.join(&between).as_ref().unwrap(), *b"between");
+        drop(between);
+        let message = reader.try_recv().unwrap().unwrap();
+        assert_eq!(joiner.join(&message).map(|whole| whole.len()), Some(1100));
+        drop(message);
+        // And one that stops half-way.
+        assert_eq!(channel.new_writer().try_write(&long), Ok(256));
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
     }
-    assert_eq!(writer.try_write(&[1; 100]), Ok(100));
-    assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
-    assert_eq!(reader.try_read(&mut [0; 256]), Ok(256));
-    assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
-    assert_eq!((joiner.left_out().messages, joiner.left_out().bytes), (2, 356));
+    drop(last);
+    let left: u64 = joiner.finish().iter().map(|(_, missed)| missed.messages).sum();
+    assert!(left < 130, "some were forgotten before");
+    assert_eq!((joiner.left_out().messages, joiner.left_out().bytes), (130, 130 * 256));
+}
+
+#[test]
+fn a_joiner_notices_a_piece_that_was_read_as_bytes() {
+    let long = [1; 1500];
+    // All of its second piece, or a part, be it whole granules.
+    for read in [256, 100, 128] {
+        let (mut writer, mut reader) = pipe(1024);
+        let mut joiner = Joiner::new();
+        let mut write = |written| writer.try_write(&long[written..]);
+        assert_eq!([write(0), write(256)], [Ok(256); 2]);
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+        assert_eq!(reader.try_read(&mut [0; 256][..read]), Ok(read));
+        if let Ok(Some(rest)) = reader.try_recv() {
+            assert!(joiner.join(&rest).is_none());
+        }
+        assert_eq!(write(512), Ok(988));
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+        assert_eq!(joiner.left_out().bytes, 1500 - read as u64);
+        writer.try_write(&long[..100]).unwrap();
+        // Half a message is none.
+        assert_eq!(reader.try_read(&mut [0; 64]), Ok(64));
+        assert!(joiner.join(&reader.try_recv().unwrap().unwrap()).is_none());
+        assert_eq!(joiner.left_out().bytes, 1536 - read as u64);
+    }
 }
 
 #[test]

@@ -310,10 +310,10 @@ fn a_slice_that_was_in_flight_where_a_reader_starts_is_never_its_loss() {
             other.try_send(&[1; 30]).unwrap();
             // Hours later.
             let mut slice = slice;
-            assert_eq!(slice.write(&[2; 10]), 10);
+            slice.write_all(&[2; 10]).unwrap();
             slice.commit();
             let mut slice = handle.take().unwrap();
-            assert_eq!(slice.write(&[2; 20]), 20);
+            slice.write_all(&[2; 20]).unwrap();
             slice.commit();
             assert_eq!(reader.missed(), (0, 0));
             assert_eq!(reader.reader.missed_by_writer().count(), 0);

@@ -2,7 +2,7 @@
 #![cfg(all(feature = "tracing", feature = "futures", feature = "tokio", feature = "rkyv"))]
 
 use futures::{SinkExt, StreamExt};
-use overfall::error::{ReadError, ReserveError, TryReadError};
+use overfall::error::{ReadError, ReserveError, TryReadError, TryWriteError};
 use overfall::{Backpressure, Channel, StrongReader, StrongWriter, WeakReader, typed};
 use overfall_tests::{LIMIT, Task, block_on, counting_waker, waiting_writers, within};
 use std::cell::{Cell, RefCell};
@@ -241,6 +241,31 @@ fn what_there_is_room_for_is_written_from_within_an_event() {
             assert_eq!(reader.try_recv().unwrap().unwrap().len(), 8, "{way}");
             assert_eq!(channel.stats().dropped_slices, 0);
         }
+    });
+}
+
+#[test]
+fn a_long_write_from_within_an_event_is_dropped_whole() {
+    within(LIMIT, || {
+        let channel = Channel::new(256);
+        let mut reader = channel.new_strong_reader();
+        let lines = {
+            let channel = channel.clone();
+            noting(move || {
+                let mut writer = channel.new_weak_writer();
+                // The first piece of it would find room.
+                let refused = writer.try_write(&[7; 257]);
+                assert_eq!(refused, Err(TryWriteError::TooLong { len: 257, max: 256 }));
+                writer.blocking().write_all(&[7; 257]).unwrap();
+            })
+        };
+        drop(channel.new_weak_reader());
+        listen_no_more();
+        assert!(lines.take().len() >= 2, "it came, and it went");
+        let stats = channel.stats();
+        assert_eq!(stats.dropped_bytes, 257 * stats.dropped_slices);
+        assert!(stats.dropped_slices >= 2 && stats.slices == 0, "{stats:?}");
+        assert!(matches!(reader.try_recv(), Err(TryReadError::Empty)));
     });
 }
 

@@ -219,7 +219,7 @@ fn the_figures_of_a_small_channel_are_exact() {
     assert_eq!((of_writer.slices, of_writer.payload_bytes, of_writer.ring_bytes), (13, 13, 832));
     assert_ne!(of_writer.id, idle.stats().id);
     let mut slice = idle.try_reserve(190).unwrap();
-    slice.write(&[7; 100]);
+    slice.write_all(&[7; 100]).unwrap();
     slice.commit();
     let of_idle = idle.stats();
     assert_eq!((of_idle.slices, of_idle.payload_bytes, of_idle.ring_bytes), (1, 100, 192));

@@ -8,8 +8,11 @@ mod duplex;
 mod duplex_tokio;
 #[cfg(feature = "futures")]
 mod futures;
+mod lines;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod messages_tokio;
+#[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
+mod records;
 #[cfg(feature = "futures")]
 mod streams;
 #[cfg(feature = "tokio")]

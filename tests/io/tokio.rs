@@ -388,7 +388,7 @@ fn reserve_and_closed_work_in_tasks() {
         let task = tokio::spawn(async move {
             for number in 0..100 {
                 let mut slice = writer.reserve(100).await.unwrap();
-                slice.write(&[number; 100]);
+                slice.write_all(&[number; 100]).unwrap();
                 slice.commit();
             }
         });

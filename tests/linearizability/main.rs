@@ -164,9 +164,9 @@ fn write(writer: &mut StrongWriter, values: &[u8], round: &mut Round) -> Vec<Ope
         };
         let slice = clock.note(&mut operations, || writer.try_reserve(bytes.len()), done);
         if let Ok(mut slice) = slice {
-            slice.write(&bytes[..1]);
+            slice.write_all(&bytes[..1]).unwrap();
             round.pause();
-            slice.write(&bytes[1..]);
+            slice.write_all(&bytes[1..]).unwrap();
             if round.numbers.below(4) > 0 {
                 clock.note(&mut operations, || slice.commit(), |()| Done::Commit);
             } else {

@@ -45,6 +45,8 @@ impl Wake for Counter {
 struct WriterEnd {
     writer: Rc<RefCell<Writer>>,
     number: usize,
+    /// A write that was longer than a slice can be, and how much of it was written.
+    long: Option<(Rc<[u8]>, usize)>,
 }
 
 struct ReaderEnd {
@@ -116,7 +118,7 @@ macro_rules! refused_from {
     )*};
 }
 refused_from!(
-    TryWriteError: Full Closed Terminated,
+    TryWriteError: Full TooLong Closed Terminated,
     TryReserveError: Full TooLong Closed Terminated,
     ReserveError: Full TooLong Closed Terminated,
     TrySendError: Full TooLong Closed Terminated,

@@ -95,8 +95,8 @@ pub(crate) struct Writer {
     done: Option<Refused>,
     in_flight: Option<u64>,
     ticket: Option<u64>,
-    /// What it committed last was a piece of a write that goes on.
-    is_splitting: bool,
+    /// What it committed last was a piece of a write. The rest of it: where it lies, how long it is.
+    rest: Option<(usize, usize)>,
     pub(crate) figures: WriterFigures,
 }
 
@@ -277,7 +277,7 @@ impl Model {
             done: None,
             in_flight: None,
             ticket: None,
-            is_splitting: false,
+            rest: None,
             figures: WriterFigures::default(),
         }));
         self.writers.len() - 1

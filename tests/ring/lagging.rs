@@ -82,7 +82,7 @@ fn a_slice_that_was_only_reserved_over_is_never_read() {
     write(&mut writer, 0..4);
     // The overwriting begins here, long before the commit.
     let mut slice = writer.try_reserve(64).unwrap();
-    slice.write(&[9; 32]);
+    slice.write_all(&[9; 32]).unwrap();
     assert_eq!(skipped(&mut reader), 64);
     for number in 1..4 {
         reads_one(&mut reader, number);
@@ -206,7 +206,7 @@ fn random_slices(start: u64, seed: u64) {
         if slice.position() != end {
             written.push((end, Vec::new()));
         }
-        slice.write(&payload);
+        slice.write_all(&payload).unwrap();
         written.push((slice.position(), payload));
         slice.commit();
         end = channel.stats().reserved;
@@ -463,7 +463,7 @@ fn a_reader_that_starts_now_sees_what_is_reserved_later_and_not_what_is_in_fligh
     let (mut strong, mut weak) =
         (channel.new_strong_reader_at(StartAt::Now), channel.new_weak_reader_at(StartAt::Now));
     let mut back = channel.new_strong_reader_at(StartAt::Back(0));
-    in_flight.write(b"before");
+    in_flight.write_all(b"before").unwrap();
     in_flight.commit();
     channel.new_writer().try_write(b"after").unwrap();
     let mut buffer = [0; 16];

@@ -60,6 +60,26 @@ fn a_slice_is_seen_when_it_is_committed_and_not_before() {
 }
 
 #[test]
+fn what_does_not_fit_into_a_slice_is_an_error_and_leaves_it_as_it_was() {
+    let (_channel, mut writer, mut readers) = channel(1024);
+    let mut slice = writer.try_reserve(5).unwrap();
+    slice.write_all(b"hel").unwrap();
+    for _ in 0..2 {
+        let error = slice.write_all(b"lo, world").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WriteZero);
+        let text = error.to_string();
+        assert!(["9 bytes", "2 of the 5"].iter().all(|part| text.contains(part)), "{text}");
+        assert_eq!((slice.written(), slice.remaining()), (3, 2));
+    }
+    slice.write_all(b"").unwrap();
+    slice.write_all(b"lo").unwrap();
+    // The trait's does the same.
+    Write::write_all(&mut slice, b"!").unwrap_err();
+    slice.commit();
+    everybody_reads(&mut readers, b"hello");
+}
+
+#[test]
 fn a_slice_is_filled_whatever_the_pieces() {
     let (_channel, mut writer, mut readers) = channel(1024);
     let bytes: Vec<u8> = (1..=200).collect();
@@ -77,11 +97,11 @@ fn an_abandoned_slice_shows_no_stale_bytes_and_is_not_filled_by_the_next() {
     writer.try_write(&[b'S'; 256]).unwrap();
     everybody_reads(&mut readers, &[b'S'; 256]);
     let mut dropped = writer.try_reserve(200).unwrap();
-    dropped.write(b"half of it");
+    dropped.write_all(b"half of it").unwrap();
     drop(dropped);
     everybody_reads(&mut readers, b"");
     let mut aborted = writer.try_reserve(64).unwrap();
-    aborted.write(&[1; 64]);
+    aborted.write_all(&[1; 64]).unwrap();
     aborted.abort();
     writer.try_write(b"new").unwrap();
     everybody_reads(&mut readers, b"new");
@@ -99,7 +119,7 @@ fn a_shorter_commit_shows_what_was_written_and_skips_the_rest() {
         everybody_reads(&mut readers, &[b'S'; 512]);
         let before = channel.stats().reserved;
         let mut slice = writer.try_reserve(len).unwrap();
-        slice.write(&vec![b'n'; written]);
+        slice.write_all(&vec![b'n'; written]).unwrap();
         slice.commit();
         everybody_reads(&mut readers, &vec![b'n'; written]);
         let taken = channel.stats().reserved - before;
@@ -128,7 +148,7 @@ fn a_shorter_buffer_after_a_partial_write_is_no_trouble() {
 /// Leaks a slice of `writer`, with something in it.
 fn leak(writer: &mut Writer) {
     let mut slice = writer.try_reserve(100).unwrap();
-    slice.write(b"leaked");
+    slice.write_all(b"leaked").unwrap();
     forget(slice);
 }
 
@@ -171,12 +191,12 @@ fn a_slice_leaked_by_the_channel_is_given_up_when_the_last_handle_goes() {
     let second_handle = channel.clone();
     for _ in 0..2 {
         let mut slice = channel.try_reserve_slice(100).unwrap();
-        slice.write(b"leaked");
+        slice.write_all(b"leaked").unwrap();
         forget(slice);
     }
     channel.try_reserve_slice(100).unwrap().commit();
     let mut kept = channel.try_reserve_slice(100).unwrap();
-    kept.write(b"kept ");
+    kept.write_all(b"kept ").unwrap();
     kept.commit();
     writer.try_write(b"after").unwrap();
     drop(second_handle);
@@ -206,7 +226,7 @@ fn readers_that_are_parked_behind_a_leaked_slice_go_on_when_it_is_given_up() {
 fn a_panic_while_a_slice_is_filled_skips_it_and_the_writer_can_be_used_again() {
     let (channel, mut writer, mut readers) = channel(1024);
     fn fill(slice: &mut Slice<'_>) {
-        slice.write(b"half");
+        slice.write_all(b"half").unwrap();
         std::panic::resume_unwind(Box::new("while it is filled"));
     }
     for _ in 0..100 {
@@ -373,7 +393,7 @@ fn slices_are_seen_in_the_order_of_their_reservations() {
     let (channel, _writer, mut readers) = channel(1024);
     let mut slices: Vec<_> = (0..5).map(|_| channel.try_reserve_slice(1).unwrap()).collect();
     for (number, slice) in slices.iter_mut().enumerate() {
-        slice.write(&[b'0' + number as u8]);
+        slice.write_all(&[b'0' + number as u8]).unwrap();
     }
     while slices.len() > 1 {
         slices.pop().unwrap().commit();

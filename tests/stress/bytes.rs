@@ -64,14 +64,14 @@ fn write_once(
         6 => {
             // The next operation gives it up.
             let mut slice = writer.reserve(length).unwrap();
-            slice.write(&record[..length / 2]);
+            slice.write_all(&record[..length / 2]).unwrap();
             std::mem::forget(slice);
             false
         }
         7 => {
             let unwound = catch_unwind(AssertUnwindSafe(|| {
                 let mut slice = writer.reserve(length).unwrap();
-                slice.write(&record[..length / 2]);
+                slice.write_all(&record[..length / 2]).unwrap();
                 resume_unwind(Box::new(()));
             }));
             assert!(unwound.is_err());

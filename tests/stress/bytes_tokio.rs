@@ -42,11 +42,11 @@ async fn write_once(
             };
             let mut slice = slice.unwrap();
             let (first, rest) = record.split_at(numbers.below(length));
-            slice.write(first);
+            slice.write_all(first).unwrap();
             if numbers.below(4) == 0 {
                 yield_now().await;
             }
-            slice.write(rest);
+            slice.write_all(rest).unwrap();
             if choice == 1 {
                 slice.commit()
             } else {
@@ -88,7 +88,7 @@ async fn write_slices(
         let record = records.next();
         if let Some(slice) = perhaps(channel.reserve_slice(record.len()), &mut numbers).await {
             let mut slice = slice.unwrap();
-            slice.write(&record);
+            slice.write_all(&record).unwrap();
             slice.commit();
             records.count(&record);
         }

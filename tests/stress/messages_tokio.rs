@@ -86,7 +86,7 @@ async fn send_slices(
         if let Some(Ok(mut slice)) =
             perhaps(channel.reserve_slice(message.len()), &mut numbers).await
         {
-            slice.write(&message);
+            slice.write_all(&message).unwrap();
             slice.commit();
             sender.count(message.len());
         }

@@ -142,7 +142,7 @@ fn a_future_dropped_at_every_await_point_loses_nothing() {
         let mut task = Task::new(async {
             for number in 0..20 {
                 let mut slice = writer.reserve(100).await.unwrap();
-                slice.write(&[number; 100]);
+                slice.write_all(&[number; 100]).unwrap();
                 slice.commit();
                 committed.set(committed.get() + 1);
             }

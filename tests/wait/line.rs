@@ -76,7 +76,7 @@ fn waits() -> Vec<(&'static str, Wait)> {
         ("reserve", |writer, bytes| {
             Task::new(async {
                 let mut slice = writer.reserve(bytes.len()).await.unwrap();
-                slice.write(bytes);
+                slice.write_all(bytes).unwrap();
                 slice.commit();
             })
         }),

@@ -199,7 +199,7 @@ fn lent_bytes_and_slices() {
         for _ in 0..OPERATIONS {
             let length = length();
             let mut slice = writer.try_reserve(length).unwrap();
-            slice.write(&buffer[..length]);
+            slice.write_all(&buffer[..length]).unwrap();
             slice.commit();
             writer.try_reserve(length).unwrap().abort();
             assert_eq!(reader.try_fill_buf().unwrap().len(), length);

@@ -7,6 +7,7 @@ pub use joiner::{Joined, Joiner};
 
 use super::receive_buffer::ReceiveBuffer;
 use super::strong::{Lent, LentBatch, LentOne};
+use crate::channel::shared::Shared;
 use crate::ring::descriptor::Description;
 use crate::ring::position::Position;
 use std::fmt;
@@ -33,8 +34,11 @@ pub struct Header {
     /// Whether it goes on where the previous message of its writer stopped. Both are then pieces of
     /// one write that was too long for one slice. [`Joiner`] puts them together.
     pub continues: bool,
-    /// Whether it goes on in the next message of its writer.
+    /// Whether it goes on in the next message of its writer, if that one
+    /// [`continues`](Self::continues): the writer may give the write up.
     pub is_continued: bool,
+    /// A part of it was read as bytes before.
+    is_cut: bool,
 }
 
 impl Header {
@@ -55,6 +59,7 @@ impl Header {
             missed,
             continues: joins.continues,
             is_continued: joins.is_continued,
+            is_cut: offset > 0,
         }
     }
 }
@@ -73,7 +78,7 @@ enum Body<'a> {
     Lent(Lent<'a>),
     /// In the ring, where the hold of a batch keeps it.
     OfBatch(LentOne<'a>),
-    Copied(&'a Header, &'a [u8]),
+    Copied(&'a Header, &'a [u8], &'a Shared),
 }
 
 impl<'a> Message<'a> {
@@ -82,8 +87,8 @@ impl<'a> Message<'a> {
         Self { body: Body::Lent(lent) }
     }
 
-    pub(crate) fn copied(header: &'a Header, bytes: &'a [u8]) -> Self {
-        Self { body: Body::Copied(header, bytes) }
+    pub(crate) fn copied(header: &'a Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
+        Self { body: Body::Copied(header, bytes, shared) }
     }
 
     /// Who sent it, its number and position, and what was missed before it.
@@ -92,7 +97,16 @@ impl<'a> Message<'a> {
         match &self.body {
             Body::Lent(lent) => lent.header(),
             Body::OfBatch(lent) => lent.header(),
-            Body::Copied(header, _) => **header,
+            Body::Copied(header, ..) => **header,
+        }
+    }
+
+    /// The channel that it came through.
+    fn shared(&self) -> &Shared {
+        match &self.body {
+            Body::Lent(lent) => lent.shared(),
+            Body::OfBatch(lent) => lent.shared(),
+            Body::Copied(.., shared) => shared,
         }
     }
 }
@@ -105,7 +119,7 @@ impl Deref for Message<'_> {
         match &self.body {
             Body::Lent(lent) => lent.bytes(),
             Body::OfBatch(lent) => lent.bytes(),
-            Body::Copied(_, bytes) => bytes,
+            Body::Copied(_, bytes, _) => bytes,
         }
     }
 }
@@ -137,7 +151,7 @@ pub struct Messages<'a> {
 enum Kept<'a> {
     /// In the ring, by the reader's hold.
     Lent(LentBatch<'a>),
-    Copied(&'a ReceiveBuffer),
+    Copied(&'a ReceiveBuffer, &'a Shared),
 }
 
 impl<'a> Messages<'a> {
@@ -145,15 +159,15 @@ impl<'a> Messages<'a> {
         Self { kept: Kept::Lent(lent) }
     }
 
-    pub(crate) fn copied(receive_buffer: &'a ReceiveBuffer) -> Self {
-        Self { kept: Kept::Copied(receive_buffer) }
+    pub(crate) fn copied(receive_buffer: &'a ReceiveBuffer, shared: &'a Shared) -> Self {
+        Self { kept: Kept::Copied(receive_buffer, shared) }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
         match &self.kept {
             Kept::Lent(lent) => lent.len(),
-            Kept::Copied(receive_buffer) => receive_buffer.headers().len(),
+            Kept::Copied(receive_buffer, _) => receive_buffer.headers().len(),
         }
     }
 
@@ -167,7 +181,7 @@ impl<'a> Messages<'a> {
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
             Kept::Lent(lent) => Next::Lent(lent),
-            Kept::Copied(receive_buffer) => Next::Copied(receive_buffer, 0),
+            Kept::Copied(receive_buffer, shared) => Next::Copied(receive_buffer, 0, shared),
         };
         MessagesIter { next, index: 0, len: self.len() }
     }
@@ -180,7 +194,7 @@ impl Messages<'_> {
         let mut messages = self.iter();
         std::iter::from_fn(move || match messages.next_body()? {
             Body::OfBatch(lent) => Some(lent.bytes()),
-            Body::Copied(_, bytes) => Some(bytes),
+            Body::Copied(_, bytes, _) => Some(bytes),
             Body::Lent(_) => unreachable!("a batch is lent as a whole"),
         })
     }
@@ -215,7 +229,7 @@ pub struct MessagesIter<'a> {
 enum Next<'a> {
     Lent(&'a LentBatch<'a>),
     /// At so many bytes.
-    Copied(&'a ReceiveBuffer, usize),
+    Copied(&'a ReceiveBuffer, usize, &'a Shared),
 }
 
 impl<'a> MessagesIter<'a> {
@@ -223,9 +237,9 @@ impl<'a> MessagesIter<'a> {
     fn next_body(&mut self) -> Option<Body<'a>> {
         let body = match &mut self.next {
             Next::Lent(lent) => Body::OfBatch(lent.get(self.index)?),
-            Next::Copied(receive_buffer, start) => {
+            Next::Copied(receive_buffer, start, shared) => {
                 let header = receive_buffer.headers().get(self.index)?;
-                Body::Copied(header, receive_buffer.next(start, header))
+                Body::Copied(header, receive_buffer.next(start, header), shared)
             }
         };
         self.index += 1;

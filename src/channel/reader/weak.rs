@@ -498,11 +498,11 @@ impl Receive for WeakReader {
     fn message(&mut self) -> Message<'_> {
         let receive_buffer = self.receive_buffer.get_or_insert_default();
         let header = &receive_buffer.headers()[0];
-        Message::copied(header, receive_buffer.next(&mut 0, header))
+        Message::copied(header, receive_buffer.next(&mut 0, header), self.core.shared())
     }
 
     fn messages(&mut self) -> Messages<'_> {
-        Messages::copied(self.receive_buffer.get_or_insert_default())
+        Messages::copied(self.receive_buffer.get_or_insert_default(), self.core.shared())
     }
 
     fn skip_rest(&mut self) -> u64 {

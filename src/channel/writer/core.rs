@@ -19,6 +19,7 @@ use crate::wait::panics::Panics;
 use crate::wait::queue::Ticket;
 use end::Done;
 use std::sync::Arc;
+use write::Rest;
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -38,8 +39,8 @@ pub(crate) struct Core {
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
-    /// The last slice was a piece of a write that goes on with the next one.
-    is_splitting: bool,
+    /// The last slice was a piece of a record, of which this is still to come.
+    rest: Option<Rest>,
 }
 
 impl Core {
@@ -56,7 +57,7 @@ impl Core {
             in_flight: Reservation::NONE,
             ticket: None,
             done: None,
-            is_splitting: false,
+            rest: None,
         };
         if let Some(strength) = strength {
             trace::came(&*core.shared, "writer", strength, id);

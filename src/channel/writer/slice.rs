@@ -27,8 +27,8 @@ use std::marker::PhantomData;
 /// let mut reader = channel.new_strong_reader();
 ///
 /// let mut slice = writer.try_reserve(100)?;
-/// slice.write(b"hello, ");
-/// slice.write(b"world");
+/// slice.write_all(b"hello, ")?;
+/// slice.write_all(b"world")?;
 /// slice.commit();
 ///
 /// let mut buffer = [0; 100];
@@ -117,20 +117,46 @@ impl<'a> Slice<'a> {
         self.len - self.written
     }
 
-    /// Appends as many of `bytes` as there is room for, and returns how many those are. **What does
-    /// not fit is left out without an error.**
+    /// Appends all of `bytes`. Never waits.
     ///
-    /// Never waits. For an error instead, use `write_all` or `write!` of [`io::Write`], which fail
-    /// with [`io::ErrorKind::WriteZero`] when the slice is full.
+    /// It is the `write_all` of [`io::Write`], for who has not imported that trait. With the trait,
+    /// `write!` works as well, and fails in the same way.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WriteZero`] if there is no room for all of them. Then none was appended.
+    #[inline]
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let remaining = self.remaining();
+        if bytes.len() > remaining {
+            let full = DoesNotFit { bytes: bytes.len(), remaining, len: self.len };
+            return Err(io::Error::new(io::ErrorKind::WriteZero, full));
+        }
+        self.append(bytes);
+        Ok(())
+    }
+
+    /// Appends as many of `bytes` as there is room for, and returns how many those are. Never waits.
+    ///
+    /// **What does not fit is left out without an error**: use [`write_all`](Self::write_all) unless
+    /// that is what you want. This is the `write` of [`io::Write`], which cannot fail here: it takes the
+    /// trait's place, and its result needs no `?`.
+    #[must_use = "what did not fit was left out: `write_all` fails instead"]
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         let part = bytes.len().min(self.remaining());
-        if part > 0 {
-            let (reservation, offset) = (self.reservation, self.written as u64);
-            self.core().fill(&reservation, offset, &bytes[..part]);
-            self.written += part;
-        }
+        self.append(&bytes[..part]);
         part
+    }
+
+    /// Appends what fits.
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let (reservation, offset) = (self.reservation, self.written as u64);
+            self.core().fill(&reservation, offset, bytes);
+            self.written += bytes.len();
+        }
     }
 
     /// Publishes what was written, in one step. Never waits and never fails. After
@@ -168,9 +194,24 @@ impl<'a> Slice<'a> {
     pub fn abort(self) {}
 }
 
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{bytes} bytes do not fit into the slice: {remaining} of the {len} that were reserved are left"
+)]
+struct DoesNotFit {
+    bytes: usize,
+    remaining: usize,
+    len: usize,
+}
+
 impl io::Write for Slice<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(Slice::write(self, bytes))
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Slice::write_all(self, bytes)
     }
 
     /// Does nothing: readers see the slice when it is committed.

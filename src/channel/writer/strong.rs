@@ -20,6 +20,10 @@ use std::sync::Arc;
 ///
 /// # Cancelled writes
 ///
+/// A `write_all` that is cancelled may have written a part of its bytes, as pieces, if they are more
+/// than the [longest slice](Self::max_slice). What is written next is no part of that, unless it is
+/// just the rest. A [`Joiner`](crate::Joiner) leaves the unfinished pieces out, and counts them.
+///
 /// A `write` of `AsyncWrite` that waits for room, and is cancelled, keeps its place in the line:
 /// the trait does not tell the writer that the future was dropped. Writers behind it may then wait
 /// although there is room. The place is given up when there is room for what the cancelled write

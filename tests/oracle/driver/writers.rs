@@ -69,7 +69,7 @@ impl Driver {
     }
 
     pub(super) fn add_writer(&mut self, writer: Writer, number: usize) {
-        self.writers.push(WriterEnd { writer: Rc::new(RefCell::new(writer)), number });
+        self.writers.push(WriterEnd { writer: Rc::new(RefCell::new(writer)), number, long: None });
     }
 
     pub(super) fn new_writer(&mut self, strong: bool) {
@@ -105,37 +105,55 @@ impl Driver {
 
     pub(super) fn turn_writer(&mut self, writer: u8, strong: bool) {
         if let Some(index) = self.idle_writer(writer) {
-            let WriterEnd { writer, number } = self.writers.remove(index);
+            let WriterEnd { writer, number, long } = self.writers.remove(index);
             let writer = Rc::into_inner(writer).unwrap().into_inner();
             let writer: Writer =
                 if strong { writer.into_strong().into() } else { writer.into_weak().into() };
             self.model.turn_writer(number, strong);
-            self.writers.insert(index, WriterEnd { writer: Rc::new(RefCell::new(writer)), number });
+            let writer = Rc::new(RefCell::new(writer));
+            self.writers.insert(index, WriterEnd { writer, number, long });
         }
+    }
+
+    /// What a writer writes next, and how much of it comes before: every other time the rest of a long
+    /// write, if there is one.
+    fn next_write(&mut self, index: usize, length: usize) -> (Rc<[u8]>, usize) {
+        let bytes: Rc<[u8]> = self.payload(length).into();
+        let goes_on = self.noise % 2 == 0;
+        self.writers[index].long.take().filter(|_| goes_on).unwrap_or((bytes, 0))
+    }
+
+    /// So much more of it was written.
+    fn has_written(&mut self, index: usize, bytes: Rc<[u8]>, written: usize) {
+        self.writers[index].long = (written < bytes.len()).then_some((bytes, written));
     }
 
     pub(super) fn try_write(&mut self, writer: u8, lengths: &[usize]) {
         let Some(index) = self.idle_writer(writer) else { return };
-        let bytes = self.payload(lengths.iter().sum());
+        let (all, before) = self.next_write(index, lengths.iter().sum());
+        let bytes = &all[before..];
         let end = &self.writers[index];
         let mut writer = end.writer.borrow_mut();
         let written = match lengths {
-            [_] => writer.try_write(&bytes),
+            [_] => writer.try_write(bytes),
             _ => {
-                let mut rest = &bytes[..];
-                let buffers: Vec<IoSlice<'_>> = lengths
+                let mut rest = bytes;
+                let mut buffers: Vec<IoSlice<'_>> = lengths
                     .iter()
                     .map(|&length| {
-                        let (buffer, more) = rest.split_at(length);
+                        let (buffer, more) = rest.split_at(length.min(rest.len()));
                         rest = more;
                         IoSlice::new(buffer)
                     })
                     .collect();
+                buffers.push(IoSlice::new(rest));
                 writer.try_write_vectored(&buffers)
             }
         };
         let written = written.map(|length| length as u64).map_err(Refused::from);
-        assert_eq!(written, self.model.try_write(end.number, &bytes));
+        assert_eq!(written, self.model.try_write(end.number, bytes));
+        drop(writer);
+        self.has_written(index, all, before + written.unwrap_or(0) as usize);
     }
 
     #[cfg(not(feature = "futures"))]
@@ -148,11 +166,12 @@ impl Driver {
         use futures::io::AsyncWrite;
         use std::pin::Pin;
         let Some(index) = self.idle_writer(writer) else { return };
-        let bytes = self.payload(length);
+        let (all, before) = self.next_write(index, length);
+        let bytes = &all[before..];
         let (waker, waker_number) = self.waker();
         let end = &self.writers[index];
         let mut writer = end.writer.borrow_mut();
-        let polled = Pin::new(&mut *writer).poll_write(&mut Context::from_waker(&waker), &bytes);
+        let polled = Pin::new(&mut *writer).poll_write(&mut Context::from_waker(&waker), bytes);
         let polled = polled.map_ok(|length| length as u64).map_err(|error| {
             use overfall::error::WriteError;
             match error.get_ref().and_then(|error| error.downcast_ref::<WriteError>()) {
@@ -161,7 +180,10 @@ impl Driver {
                 other => panic!("{other:?} is news"),
             }
         });
-        assert_eq!(polled, self.model.poll_write(end.number, &bytes, waker_number));
+        assert_eq!(polled, self.model.poll_write(end.number, bytes, waker_number));
+        drop(writer);
+        let written = if let Poll::Ready(Ok(written)) = polled { written as usize } else { 0 };
+        self.has_written(index, all, before + written);
     }
 
     pub(super) fn finish_writer(&mut self, writer: u8, done: Refused) {

@@ -94,14 +94,14 @@ impl Model {
     }
 
     fn send_all(&mut self, index: usize, messages: &[impl AsRef<[u8]>]) {
-        self.writer(index).is_splitting = false;
+        self.writer(index).rest = None;
         self.publish(index, messages, false, false);
     }
 
     /// Counts a message that was dropped for want of room.
     pub(super) fn drop_message(&mut self, index: usize, length: u64) {
         let writer = self.writer(index);
-        writer.is_splitting = false;
+        writer.rest = None;
         writer.figures.dropped_slices += 1;
         writer.figures.dropped_bytes += length;
         let id = writer.id;

@@ -112,8 +112,10 @@ impl Model {
 
     /// Commits the first piece of a write of `total` bytes.
     fn commit_piece(&mut self, index: usize, bytes: &[u8], total: usize) {
+        let rest = &mut self.writer(index).rest;
+        let continues = rest.take() == Some((bytes.as_ptr().addr(), total));
         let goes_on = bytes.len() < total;
-        let continues = std::mem::replace(&mut self.writer(index).is_splitting, goes_on);
+        *rest = goes_on.then(|| (bytes.as_ptr_range().end.addr(), total - bytes.len()));
         self.publish(index, &[bytes], continues, goes_on);
     }
 
@@ -139,6 +141,10 @@ impl Model {
         if bytes.is_empty() {
             return Ok(0);
         }
+        if self.drops && bytes.len() as u64 > self.capacity {
+            self.begin(index)?;
+            return Err(Refused::TooLong);
+        }
         let length = self.piece(bytes.len() as u64);
         self.try_reserve(index, length)?;
         self.commit_piece(index, &bytes[..length as usize], bytes.len());
@@ -155,16 +161,15 @@ impl Model {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let length = self.piece(bytes.len() as u64);
         if self.drops {
             let written = self.try_write(index, bytes);
-            if written != Err(Refused::Full) {
+            if !matches!(written, Err(Refused::Full | Refused::TooLong)) {
                 return Poll::Ready(written);
             }
-            self.drop_message(index, length);
-            self.writer(index).is_splitting = length < bytes.len() as u64;
-            return Poll::Ready(Ok(length));
+            self.drop_message(index, bytes.len() as u64);
+            return Poll::Ready(Ok(bytes.len() as u64));
         }
+        let length = self.piece(bytes.len() as u64);
         let room = match self.begin(index) {
             Ok(()) => self.poll_room(index, length, false, waker),
             Err(refused) => Poll::Ready(Err(refused)),

@@ -33,7 +33,7 @@ pub(crate) const FOR_READERS: &[Way] = &[
     ("a commit of a slice", |stage| {
         let mut writer = stage.channel().new_writer();
         let mut slice = writer.try_reserve(100).unwrap();
-        slice.write(b"x");
+        slice.write_all(b"x").unwrap();
         stage.park();
         stage.act(|| slice.commit());
         writer.try_reserve(1).unwrap().commit();
@@ -215,7 +215,7 @@ pub(crate) const FOR_WRITERS: &[Way] = &[
     ("a commit, with nobody to read it", |stage| {
         let mut writer = stage.channel().new_writer();
         let mut slice = writer.try_reserve(4096).unwrap();
-        slice.write(b"x");
+        slice.write_all(b"x").unwrap();
         stage.park();
         stage.act(|| slice.commit());
     }),

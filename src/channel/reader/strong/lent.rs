@@ -4,6 +4,7 @@ use super::StrongReader;
 use super::hold::Hold;
 use crate::channel::loss::Missed;
 use crate::channel::reader::message::Header;
+use crate::channel::shared::Shared;
 use crate::ring::Seen;
 
 /// A message that was taken and lies in the ring still.
@@ -68,6 +69,10 @@ impl Lent<'_> {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.lend_message(self.0.taken())
     }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.hold.shared
+    }
 }
 
 impl Drop for Lent<'_> {
@@ -117,5 +122,9 @@ impl<'a> LentOne<'a> {
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.reader.hold.shared
     }
 }

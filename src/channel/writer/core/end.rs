@@ -57,6 +57,7 @@ impl Core {
     #[inline]
     pub(super) fn finish(&mut self, done: Done) {
         self.lane.close();
+        self.end_record();
         if self.done != Some(Done::Terminated) {
             self.done = Some(done);
         }

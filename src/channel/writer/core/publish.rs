@@ -33,7 +33,7 @@ impl Core {
             self.shared.ring.trim(&mut reservation, length);
             // What was trimmed was used up as well.
             self.slot.figures.ring_bytes.add(reserved - reservation.size);
-            self.is_splitting = false;
+            self.end_record();
             match self.strength {
                 Some(_) => self.publish(reservation, length, Joins::default()),
                 None => self.publish_anonymous(reservation, length),

@@ -54,7 +54,7 @@ impl Core {
     /// a write that was split: it does not mark pieces.
     #[inline]
     pub(super) fn open_lane(&mut self, reservation: &Reservation) {
-        if self.shared.room.is_empty() && !self.is_splitting {
+        if self.shared.room.is_empty() && self.rest.is_none() {
             self.shared.ring.open(&mut self.lane, reservation);
         } else {
             self.lane.close();

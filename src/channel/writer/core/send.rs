@@ -113,13 +113,13 @@ impl Core {
     }
 
     fn send_slice(&mut self, reservation: Reservation, message: &[u8]) {
-        self.end_splitting();
+        self.end_record();
         self.fill(&reservation, 0, message);
         self.publish(reservation, message.len() as u64, Joins::default());
     }
 
     fn send_slices(&mut self, reservation: Reservation, messages: &[&[u8]]) {
-        self.end_splitting();
+        self.end_record();
         let mut offset = 0;
         for message in messages {
             self.fill(&reservation, offset, message);
@@ -130,7 +130,7 @@ impl Core {
 
     /// Counts messages that are dropped for want of room, and their bytes.
     pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
-        self.end_splitting();
+        self.end_record();
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
         trace::tell_drops(&**self.shared());

@@ -1,4 +1,8 @@
 //! Writing bytes: each write is a slice, or several, if it is longer than one can be.
+//!
+//! The pieces of a long write are a *record*. Nobody tells us when a caller gives a record up: a future
+//! is dropped, a deadline passes, and the next write is about something else. So a write goes on with
+//! the record only if it is [the rest](Rest) of it. Every other one begins a new record.
 
 use super::Core;
 use super::wait::Wait;
@@ -6,6 +10,7 @@ use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::GRANULE;
 use crate::ring::{Refused, Reservation};
+use std::num::NonZero;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
 
@@ -19,15 +24,16 @@ impl Core {
         if total <= max { total } else { (self.shared.ring.capacity() / 4).clamp(GRANULE, max) }
     }
 
-    /// How a slice of `length` of the `total` bytes of a write goes together with those beside it.
+    /// How a slice of the first `length` of the `total` bytes of `buffers` goes together with those
+    /// beside it.
     #[inline]
-    pub(super) fn join(&mut self, length: u64, total: u64) -> Joins {
-        let continues = self.is_splitting;
-        self.is_splitting = length < total;
-        if self.is_splitting {
+    fn join(&mut self, length: u64, total: u64, buffers: &[impl Deref<Target = [u8]>]) -> Joins {
+        let continues = self.rest.is_some() && self.rest == Rest::of(buffers, 0, total);
+        self.rest = Rest::of(buffers, length, total);
+        if self.rest.is_some() {
             self.lane.close();
         }
-        Joins { continues, is_continued: self.is_splitting }
+        Joins { continues, is_continued: self.rest.is_some() }
     }
 
     /// Fills a reservation with the first `length` of the `total` bytes of `buffers`, and commits it.
@@ -47,7 +53,7 @@ impl Core {
                 offset += part as u64;
             }
         }
-        let joins = self.join(length, total);
+        let joins = self.join(length, total, buffers);
         self.publish(reservation, length, joins);
     }
 
@@ -85,6 +91,12 @@ impl Core {
             return Ok(0);
         }
         self.begin()?;
+        if total > self.max_slice() && self.never_waits() {
+            // Its first piece might find room, and the others not.
+            self.stop_waiting();
+            let (len, max) = (total as usize, self.max_slice() as usize);
+            return Err(TryWriteError::TooLong { len, max });
+        }
         let length = self.piece(total);
         let reservation = self.reserve_if_room(length).map_err(|refused| match refused {
             Refused::Full => TryWriteError::Full,
@@ -94,7 +106,8 @@ impl Core {
         Ok(length as usize)
     }
 
-    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room.
+    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room. Whoever
+    /// [never waits](Core::never_waits) writes or drops all of them.
     #[inline]
     pub(crate) fn poll_write(
         &mut self,
@@ -122,11 +135,10 @@ impl Core {
         if self.never_waits() {
             return Poll::Ready(match self.try_write_among_others(buffers) {
                 Ok(length) => Ok(length),
-                Err(TryWriteError::Full) => {
-                    let length = self.piece(total);
-                    self.join(length, total);
-                    self.count_dropped(1, length);
-                    Ok(length as usize)
+                Err(TryWriteError::Full | TryWriteError::TooLong { .. }) => {
+                    self.end_record();
+                    self.count_dropped(1, total);
+                    Ok(total as usize)
                 }
                 Err(TryWriteError::Closed) => Err(WriteError::Closed),
                 Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
@@ -141,8 +153,36 @@ impl Core {
 
     /// What was written in part is not gone on with.
     #[inline]
-    pub(crate) fn end_splitting(&mut self) {
-        self.is_splitting = false;
+    pub(crate) fn end_record(&mut self) {
+        self.rest = None;
+    }
+}
+
+/// What is left of a write that was split. The caller passes it to the next write, if it goes on. It is
+/// known by where it lies in memory and how long it is: no more can be told of a caller that may have
+/// turned to something else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rest {
+    address: usize,
+    length: NonZero<u64>,
+}
+
+impl Rest {
+    /// All but the first `written` of the `total` bytes of `buffers`, if there are more.
+    #[inline]
+    fn of(buffers: &[impl Deref<Target = [u8]>], written: u64, total: u64) -> Option<Self> {
+        let length = NonZero::new(total - written)?;
+        let mut before = written as usize;
+        let mut address = 0;
+        for buffer in buffers {
+            // An empty buffer, and the end of one, are no place of the next byte.
+            if before < buffer.len() {
+                address = buffer[before..].as_ptr().addr();
+                break;
+            }
+            before -= buffer.len();
+        }
+        Some(Self { address, length })
     }
 }
 
