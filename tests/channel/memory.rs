@@ -122,7 +122,8 @@ fn a_joiner_forgets_the_unfinished_writes_of_writers_that_have_gone() {
             assert!(join(&mut joiner).is_none());
         }
     });
-    assert!(grown < 128 * 256, "{grown}");
+    // And the reader, of the writers that it has heard of.
+    assert!(grown < 192 * 256, "{grown}");
     // One that is there still goes on.
     assert_eq!(kept.try_write(&long[256..]), Ok(1100 - 256));
     assert_eq!(join(&mut joiner), Some(1100));
