@@ -10,6 +10,7 @@ pub(crate) mod reader;
 mod registry;
 pub(crate) mod shared;
 pub mod stats;
+mod survey;
 pub(crate) mod terms;
 mod trace;
 pub(crate) mod writer;

@@ -9,14 +9,21 @@ use thiserror::Error;
 /// [`WeakReader`](crate::WeakReader) for how to handle this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error(
-    "overrun by the writers: {skipped} ring bytes were missed; read on from the oldest slice still \
-     intact, or use a larger ring or a strong reader if none may be missed"
+    "overrun by the writers: {ring_bytes} ring bytes were skipped, with at least {messages_at_least} \
+     messages of {bytes_at_least} payload bytes; read on from the oldest slice still intact, or use \
+     a larger ring or a strong reader if none may be missed"
 )]
 #[non_exhaustive]
 pub struct Lagged {
-    /// The ring bytes that were missed. These include padding, and a message takes at least 64 of
+    /// The ring bytes that were skipped. These include padding, and a message takes at least 64 of
     /// them, so they are more than the payload bytes that were missed.
-    pub skipped: u64,
+    pub ring_bytes: u64,
+    /// How many messages were missed at the least: those that the writer of the first message that is
+    /// left had sent before it. What other writers sent is known when the reader comes to messages of
+    /// theirs, and in all by [`WeakReader::missed`](crate::WeakReader::missed).
+    pub messages_at_least: u64,
+    /// The payload bytes of those.
+    pub bytes_at_least: u64,
 }
 
 /// Why [`Builder::build`](crate::Builder::build) failed.

@@ -81,7 +81,7 @@ impl Monitor {
         }
     }
 
-    /// How many of `bytes` the tap has missed. (Its `skipped_bytes` are ring bytes, with padding.)
+    /// How many of `bytes` the tap has missed. (Its `skipped_ring_bytes` are ring bytes, with padding.)
     fn missed(&self, bytes: u64) -> u64 {
         bytes.saturating_sub(self.seen + self.tap.stats().lag)
     }

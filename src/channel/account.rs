@@ -41,9 +41,9 @@
 //! committed: they are counted there, and have sequence numbers in the order of their commits.
 
 use crate::channel::loss::Losses;
-use crate::channel::reader::Place;
-use crate::channel::registry::{Late, Registry};
+use crate::channel::registry::Registry;
 use crate::channel::shared::Shared;
+use crate::channel::survey::{Late, Sent, Survey, Unread, UnreadOf};
 use crate::channel::terms::Strength;
 use crate::ring::position::Position;
 use crate::ring::{Count, WriterSlot};
@@ -51,54 +51,25 @@ use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence, lock};
 use crate::wait::figures::ReaderFigures;
 use crate::wait::parking::Slot;
-use std::collections::BTreeMap;
 
-/// What writers had sent, at one moment.
-#[derive(Debug, Default)]
-pub(crate) struct Survey {
-    /// All of them, those that have gone too, and what of that they dropped.
-    pub(crate) sent: Count,
-    pub(crate) dropped: Count,
-    /// Those that live, and the last that have gone, by their numbers; slices without a writer as 0.
-    pub(crate) writers: BTreeMap<u32, Sent>,
-}
-
-/// What a writer had sent.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Sent {
-    pub(crate) sent: Count,
-    pub(crate) dropped: Count,
-}
-
-/// What is in the ring from a place on, of what a survey knows.
-#[derive(Debug, Default)]
-pub(crate) struct Unread {
-    pub(crate) total: Count,
-    /// By the numbers of writers; 0 stands for slices without one.
-    pub(crate) writers: BTreeMap<u32, UnreadOf>,
-}
-
-/// What is there of one writer.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct UnreadOf {
-    /// What the writer had sent before the first message.
-    pub(crate) first: Count,
-    /// What it had sent behind the last one.
-    pub(crate) end: Count,
-    pub(crate) total: Count,
-}
+/// Where a reader starts, or stands: a slice, and the payload bytes of it that were read before.
+pub(crate) type Start = (Position, u64);
 
 impl Shared {
-    /// Registers a reader that starts at `place`. Nothing may unwind from here until somebody is
+    /// Registers a reader that starts here. Nothing may unwind from here until somebody is
     /// there who takes it off again.
-    pub(crate) fn add_reader(&self, strength: Strength, place: Place) -> (Seat<Slot>, Losses) {
-        let slot = self.new_reader_slot(strength, place);
-        if place == Place::at(self.ring.start()) {
+    pub(crate) fn add_reader(
+        &self,
+        strength: Strength,
+        (slice, offset): Start,
+    ) -> (Seat<Slot>, Losses) {
+        let slot = self.new_reader_slot(strength, (slice, offset));
+        if (slice, offset) == (self.ring.start(), 0) {
             // Nobody has sent anything before.
             *lock(&self.registry).readers(strength) += 1;
             return (slot, Losses::default());
         }
-        self.raise_furthest_start(place.slice);
+        self.raise_furthest_start(slice);
         let mut registry = lock(&self.registry);
         *registry.readers(strength) += 1;
         // What was late so far is counted by now.
@@ -106,22 +77,21 @@ impl Shared {
         let survey = self.survey(&registry);
         self.mark_seen(&slot.figures);
         drop(registry);
-        let losses = Losses::begin(strength, &survey, &self.unread(place, &survey));
+        let losses = Losses::begin(strength, &survey, &self.unread((slice, offset), &survey));
         (slot, losses)
     }
 
-    /// Registers a reader that starts at `place`, where another one stands, and has missed what that
-    /// one has.
+    /// Registers a reader that starts where another one stands, and has missed what that one has.
     pub(crate) fn add_clone(
         &self,
         strength: Strength,
-        place: Place,
+        (slice, offset): Start,
         original: &ReaderFigures,
         losses: &Losses,
         received_bytes: u64,
     ) -> (Seat<Slot>, Losses) {
-        let slot = self.new_reader_slot(strength, place);
-        self.raise_furthest_start(place.slice);
+        let slot = self.new_reader_slot(strength, (slice, offset));
+        self.raise_furthest_start(slice);
         let mut registry = lock(&self.registry);
         *registry.readers(strength) += 1;
         // Up to here what is late for both is taken from the original.
@@ -136,14 +106,14 @@ impl Shared {
         (slot, losses)
     }
 
-    fn new_reader_slot(&self, strength: Strength, place: Place) -> Seat<Slot> {
+    fn new_reader_slot(&self, strength: Strength, (slice, offset): Start) -> Seat<Slot> {
         let slot = self.parking.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         let figures = &slot.figures;
         figures.id.set(u64::from(id));
         figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
-        figures.start.set(place.byte());
-        figures.position.set(place.byte());
+        figures.start.set(slice.byte(offset));
+        figures.position.set(slice.byte(offset));
         figures.present.store(true, Ordering::Relaxed);
         slot
     }
@@ -258,16 +228,16 @@ impl Shared {
         survey
     }
 
-    /// What is in the ring from `place` on, of what `survey` knows.
-    pub(crate) fn unread(&self, place: Place, survey: &Survey) -> Unread {
+    /// What is in the ring for a reader that stands here, of what `survey` knows.
+    pub(crate) fn unread(&self, (slice, offset): Start, survey: &Survey) -> Unread {
         let mut unread = Unread::default();
-        self.ring.for_each_committed(place.slice, |position, description| {
+        self.ring.for_each_committed(slice, |position, description| {
             let id = description.writer;
             let known = survey.writers.get(&id);
             if known.is_some_and(|known| description.sequence >= known.sent.messages) {
                 return;
             }
-            let read = if position == place.slice { place.offset } else { 0 };
+            let read = if position == slice { offset } else { 0 };
             let begin = Count::new(description.sequence, description.bytes.wrapping_add(read));
             let left = Count::new(1, u64::from(description.length).saturating_sub(read));
             let of =
@@ -281,7 +251,7 @@ impl Shared {
 
     /// What writers have sent by now, what of it is unread from `place` on, and what is late for the
     /// reader of these figures.
-    pub(crate) fn look(&self, reader: &ReaderFigures, place: Place) -> (Survey, Unread, Vec<Late>) {
+    pub(crate) fn look(&self, reader: &ReaderFigures, place: Start) -> (Survey, Unread, Vec<Late>) {
         let registry = lock(&self.registry);
         let (late, survey) = (registry.late_of(reader), self.survey(&registry));
         drop(registry);

@@ -15,8 +15,7 @@
 //! who has gone, notes how far writers had come by then, and forgets the marked ones when the reader
 //! has come past that. What was missed of them stays in the sum, and is told as that of *others*.
 
-use crate::channel::account::{Sent, Survey, Unread, UnreadOf};
-use crate::channel::registry::Late;
+use crate::channel::survey::{Late, Sent, Survey, Unread, UnreadOf};
 use crate::channel::terms::Strength;
 use crate::ring::Count;
 use crate::ring::descriptor::Description;
@@ -319,6 +318,19 @@ impl Losses {
         let Self { last: (last, _), writers, first_newer, .. } = self;
         let is_new = *last == 0 && writers.is_empty() && first_newer.is_none();
         is_new && (description.sequence, description.bytes, from) == (0, 0, 0)
+    }
+
+    /// What is missed before a slice, of its writer, as far as it is known.
+    pub(crate) fn missed_before(&self, description: &Description) -> Missed {
+        let Description { writer: id, sequence, bytes, .. } = *description;
+        let known = self.writers.binary_search_by_key(&id, |writer| writer.id);
+        let expected = match (id, known) {
+            (0, _) => return Missed::default(),
+            (id, _) if id == self.last.0 => self.last.1,
+            (_, Ok(index)) => self.writers[index].expected.unwrap_or_default(),
+            (_, Err(_)) => Count::default(),
+        };
+        Missed::from(Count::new(sequence, bytes).minus(expected))
     }
 
     /// Another writer's slice is the last one, or none is; `more` messages were read to their end.

@@ -44,7 +44,7 @@ use std::sync::Arc;
 /// | `overfall_slices` | counter | count | slices committed |
 /// | `overfall_dropped_bytes` | counter | bytes | payload dropped because the ring was full |
 /// | `overfall_dropped_slices` | counter | count | slices dropped because the ring was full |
-/// | `overfall_skipped_bytes` | counter | bytes | room in the ring that weak readers missed, summed over them |
+/// | `overfall_skipped_ring_bytes` | counter | bytes | room in the ring that weak readers missed, summed over them |
 /// | `overfall_capacity_bytes` | gauge | bytes | size of the ring |
 /// | `overfall_unread_bytes` | gauge | bytes | room in the ring that the slowest strong reader has yet to read; 0 without one |
 /// | `overfall_strong_writers` | gauge | count | writers that keep the channel open |
@@ -151,10 +151,10 @@ const COUNTERS: [Figure; 6] = [
         value: |stats| stats.dropped_slices,
     },
     Figure {
-        name: "overfall_skipped_bytes",
+        name: "overfall_skipped_ring_bytes",
         unit: Unit::Bytes,
         description: "Room in the ring that weak readers missed, summed over them",
-        value: |stats| stats.skipped_bytes,
+        value: |stats| stats.skipped_ring_bytes,
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Who is there, and what those who have gone had counted.
 
-use crate::channel::account::Sent;
 use crate::channel::stats::Totals;
+use crate::channel::survey::{Late, Sent};
 use crate::channel::terms::Strength;
 use crate::ring::{Count, WriterFigures};
 use crate::wait::figures::ReaderFigures;
@@ -9,15 +9,6 @@ use std::collections::VecDeque;
 
 /// So many writers that have gone are remembered by themselves.
 const REMEMBERED: usize = 64;
-
-/// A slice that was in flight before the place where a reader started, and was counted since.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Late {
-    pub(crate) reader: u32,
-    /// The number of its writer; 0 if it had none.
-    pub(crate) writer: u32,
-    pub(crate) count: Count,
-}
 
 /// How many endpoints of each kind there are.
 #[derive(Debug, Default)]

@@ -1,10 +1,10 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
-use crate::channel::account::Survey;
 use crate::channel::loss::Losses;
 use crate::channel::names::Names;
 use crate::channel::registry::Registry;
 use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
+use crate::channel::survey::Survey;
 use crate::channel::terms::{Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::ring::position::{GRANULE, Geometry, Position};
@@ -515,7 +515,7 @@ impl Shared {
             slices: sent.messages.saturating_sub(dropped.messages),
             dropped_slices: dropped.messages,
             dropped_bytes: dropped.bytes,
-            skipped_bytes: registry.retired.skipped_bytes,
+            skipped_ring_bytes: registry.retired.skipped_ring_bytes,
             strong_writers: registry.strong_writers,
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
@@ -523,8 +523,8 @@ impl Shared {
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
         for slot in self.parking.slots.iter() {
-            stats.skipped_bytes =
-                stats.skipped_bytes.wrapping_add(slot.figures.skipped_bytes.get());
+            stats.skipped_ring_bytes =
+                stats.skipped_ring_bytes.wrapping_add(slot.figures.skipped_ring_bytes.get());
         }
         stats
     }
@@ -752,7 +752,7 @@ mod tests {
             assert!(reader.try_recv().is_err());
         }
         let stats = shared.stats();
-        assert!(stats.readers.iter().all(|reader| reader.skipped_bytes > 1 << 62));
+        assert!(stats.readers.iter().all(|reader| reader.skipped_ring_bytes > 1 << 62));
         drop(readers);
         assert_eq!(shared.stats().weak_readers, 0);
     }

@@ -41,7 +41,7 @@ pub struct ChannelStats {
     pub dropped_bytes: u64,
     /// Ring bytes that weak readers missed, added up over all of them. Not payload bytes: a message
     /// of one byte takes 64.
-    pub skipped_bytes: u64,
+    pub skipped_ring_bytes: u64,
     /// Writers that keep the channel open.
     pub strong_writers: usize,
     /// Writers that do not keep the channel open.
@@ -76,7 +76,7 @@ pub struct WriterStats {
 
 /// What a reader has read so far.
 ///
-/// `payload_bytes + padding_bytes + skipped_bytes` is how many ring bytes it has passed since it
+/// `payload_bytes + padding_bytes + skipped_ring_bytes` is how many ring bytes it has passed since it
 /// started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -95,7 +95,7 @@ pub struct ReaderStats {
     /// Ring bytes passed that held no payload.
     pub padding_bytes: u64,
     /// Ring bytes missed, padding included.
-    pub skipped_bytes: u64,
+    pub skipped_ring_bytes: u64,
     /// How many times it was overrun.
     pub gaps: u64,
 }
@@ -118,8 +118,8 @@ impl WriterStats {
 impl ReaderStats {
     pub(crate) fn read(figures: &ReaderFigures, reserved: Position) -> Self {
         let position = label_of(figures.position.get());
-        let [payload_bytes, skipped_bytes] =
-            [&figures.payload_bytes, &figures.skipped_bytes].map(Figure::get);
+        let [payload_bytes, skipped_ring_bytes] =
+            [&figures.payload_bytes, &figures.skipped_ring_bytes].map(Figure::get);
         let way = label_past(position, figures.start.get());
         Self {
             id: figures.id.get() as u32,
@@ -128,8 +128,8 @@ impl ReaderStats {
             lag: label_past(reserved.label(0), position),
             payload_bytes,
             // What was met on the way and not counted. The figures may be of different moments.
-            padding_bytes: way.saturating_sub(payload_bytes).saturating_sub(skipped_bytes),
-            skipped_bytes,
+            padding_bytes: way.saturating_sub(payload_bytes).saturating_sub(skipped_ring_bytes),
+            skipped_ring_bytes,
             gaps: figures.gaps.get(),
         }
     }
@@ -141,7 +141,7 @@ pub(crate) struct Totals {
     /// What writers committed or dropped, and what of that they dropped.
     pub(crate) sent: Count,
     pub(crate) dropped: Count,
-    pub(crate) skipped_bytes: u64,
+    pub(crate) skipped_ring_bytes: u64,
 }
 
 impl Totals {
@@ -158,7 +158,8 @@ impl Totals {
     /// The same for a reader.
     #[inline]
     pub(crate) fn retire_reader(&mut self, figures: &ReaderFigures) {
-        self.skipped_bytes = self.skipped_bytes.wrapping_add(figures.skipped_bytes.take());
+        self.skipped_ring_bytes =
+            self.skipped_ring_bytes.wrapping_add(figures.skipped_ring_bytes.take());
         let ReaderFigures { start, position, payload_bytes, gaps, late, .. } = figures;
         for figure in [start, position, payload_bytes, gaps, late] {
             figure.set(0);

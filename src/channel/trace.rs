@@ -161,21 +161,21 @@ mod events {
     impl Before {
         #[inline]
         pub(crate) fn of(figures: &ReaderFigures) -> Self {
-            Self(figures.skipped_bytes.get())
+            Self(figures.skipped_ring_bytes.get())
         }
     }
 
     /// What it has missed since.
     #[inline]
     pub(crate) fn skipped_since(figures: &ReaderFigures, before: Before) -> u64 {
-        figures.skipped_bytes.get().wrapping_sub(before.0)
+        figures.skipped_ring_bytes.get().wrapping_sub(before.0)
     }
 
     /// Tells it.
-    pub(crate) fn lagged(source: &impl Source, id: u32, skipped: u64) {
+    pub(crate) fn lagged(source: &impl Source, id: u32, ring_bytes: u64) {
         tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(source), id, skipped, "weak reader overrun"
+                target: "overfall", channel = &*label(source), id, ring_bytes, "weak reader overrun"
             );
         });
     }

@@ -13,7 +13,7 @@ pub(crate) struct ReaderFigures {
     pub(crate) start: Figure,
     pub(crate) position: Figure,
     pub(crate) payload_bytes: Figure,
-    pub(crate) skipped_bytes: Figure,
+    pub(crate) skipped_ring_bytes: Figure,
     pub(crate) gaps: Figure,
     /// Not 0 while the registry has something for it: `channel/account.rs`.
     pub(crate) late: Figure,
@@ -28,7 +28,7 @@ impl Default for ReaderFigures {
             start: Figure::default(),
             position: Figure::default(),
             payload_bytes: Figure::default(),
-            skipped_bytes: Figure::default(),
+            skipped_ring_bytes: Figure::default(),
             gaps: Figure::default(),
             late: Figure::default(),
         }

@@ -123,7 +123,7 @@ fn each_metric_has_its_name_kind_unit_and_value() {
             ("slices", "counter", Unit::Count, 5),
             ("dropped_bytes", "counter", Unit::Bytes, 200),
             ("dropped_slices", "counter", Unit::Count, 1),
-            ("skipped_bytes", "counter", Unit::Bytes, 128),
+            ("skipped_ring_bytes", "counter", Unit::Bytes, 128),
             ("capacity_bytes", "gauge", Unit::Bytes, 512),
             ("unread_bytes", "gauge", Unit::Bytes, 384),
             ("strong_writers", "gauge", Unit::Count, 1),

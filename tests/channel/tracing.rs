@@ -157,12 +157,12 @@ fn an_overrun_is_told_with_its_size() {
     (0..6).for_each(|_| assert_eq!(writer.try_write(&[1; 64]), Ok(64)));
     listener.hears(&[]);
     assert!(tap.try_read(&mut [0; 64]).is_err());
-    listener.hears(&[&["weak reader overrun", "skipped=128"]]);
+    listener.hears(&[&["weak reader overrun", "ring_bytes=128"]]);
     // Silent readers are told of here all the same.
     tap.set_silent(true);
     (0..8).for_each(|_| assert_eq!(writer.try_write(&[1; 64]), Ok(64)));
     assert_eq!(tap.try_read(&mut [0; 64]), Ok(64));
-    listener.hears(&[&["weak reader overrun", "skipped=512"]]);
+    listener.hears(&[&["weak reader overrun", "ring_bytes=512"]]);
 }
 
 #[test]

@@ -696,12 +696,15 @@ fn a_subscriber_that_panics_at_a_gap_or_a_drop_leaves_it_counted() {
         panicking("weak reader overrun");
         catch_unwind(AssertUnwindSafe(|| full.tap.try_read(&mut [0; 64]))).unwrap_err();
         listen_no_more();
-        assert_eq!((full.tap.stats().gaps, full.tap.stats().skipped_bytes), (1, 256));
+        assert_eq!((full.tap.stats().gaps, full.tap.stats().skipped_ring_bytes), (1, 256));
         // That read could not tell it: the next one does.
         let told = full.tap.try_read(&mut [0; 64]);
-        assert!(matches!(told, Err(TryReadError::Lagged(gap)) if gap.skipped == 256), "{told:?}");
+        assert!(
+            matches!(told, Err(TryReadError::Lagged(gap)) if gap.ring_bytes == 256),
+            "{told:?}"
+        );
         assert_eq!(full.tap.try_read(&mut [0; 64]), Ok(32));
-        assert_eq!(full.channel.stats().skipped_bytes, 256);
+        assert_eq!(full.channel.stats().skipped_ring_bytes, 256);
 
         let mut writer = full.channel.new_weak_writer();
         panicking("slices dropped");

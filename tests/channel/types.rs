@@ -180,7 +180,7 @@ fn errors_have_their_kinds_and_the_typed_error_inside() {
     ] {
         assert_eq!(error.kind(), ErrorKind::Other);
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Lagged>());
-        assert_eq!(inner.map(|lagged| lagged.skipped), Some(64), "the gap itself");
+        assert_eq!(inner.map(|lagged| lagged.ring_bytes), Some(64), "the gap itself");
     }
     assert_eq!(TryReadError::from(ReadError::Terminated), TryReadError::Terminated);
     assert_eq!(TryReadError::from(ReadError::Empty), TryReadError::Empty);
@@ -229,12 +229,12 @@ fn the_figures_of_a_small_channel_are_exact() {
     assert!(of_reader.strong);
     assert_eq!(of_reader.position, 6400 + 832 + 50);
     assert_eq!((of_reader.payload_bytes, of_reader.padding_bytes), (63, 13 * 63));
-    assert_eq!((of_reader.lag, of_reader.skipped_bytes, of_reader.gaps), (192 - 50, 0, 0));
+    assert_eq!((of_reader.lag, of_reader.skipped_ring_bytes, of_reader.gaps), (192 - 50, 0, 0));
     assert_eq!(tap.stats().lag, 1024);
     let stats = channel.stats();
     assert_eq!((stats.capacity, stats.start, stats.reserved), (1024, 6400, 7424));
     assert_eq!((stats.payload_bytes, stats.ring_bytes, stats.slices), (113, 1024, 14));
-    assert_eq!((stats.dropped_slices, stats.dropped_bytes, stats.skipped_bytes), (0, 0, 0));
+    assert_eq!((stats.dropped_slices, stats.dropped_bytes, stats.skipped_ring_bytes), (0, 0, 0));
     assert_eq!((stats.strong_writers, stats.weak_writers), (1, 1));
     assert_eq!((stats.strong_readers, stats.weak_readers), (1, 1));
     assert_eq!(stats.readers, [of_reader, tap.stats()]);
@@ -247,7 +247,7 @@ fn the_figures_of_a_small_channel_are_exact() {
     assert!(tap.try_read(&mut [0; 1]).is_err());
     drop(tap);
     let stats = channel.stats();
-    assert_eq!((stats.payload_bytes, stats.slices, stats.skipped_bytes), (177, 15, 64));
+    assert_eq!((stats.payload_bytes, stats.slices, stats.skipped_ring_bytes), (177, 15, 64));
     assert_eq!((stats.strong_writers, stats.strong_readers, stats.weak_readers), (0, 0, 0));
     assert_eq!(stats.readers, []);
 }
@@ -281,7 +281,7 @@ fn whoever_comes_starts_with_figures_of_its_own() {
         assert_eq!((writer.stats().slices, writer.stats().payload_bytes), (0, 0));
         (0..6).for_each(|_| assert_eq!(writer.try_write(&[1; 60]), Ok(60)));
         let fresh = reader.stats();
-        assert_eq!((fresh.payload_bytes, fresh.padding_bytes, fresh.skipped_bytes), (0, 0, 0));
+        assert_eq!((fresh.payload_bytes, fresh.padding_bytes, fresh.skipped_ring_bytes), (0, 0, 0));
         assert_eq!(fresh.gaps, 0);
         while reader.try_read(&mut [0; 60]) != Err(TryReadError::Empty) {}
         assert_eq!(reader.stats().lag, 0);

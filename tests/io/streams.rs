@@ -32,7 +32,7 @@ fn a_gap_is_an_item_and_the_stream_goes_on() {
         writer.try_send(&[number]).unwrap();
     }
     let Err(ReadError::Lagged(lagged)) = block_on(stream.next()).unwrap() else { panic!() };
-    assert_eq!(lagged.skipped, 3 * 64);
+    assert_eq!(lagged.ring_bytes, 3 * 64);
     let message = block_on(stream.next()).unwrap().unwrap();
     assert_eq!((message.bytes[0], message.header.missed.messages), (3, 3));
     channel.terminate();

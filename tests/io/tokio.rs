@@ -183,7 +183,7 @@ fn a_gap_is_an_error_with_its_size_inside_and_reading_goes_on() {
         let error = reader.read(&mut [0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Other);
         let lagged = error.get_ref().and_then(|inner| inner.downcast_ref::<Lagged>());
-        assert_eq!(lagged.map(|lagged| lagged.skipped), Some(128));
+        assert_eq!(lagged.map(|lagged| lagged.ring_bytes), Some(128));
         let mut buffer = [0; 64];
         reader.read_exact(&mut buffer).await.unwrap();
         assert_eq!(buffer, [2; 64]);

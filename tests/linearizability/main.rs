@@ -184,7 +184,7 @@ fn read_once(reader: &mut Reader, number: usize, clock: &Clock, operations: &mut
             Ok(bytes) if bytes.is_empty() => Read::End,
             Ok(bytes) => Read::Values(values(bytes)),
             Err(TryReadError::Empty) => Read::Empty,
-            Err(TryReadError::Lagged(lagged)) => Read::Lagged(lagged.skipped),
+            Err(TryReadError::Lagged(lagged)) => Read::Lagged(lagged.ring_bytes),
             Err(error) => panic!("{error}"),
         };
         Done::Read { reader: number, result }

@@ -129,7 +129,7 @@ impl From<TryReadError> for Unread {
     fn from(error: TryReadError) -> Self {
         match error {
             TryReadError::Empty => Self::Empty,
-            TryReadError::Lagged(lagged) => Self::Lagged(lagged.skipped),
+            TryReadError::Lagged(lagged) => Self::Lagged(lagged.ring_bytes),
             TryReadError::Terminated => Self::Terminated,
             other => panic!("{other:?} is news"),
         }
@@ -352,7 +352,7 @@ impl Driver {
         assert_eq!(stats.strong_readers, model.readers_that_are(true));
         assert_eq!(stats.weak_readers, model.readers_that_are(false));
         let skipped = model.readers.iter().flatten().map(|reader| reader.skipped);
-        assert_eq!(stats.skipped_bytes, model.retired_skipped + skipped.sum::<u64>());
+        assert_eq!(stats.skipped_ring_bytes, model.retired_skipped + skipped.sum::<u64>());
         // Those too that are busy, and cannot be asked.
         assert_eq!(stats.readers.len(), model.present_readers().count());
         for end in &self.readers {

@@ -34,7 +34,7 @@ fn reads_one(reader: &mut WeakReader, number: u8) {
 #[track_caller]
 fn skipped(reader: &mut WeakReader) -> u64 {
     match reader.try_read(&mut [0; 64]) {
-        Err(TryReadError::Lagged(Lagged { skipped, .. })) => skipped,
+        Err(TryReadError::Lagged(Lagged { ring_bytes, .. })) => ring_bytes,
         other => panic!("not overrun: {other:?}"),
     }
 }
@@ -43,7 +43,7 @@ fn skipped(reader: &mut WeakReader) -> u64 {
 #[track_caller]
 fn adds_up(reader: &WeakReader, start: u64) {
     let stats = reader.stats();
-    let sum = stats.payload_bytes + stats.padding_bytes + stats.skipped_bytes;
+    let sum = stats.payload_bytes + stats.padding_bytes + stats.skipped_ring_bytes;
     assert_eq!(stats.position, start.wrapping_add(sum) & (u64::MAX >> 1));
 }
 
@@ -58,8 +58,8 @@ fn an_overrun_is_told_once_with_the_exact_ring_bytes_and_the_oldest_slice_comes_
         }
         assert_eq!(reader.try_read(&mut [0; 8]), Err(TryReadError::Empty));
         let stats = reader.stats();
-        assert_eq!((stats.skipped_bytes, stats.gaps, stats.payload_bytes), (128, 1, 256));
-        assert_eq!(channel.stats().skipped_bytes, 128);
+        assert_eq!((stats.skipped_ring_bytes, stats.gaps, stats.payload_bytes), (128, 1, 256));
+        assert_eq!(channel.stats().skipped_ring_bytes, 128);
         adds_up(&reader, start);
     }
 }
@@ -116,7 +116,7 @@ fn what_was_read_before_a_gap_is_handed_out_before_it() {
         let mut blocking = reader.blocking();
         let error = blocking.read(&mut buffer).unwrap_err();
         let lagged = error.get_ref().and_then(|inner| inner.downcast_ref::<Lagged>());
-        assert_eq!(lagged.map(|lagged| lagged.skipped), Some(128));
+        assert_eq!(lagged.map(|lagged| lagged.ring_bytes), Some(128));
         assert!(error.to_string().contains("128 ring bytes"), "{error}");
         assert_eq!(blocking.read(&mut buffer).unwrap(), 256);
         assert_eq!(buffer[..64], [4; 64]);
@@ -168,7 +168,7 @@ fn a_silent_reader_skips_and_counts() {
     write(&mut writer, 0..6);
     reads_one(&mut reader, 2);
     let stats = reader.stats();
-    assert_eq!((stats.skipped_bytes, stats.gaps), (128, 1));
+    assert_eq!((stats.skipped_ring_bytes, stats.gaps), (128, 1));
     let mut clone = reader.clone();
     write(&mut writer, 6..20);
     reads_one(&mut clone, 16);
@@ -263,14 +263,14 @@ fn a_weak_reader_in_a_thread_sees_whole_slices_in_order_and_exact_gaps() {
                     assert!(number < SLICES && last <= Some(number), "torn, or out of order");
                     last = Some(number);
                 }
-                Err(TryReadError::Lagged(lagged)) => told += lagged.skipped,
+                Err(TryReadError::Lagged(lagged)) => told += lagged.ring_bytes,
                 Err(TryReadError::Empty) => thread::yield_now(),
                 Err(error) => panic!("{error}"),
             }
         }
         let (channel, reader) = (thread.join().unwrap(), reader.stats());
         assert_eq!(last, Some(SLICES - 1), "what came last is never missed");
-        assert_eq!((payload, told), (reader.payload_bytes, reader.skipped_bytes));
+        assert_eq!((payload, told), (reader.payload_bytes, reader.skipped_ring_bytes));
         assert_eq!(payload + reader.padding_bytes + told, channel.reserved);
     });
 }
@@ -290,7 +290,7 @@ fn a_weak_reader_within_the_ring_turns_strong_without_losing_a_byte() {
         assert_eq!(reader.try_read(&mut rest), Ok(54));
         assert_eq!(rest, [1; 54]);
         let stats = reader.stats();
-        assert!(stats.strong && stats.skipped_bytes == 0 && stats.payload_bytes == 128);
+        assert!(stats.strong && stats.skipped_ring_bytes == 0 && stats.payload_bytes == 128);
         // And back, in the middle of a slice: it loses nothing until it is overrun.
         assert_eq!(reader.try_read(&mut [0; 1]), Ok(1));
         let mut reader = reader.into_weak();
@@ -359,7 +359,7 @@ fn only_padding_between_a_weak_reader_and_what_is_kept_is_no_obstacle() {
     assert_eq!(reader.try_read(&mut buffer), Ok(64));
     assert_eq!(buffer, [1; 64]);
     let stats = reader.stats();
-    assert_eq!((stats.payload_bytes, stats.padding_bytes, stats.skipped_bytes), (128, 960, 0));
+    assert_eq!((stats.payload_bytes, stats.padding_bytes, stats.skipped_ring_bytes), (128, 960, 0));
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn take(checker: &mut Checker, read: io::Result<usize>, buffer: &[u8]) -> bool {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => false,
         Err(error) => {
             let lagged = error.get_ref().and_then(|error| error.downcast_ref::<Lagged>());
-            assert!(lagged.expect("nothing else can go wrong").skipped > 0);
+            assert!(lagged.expect("nothing else can go wrong").ring_bytes > 0);
             checker.gap();
             false
         }

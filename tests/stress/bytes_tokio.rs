@@ -145,7 +145,7 @@ fn take(checker: &mut Checker, read: Option<io::Result<usize>>, buffer: &[u8]) -
         }
         Some(Err(error)) => {
             let lagged = error.get_ref().and_then(|error| error.downcast_ref::<Lagged>());
-            assert!(lagged.expect("nothing else can go wrong").skipped > 0);
+            assert!(lagged.expect("nothing else can go wrong").ring_bytes > 0);
             checker.gap();
             false
         }

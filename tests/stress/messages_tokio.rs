@@ -175,7 +175,7 @@ async fn receive(
         match receive_once(&mut reader, &mut checker, &mut numbers).await {
             Ok(true) => {}
             Ok(false) => break,
-            Err(ReadError::Lagged(lagged)) if !reader.is_strong() => checker.gap(lagged.skipped),
+            Err(ReadError::Lagged(lagged)) if !reader.is_strong() => checker.gap(lagged.ring_bytes),
             Err(error) => panic!("{error}"),
         }
         if !reader.is_strong() && numbers.below(50) == 0 {

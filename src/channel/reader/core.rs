@@ -1,14 +1,15 @@
 //! What readers of both kinds are made of.
 
+use crate::channel::account::Start;
 use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{Ending, Strength};
 use crate::channel::trace;
 use crate::error::ReadError;
-use crate::ring::Count;
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
+use crate::ring::{Count, Found};
 use crate::sync::Ordering;
 use crate::sync::table::Seat;
 use crate::wait::figures::ReaderFigures;
@@ -58,6 +59,10 @@ impl Place {
         self.length.map_or(0, |length| length - self.offset)
     }
 
+    pub(crate) fn start(&self) -> Start {
+        (self.slice, self.offset)
+    }
+
     /// The number of the next byte, of which users see 63 bits.
     #[inline]
     pub(crate) fn byte(&self) -> u64 {
@@ -91,7 +96,7 @@ impl Core {
     /// A reader that starts at `place`. Once it stands there, it [tells](Self::tell_that_it_came) that
     /// it came.
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength, place: Place) -> Self {
-        let (slot, losses) = shared.add_reader(strength, place);
+        let (slot, losses) = shared.add_reader(strength, place.start());
         Self::with(shared, slot, strength, losses)
     }
 
@@ -113,7 +118,7 @@ impl Core {
     pub(crate) fn another(&self, strength: Strength, place: Place) -> Self {
         let (shared, received) = (self.shared.clone(), self.figures().payload_bytes.get());
         let (slot, losses) =
-            shared.add_clone(strength, place, self.figures(), &self.losses, received);
+            shared.add_clone(strength, place.start(), self.figures(), &self.losses, received);
         let mut another = Self::with(shared, slot, strength, losses);
         if self.counted != self.figures().payload_bytes.get() {
             another.counted = UNKNOWN;
@@ -153,7 +158,7 @@ impl Core {
         if let Some(before) = self.strength {
             let late = self.shared.take_late(self.figures());
             self.losses.add_late(before, &late);
-            let (survey, unread, _) = self.shared.look(self.figures(), place);
+            let (survey, unread, _) = self.shared.look(self.figures(), place.start());
             self.losses.convert(strength, &survey, &unread, self.received());
             self.counted = self.figures().payload_bytes.get();
         }
@@ -318,6 +323,18 @@ impl Core {
         self.losses.pass(strength, description, (from, to), &late)
     }
 
+    /// What is missed before the slice at `position`, of the writer of that slice, as a weak reader
+    /// will be told with it; nothing if it is not there.
+    pub(crate) fn missed_before(&self, position: Position) -> Missed {
+        let ring = &self.shared.ring;
+        let Found::Slice(_) = ring.find(position) else { return Missed::default() };
+        let description = ring.describe(position);
+        if !ring.is_intact(position) {
+            return Missed::default();
+        }
+        self.losses.missed_before(&description)
+    }
+
     /// What a weak reader has received.
     fn received(&self) -> Count {
         Count::new(self.losses.received(), self.figures().payload_bytes.get())
@@ -328,14 +345,14 @@ impl Core {
         let (Some(strength), None) = (self.strength, &self.final_losses) else {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
-        let look = self.shared.look(self.figures(), place);
+        let look = self.shared.look(self.figures(), place.start());
         self.losses.clone().missed(strength, &look, self.received())
     }
 
     /// Counts a gap.
     #[inline]
     pub(crate) fn count_gap(&self, skipped: u64) {
-        self.figures().skipped_bytes.add(skipped);
+        self.figures().skipped_ring_bytes.add(skipped);
         self.figures().gaps.add(1);
     }
 

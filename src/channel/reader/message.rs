@@ -29,7 +29,7 @@ pub struct Header {
     /// Its payload bytes. If a part of it was read as bytes before, those that are left.
     pub len: u32,
     /// What the reader missed of this writer between the last message that it received from this
-    /// writer and this one.
+    /// writer, or its own start, and this one.
     pub missed: Missed,
     /// Whether it goes on where the previous message of its writer stopped. Both are then pieces of
     /// one write that was too long for one slice. [`Joiner`] puts them together.

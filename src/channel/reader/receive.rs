@@ -207,18 +207,28 @@ macro_rules! receive_methods {
                 Receive::skip_rest(self) as usize
             }
 
-            /// What this reader missed in all, as far as the messages it received told it. What a
-            /// writer lost after its last message that was received is not included.
+            /// What this reader has missed of all that was sent since it started: what is neither
+            /// received nor there to be read. So received, missed and unread make up what was sent, at
+            /// any moment at which nobody writes. While a writer is in the middle of a commit, the
+            /// figure may be too small by what it commits; it is never too large.
+            ///
+            /// A strong reader has missed what writers dropped. See
+            /// [the guide](crate::guide::loss#which-messages-were-missed) for what counts.
+            ///
+            /// For a weak reader it looks at each granule of the ring that the reader has not come
+            /// to: some nanoseconds for each. It takes a lock that endpoints take when they come and
+            /// go.
             pub fn missed(&self) -> Missed {
                 Read::core(self).losses(Read::place(self)).0
             }
 
-            /// What this reader missed of each writer, by the writer's number. Writers that were
-            /// dropped disappear from here after a while. [`missed`](Self::missed) still counts
-            /// theirs.
+            /// What this reader has missed of each writer, by the writer's number, in the order of
+            /// numbers. Writers of which nothing was missed are left out. The sum is what
+            /// [`missed`](Self::missed) tells at the same moment.
             ///
-            /// Say a writer sent messages before this reader was made. Its count starts with the
-            /// first message that this reader receives from it.
+            /// Number 0 stands for slices without a writer, and for writers that went so long ago that
+            /// they are not remembered: all but the last 64. It takes what `missed` takes, and
+            /// allocates.
             pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> {
                 Read::core(self).losses(Read::place(self)).1.into_iter()
             }

@@ -112,8 +112,17 @@ impl WeakReader {
     /// Tells a gap, once.
     #[inline]
     fn tell_gap(&mut self) -> Result<(), Lagged> {
-        let skipped = std::mem::take(&mut self.missed);
-        if skipped == 0 || self.silent { Ok(()) } else { Err(Lagged { skipped }) }
+        if self.missed == 0 { Ok(()) } else { self.tell_this_gap() }
+    }
+
+    #[cold]
+    fn tell_this_gap(&mut self) -> Result<(), Lagged> {
+        let ring_bytes = std::mem::take(&mut self.missed);
+        if self.silent {
+            return Ok(());
+        }
+        let Missed { messages, bytes, .. } = self.core.missed_before(self.place.slice);
+        Err(Lagged { ring_bytes, messages_at_least: messages, bytes_at_least: bytes })
     }
 
     /// Lets the subscriber have what was missed since. If it panics, the gap is told by the next

@@ -185,7 +185,7 @@ fn unread(error: &std::io::Error) -> Unread {
     use overfall::error::{Lagged, ReadError};
     let inner = error.get_ref().unwrap();
     if let Some(lagged) = inner.downcast_ref::<Lagged>() {
-        Unread::Lagged(lagged.skipped)
+        Unread::Lagged(lagged.ring_bytes)
     } else {
         let error: &ReadError = inner.downcast_ref().unwrap();
         Unread::from(*error)
@@ -219,6 +219,6 @@ pub(super) fn check_stats(stats: &ReaderStats, model: &Model, reader: &model::Re
     assert_eq!(position, model.raw(reader.noted()), "where the reader is");
     assert_eq!(stats.lag, model.reserved() - reader.noted());
     assert_eq!(figures, (reader.payload, reader.noted_padding()), "payload and padding");
-    assert_eq!((stats.skipped_bytes, stats.gaps), (reader.skipped, reader.gaps));
+    assert_eq!((stats.skipped_ring_bytes, stats.gaps), (reader.skipped, reader.gaps));
     assert_eq!(stats.strong, reader.is_strong);
 }

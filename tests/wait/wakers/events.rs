@@ -136,7 +136,7 @@ fn a_weak_reader_tells_a_gap_though_a_subscriber_panicked_at_it() {
         (0..3).for_each(|_| writer.try_send(&[1; 64]).unwrap());
         let first = with_panics(|| reader.try_recv().map(drop));
         let told = first.unwrap_or_else(|| reader.try_recv().map(drop));
-        assert!(matches!(told, Err(TryReadError::Lagged(gap)) if gap.skipped == 128));
+        assert!(matches!(told, Err(TryReadError::Lagged(gap)) if gap.ring_bytes == 128));
         assert_eq!(reader.stats().gaps, 1);
         assert!(reader.try_recv().unwrap().is_some());
     });
