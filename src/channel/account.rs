@@ -26,16 +26,14 @@
 //! it later, hours later perhaps, and for this reader it was sent before. The channel keeps the
 //! furthest start of its readers. A writer that has committed and counted a slice before that start
 //! takes it, for each reader whose start is behind the slice and which has not found it in its base,
-//! to the *late* slices of the registry, and each reader adds its own to its base. What is late before
-//! R has read the counts is in these counts.
+//! to the *late* slices of the registry, and each reader adds its own to its base.
 //!
 //! Reader R raises the furthest start, and then reads the counts; writer W counts, and then looks at
 //! the furthest start. Neither may miss the other, and W must not pay for a full fence each time. So
 //! R also keeps the watch for sleepers ([`Watch::keep`](crate::wait::watch::Watch::keep)): either W
 //! finds it kept and issues a full fence between the two, or W had counted before R reads the counts.
-//! Both may find the other. To tell, R notes in W's slot the stamp of the count that it has read, if
-//! it is the first one to read that; W's late slice, which is the last one that W counted, is in the
-//! base of R and of each later reader then.
+//! Both may find the other. So R remembers how far W's count was when it read it last, and W says
+//! with a late slice how far it was before that: what R has counted already is not late.
 //!
 //! Counts are read, and late slices taken, behind the registry's lock. So are slices without a writer
 //! committed: they are counted there, and have sequence numbers in the order of their commits.
@@ -75,7 +73,6 @@ impl Shared {
         // What was late so far is counted by now.
         registry.forget_late(&slot.figures);
         let survey = self.survey(&registry);
-        self.mark_seen(&slot.figures);
         drop(registry);
         let losses = Losses::begin(strength, &survey, &self.unread((slice, offset), &survey));
         (slot, losses)
@@ -138,18 +135,6 @@ impl Shared {
         self.watch.keep();
     }
 
-    /// Notes that the reader of these figures has found what writers have counted so far.
-    fn mark_seen(&self, reader: &ReaderFigures) {
-        for writer in self.ring.writers().iter() {
-            let seen = Seen::of(writer);
-            let stamp = writer.figures.sent.stamp();
-            if seen.stamp != stamp {
-                let first_reader = reader.id.get() as u32;
-                writer.figures.seen.set(Seen { stamp, first_reader }.bits());
-            }
-        }
-    }
-
     /// Keeps a slice at `position`, which its writer has counted last, from readers that had started
     /// behind it.
     #[cold]
@@ -158,11 +143,8 @@ impl Shared {
         // ORD(start:D) Acquire, pairs with ORD(start:C).
         fence(Ordering::Acquire);
         let mut registry = lock(&self.registry);
-        let seen = Seen::of(writer);
-        let is_seen = seen.stamp == writer.figures.sent.stamp();
-        let has_seen =
-            |reader: u32| is_seen && (reader.wrapping_sub(seen.first_reader) as i32) >= 0;
-        self.add_late(&mut registry, writer.id.get() as u32, position, count, has_seen);
+        let before = writer.figures.sent.own().minus(count);
+        self.add_late(&mut registry, writer.id.get() as u32, position, before, count);
         drop(registry);
         let furthest = self.furthest_start.load(Ordering::Relaxed);
         if !Position::of_raw(furthest).is_within(16 * self.ring.capacity(), position) {
@@ -173,8 +155,7 @@ impl Shared {
         }
     }
 
-    /// The same for a slice without a writer, behind the lock behind which it was counted: a reader
-    /// that has yet to read the counts forgets what is late by then.
+    /// The same for a slice without a writer, behind the lock behind which it was counted.
     pub(super) fn count_anonymous_late(
         &self,
         registry: &mut Registry,
@@ -182,7 +163,8 @@ impl Shared {
         count: Count,
     ) {
         if self.may_be_late(position) {
-            self.add_late(registry, 0, position, count, |_| false);
+            let before = registry.anonymous.minus(count);
+            self.add_late(registry, 0, position, before, count);
         }
     }
 
@@ -191,17 +173,17 @@ impl Shared {
         registry: &mut Registry,
         writer: u32,
         position: Position,
+        before: Count,
         count: Count,
-        has_seen: impl Fn(u32) -> bool,
     ) {
         for slot in self.parking.slots.iter() {
             let figures = &slot.figures;
             // In bytes, of which 64 bits suffice here: it was at most two capacities ahead.
             let ahead = figures.start.get().wrapping_sub(position.byte(0));
             let is_behind = (1..=2 * self.ring.capacity()).contains(&ahead);
-            let reader = figures.id.get() as u32;
-            if is_behind && figures.present.load(Ordering::Relaxed) && !has_seen(reader) {
-                registry.late.push(Late { reader, writer, count });
+            if is_behind && figures.present.load(Ordering::Relaxed) {
+                let reader = figures.id.get() as u32;
+                registry.late.push(Late { reader, writer, before, count });
                 figures.late.set(1);
             }
         }
@@ -249,11 +231,19 @@ impl Shared {
         unread
     }
 
-    /// What writers have sent by now, what of it is unread from `place` on, and what is late for the
-    /// reader of these figures.
-    pub(crate) fn look(&self, reader: &ReaderFigures, place: Start) -> (Survey, Unread, Vec<Late>) {
-        let registry = lock(&self.registry);
+    /// What writers have sent by now, what of it is unread for a reader that stands here, and what is
+    /// late for it. `takes` tells whether the reader has that from here on.
+    pub(crate) fn look(
+        &self,
+        reader: &ReaderFigures,
+        place: Start,
+        takes: bool,
+    ) -> (Survey, Unread, Vec<Late>) {
+        let mut registry = lock(&self.registry);
         let (late, survey) = (registry.late_of(reader), self.survey(&registry));
+        if takes {
+            registry.forget_late(reader);
+        }
         drop(registry);
         let unread = self.unread(place, &survey);
         (survey, unread, late)
@@ -265,22 +255,5 @@ impl Shared {
         let late = registry.late_of(reader);
         registry.forget_late(reader);
         late
-    }
-}
-
-/// What a slot notes of the readers that began to count.
-struct Seen {
-    stamp: u32,
-    first_reader: u32,
-}
-
-impl Seen {
-    fn of(writer: &WriterSlot) -> Self {
-        let bits = writer.figures.seen.get();
-        Self { stamp: (bits >> 32) as u32, first_reader: bits as u32 }
-    }
-
-    fn bits(&self) -> u64 {
-        u64::from(self.stamp) << 32 | u64::from(self.first_reader)
     }
 }

@@ -84,7 +84,7 @@ pub(crate) struct Losses {
     /// Of a weak reader: what was sent before it started, and other readers' part. Of a strong one:
     /// what was dropped. With it the sums of `account.rs` come out right.
     base: Count,
-    /// In the order of their numbers.
+    /// In the order of their numbers; slices without a writer as 0.
     writers: Vec<Writer>,
     /// The first number that no writer had when a strong reader last began to receive messages behind
     /// bytes. Before, it knows all writers that are not newer than itself.
@@ -102,6 +102,8 @@ struct Writer {
     missed: Count,
     /// What it had dropped when a strong reader began to count.
     dropped: Count,
+    /// What it had sent when that was looked at last, to begin or to go on from there.
+    surveyed: Count,
     has_gone: bool,
 }
 
@@ -133,6 +135,8 @@ impl Losses {
             dropped = dropped.plus(of.dropped.minus(writer.dropped));
             losses.writers.push(writer);
         }
+        losses.writers.push(Writer { surveyed: anonymous(survey), ..Writer::default() });
+        losses.writers.sort_unstable_by_key(|writer| writer.id);
         losses.base = match strength {
             Strength::Weak => survey.sent.minus(between),
             Strength::Strong => survey.dropped.minus(dropped),
@@ -149,15 +153,14 @@ impl Losses {
     /// Slices that count as sent before the reader started.
     pub(crate) fn add_late(&mut self, strength: Strength, late: &[Late]) {
         for late in late {
+            self.put_back();
+            let index = self.find(late.writer);
+            let writer = &mut self.writers[index];
+            let more = late.since(writer.surveyed);
+            writer.surveyed = writer.surveyed.plus(more);
+            writer.expected = writer.expected.map(|expected| expected.plus(more));
             if strength == Strength::Weak {
-                self.base = self.base.plus(late.count);
-            }
-            if late.writer != 0 {
-                self.put_back();
-                let index = self.find(late.writer);
-                if let Some(expected) = &mut self.writers[index].expected {
-                    *expected = expected.plus(late.count);
-                }
+                self.base = self.base.plus(more);
             }
         }
     }
@@ -180,13 +183,21 @@ impl Losses {
             let now = Writer::begin(id, of, unread);
             let index = self.find(id);
             let writer = &mut self.writers[index];
-            let (missed, between) = (writer.missed_of(from, of, unread), now.between(of, unread));
+            let missed = writer.missed_of(from, of, unread);
             *writer = match to {
                 // What is between is found again when the reader comes to it.
-                Strength::Weak => Writer { missed: missed.minus(between), ..now },
-                Strength::Strong => Writer { missed, dropped: of.dropped, ..*writer },
+                Strength::Weak => {
+                    let expected = writer.expected.or(now.expected);
+                    let now = Writer { expected, ..now };
+                    Writer { missed: missed.minus(now.between(of, unread)), ..now }
+                }
+                Strength::Strong => {
+                    Writer { missed, dropped: of.dropped, surveyed: of.sent, ..*writer }
+                }
             };
         }
+        let index = self.find(0);
+        self.writers[index].surveyed = anonymous(survey);
         self.base = match to {
             Strength::Weak => survey.sent.minus(received).minus(unread.total).minus(missed),
             Strength::Strong => survey.dropped.minus(missed),
@@ -409,7 +420,7 @@ impl Writer {
     /// What a reader knows of a writer when it starts, with what is unread of that.
     fn begin(id: u32, of: Sent, unread: Option<&UnreadOf>) -> Self {
         let expected = Some(unread.map_or(of.sent, |unread| unread.first));
-        let writer = Self { id, expected, ..Self::default() };
+        let writer = Self { id, expected, surveyed: of.sent, ..Self::default() };
         Self { dropped: of.dropped.minus(writer.between(of, unread)), ..writer }
     }
 
@@ -426,6 +437,11 @@ impl Writer {
             Strength::Strong => self.missed.plus(of.dropped.minus(self.dropped)),
         }
     }
+}
+
+/// What was sent without a writer.
+fn anonymous(survey: &Survey) -> Count {
+    survey.writers.get(&0).map_or(Count::default(), |of| of.sent)
 }
 
 /// The writers that are known, or have something unread.

@@ -44,5 +44,20 @@ pub(crate) struct Late {
     pub(crate) reader: u32,
     /// The number of its writer; 0 if it had none.
     pub(crate) writer: u32,
+    /// What the writer had sent before.
+    pub(crate) before: Count,
     pub(crate) count: Count,
+}
+
+impl Late {
+    /// What of it is not in a count that was read when the writer had sent `surveyed`.
+    pub(crate) fn since(&self, surveyed: Count) -> Count {
+        let end = self.before.plus(self.count);
+        let is_before = |count: Count| (count.messages.wrapping_sub(surveyed.messages) as i64) <= 0;
+        match (is_before(self.before), is_before(end)) {
+            (_, true) => Count::default(),
+            (true, _) => end.minus(surveyed),
+            _ => self.count,
+        }
+    }
 }

@@ -78,11 +78,6 @@ impl Tally {
         }
     }
 
-    /// Differs from one count to the next.
-    pub(crate) fn stamp(&self) -> u32 {
-        self.messages.load(Ordering::Relaxed) as u32
-    }
-
     /// The count, as it was at one moment. Tries again only if it was raised meanwhile.
     pub(crate) fn read(&self) -> Count {
         loop {
@@ -115,7 +110,4 @@ pub(crate) struct WriterFigures {
     /// What of that was dropped.
     pub(crate) dropped: Tally,
     pub(crate) ring_bytes: Figure,
-    /// The stamp of `sent` that a reader found last as it began to count, and the first reader that
-    /// found it. Behind the lock of the registry.
-    pub(crate) seen: Figure,
 }

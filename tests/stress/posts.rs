@@ -261,7 +261,9 @@ impl Checker {
         self.missed = self.missed.plus(Count::of(header.missed));
         let account = self.accounts.entry(header.writer).or_insert_with(|| {
             let known = self.is_early.then_some(0);
-            Account { next: known, next_bytes: known, ..Account::default() }
+            // A reader that comes late is told what it missed since, and not what was sent before.
+            let is_unsure = !self.is_early;
+            Account { next: known, next_bytes: known, is_unsure, ..Account::default() }
         });
         account.received = account.received.plus(count);
         if header.writer == 0 {

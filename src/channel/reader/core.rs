@@ -156,9 +156,11 @@ impl Core {
     /// [tells](Self::tell_that_it_was_converted) so.
     pub(crate) fn convert(&mut self, strength: Strength, place: Place) {
         if let Some(before) = self.strength {
-            let late = self.shared.take_late(self.figures());
+            let (survey, unread, late) = self.shared.look(self.figures(), place.start(), true);
             self.losses.add_late(before, &late);
-            let (survey, unread, _) = self.shared.look(self.figures(), place.start());
+            if before == Strength::Strong && self.counted != self.figures().payload_bytes.get() {
+                self.losses.restart(self.shared.first_newer_writer());
+            }
             self.losses.convert(strength, &survey, &unread, self.received());
             self.counted = self.figures().payload_bytes.get();
         }
@@ -345,7 +347,7 @@ impl Core {
         let (Some(strength), None) = (self.strength, &self.final_losses) else {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
-        let look = self.shared.look(self.figures(), place.start());
+        let look = self.shared.look(self.figures(), place.start(), false);
         self.losses.clone().missed(strength, &look, self.received())
     }
 

@@ -132,19 +132,24 @@ impl Model {
         lost.fold((0, 0), |sum, bytes| (sum.0 + 1, sum.1 + bytes))
     }
 
-    /// The reader turns weak, or strong: it knows of each writer what comes next, if it is weak from
-    /// now on.
+    /// The reader turns weak, or strong: a weak one knows of each writer what comes next.
     pub(super) fn hear_anew(&self, reader: &mut Reader) {
         let heard = &mut reader.heard;
-        heard.has_read_bytes = false;
-        heard.known_from = None;
+        let has_read_bytes = std::mem::take(&mut heard.has_read_bytes);
+        let known_from = heard.known_from.take();
         if reader.is_strong {
             return;
         }
+        if has_read_bytes {
+            heard.next.clear();
+        }
+        let known_from = if has_read_bytes { Some(self.next_id) } else { known_from };
         for (&id, sent) in &self.sent {
-            let next =
-                sent.iter().position(|message| message.at.is_some_and(|at| at >= reader.slice));
-            heard.next.insert(id, next.unwrap_or(sent.len()));
+            if known_from.is_some_and(|from| id < from) {
+                let is_ahead = |message: &Message| message.at.is_some_and(|at| at >= reader.slice);
+                let next = sent.iter().position(is_ahead).unwrap_or(sent.len());
+                heard.next.entry(id).or_insert(next);
+            }
         }
     }
 }
