@@ -264,6 +264,8 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
+#[cfg(overfall_loom)]
+pub(crate) use figures::Tally;
 pub(crate) use figures::{Count, WriterFigures};
 use gate::Gate;
 use position::{Geometry, Position};

@@ -15,10 +15,10 @@
 //! A reader that is converted gets the base with which the other formula tells the same. A clone
 //! gets the base with which it tells what the original does, and has received nothing itself.
 //!
-//! A slice is counted once it can be read. So what is counted was received, is unread, or is missed;
-//! and a writer that is stopped between the two makes the figure too small until it goes on, and
-//! never too large. A message that is unread is looked up with the sequence number that its writer
-//! had counted: one that came since the sum was taken is in neither.
+//! A slice is counted once it can be read. So what is counted was received, is unread, or is missed.
+//! While a writer is stopped between the two, the figure is too small by that slice. A message that is
+//! unread is looked up with the sequence number that its writer had counted: one that came since the
+//! sum was taken is in neither.
 //!
 //! # Where a reader starts
 //!
@@ -32,8 +32,9 @@
 //! the furthest start. Neither may miss the other, and W must not pay for a full fence each time. So
 //! R also keeps the watch for sleepers ([`Watch::keep`](crate::wait::watch::Watch::keep)): either W
 //! finds it kept and issues a full fence between the two, or W had counted before R reads the counts.
-//! Both may find the other. So R remembers how far W's count was when it read it last, and W says
-//! with a late slice how far it was before that: what R has counted already is not late.
+//! Both may find the other. So R remembers how far W's count was when R read it, to begin or to turn,
+//! and W says with a late slice how far it was before that: what R had counted then is not late. While W
+//! is stopped between its count and its look, R's figure is too large by that slice.
 //!
 //! Counts are read, and late slices taken, behind the registry's lock. So are slices without a writer
 //! committed: they are counted there, and have sequence numbers in the order of their commits.

@@ -102,8 +102,10 @@ struct Writer {
     missed: Count,
     /// What it had dropped when a strong reader began to count.
     dropped: Count,
-    /// What it had sent when that was looked at last, to begin or to go on from there.
-    surveyed: Count,
+    /// What it had sent when the reader began to be weak last, and when it turned strong since. A
+    /// reader that was strong all the time begins and ends at the same.
+    weak_from: Count,
+    weak_to: Option<Count>,
     has_gone: bool,
 }
 
@@ -135,8 +137,11 @@ impl Losses {
             dropped = dropped.plus(of.dropped.minus(writer.dropped));
             losses.writers.push(writer);
         }
-        losses.writers.push(Writer { surveyed: anonymous(survey), ..Writer::default() });
+        losses.writers.push(Writer { weak_from: anonymous(survey), ..Writer::default() });
         losses.writers.sort_unstable_by_key(|writer| writer.id);
+        if strength == Strength::Strong {
+            losses.writers.iter_mut().for_each(|writer| writer.weak_to = Some(writer.weak_from));
+        }
         losses.base = match strength {
             Strength::Weak => survey.sent.minus(between),
             Strength::Strong => survey.dropped.minus(dropped),
@@ -156,11 +161,17 @@ impl Losses {
             self.put_back();
             let index = self.find(late.writer);
             let writer = &mut self.writers[index];
-            let more = late.since(writer.surveyed);
-            writer.surveyed = writer.surveyed.plus(more);
-            writer.expected = writer.expected.map(|expected| expected.plus(more));
-            if strength == Strength::Weak {
-                self.base = self.base.plus(more);
+            // What of it the reader took for sent while it was weak.
+            let taken = late.between(writer.weak_from, writer.weak_to);
+            self.base = self.base.plus(taken);
+            if strength == Strength::Strong {
+                writer.missed = writer.missed.minus(taken);
+            }
+            if writer.expected == Some(late.before) {
+                writer.expected = Some(late.before.plus(late.count));
+                if strength == Strength::Weak {
+                    writer.missed = writer.missed.plus(late.count.minus(taken));
+                }
             }
         }
     }
@@ -192,12 +203,18 @@ impl Losses {
                     Writer { missed: missed.minus(now.between(of, unread)), ..now }
                 }
                 Strength::Strong => {
-                    Writer { missed, dropped: of.dropped, surveyed: of.sent, ..*writer }
+                    Writer { missed, dropped: of.dropped, weak_to: Some(of.sent), ..*writer }
                 }
             };
         }
         let index = self.find(0);
-        self.writers[index].surveyed = anonymous(survey);
+        let of_anonymous = &mut self.writers[index];
+        match to {
+            Strength::Weak => {
+                (of_anonymous.weak_from, of_anonymous.weak_to) = (anonymous(survey), None);
+            }
+            Strength::Strong => of_anonymous.weak_to = Some(anonymous(survey)),
+        }
         self.base = match to {
             Strength::Weak => survey.sent.minus(received).minus(unread.total).minus(missed),
             Strength::Strong => survey.dropped.minus(missed),
@@ -420,7 +437,7 @@ impl Writer {
     /// What a reader knows of a writer when it starts, with what is unread of that.
     fn begin(id: u32, of: Sent, unread: Option<&UnreadOf>) -> Self {
         let expected = Some(unread.map_or(of.sent, |unread| unread.first));
-        let writer = Self { id, expected, surveyed: of.sent, ..Self::default() };
+        let writer = Self { id, expected, weak_from: of.sent, ..Self::default() };
         Self { dropped: of.dropped.minus(writer.between(of, unread)), ..writer }
     }
 

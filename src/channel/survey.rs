@@ -50,14 +50,15 @@ pub(crate) struct Late {
 }
 
 impl Late {
-    /// What of it is not in a count that was read when the writer had sent `surveyed`.
-    pub(crate) fn since(&self, surveyed: Count) -> Count {
+    /// What of it was counted between two looks at what the writer had sent.
+    pub(crate) fn between(&self, from: Count, to: Option<Count>) -> Count {
+        let later = |one: Count, other: Count| {
+            let is_later = (one.messages.wrapping_sub(other.messages) as i64) >= 0;
+            if is_later { one } else { other }
+        };
         let end = self.before.plus(self.count);
-        let is_before = |count: Count| (count.messages.wrapping_sub(surveyed.messages) as i64) <= 0;
-        match (is_before(self.before), is_before(end)) {
-            (_, true) => Count::default(),
-            (true, _) => end.minus(surveyed),
-            _ => self.count,
-        }
+        let begin = later(self.before, from);
+        let end = to.map_or(end, |to| if later(end, to) == end { to } else { end });
+        if later(begin, end) == begin { Count::default() } else { end.minus(begin) }
     }
 }

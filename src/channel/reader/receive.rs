@@ -210,7 +210,7 @@ macro_rules! receive_methods {
             /// What this reader has missed of all that was sent since it started: what is neither
             /// received nor there to be read. So received, missed and unread make up what was sent, at
             /// any moment at which nobody writes. While a writer is in the middle of a commit, the
-            /// figure may be too small by what it commits; it is never too large.
+            /// figure may differ by what it commits.
             ///
             /// A strong reader has missed what writers dropped. See
             /// [the guide](crate::guide::loss#which-messages-were-missed) for what counts.

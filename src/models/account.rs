@@ -1,0 +1,113 @@
+//! What a reader has missed, while writers count.
+
+use super::waiting::shared;
+use super::*;
+use crate::channel::reader::{Read, Reader, Receive, StrongReader, WeakReader};
+use crate::channel::shared::Shared;
+use crate::channel::terms::StartAt;
+use crate::channel::writer::{HasCore, StrongWriter};
+use crate::ring::{Count, Tally};
+use loom::thread;
+
+/// Guards the two places of the bytes, and what orders them (ORD(tally:A) to ORD(tally:D)): a count
+/// that is read while it is raised is one that there was.
+#[test]
+fn a_count_that_is_read_while_it_is_raised_is_whole() {
+    model(PREEMPTIONS, || {
+        let tally = Arc::new(Tally::default());
+        let reading = tally.clone();
+        let thread = thread::spawn(move || {
+            let Count { messages, bytes } = reading.read();
+            assert_eq!(bytes, messages * 10);
+        });
+        tally.add(Count::new(1, 10), 10);
+        tally.add(Count::new(2, 20), 10);
+        thread.join().unwrap();
+        assert_eq!(tally.read(), Count::new(3, 30));
+    });
+}
+
+/// A slice that was in flight where a reader starts is committed meanwhile. In the end the reader has
+/// missed nothing, and nothing too much is taken for late: the next message is neither.
+fn a_late_slice(is_watched: bool) {
+    let check = move || {
+        let shared = shared(4);
+        let mut writer = StrongWriter::new(&shared);
+        let reservation = writer.writer_core().try_reserve(GRANULE as usize).unwrap();
+        writer.writer_core().fill(&reservation, 0, &[1; GRANULE as usize]);
+        if !is_watched {
+            shared.end_watch();
+        }
+        let starting = shared.clone();
+        let thread = thread::spawn(move || WeakReader::new(&starting, StartAt::Now));
+        writer.writer_core().commit(GRANULE);
+        let mut reader = thread.join().unwrap();
+        assert_eq!(missed(&reader), 0);
+        writer.try_send(&[2; GRANULE as usize]).unwrap();
+        assert_eq!(reader.take(), Ok(true));
+        assert!(reader.message().header().missed.is_none());
+        assert_eq!(missed(&reader), 0);
+    };
+    if is_watched { model(2, check) } else { model_of_heavy_fences(2, check) }
+}
+
+fn missed(reader: &impl Read) -> u64 {
+    reader.core().losses(reader.place()).0.messages
+}
+
+/// Guards the full fence between a writer's count and its look at the furthest start, while the watch
+/// is kept (ORD(start:A), ORD(start:B)), and that what a reader had counted is not taken for late.
+#[test]
+fn a_slice_in_flight_where_a_reader_starts_is_not_its_loss() {
+    a_late_slice(true);
+}
+
+/// The same for a writer that does not look for sleepers, and that a reader keeps the watch.
+#[test]
+fn a_slice_in_flight_where_a_reader_starts_is_not_its_loss_while_nobody_looks() {
+    a_late_slice(false);
+}
+
+/// A reader turns while a late slice is counted.
+fn a_late_slice_and_a_turn<R: Receive + Send + 'static>(
+    make: fn(&Arc<Shared>) -> R,
+    turn: fn(R) -> Reader,
+) {
+    model(2, move || {
+        let shared = shared(4);
+        let mut writer = StrongWriter::new(&shared);
+        let reservation = writer.writer_core().try_reserve(GRANULE as usize).unwrap();
+        writer.writer_core().fill(&reservation, 0, &[1; GRANULE as usize]);
+        let reader = make(&shared);
+        let thread = thread::spawn(move || turn(reader));
+        writer.writer_core().commit(GRANULE);
+        let mut reader = thread.join().unwrap();
+        assert_eq!(missed(&reader), 0);
+        writer.try_send(&[2; GRANULE as usize]).unwrap();
+        assert_eq!(reader.take(), Ok(true));
+        assert!(reader.message().header().missed.is_none());
+        assert_eq!(missed(&reader), 0);
+        assert_eq!(reader.core().losses(reader.place()).1, []);
+        // A real loss is one, too.
+        let sent = (0..5).filter(|_| writer.try_send(&[3; GRANULE as usize]).is_ok()).count();
+        assert_eq!(missed(&reader), sent as u64 - 4);
+    });
+}
+
+/// Guards that what a reader had counted when it turned weak is not taken for late.
+#[test]
+fn a_late_slice_that_is_counted_while_a_reader_turns_weak_is_not_its_loss() {
+    a_late_slice_and_a_turn(
+        |shared| StrongReader::new(shared, StartAt::Now),
+        |reader| reader.into_weak().into(),
+    );
+}
+
+/// Guards that what a reader had taken for missed when it turned strong is taken back.
+#[test]
+fn a_late_slice_that_is_counted_while_a_reader_turns_strong_is_not_its_loss() {
+    a_late_slice_and_a_turn(
+        |shared| WeakReader::new(shared, StartAt::Now),
+        |reader| reader.into_strong().unwrap().into(),
+    );
+}
