@@ -112,12 +112,12 @@ fn what_a_writer_sent_last_is_missed_though_it_never_speaks_again() {
     let channel = channel(1024);
     let mut tap = Seen::new(channel.new_weak_reader());
     let mut sent = Sent::default();
-    let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer().into()).collect();
+    let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer()).collect();
     (0..100).for_each(|_| sent.send(&mut writers[0], 6));
     // Whether it goes, or lives on and is quiet.
     drop(writers.remove(0));
     (0..50).for_each(|_| sent.send(&mut writers[0], 7));
-    writers.push(channel.new_writer().into());
+    writers.push(channel.new_writer());
     (0..60).for_each(|_| sent.send(&mut writers[1], 8));
     tap.receive(usize::MAX);
     tap.adds_up(&sent, &none());
@@ -134,7 +134,7 @@ fn a_writer_for_each_message_is_missed_like_any_other() {
     let mut sent = Sent::default();
     for round in 0..3 {
         for _ in 0..20 {
-            sent.send(&mut channel.new_writer().into(), 10 + round);
+            sent.send(&mut channel.new_writer(), 10 + round);
         }
         tap.receive(usize::MAX);
     }
@@ -142,7 +142,7 @@ fn a_writer_for_each_message_is_missed_like_any_other() {
     tap.adds_up(&sent, &none());
     // Of so many not each is remembered, but the sum is right, and who is not remembered is told as 0.
     for _ in 0..10_000 {
-        sent.send(&mut channel.new_writer().into(), 9);
+        sent.send(&mut channel.new_writer(), 9);
     }
     tap.receive(usize::MAX);
     let (missed, all) = (tap.missed(), sent.all());
@@ -186,7 +186,7 @@ fn a_strong_reader_hears_at_once_of_all_that_was_dropped() {
 fn readers_of_bytes_add_up_in_bytes_and_in_messages() {
     let channel = channel(1024);
     let mut sent = Sent::default();
-    let mut writers: Vec<Writer> = (0..3).map(|_| channel.new_writer().into()).collect();
+    let mut writers: Vec<Writer> = (0..3).map(|_| channel.new_writer()).collect();
     let mut taps: Vec<_> = (0..4).map(|_| Seen::new(channel.new_weak_reader())).collect();
     for round in 0..50 {
         for (number, writer) in writers.iter_mut().enumerate() {
@@ -242,14 +242,14 @@ fn a_reader_that_starts_late_has_missed_nothing_that_was_sent_before() {
         for strong in [false, true] {
             let channel = channel(512);
             let mut sent = Sent::default();
-            let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer().into()).collect();
+            let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer()).collect();
             for _ in 0..10 {
                 writers.iter_mut().for_each(|writer| sent.send(writer, 10));
             }
             // One that has gone, with messages in the ring, and one with none.
             drop(writers.remove(0));
             (0..3).for_each(|_| sent.send(&mut writers[0], 20));
-            writers.push(channel.new_writer().into());
+            writers.push(channel.new_writer());
             let before = sent.0.clone();
             let mut late = Seen::new(match strong {
                 true => Reader::from(channel.new_strong_reader_at(start)),
@@ -352,7 +352,7 @@ fn what_lies_behind_a_slice_in_flight_is_unread_and_not_missed() {
 fn a_reader_that_turns_weak_or_strong_keeps_its_sums() {
     let channel = channel(512);
     let mut sent = Sent::default();
-    let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer().into()).collect();
+    let mut writers: Vec<Writer> = (0..2).map(|_| channel.new_writer()).collect();
     let mut dropped = Sent::default();
     let mut seen = Seen::new(channel.new_strong_reader());
     for round in 0..40 {

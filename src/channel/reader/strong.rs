@@ -82,6 +82,7 @@ impl StrongReader {
     }
 
     /// Makes a strong reader of a weak one that stands at `place`, if that is not given back yet.
+    #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
         let (mut hold, oldest) = Hold::new(core.shared());
