@@ -55,7 +55,8 @@ pub enum ChannelError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryWriteError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
     Full,
     /// The channel takes no more slices, or this writer was shut down.
@@ -86,7 +87,8 @@ pub enum WriteError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
     Full,
     /// No slice can be that long.
@@ -111,7 +113,7 @@ pub enum TryReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// There is no room, and this does not wait for it: the channel has
+    /// There is [no room](crate::guide::progress#room), and this does not wait for it: the channel has
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or this was called from within an event
     /// of the feature `tracing`.
     #[error(
@@ -141,7 +143,8 @@ pub enum ReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `send`")]
     Full,
     /// No slice can be that long. Messages are never split.

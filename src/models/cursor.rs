@@ -1,5 +1,5 @@
 //! What a look at the cursor tells of the gate: whoever moved it there had seen a gate that is not more
-//! than a capacity behind.
+//! than a reach behind.
 
 use super::*;
 use loom::thread;

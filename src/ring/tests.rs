@@ -53,11 +53,7 @@ fn leap(ring: &Ring, granules: u64) {
 }
 
 fn reserve(ring: &Ring, lane: &mut Lane, size: u64) -> Result<Reservation, Refused> {
-    loop {
-        if let Reserved::Slice(reservation) = ring.reserve(lane, size, 0)? {
-            return Ok(reservation);
-        }
-    }
+    Ok(ring.reserve(lane, size, 0)?.slice)
 }
 
 fn give_up(ring: &Ring, size: u64) {
