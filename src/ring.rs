@@ -134,7 +134,7 @@
 //! overrun goes on where it was, or a capacity before the cursor, if the gate has not come further
 //! than that (and is not about to: see *Padding*); else at the oldest stamp up to the gate: any stamp that tells a position of the present
 //! ring is that of a whole slice. The gate that it compares with is no older than the cursor
-//! (`cursor:B`): a place between two such looks would be in the middle of a slice.
+//! (`cursor:B`): with an older one it would go past a slice in flight.
 //!
 //! # Orderings
 //!
