@@ -62,7 +62,8 @@ pub enum ChannelError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryWriteError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `write`")]
     Full,
     /// It is longer than the longest slice, where nobody waits: with
@@ -106,7 +107,8 @@ pub enum WriteError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
     Full,
     /// No slice can be that long.
@@ -131,7 +133,7 @@ pub enum TryReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// There is no room, and this does not wait for it: the channel has
+    /// There is [no room](crate::guide::progress#room), and this does not wait for it: the channel has
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or this was called from within an event
     /// of the feature `tracing`.
     #[error(
@@ -161,7 +163,8 @@ pub enum ReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// There is no room now, or others wait for it and come first.
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
+    /// Nothing was taken of what there is.
     #[error("the ring is full: try again once readers have caught up, or wait with `send`")]
     Full,
     /// No slice can be that long. Messages are never split.

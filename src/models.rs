@@ -15,6 +15,7 @@ mod line;
 mod messages;
 mod overrun;
 mod owner;
+mod padding;
 mod parking;
 pub(crate) mod storage;
 mod strong;
@@ -22,7 +23,7 @@ mod waiting;
 
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
-use crate::ring::{Found, Held, Lane, Refused, Reservation, Reserved, Ring};
+use crate::ring::{Found, Held, Lane, Refused, Reservation, Ring};
 use crate::sync::asymmetric::LIGHT_FENCES;
 use std::sync::Arc;
 
@@ -58,18 +59,14 @@ fn start(granules: u64) -> Position {
 /// One byte that fills a slice.
 type Fill = u8;
 
-/// Reserves `granules`, past padding; nothing if there is no room.
+/// Reserves `granules`; nothing if there is no room.
 fn reserve(ring: &Ring, granules: u64) -> Result<Reservation, Refused> {
     reserve_in(ring, &mut ring.lane(), granules)
 }
 
 /// The same for a writer with a lane of its own.
 fn reserve_in(ring: &Ring, lane: &mut Lane, granules: u64) -> Result<Reservation, Refused> {
-    loop {
-        if let Reserved::Slice(reservation) = ring.reserve(lane, granules * GRANULE, 0)? {
-            return Ok(reservation);
-        }
-    }
+    Ok(ring.reserve(lane, granules * GRANULE, 0)?.slice)
 }
 
 /// Writes and commits what was reserved.

@@ -46,11 +46,13 @@
 //! Invariants, at all times:
 //!
 //! 1. No committed slice at or after a hold is before the gate, and no slice in flight is.
-//! 2. `reserved <= gate + capacity`.
+//! 2. `reserved <= gate + capacity`, but for one case: a slice *lies over its padding*, and the gate has
+//!    not passed the padding. Then the gate is at the start of the padding, `reserved` is at the end of
+//!    the slice, less than two capacities on (a *reach*), and nothing is written in the slice yet.
 //! 3. The gate, each hold and `reserved` are at the start of a slice, or at its end.
 //!
-//! From 1 and 2: the bytes of two slices in flight never overlap, and nobody reserves bytes that a
-//! strong reader may still look at.
+//! From 1 and 2: the bytes of two slices in flight that are written never overlap, and nobody writes
+//! bytes that a strong reader may still look at.
 //!
 //! # The steps
 //!
@@ -59,8 +61,25 @@
 //! not help, try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe:
 //! the gate only moves forward. Before the ring is told to be full the gate is read anew, no older
 //! than the cursor (`cursor:B`). If `reserved` has moved meanwhile, the exchange fails, and all is
-//! done again. A slice never wraps: one that would run past the end of the lap reserves the rest of
-//! the lap first, as *padding*, a slice of its own which is skipped.
+//! done again. If there is no room, nothing was reserved, and nobody is the worse for it.
+//!
+//! *Padding*. A slice never wraps. One that would run past the end of the lap begins with the next lap,
+//! and the rest of this one becomes padding, a slice of its own which is skipped. One exchange reserves
+//! both: there is no padding before the slice behind it is certain. There must be room for both, but
+//! never for more than the ring: if there is nothing between the gate and `reserved`, any slice gets in.
+//! Is the padding longer than what the slice leaves of the ring, then the slice lies over its padding,
+//! over its bytes and its descriptor. So far both are free, and nobody looks at the bytes of padding. But
+//! readers and movers of the gate look at its stamp. So the writer stamps the padding, moves the gate over
+//! it ([`gate::Gate::pass`]), and only then writes in the slice. Nobody can be in the way of that: the
+//! gate was at the padding, which is held for nobody. If the writer is stopped before, any other one that
+//! finds the stamp moves the gate as well. Until then:
+//!
+//! - Nobody reserves more: `reserved` is past the room that the gate allows.
+//! - A hold, or a reader, may be at `reserved`, a reach from the gate. So whether a place is ahead of the
+//!   gate is asked for a reach, not for a capacity.
+//! - A capacity before `reserved` is the middle of the padding. A weak reader that was overrun goes on at
+//!   the end of the padding, where the lap ends (`over_padding` in `ring/read.rs`). One that stands at the
+//!   padding may step over it, until the gate's limit is raised; after that it was overrun, by padding.
 //!
 //! *Reserve as the owner* ([`Ring::reserve_exclusive`]). A writer that finds, a thousand times in a row, that
 //! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
@@ -113,9 +132,9 @@
 //! wrong. If the gate's limit has not passed the position nobody can have reserved over it, and the
 //! writers' line is left alone; only otherwise is `reserved` itself looked at. A reader that was
 //! overrun goes on where it was, or a capacity before the cursor, if the gate has not come further
-//! than that; else at the oldest stamp up to the gate: any stamp that tells a position of the present
+//! than that (and is not about to: see *Padding*); else at the oldest stamp up to the gate: any stamp that tells a position of the present
 //! ring is that of a whole slice. The gate that it compares with is no older than the cursor
-//! (`cursor:B`): a place between two such looks would be in the middle of a slice.
+//! (`cursor:B`): with an older one it would go past a slice in flight.
 //!
 //! # Orderings
 //!
@@ -132,7 +151,7 @@
 //! | `reign:A` | `reign:B` | a reign that has begun before whoever reads a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
 //! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
-//! | `reserved:B` | `reserved:A` | a reservation before whoever has read a byte written in it |
+//! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
 //! | `light` | `heavy` | a change before the look whether anybody sleeps (`sync/asymmetric.rs`) |
@@ -231,6 +250,11 @@
 //!   fence and a second look at the holds each time the gate is moved, which is once in many writes.
 //! - *A pause for what is given up.* Without it a turn takes less than an hour in a ring of 4 GiB. It is
 //!   a hundredth of what it takes to write as much.
+//! - *Padding and slice in one exchange.* Padding used to be a reservation by itself, before it was known
+//!   whether there is room behind it. Then whoever was refused left padding behind, which took the free
+//!   room from others, and what weak readers had to read. To take padding back is not possible: others may
+//!   have reserved behind it. To take it only while nobody else writes would let others keep a large slice
+//!   out for ever.
 //! - *Skipped slices are not held.* Without that, an empty ring whose reader does not come back
 //!   could be too full for a slice of the size of the ring, because of padding that nobody needs.
 //! - *Weak writers do not upgrade while a slice is in flight.* The CLOSED bit decides which slices
@@ -297,7 +321,7 @@ impl Ring {
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: descriptors.into_boxed_slice(),
             reserved: Cursor::new(start, has_sections),
-            gate: Gate::new(start, geometry.capacity()),
+            gate: Gate::new(start, geometry.reach()),
             start,
         })
     }

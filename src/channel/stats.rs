@@ -23,7 +23,7 @@ pub struct ChannelStats {
     /// The position after the last reserved slice.
     pub reserved: u64,
     /// The oldest position at which a strong reader can still start. Writers may go one capacity
-    /// past it.
+    /// past it, and for a moment less than two: with a slice that takes an empty ring, and padding.
     pub gate: u64,
     /// Payload bytes committed.
     pub payload_bytes: u64,

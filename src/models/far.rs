@@ -1,4 +1,4 @@
-//! Positions that run around: in the models a turn is 16 granules, and one thread is stopped while
+//! Positions that run around: in the models a turn is 32 granules, and one thread is stopped while
 //! others go more than half of it. Slices that are given up move the position as fast as that in
 //! practice, too.
 //!
@@ -9,17 +9,18 @@
 use super::*;
 use loom::thread;
 
-/// Gives up slices of two granules, so many of them, as far as there is room.
-fn give_up(ring: &Ring, slices: u64) {
-    for _ in 0..slices {
-        if let Ok(reservation) = reserve(ring, 2) {
+/// Gives up whole rings, so many granules of them, as far as there is room.
+fn give_up(ring: &Ring, granules: u64) {
+    let size = ring.capacity() / GRANULE;
+    for _ in 0..granules / size {
+        if let Ok(reservation) = reserve(ring, size) {
             ring.abort(reservation);
         }
     }
 }
 
-/// Slices, of more than half a turn together, and with what comes on top less than a whole one.
-const FAR: u64 = 5;
+/// More than half a turn, and with what comes on top less than a whole one.
+const FAR: u64 = 20;
 
 /// Guards that an old copy of the gate is no room, whichever side of half a turn it is on.
 #[test]
@@ -96,10 +97,10 @@ fn a_weak_reader_that_idled_is_overrun() {
 #[test]
 fn a_mover_that_was_stopped_does_not_take_the_limit_back() {
     model(1, || {
-        let ring = ring(2);
-        write(&ring, 2, 1).unwrap();
+        let ring = ring(4);
+        write(&ring, 4, 1).unwrap();
         let other = ring.clone();
-        let thread = thread::spawn(move || give_up(&other, 1));
+        let thread = thread::spawn(move || give_up(&other, 4));
         give_up(&ring, FAR);
         thread.join().unwrap();
         // Joined at the limit: nothing before it is there any more.

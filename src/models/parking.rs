@@ -76,41 +76,6 @@ fn two_parked_readers_are_woken_by_two_commits() {
     });
 }
 
-/// Guards the wake after padding: a slice behind it was committed while the reader was parked before.
-#[test]
-fn a_reader_parked_at_padding_is_woken() {
-    model(2, || {
-        let shared = shared(4);
-        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
-        write(&shared.ring, 3, 1).unwrap();
-        for _ in 0..3 {
-            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
-        }
-        let mut padding = StrongWriter::new(&shared);
-        let thread = thread::spawn(move || {
-            // Padding, and then a slice that stays in flight: nothing else wakes the reader.
-            let reservation = padding.writer_core().try_reserve(2 * GRANULE as usize);
-            (padding, reservation)
-        });
-        let other = shared.clone();
-        let writing = thread::spawn(move || {
-            let reservation = reserve(&other.ring, 2);
-            if let Ok(reservation) = reservation {
-                fill(&other.ring, reservation, 2);
-                other.after_commit();
-                return reservation.position;
-            }
-            start(4)
-        });
-        let position = writing.join().unwrap();
-        if position == start(4).plus(4 * GRANULE) {
-            // It came first behind the padding, whoever made that.
-            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
-        }
-        let _in_flight = thread.join().unwrap();
-    });
-}
-
 /// Guards that a reader which finds its last waker being taken wakes itself: the new one is not
 /// registered, and the one that is woken may be another task's.
 #[test]

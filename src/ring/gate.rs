@@ -102,18 +102,18 @@ pub(super) struct Gate {
     holds: Table<Hold>,
     /// How many holds were put up beside others.
     clones: AtomicU64,
-    /// The capacity: no hold that keeps the gate back is further ahead of it.
+    /// [`super::position::Geometry::reach`]: no hold that keeps the gate back is further ahead of it.
     window: Window,
 }
 
 impl Gate {
-    pub(super) fn new(position: Position, capacity: u64) -> Self {
+    pub(super) fn new(position: Position, reach: u64) -> Self {
         Self {
             word: CachePadded::new(AtomicU64::new(position.raw())),
             limit: AtomicU64::new(position.raw()),
             holds: Table::new(),
             clones: AtomicU64::new(0),
-            window: Window::of(capacity),
+            window: Window::of(reach),
         }
     }
 
@@ -126,7 +126,7 @@ impl Gate {
 
     /// Moves the gate from `seen` to `target`, or less far if a reader has joined before `target`.
     /// Does nothing if the gate is no longer at `seen`. `smallest` was read from the holds after
-    /// `seen`. `target` is at most a capacity on; between the two lie committed or skipped slices,
+    /// `seen`. `target` is at most a reach on; between the two lie committed or skipped slices,
     /// and from the smallest hold on only skipped ones. Returns whether another try is worth it, if
     /// the gate is not at `target`.
     pub(super) fn advance(
@@ -171,6 +171,23 @@ impl Gate {
         true
     }
 
+    /// Moves the gate over skipped padding, from its start to its end, unless another thread has, and
+    /// tells where it is. The caller has seen the gate at the start. Holds are not asked: what is
+    /// skipped is held for nobody. A reader that joins at the start meanwhile finds itself behind the
+    /// gate, and follows.
+    pub(super) fn pass(&self, start: Position, end: Position) -> Position {
+        self.raise_limit(start, end);
+        pause::point();
+        // ORD(gate:B) Release, pairs with ORD(gate:A), as in `advance`.
+        let _moved = self.word.compare_exchange(
+            start.raw(),
+            end.raw(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        self.load()
+    }
+
     /// Raises the limit to `target`, unless it is there already. `seen` was the gate a moment ago,
     /// so the limit was there or further on; it may have run on since, any way less than a turn.
     fn raise_limit(&self, seen: Position, target: Position) {
@@ -192,7 +209,7 @@ impl Gate {
     }
 
     /// Whether the gate may have passed `position`. If not, no writer has reserved over it.
-    /// `position` was not past `reserved`, and so is at most a capacity past the limit.
+    /// `position` was not past `reserved`, and so is at most a reach past the limit.
     ///
     /// Behind `fence(Acquire)` this judges what was read before the fence.
     #[inline]
@@ -213,7 +230,7 @@ impl Gate {
     }
 
     /// The smallest hold; `None` if there are no holds. Holds before `gate` count as at `gate`. If
-    /// `gate` is an old one, so do holds that are more than a capacity past it.
+    /// `gate` is an old one, so do holds that are more than a reach past it.
     #[inline]
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;

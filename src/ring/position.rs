@@ -8,9 +8,10 @@
 //! reserved, for the price of one descriptor. What bounds it is that giving up takes time as well
 //! ([`GIVE_UP_STEP`]): a pause of the processor for each 512 MiB. The essay (`ring.rs`) has the figures.
 //!
-//! - *Window*: whether a position lies within one capacity behind another ([`Position::is_within`]).
-//!   The answer is right until the two have come apart by a whole turn of 2^62 granules, less a
-//!   capacity, in the direction that the caller names. All that memory safety rests on asks this.
+//! - *Window*: whether a position lies within a capacity or two behind another
+//!   ([`Position::is_within`]). The answer is right until the two have come apart by a whole turn of
+//!   2^62 granules, less the window, in the direction that the caller names. All that memory safety
+//!   rests on asks this.
 //! - *Half a turn* ([`Position::is_before`]): which of two comes first. Right while they are less
 //!   than 2^61 granules apart. Only what is counted and shown asks this, and one endpoint of its own
 //!   places, which it moves in steps that are shorter.
@@ -46,7 +47,7 @@ pub(crate) struct Position(u64);
 
 impl Position {
     /// In the models a turn is a few laps, so that positions come round within each of them.
-    const BITS: u32 = if cfg!(overfall_loom) { 4 } else { 62 };
+    const BITS: u32 = if cfg!(overfall_loom) { 5 } else { 62 };
     const SHIFT: u32 = u64::BITS - Self::BITS;
     /// The bits of a position in bytes, as users see it.
     const LABEL: u64 = (1 << 63) - 1;
@@ -229,6 +230,13 @@ impl Geometry {
     #[inline]
     pub(super) const fn max_slice_granules(self) -> u64 {
         self.max_slice() / GRANULE
+    }
+
+    /// The cursor is less than so many ring bytes past the gate: never more than a capacity, but while
+    /// the gate has not passed the padding of a slice that lies over it.
+    #[inline]
+    pub(super) const fn reach(self) -> u64 {
+        2 * self.capacity
     }
 
     /// The bytes from `position` to the end of its lap, where the ring starts over.

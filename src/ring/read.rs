@@ -76,9 +76,9 @@ impl Ring {
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
         if let Some(start) = held.jumped_to {
             // The gate passes no slice in flight, so none is left behind once it has come there. It
-            // was less than a capacity before the place when the reader jumped there.
+            // was at most a reach before the place when the reader jumped there.
             let gate = self.gate.load();
-            if start == gate || !start.is_within(self.capacity(), gate) {
+            if start == gate || !start.is_within(self.geometry.reach(), gate) {
                 held.jumped_to = None;
             }
         }
@@ -95,6 +95,12 @@ impl Ring {
             // Who releases later has seen a slice there.
             held.hold.move_to(position, true);
         }
+    }
+
+    /// Whether `position`, which is not past `reserved`, is kept by a hold at `oldest`, where a reader has
+    /// just joined.
+    pub(crate) fn can_keep(&self, position: Position, oldest: Position) -> bool {
+        position.is_within(self.geometry.reach(), oldest)
     }
 
     pub(crate) fn leave(&self, held: Held) {
@@ -185,10 +191,10 @@ impl Ring {
         fence(Ordering::Acquire);
         let reserved = self.reserved();
         // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than the cursor, and
-        // so not more than a capacity behind it.
+        // so at most a reach behind it.
         fence(Ordering::Acquire);
         pause::point();
-        let gate = self.gate.load();
+        let gate = self.over_padding(self.gate.load(), reserved);
         let is_kept = reserved.is_within(self.capacity(), from);
         let position = if is_kept { from } else { reserved.minus(self.capacity()) };
         if position.is_within(self.capacity(), gate) {
@@ -201,6 +207,14 @@ impl Ring {
         let mut places = (0..gate.since(position)).map(|granules| position.on(granules));
         let is_whole = |&at: &Position| self.descriptor(at).state(at).is_some();
         places.find(is_whole).or_else(|| self.is_intact(gate).then_some(gate))
+    }
+
+    /// Where the gate is, or is about to be: more than a capacity behind the cursor, it stands before
+    /// padding that goes to the end of its lap, and that it will pass before anything is written there.
+    fn over_padding(&self, gate: Position, reserved: Position) -> Position {
+        let is_before_padding = !reserved.is_within(self.capacity(), gate)
+            && reserved.is_within(self.geometry.reach(), gate);
+        if is_before_padding { gate.plus(self.geometry.rest_of_lap(gate)) } else { gate }
     }
 
     /// The first position from which on, up to what is reserved or in flight, no more than `bytes`

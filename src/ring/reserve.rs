@@ -38,6 +38,11 @@ impl Reservation {
         if size > 0 { Some(Self { position, size }) } else { None }
     }
 
+    #[inline]
+    fn end(&self) -> Position {
+        self.position.plus(self.size)
+    }
+
     /// The part of it at `offset` for a slice of `length` payload bytes, to be committed by itself.
     #[inline]
     pub(crate) fn part(&self, offset: u64, length: u64) -> Self {
@@ -47,13 +52,13 @@ impl Reservation {
     }
 }
 
-/// One step of a reservation, taken.
+/// What [`Ring::reserve`] has taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reserved {
-    Slice(Reservation),
-    /// The rest of a lap, which is skipped already. As after a commit, readers may have to be
-    /// woken; then the next step can be taken.
-    Padding(Reservation),
+pub(crate) struct Reserved {
+    pub(crate) slice: Reservation,
+    /// Whether padding went before it. That is skipped already: as after a commit, who waits may have
+    /// to be woken.
+    pub(crate) is_padded: bool,
 }
 
 /// What a writer knows of the cursor and of the gate.
@@ -148,8 +153,8 @@ impl Ring {
         }
     }
 
-    /// Takes a step towards room for `length` contiguous bytes, and leaves `others` ring bytes of
-    /// room. Closes the lane.
+    /// Reserves `length` contiguous bytes, with the padding that they need, and leaves `others` ring
+    /// bytes of room. If it is refused, no position has moved but that of the gate. Closes the lane.
     #[inline]
     pub(crate) fn reserve(
         &self,
@@ -159,6 +164,7 @@ impl Ring {
     ) -> Result<Reserved, Refused> {
         assert!(length <= self.geometry.max_slice());
         lane.close();
+        let size = slice_size(length);
         let mut word = self.reserved.load();
         loop {
             if word.is_closed() {
@@ -173,13 +179,10 @@ impl Ring {
                 continue;
             }
             let reserved = word.position();
-            let (size, is_padding) = self.next_step(reserved, length);
-            let end = reserved.plus(size);
-            if others > 0 && size + others > self.capacity() {
+            let Some(wanted) = self.wanted(reserved, size, others) else {
                 // Wherever the gate is: it need not move for this.
                 return Err(Refused::Full);
-            }
-            let wanted = end.plus(others);
+            };
             if !self.has_room(wanted, lane.gate) {
                 lane.gate = self.advance_gate(reserved, wanted);
                 if !self.has_room(wanted, lane.gate) {
@@ -191,21 +194,37 @@ impl Ring {
                     continue;
                 }
             }
+            let padding = Reservation { position: reserved, size: self.padding(reserved, size) };
+            let slice = Reservation { position: padding.end(), size };
             point();
-            if let Err(now) = self.move_cursor(lane, word, end) {
+            if let Err(now) = self.move_cursor(lane, word, slice.end()) {
                 word = now;
                 continue;
             }
             // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
             // byte or word that we write from here on sees that we had reserved it.
             fence(Ordering::Release);
-            lane.record(reserved, size);
-            let reservation = Reservation { position: reserved, size };
-            if !is_padding {
-                return Ok(Reserved::Slice(reservation));
+            lane.record(reserved, padding.size + size);
+            let is_padded = padding.size > 0;
+            if is_padded {
+                self.skip_padding(lane, padding, &slice);
             }
-            self.abort(reservation);
-            return Ok(Reserved::Padding(reservation));
+            return Ok(Reserved { slice, is_padded });
+        }
+    }
+
+    /// Skips the padding that was reserved before `slice`. If the two are longer than the ring, the
+    /// slice lies over the bytes and the descriptor of its padding. Then the gate is right before the
+    /// padding, and it passes that before anything is written behind.
+    #[cold]
+    fn skip_padding(&self, lane: &mut Lane, padding: Reservation, slice: &Reservation) {
+        self.abort(padding);
+        if !self.has_room(slice.end(), lane.gate) {
+            point();
+            lane.gate = self.gate.pass(padding.position, slice.position);
+            // ORD(reserved:A) Release, once more: a thread that sees any byte or word that we write
+            // from here on sees that the gate has passed the padding.
+            fence(Ordering::Release);
         }
     }
 
@@ -225,14 +244,25 @@ impl Ring {
         }
     }
 
-    /// A slice is contiguous: one that would run past the end of the lap leaves the rest of the lap
-    /// to a slice of its own, which is skipped. Two steps and not one, so that a slice as large as
-    /// the ring fits in the end. Tells the size of the next step, and whether it is padding.
+    /// The padding before a slice of `size` ring bytes. A slice is contiguous: one that would run past
+    /// the end of the lap leaves the rest of the lap to a slice of its own, which is skipped.
     #[inline]
-    fn next_step(&self, reserved: Position, length: u64) -> (u64, bool) {
-        let size = slice_size(length);
+    fn padding(&self, reserved: Position, size: u64) -> u64 {
         let rest = self.geometry.rest_of_lap(reserved);
-        if size <= rest { (size, false) } else { (rest, true) }
+        if size <= rest { 0 } else { rest }
+    }
+
+    /// Up to where there must be room for a slice of `size` ring bytes, its padding and `others`. The
+    /// whole ring is enough: if there is nothing before `reserved`, the gate passes the padding at once,
+    /// which is room again. Nothing if even that is not enough.
+    #[inline]
+    fn wanted(&self, reserved: Position, size: u64, others: u64) -> Option<Position> {
+        let capacity = self.capacity();
+        let behind_padding = size.saturating_add(others);
+        if behind_padding > capacity {
+            return None;
+        }
+        Some(reserved.plus((self.padding(reserved, size) + behind_padding).min(capacity)))
     }
 
     /// Whether `end` is within the ring that starts at `gate`. A copy of the gate may be an old one:
@@ -249,23 +279,19 @@ impl Ring {
         (2 * slice_size(length) - GRANULE).min(self.capacity())
     }
 
-    /// Whether [`Ring::reserve`] would get somewhere now, and leave `others` ring bytes of room; true,
-    /// too, when it would be told that the channel is closed.
+    /// Whether [`Ring::reserve`] would not be told now that the ring is full.
     #[inline]
     pub(crate) fn has_room_for(&self, length: u64, others: u64) -> bool {
+        let size = slice_size(length);
         loop {
             let word = self.reserved.load();
             if word.is_closed() {
                 return true;
             }
             let reserved = word.position();
-            let needed = self.next_step(reserved, length).0 + others;
-            if needed > self.capacity() {
-                return false;
-            }
-            let end = reserved.plus(needed);
-            let gate = self.advance_gate(reserved, end);
-            if self.has_room(end, gate) {
+            let Some(wanted) = self.wanted(reserved, size, others) else { return false };
+            let gate = self.advance_gate(reserved, wanted);
+            if self.has_room(wanted, gate) {
                 return true;
             }
             if self.reserved.load() == word {
@@ -285,15 +311,15 @@ impl Ring {
     }
 
     /// Moves the gate so that there is room up to `end`, if it can, or as far as it can, and tells where
-    /// it is. `reserved` is where the cursor was before the call, and `end` less than a capacity and a
-    /// half on. If the cursor has moved on and the gate with it, what is told may be past `reserved`.
+    /// it is. `reserved` is where the cursor was before the call, and `end` at most a capacity on. If the
+    /// cursor has moved on and the gate with it, what is told may be past `reserved`.
     fn advance_gate(&self, reserved: Position, end: Position) -> Position {
         // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An older
         // one would be taken for one that has run ahead, and a ring that has room for a full one.
         fence(Ordering::Acquire);
         loop {
             let gate = self.gate.load();
-            if self.has_room(end, gate) || !self.has_room(reserved, gate) {
+            if self.has_room(end, gate) || !reserved.is_within(self.geometry.reach(), gate) {
                 return gate;
             }
             point();

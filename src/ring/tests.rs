@@ -53,11 +53,7 @@ fn leap(ring: &Ring, granules: u64) {
 }
 
 fn reserve(ring: &Ring, lane: &mut Lane, size: u64) -> Result<Reservation, Refused> {
-    loop {
-        if let Reserved::Slice(reservation) = ring.reserve(lane, size, 0)? {
-            return Ok(reservation);
-        }
-    }
+    Ok(ring.reserve(lane, size, 0)?.slice)
 }
 
 fn give_up(ring: &Ring, size: u64) {
@@ -402,6 +398,104 @@ fn an_overrun_reader_that_is_stopped_as_it_catches_up_skips_nothing_that_is_left
                     if !was_stopped {
                         break;
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Steps of a weak reader at `place`, until it finds nothing: tells where. It comes there without the help
+/// of others.
+fn settle(ring: &Ring, mut place: Position) -> Position {
+    for _ in 0..6 {
+        match ring.find(place) {
+            Found::Skip(next) => place = next,
+            Found::Overrun => place = ring.oldest_intact(place),
+            Found::Nothing => return place,
+            Found::Slice(_) => panic!("nothing was committed"),
+        }
+    }
+    panic!("it looks again and again at {place:?}");
+}
+
+/// What others find while a slice of `size` granules behind padding is stopped.
+fn look_at_padding(ring: &Ring, size: u64, padding: Position) {
+    let granules = ring.capacity() / GRANULE;
+    let rest = ring.geometry.rest_of_lap(padding) / GRANULE;
+    let is_reserved = ring.reserved() != padding;
+    let is_skipped = ring.descriptor(padding).state(padding).is_some();
+    // Two weak readers, a new one that goes back, and a strong one that starts now.
+    let oldest = ring.oldest_intact(ring.start());
+    for place in [ring.start(), padding, oldest] {
+        let place = settle(ring, place);
+        assert!([padding, padding.on(rest)].contains(&place), "nowhere: {place:?}");
+    }
+    let mut held = ring.join();
+    let now = ring.reserved();
+    ring.jump(&mut held, now);
+    assert_eq!(ring.find_held(now), Found::Nothing);
+    ring.leave(held);
+    // A writer: all the room is there that is not taken.
+    let taken = match (is_reserved, is_skipped) {
+        (false, _) => 0,
+        (true, false) => rest + size,
+        (true, true) => size,
+    };
+    let theirs = reserve(ring, &mut ring.lane(), GRANULE);
+    assert_eq!(theirs.is_ok(), taken < granules, "{taken} of {granules} taken");
+    theirs.into_iter().for_each(|theirs| ring.abort(theirs));
+}
+
+#[test]
+fn a_slice_that_is_stopped_behind_its_padding_is_in_nobodys_way() {
+    let granules = 8;
+    for place in 1..granules {
+        for size in granules - place + 1..=granules {
+            for nth in 0.. {
+                let ring = ring(granules * GRANULE, Position::new(0));
+                give_up(&ring, place * GRANULE);
+                let (padding, theirs) = (ring.reserved(), ring.clone());
+                let work = move || look_at_padding(&theirs, size, padding);
+                let mut lane = ring.lane();
+                let (slice, was_stopped) =
+                    pause::at(nth, work, || reserve(&ring, &mut lane, size * GRANULE).unwrap());
+                assert!(ring.reserved().is_within(ring.capacity(), ring.gate()));
+                // Nobody needs the padding any more, whatever is written over it.
+                ring.abort(slice);
+                assert_eq!(settle(&ring, padding), ring.reserved());
+                give_up(&ring, ring.capacity());
+                if !was_stopped {
+                    assert!(nth > 0, "it has no point to be stopped at");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn who_is_refused_has_taken_nothing_wherever_it_is_stopped_while_others_write() {
+    let granules = 8;
+    for place in 0..granules {
+        for size in 1..=granules {
+            for nth in 0.. {
+                let ring = ring(granules * GRANULE, Position::new(0));
+                if place > 0 {
+                    give_up(&ring, place * GRANULE);
+                }
+                let _held = ring.join();
+                // As much is free as the slice has not enough of.
+                let (begin, theirs) = (ring.reserved(), ring.clone());
+                (0..granules - size + 1).for_each(|_| write(&ring, 1).unwrap());
+                let work = move || while write(&theirs, 2).is_ok() {};
+                let mut lane = ring.lane();
+                let (refused, was_stopped) =
+                    pause::at(nth, work, || reserve(&ring, &mut lane, size * GRANULE));
+                assert_eq!(refused, Err(Refused::Full));
+                while write(&ring, 3).is_ok() {}
+                assert_eq!(ring.reserved().since(begin), granules, "{size} from {place}");
+                if !was_stopped {
+                    break;
                 }
             }
         }

@@ -363,6 +363,13 @@ fn right_histories_pass() {
             let reads = [(4, 5, saw(0, Read::Lagged(256))), (6, 7, saw_values(0, &[2]))];
             history(&[false], &[&writes, &reads])
         }),
+        ("a slice over its padding, which a reader steps over or has missed", {
+            let writes = [(0, 1, wrote(1, 64, Ok)), (4, 9, wrote(2, 256, Ok))];
+            let steps = [(2, 3, saw_values(0, &[1])), (6, 7, saw(0, Read::Empty))];
+            let steps = [steps[0].clone(), steps[1].clone(), (10, 11, saw(0, Read::Lagged(192)))];
+            let over = [(2, 3, saw_values(1, &[1])), (5, 8, saw_values(1, &[2]))];
+            history(&[false, false], &[&writes, &steps, &over])
+        }),
         ("drained", {
             let writes = [(0, 1, wrote(1, 64, Ok)), (2, 4, wrote(2, 64, Closed))];
             let drain = [(3, 5, Done::Drain)];
@@ -403,6 +410,11 @@ fn wrong_histories_are_refused() {
         }),
         ("full with room", {
             let writes = [(0, 1, wrote(1, 64, Ok)), (2, 3, wrote(2, 192, Full))];
+            history(&[true], &[&writes])
+        }),
+        ("room that a refused slice has taken", {
+            let writes =
+                [(0, 1, wrote(1, 64, Ok)), (2, 3, wrote(2, 256, Full)), (4, 5, wrote(3, 64, Full))];
             history(&[true], &[&writes])
         }),
         ("room where a reader holds", {

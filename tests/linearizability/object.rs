@@ -67,7 +67,15 @@ pub(crate) struct History {
 enum State {
     InFlight,
     Committed,
+    /// Padding that the gate has not passed.
+    Padding,
     Skipped,
+}
+
+impl State {
+    fn is_skipped(self) -> bool {
+        matches!(self, Self::Padding | Self::Skipped)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -96,8 +104,10 @@ struct Object {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Phase {
     Start,
-    /// The slice at this position is to be skipped, then the operation starts over.
-    Pad(u64),
+    /// The padding at the first position is to be skipped; the slice is at the second one.
+    Pad(u64, u64),
+    /// The gate is to pass it.
+    Pass(u64, u64),
     /// The slice at this position is to be committed.
     Commit(u64),
     /// What was read is to be given back.
@@ -175,13 +185,19 @@ impl History {
         object.reserved(self.start)
     }
 
-    /// Nobody has begun to write over the slice at `at`.
+    /// Nobody has begun to write over the slice at `at`. A slice may be reserved over its own padding,
+    /// but it is not written before the gate has passed that.
     fn is_intact(&self, object: &Object, at: u64) -> bool {
+        let state = object.slice(at).map(|slice| slice.state);
+        self.is_kept(object, at) || matches!(state, Some(State::InFlight | State::Padding))
+    }
+
+    fn is_kept(&self, object: &Object, at: u64) -> bool {
         self.reserved(object) <= at + self.capacity
     }
 
     fn oldest_intact(&self, object: &Object) -> u64 {
-        let intact = object.slices.iter().find(|slice| self.is_intact(object, slice.at));
+        let intact = object.slices.iter().find(|slice| self.is_kept(object, slice.at));
         intact.map_or(self.reserved(object), |slice| slice.at)
     }
 
@@ -194,7 +210,7 @@ impl History {
         };
         let in_flight = find(0, |state| state == State::InFlight);
         match object.holds.iter().flatten().min() {
-            Some(&held) => find(held, |state| state != State::Skipped).min(in_flight),
+            Some(&held) => find(held, |state| !state.is_skipped()).min(in_flight),
             None => in_flight,
         }
     }
@@ -213,8 +229,16 @@ impl History {
         };
         let object = &point.object;
         match (next, phase) {
-            (Done::Write { .. } | Done::Reserve { .. }, Phase::Pad(at)) => {
-                put(Some(Phase::Start), &|object| object.set(at, State::Skipped), None);
+            (Done::Write { .. } | Done::Reserve { .. }, Phase::Pad(padding, at)) => {
+                let skip = |object: &mut Object| object.set(padding, State::Padding);
+                put(Some(Phase::Pass(padding, at)), &skip, None);
+            }
+            (Done::Write { .. } | Done::Reserve { .. }, Phase::Pass(padding, at)) => {
+                let pass = |object: &mut Object| object.set(padding, State::Skipped);
+                match next {
+                    Done::Write { .. } => put(Some(Phase::Commit(at)), &pass, None),
+                    _ => put(None, &pass, Some(at)),
+                }
             }
             (Done::Write { .. }, Phase::Commit(at)) => {
                 put(None, &|object| object.set(at, State::Committed), None);
@@ -231,22 +255,41 @@ impl History {
                 let at = self.reserved(object);
                 let size = (*length).max(1).next_multiple_of(64);
                 let rest = self.capacity - at % self.capacity;
-                let step = size.min(rest);
-                if at + step > self.furthest_gate(object) + self.capacity {
+                let padding = if size <= rest { 0 } else { rest };
+                // Into an empty ring everything goes.
+                let wanted = (padding + size).min(self.capacity);
+                if at + wanted > self.furthest_gate(object) + self.capacity {
                     if *result == Written::Full {
                         put(None, &|_| {}, None);
                     }
                     return;
                 }
-                let slice = Slice { at, size: step, value: *value, state: State::InFlight };
-                let push = |object: &mut Object| object.slices.push(slice);
-                let is_write = matches!(next, Done::Write { .. });
-                if step < size {
-                    put(Some(Phase::Pad(at)), &push, None);
-                } else if *result == Written::Ok && is_write {
-                    put(Some(Phase::Commit(at)), &push, None);
-                } else if *result == Written::Ok {
-                    put(None, &push, Some(at));
+                if *result != Written::Ok {
+                    return;
+                }
+                let (value, state) = (*value, State::InFlight);
+                let parts = [(at, padding), (at + padding, size)].map(|(at, size)| Slice {
+                    at,
+                    size,
+                    value,
+                    state,
+                });
+                let push = |object: &mut Object| {
+                    // The gate is not further behind.
+                    let gate = (at + padding + size).saturating_sub(self.capacity);
+                    let passed = object.slices.iter_mut().take_while(|slice| slice.at < gate);
+                    for slice in passed.filter(|slice| slice.state == State::Padding) {
+                        slice.state = State::Skipped;
+                    }
+                    object.slices.extend(parts.iter().filter(|slice| slice.size > 0));
+                };
+                let slice = at + padding;
+                if padding > 0 {
+                    put(Some(Phase::Pad(at, slice)), &push, None);
+                } else if matches!(next, Done::Write { .. }) {
+                    put(Some(Phase::Commit(slice)), &push, None);
+                } else {
+                    put(None, &push, Some(slice));
                 }
             }
             (Done::Commit | Done::Abort, _) => {
@@ -289,7 +332,7 @@ impl History {
         while let Some(slice) = object.slice(stands) {
             match slice.state {
                 State::InFlight => break,
-                State::Skipped => {}
+                State::Padding | State::Skipped => {}
                 State::Committed => values.push(slice.value),
             }
             stands += slice.size;
@@ -326,7 +369,7 @@ impl History {
             }
         }
         match (slice, result) {
-            (Some(slice), _) if is_intact && slice.state == State::Skipped && taken == 0 => {
+            (Some(slice), _) if is_intact && slice.state.is_skipped() && taken == 0 => {
                 Some((stands + slice.size, Some(Phase::Taken(0))))
             }
             (_, Read::Lagged(skipped)) if !is_intact => {

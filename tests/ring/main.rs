@@ -6,6 +6,7 @@ mod clones;
 mod lagging;
 mod ordering;
 mod positions;
+mod refused;
 mod slices;
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod unregistered;

@@ -89,7 +89,7 @@ impl StrongReader {
         let mut start = place;
         let ring = &core.shared().ring;
         // Only padding may lie between the reader and what is kept; then nothing is lost.
-        while !start.slice.is_within(ring.capacity(), oldest.slice) {
+        while !ring.can_keep(start.slice, oldest.slice) {
             match ring.find(start.slice) {
                 Found::Skip(next) if start.offset == 0 => start = Place::at(next),
                 _ => return Err(core),

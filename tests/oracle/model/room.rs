@@ -36,19 +36,23 @@ impl Model {
         self.asked.set(0);
     }
 
-    /// The next step of reserving `length` bytes: its size, and whether it is padding to the end of
-    /// the lap.
-    pub(super) fn next_step(&self, length: u64) -> (u64, bool) {
-        let size = length.max(1).next_multiple_of(GRANULE);
+    /// The padding before a slice of `size` that does not fit before the end of the lap: all the rest.
+    fn padding(&self, size: u64) -> u64 {
         let rest = self.capacity - self.raw(self.reserved()) % self.capacity;
-        if size <= rest { (size, false) } else { (rest, true) }
+        if size <= rest { 0 } else { rest }
     }
 
-    /// `others` ring bytes stay free.
-    pub(super) fn has_room(&self, size: u64, others: u64) -> bool {
-        let end = self.reserved() + size + others;
-        self.asked.set(self.asked.get().max(end));
-        end <= self.furthest_gate() + self.capacity
+    /// What is neither unread nor in flight is free. A slice of `length` bytes goes into an empty ring,
+    /// and otherwise where there is room for its granules and its padding. `others` ring bytes stay free.
+    pub(super) fn has_room(&self, length: u64, others: u64) -> bool {
+        let size = ring_bytes(length);
+        if size + others > self.capacity {
+            return false;
+        }
+        let wanted = (self.padding(size) + size + others).min(self.capacity);
+        self.asked.set(self.asked.get().max(self.reserved() + wanted));
+        let free = self.capacity - (self.reserved() - self.furthest_gate());
+        wanted <= free
     }
 
     /// What a newcomer leaves to those who wait.
@@ -59,31 +63,37 @@ impl Model {
     /// For each its slice, and what padding may go before it.
     pub(super) fn claimed_before(&self, place: usize) -> u64 {
         let waiters = self.line[..place].iter();
-        let slices = waiters.map(|waiter| waiter.need.max(1).next_multiple_of(GRANULE));
+        let slices = waiters.map(|waiter| ring_bytes(waiter.need));
         slices.map(|size| (2 * size - GRANULE).min(self.capacity)).sum()
     }
 
-    /// A step may be taken even though the whole is refused. `others` ring bytes stay free.
+    /// All or nothing. `others` ring bytes stay free.
     pub(super) fn reserve(&mut self, length: u64, others: u64) -> Result<u64, Refused> {
-        loop {
-            match self.ending {
-                Ending::Open => {}
-                Ending::Drained => return Err(Refused::Closed),
-                Ending::Terminated => return Err(Refused::Terminated),
-            }
-            let (size, is_padding) = self.next_step(length);
-            if !self.has_room(size, others) {
-                return Err(Refused::Full);
-            }
-            let at = self.reserved();
-            let state = if is_padding { State::Skipped } else { State::InFlight };
-            self.slices.push(Slice { at, size, state });
-            if !is_padding {
-                return Ok(at);
-            }
+        match self.ending {
+            Ending::Open => {}
+            Ending::Drained => return Err(Refused::Closed),
+            Ending::Terminated => return Err(Refused::Terminated),
+        }
+        if !self.has_room(length, others) {
+            return Err(Refused::Full);
+        }
+        let size = ring_bytes(length);
+        let padding = self.padding(size);
+        if padding > 0 {
+            self.slices.push(Slice { at: self.reserved(), size: padding, state: State::Skipped });
+        }
+        let at = self.reserved();
+        self.slices.push(Slice { at, size, state: State::InFlight });
+        if padding > 0 {
             self.after_commit();
         }
+        Ok(at)
     }
+}
+
+/// The ring bytes of a slice of `length` bytes.
+fn ring_bytes(length: u64) -> u64 {
+    length.max(1).next_multiple_of(GRANULE)
 }
 
 /// Waking.
@@ -120,8 +130,7 @@ impl Model {
     /// be left to others, unless one before it sleeps for which there is none.
     fn next_to_wake(&self) -> Option<usize> {
         let asleep = |&place: &usize| self.line[place].waker.is_some();
-        let has_room =
-            |place: usize, others| self.has_room(self.next_step(self.line[place].need).0, others);
+        let has_room = |place: usize, others| self.has_room(self.line[place].need, others);
         let mut places = (0..self.line.len()).filter(asleep).peekable();
         let first = *places.peek()?;
         if has_room(first, self.claimed_before(first)) {

@@ -26,7 +26,7 @@ impl Model {
         let reserved = self.reserve(length, others);
         if reserved == Err(Refused::Full) && others > 0 {
             // It is told apart whether there is room but for others, who may not come for it.
-            self.has_room(self.next_step(length).0, 0);
+            self.has_room(length, 0);
         }
         let at = reserved?;
         self.writer(index).in_flight = Some(at);
@@ -66,9 +66,8 @@ impl Model {
         if result == Err(Refused::Full) {
             let first = &self.line[0];
             let is_in_question = first.waker.is_none() || !first.stays;
-            if others > 0 && self.has_room(self.next_step(length).0, 0) {
+            if others > 0 && self.has_room(length, 0) {
                 // What it has not got is left to others, who may not come: it asks again.
-                // Unless padding that it had to take has woken it already.
                 let there = self.line.iter_mut().find(|waiter| waiter.ticket == ticket);
                 if is_in_question && there.is_some_and(|waiter| waiter.waker.take().is_some()) {
                     self.wakes[waker] += 1;

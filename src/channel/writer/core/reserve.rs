@@ -7,6 +7,7 @@ use crate::channel::terms::Ending;
 use crate::error::{ReserveError, TryReserveError};
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation, Reserved};
+use crate::wait::panics::Panics;
 use std::task::{Context, Poll, ready};
 
 impl Core {
@@ -31,21 +32,27 @@ impl Core {
         }
     }
 
-    /// Reserves a slice, past the padding that it may need; `others` ring bytes of room stay free.
+    /// Reserves a slice; `others` ring bytes of room stay free.
     pub(super) fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
-        loop {
-            match self.shared.ring.reserve(&mut self.lane, length, others)? {
-                Reserved::Slice(reservation) => {
-                    self.open_lane(&reservation);
-                    return Ok(reservation);
-                }
-                Reserved::Padding(_) => {
-                    // Whatever lies behind the padding may have been committed before it, while
-                    // readers were parked at the padding.
-                    self.shared.after_commit();
-                }
-            }
+        let Reserved { slice, is_padded } =
+            self.shared.ring.reserve(&mut self.lane, length, others)?;
+        if is_padded {
+            self.wake_for_padding(slice);
         }
+        self.open_lane(&slice);
+        Ok(slice)
+    }
+
+    /// The padding before `slice` was skipped, and need not wait for the commit: it may be what a writer
+    /// waits for, or what a weak reader that waits there has missed.
+    #[cold]
+    fn wake_for_padding(&self, slice: Reservation) {
+        let mut panics = Panics::new();
+        if panics.run(|| self.shared.after_commit()).is_none() {
+            // The slice goes no further than this, and would hold up every reader.
+            panics.run(|| self.shared.give_up(slice));
+        }
+        panics.finish();
     }
 
     /// Opens the quick way after `reservation`, the last one of this writer. The quick way does not look

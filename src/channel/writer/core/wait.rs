@@ -64,8 +64,6 @@ impl Core {
                 Err(Refused::Closed) => break Err(self.why_closed()),
                 Err(Refused::Full) => {}
             }
-            // Padding may have been had. The quick way is not for who waits.
-            self.lane.close();
             if !self.shared.refuse_waiter(self.ticket, length, others) {
                 return Poll::Pending;
             }
