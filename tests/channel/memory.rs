@@ -123,7 +123,7 @@ fn a_joiner_forgets_the_unfinished_writes_of_writers_that_have_gone() {
         }
     });
     // And the reader, of the writers that it has heard of.
-    assert!(grown < 192 * 256, "{grown}");
+    assert!(grown < 256 * 256, "{grown}");
     // One that is there still goes on.
     assert_eq!(kept.try_write(&long[256..]), Ok(1100 - 256));
     assert_eq!(join(&mut joiner), Some(1100));
@@ -301,7 +301,7 @@ fn writers_that_come_send_and_go_are_forgotten() {
     let with_reader = BYTES.get();
     drop((reader, tap, slow));
     let kept = with_reader - BYTES.get();
-    assert!(kept <= 4 * OF_THE_GONE as isize, "{kept}");
+    assert!(kept <= 6 * OF_THE_GONE as isize, "{kept}");
 }
 
 #[test]
