@@ -5,7 +5,7 @@ use crate::sync::figure::Figure;
 /// The figures of a writer, in its slot.
 #[derive(Debug, Default)]
 pub(crate) struct WriterFigures {
-    /// Slices committed or dropped, and their payload bytes: what descriptors tell.
+    /// Slices committed or dropped; `bytes` are their payload bytes. Descriptors tell both.
     pub(crate) sequence: Figure,
     pub(crate) bytes: Figure,
     pub(crate) ring_bytes: Figure,
