@@ -1,11 +1,11 @@
-//! What a look at the cursor tells of the gate: whoever moved it there had seen a gate that is not more
-//! than a capacity behind.
+//! What a look at the cursor tells of the gate: the writer that moved the cursor there had seen a
+//! gate that is at most a capacity behind.
 
 use super::*;
 use loom::thread;
 
-/// Guards the fence between the looks at the cursor and at the gate (ORD(cursor:B)): a weak reader that
-/// was overrun, or is made, goes on at the start of a slice.
+/// Guards the fence between the looks at the cursor and at the gate (ORD(cursor:B)): a weak reader
+/// that was overrun, or was just made, goes on at the start of a slice.
 #[test]
 fn an_overrun_reader_goes_on_at_the_start_of_a_slice() {
     model(PREEMPTIONS, || {
@@ -51,8 +51,8 @@ fn an_overrun_reader_comes_to_the_end() {
     });
 }
 
-/// Guards the Release of the cursor's exchange (ORD(cursor:A)): a strong reader that starts at the next
-/// slice to come does not go back, where one has moved the gate and another one has reserved.
+/// Guards the Release of the cursor's exchange (ORD(cursor:A)): a strong reader that starts at the
+/// next slice to come does not go back, if A has moved the gate and B has reserved.
 #[test]
 fn a_reader_that_jumped_does_not_go_back() {
     model(PREEMPTIONS, || {
@@ -76,7 +76,7 @@ fn a_reader_that_jumped_does_not_go_back() {
     });
 }
 
-/// What comes of it: the bytes that this reader is lent are written over.
+/// What going back would lead to: writers write over the bytes that this reader is lent.
 #[test]
 fn a_reader_that_jumped_is_lent_what_it_holds() {
     model(4, || {
@@ -117,8 +117,9 @@ fn a_reader_that_jumped_is_lent_what_it_holds() {
     });
 }
 
-/// Guards the fence before the look at the gate (ORD(cursor:B)) of who needs room: nobody reads, and at
-/// most one slice of one granule is in flight, so that there is always room for another.
+/// Guards the fence before the look at the gate (ORD(cursor:B)) of a writer that needs room. There
+/// is no reader, and at most one slice of one granule is in flight, so that there is always room
+/// for another.
 #[test]
 fn a_ring_that_has_room_is_not_full() {
     model(3, || {
