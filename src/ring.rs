@@ -93,9 +93,9 @@
 //!   reader that jumped there, because it started at the next slice to come, may have left slices
 //!   in flight behind. If all have jumped, the target is reached by a walk from the gate, which
 //!   stops at the first slice in flight.
-//! - Without readers, the target is reached by a walk from slice to slice, as far as is wanted and
-//!   an eighth of the ring more. The walk stops at a slice in flight, whose writer still writes
-//!   there.
+//! - Without strong readers, the target is reached by a walk from slice to slice, as far as is
+//!   wanted and an eighth of the ring more. The walk stops at a slice in flight, whose writer still
+//!   writes there.
 //!
 //! Then the move is announced by the limit, the holds are looked at again, and the gate is
 //! exchanged ([`gate`]).
@@ -261,8 +261,8 @@
 //!   belong to the channel. Every reader waits for a slice that was reserved before the bit was
 //!   set, whichever endpoints hold the channel open by then. So there is nothing that a writer
 //!   would have to hold open, and no count that writes would have to touch.
-//! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes,
-//!   lives in tables that are freed with the channel (`sync/table.rs`).
+//! - *No reclamation scheme.* All that other threads may still be reading, holds, slots, stamps,
+//!   bytes, lives in tables that are freed with the channel (`sync/table.rs`).
 //!
 //! The models in `src/models` run these steps on this code, and each was seen to fail with the line
 //! it guards taken out (`ci/mutants`).
