@@ -4,9 +4,10 @@
 //!
 //! One array of bytes, and one array of descriptors beside it, a descriptor for each *granule* of
 //! 64 bytes. Every granule that ever passes through has a *position*: its number since the channel
-//! was made, 62 bits, never masked ([`position`]). Its *index* is the position masked into the array.
-//! (Users see positions of bytes, 63 bits of them.) Writers *reserve* a *slice*: whole granules, contiguous in memory, in one step; fill
-//! it; and *commit* it in one step. Readers walk from slice to slice.
+//! was made, 62 bits, never masked ([`position`]). Its *index* is the position masked into the
+//! array. (Users see positions of bytes, 63 bits of them.) Writers *reserve* a *slice* in one step:
+//! whole granules, contiguous in memory. They fill it, and *commit* it in one step. Readers walk
+//! from slice to slice.
 //!
 //! ```text
 //!                 gate                                    reserved
@@ -29,17 +30,18 @@
 //!
 //! # State
 //!
-//! - `reserved` ([`cursor::Cursor`]): a position, a bit that says *closed*, and one that says *sole*.
-//!   Writers raise it by compare-exchange, or, while one of them owns it, that one with a plain
-//!   compare and store; closing sets the bit with one exchange, when nobody steps any more, so a
-//!   reservation is either before the end or refused, and the final position is decided in one step.
+//! - `reserved` ([`cursor::Cursor`]): a position, a bit that says *closed*, and one that says
+//!   *owned*. Writers raise it by compare-exchange. While a writer owns it, that writer raises it
+//!   by a plain compare and store. Closing sets the bit with one exchange, when no step of an owner
+//!   stores any more. So a reservation is either before the end or refused, and the final position
+//!   is decided in one step.
 //! - A descriptor's stamp: the position of the slice that starts at its granule, plus its state in
 //!   the low bits. It is one of three things to a reader at position p: *p committed*, *p skipped*,
 //!   or something else, which is from an earlier lap (nothing there yet) or from a later one
 //!   (overrun). A stamp tells the whole position, so no lap is taken for another; and stamps live
 //!   apart from payload, so no payload is taken for a stamp.
-//! - The gate: a position, which only ever moves forward ([`gate`]). Beside it the `limit`, a position
-//!   that is never behind the gate, where a slice ends.
+//! - The gate: a position, which only ever moves forward ([`gate`]). Beside it the `limit`, a
+//!   position that is never behind the gate, where a slice ends.
 //! - The holds: one for each strong reader, the position before which it needs nothing; and whether
 //!   it jumped there.
 //!
@@ -81,50 +83,59 @@
 //!   the end of the padding, where the lap ends (`over_padding` in `ring/read.rs`). One that stands at the
 //!   padding may step over it, until the gate's limit is raised; after that it was overrun, by padding.
 //!
-//! *Reserve as the owner* ([`Ring::reserve_exclusive`]). A writer that finds, a thousand times in a row, that
-//! nobody else has moved the cursor, takes it for itself, and everybody else takes it away from it
-//! again without waiting for it ([`cursor`] tells how). Meanwhile a reservation is a comparison with
-//! the room that the gate and the lap allow, and one section: a look whether the cursor is still one's
-//! own, and a store (`sync/rseq.rs`). Nothing else changes: the cursor's word, the fence behind the
-//! reservation, the slice and its commit are the same, and to readers there is no difference.
+//! *Reserve as the owner* ([`Ring::reserve_exclusive`]). A writer that finds, a thousand times in a
+//! row, that no other writer has moved the cursor takes it for itself. Any other writer takes it
+//! away again, and does not wait for the owner ([`cursor`] tells how). Meanwhile a reservation is a
+//! comparison with the room that the gate and the lap allow, and one section: look whether the
+//! writer still owns the cursor, and store (`sync/rseq.rs`). Nothing else changes: the cursor's
+//! word, the fence behind the reservation, the slice and its commit are the same. Readers see no
+//! difference.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
-//! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it. A
-//! reservation can become several slices, a *batch*: they are filled first, and then committed from the
-//! last to the first. Readers come to the first one first, so they see all of them or none. (Who was
-//! overrun may come upon one in the middle: to it those before were in flight, as any other's may be.)
+//! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
+//! A reservation can become several slices, a *batch*: they are filled first, and then committed
+//! from the last to the first. Readers come to the first one first, so they see all of them or
+//! none. (A reader that was overrun may come upon one in the middle. For that reader the slices
+//! before it were in flight, as those of any other writer may be.)
 //!
-//! *What is known of a slice* besides its bytes stands in its descriptor: who wrote it, how many slices
-//! and how many bytes that writer had written before it, those it dropped for want of room among them,
-//! and whether it is a piece of a longer write. Since every slice tells where its writer stood, a reader
-//! knows from two slices of a writer exactly what lay between them, however many were overwritten
-//! meanwhile, and nothing has to be kept anywhere for that (`channel/loss.rs`).
+//! *What is known of a slice* besides its bytes stands in its descriptor. It tells which writer
+//! wrote it, and how many slices and bytes that writer had written before. Slices that the writer
+//! dropped for want of room are counted among these. It also tells whether the slice is a piece of
+//! a longer write. So a reader knows from two slices of a writer exactly what lay between them,
+//! however many were overwritten meanwhile, and nothing has to be kept anywhere for that
+//! (`channel/loss.rs`).
 //!
-//! *Move the gate* ([`Ring::advance_gate`]). Read the gate. With strong readers, the target
-//! is the smallest hold, and on from there over skipped slices. A reader that has walked to its
-//! hold from the gate has found every slice on the way committed; one that jumped there, because it
-//! started at the next slice to come, may have left slices in flight behind. If all have jumped,
-//! the target is reached by a walk from the gate, which stops at the first slice in flight. Without
-//! readers, it is walked from slice to slice, as far as is wanted and an eighth of the ring more,
-//! and stops at a slice in flight, whose writer still writes there. Then the move is announced by the
-//! limit, the holds are looked at again, and the gate is exchanged ([`gate`]).
+//! *Move the gate* ([`Ring::advance_gate`]). Read the gate, and find a target.
 //!
-//! What is read on the walk may be torn, because others may move the gate, and then recycle what we
-//! read. To see that, suppose that we read a word that some writer W wrote on a later lap. W had
-//! reserved past our gate, so it had read a gate later than ours. Behind a fence (`gate:D`) we look at
-//! the gate once more, and then see that one, or a later one: what we found is thrown away. So the
-//! limit only ever tells places where a slice ends.
+//! - With strong readers, the target is the smallest hold, and on from there over skipped slices. A
+//!   reader that has walked to its hold from the gate has found every slice on the way committed. A
+//!   reader that jumped there, because it started at the next slice to come, may have left slices
+//!   in flight behind. If all have jumped, the target is reached by a walk from the gate, which
+//!   stops at the first slice in flight.
+//! - Without strong readers, the target is reached by a walk from slice to slice, as far as is
+//!   wanted and an eighth of the ring more. The walk stops at a slice in flight, whose writer still
+//!   writes there.
 //!
-//! *Join* ([`gate::Gate::join`]). Put a hold where the limit is, issue a full fence, and look at the
-//! limit again; if it is the same, whoever moves the gate from here on sees the hold. A slice that a
-//! writer is just about to take is no longer kept for who joins now. A clone puts its hold where that
-//! of its original is, and is counted, so that nobody looks past it.
+//! Then the move is announced by the limit, the holds are looked at again, and the gate is
+//! exchanged ([`gate`]).
 //!
-//! *Read, strong* ([`Ring::find_held`]). The stamp at one's position tells. A hold keeps committed
-//! slices in place, so their bytes may be lent as they are. It does not keep skipped slices: the
-//! gate may move over these, so that a reader that has read everything never holds anybody up, even
-//! if it does not come back to step over the padding. Such a reader may find itself behind the
-//! gate; then all between was skipped, and it follows.
+//! What A reads on its walk may be torn, because others may move the gate meanwhile, and then
+//! recycle what A reads. A finds that out. Suppose that A reads a word that a writer B wrote on a
+//! later lap. B had reserved past A's gate, so B had read a gate later than A's. Behind a fence
+//! (`gate:D`) A looks at the gate once more, and sees B's gate, or a later one: then A throws away
+//! what it found. So the limit only ever tells places where a slice ends.
+//!
+//! *Join* ([`gate::Gate::join`]). Put a hold where the limit is, issue a full fence, and look at
+//! the limit again. If it is the same, any thread that moves the gate from here on sees the hold. A
+//! slice that a writer is just about to take is no longer kept for a reader that joins now. A clone
+//! puts its hold where that of its original is, and is counted, so that no mover of the gate looks
+//! past it.
+//!
+//! *Read, strong* ([`Ring::find_held`]). The stamp at the reader's position tells. A hold keeps
+//! committed slices in place, so their bytes may be lent as they are. It does not keep skipped
+//! slices: the gate may move over these. So a reader that has read everything never holds up a
+//! writer, even if it does not come back to step over the padding. Such a reader may find itself
+//! behind the gate; then all between was skipped, and it follows.
 //!
 //! *Read, weak* ([`Ring::find`], [`Ring::copy_racing`], [`Ring::is_intact`]). Read the stamp and
 //! the descriptor, copy, and check afterwards that nobody had reserved over what was read:
@@ -138,17 +149,18 @@
 //!
 //! # Orderings
 //!
-//! Each site is labelled. A Release or fence on the right, an Acquire or fence on the left.
+//! Each site is labelled. A Release or a fence stands on the right, an Acquire or a fence on the
+//! left.
 //!
 //! | label | pairs with | what it orders |
 //! |---|---|---|
-//! | `stamp:A` | `stamp:B` | a slice's bytes and descriptor before whoever reads them |
-//! | `hold:A` | `hold:B` | a reader's last look at a slice before whoever moves the gate past it |
-//! | `gate:A` | `gate:B` | that look, and the limit, before whoever reserves behind the gate |
-//! | `clones:A` | `clones:B` | a clone's hold, and that it is counted, before who sees its original gone |
-//! | `limit:A` | `join:B` | the slices before the limit before who joins there |
-//! | `join:A` | `join:B` | an announced move before who joins, a hold before who moves the gate |
-//! | `reign:A` | `reign:B` | a reign that has begun before whoever reads a word of it (`cursor.rs`) |
+//! | `stamp:A` | `stamp:B` | a slice's bytes and descriptor before a thread that reads them |
+//! | `hold:A` | `hold:B` | a reader's last look at a slice before a move of the gate past it |
+//! | `gate:A` | `gate:B` | that look, and the limit, before a reservation behind the gate |
+//! | `clones:A` | `clones:B` | a clone, and its count, before a look that finds its original gone |
+//! | `join:B` | `limit:A` | the slices before the limit before a reader that joins there |
+//! | `join:A` | `join:B` | an announced move before a joiner, a hold before a mover of the gate |
+//! | `reign:B` | `reign:A` | the start of a reign before a reader of a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
 //! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
 //! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before whoever has read a byte written in it |
@@ -159,15 +171,16 @@
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
-//! | `newer` | itself | where a reader begins before what later writers reserve (`channel/shared.rs`) |
+//! | `newer` | itself | a reader's start before slices of later writers (`channel/shared.rs`) |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
-//! | `parked:B` | `parked:A` | the raised count of parked readers before who lowers it |
-//! | `line:A` | `line:B` | a mark before who unlocks the line, an unlocking before who leaves a mark (`wait/queue.rs`) |
-//! | `line:C` | `line:A` | the end of a channel before who joins the line after it was emptied for that |
+//! | `parked:B` | `parked:A` | the raised count of parked readers before a thread that lowers it |
+//! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/queue.rs`) |
+//! | `line:C` | `line:A` | the end of a channel before a joiner of the line that it emptied |
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
-//! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All the
-//! exchanges of the gate form one release sequence for whoever comes in between.
+//! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All exchanges
+//! of the gate form one release sequence, so the chain holds even if other threads move the gate in
+//! between.
 //!
 //! The chain that tells a weak reader: the writer's load of the gate, its exchange of `reserved`,
 //! the fence `reserved:A`, its store of a byte; our load of that byte, the fence `reserved:B`, our
@@ -175,14 +188,14 @@
 //!
 //! # How long a thread may be stopped
 //!
-//! Any thread may be stopped between any two of its steps while others go on. What it had read by then
-//! must not be taken for new when it goes on, so no counter that guards against that may come round
-//! meanwhile. Three can:
+//! Any thread may be stopped between any two of its steps while others go on. What it had read by
+//! then must not be taken for new when it goes on. So no counter that guards against that may come
+//! round meanwhile. Three can:
 //!
-//! - *Positions*, 62 bits of granules: 2^68 bytes. They move faster than memory is written, since a
-//!   slice that is given up, or committed short, moves them by all that was reserved, for the price of
-//!   one descriptor and of a pause for each 512 MiB. Nothing is faster than one writer that gives up each
-//!   slice. Measured on an AMD EPYC (`cargo bench --bench positions`), a turn takes it
+//! - *Positions*, 62 bits of granules: 2^68 bytes. They move faster than memory is written: a slice
+//!   that is given up, or committed short, moves them by all that was reserved, for the price of
+//!   one descriptor and of a pause for each 512 MiB. Nothing is faster than one writer that gives
+//!   up each slice. Measured on an AMD EPYC (`cargo bench --bench positions`), a turn takes it
 //!
 //!   | capacity | a slice of so many bytes | takes | and a turn |
 //!   |---|---|---|---|
@@ -193,37 +206,42 @@
 //!   | 2 GiB | 2 GiB | 137 ns | 5.2 hours |
 //!   | 4 GiB, and 8 | 4 GiB | 218 ns | 4.2 hours |
 //!
-//!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is right for a turn less a capacity (`position.rs` says what each
-//!   comparison assumes). So a thread may be stopped for hours, in every ring, while another does
-//!   nothing but give up slices; and for years while data is written. What is only counted and shown
-//!   is right for less: figures tell up to 2^62 bytes, a 64th of a turn. An idle reader or writer is like a stopped thread. A channel in which
-//!   slices are given up for a whole turn has descriptors with stamps of a turn before; that is the end
-//!   of what positions can tell.
-//! - *The tag of a table's free entries*, 40 bits of operations, of which each takes tens of
+//!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is
+//!   right for a turn less a capacity (`position.rs` says what each comparison assumes). So a
+//!   thread may be stopped for hours, in every ring, while another does nothing but give up slices;
+//!   and for years while data is written. What is only counted and shown is right for less: figures
+//!   tell up to 2^62 bytes, a 64th of a turn. An idle reader or writer is like a stopped thread. A
+//!   channel in which slices are given up for a whole turn has descriptors with stamps of a turn
+//!   before; that is the end of what positions can tell.
+//! - *The tag of a table's free entries*, 40 bits of operations. Each of these takes tens of
 //!   nanoseconds: seven hours at 50 for two (`sync/table.rs`).
 //! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).
 //!
-//! Numbers of writers do come round, after 2^32 of them. No living writer has the number of another; of
-//! one that has gone a reader knows that it is another when it has sent less (`channel/loss.rs`).
+//! Numbers of writers do come round, after 2^32 of them. No living writer has the number of
+//! another. If a writer has gone, a reader knows that the next one with its number is another when
+//! that one has sent less (`channel/loss.rs`).
 //!
 //! # Progress
 //!
-//! Reserving and committing are lock-free: an exchange fails only because another one succeeded, and
-//! the cursor is taken away from its owner without a word from it, however long that one is stopped.
+//! Reserving and committing are lock-free. An exchange fails only because another one succeeded,
+//! and the cursor is taken away from its owner without its help, however long the owner is stopped.
 //! *Visibility is in the order of reservation*: a writer that is descheduled between its
 //! reservation and its commit delays, for every reader, what was reserved after it, and never what
-//! was reserved before; and a full lap later it delays writers, since nobody may overwrite its
-//! slice. A read is lock-free: one of a weak reader that is overrun each time it looks, or of one that
-//! steps over slices as fast as they are given up, goes on for as long as others get something done. Draining and terminating are
-//! lock-free, too.
+//! was reserved before. A full lap later it delays writers, since no writer may overwrite its
+//! slice. A read is lock-free. A weak reader may be overrun each time it looks, and a reader may
+//! step over slices as fast as they are given up; its read then goes on for as long as others get
+//! something done. Draining and terminating are lock-free, too.
 //!
-//! Locks are taken by writers that line up for room and leave the line (`wait/queue.rs`; who wakes them
-//! only tries to), by who goes to sleep while nobody looks for sleepers (`wait/watch.rs`), by endpoints
-//! that are made, turned, named and dropped, and for figures (`channel/shared.rs`). And a reader of messages takes
-//! one when it goes through the writers that it has heard of, to forget those that have gone: twice each
-//! time that their number has doubled. Whoever wakes readers takes each out of those that are parked
-//! right before it is woken: stopped in there, it holds back that one reader, and the others are found
-//! by whoever commits next (`wait/parking.rs`).
+//! These take locks:
+//!
+//! - threads that join or leave a line (`wait/queue.rs`); a thread that wakes them only tries to;
+//! - endpoints that are made, turned, named and dropped, and figures (`channel/shared.rs`);
+//! - a reader of messages, when it goes through the writers that it has heard of, to forget those
+//!   that have gone: twice each time that their number has doubled.
+//!
+//! A thread that wakes readers takes each out of the parked ones right before it wakes it. If it is
+//! stopped in between, it holds back that one reader, and the next thread that commits finds the
+//! others (`wait/parking.rs`).
 //!
 //! # What was decided, and against what
 //!
@@ -231,12 +249,12 @@
 //!   over the slices in flight packs bytes without rounding, but each commit moves a line that all
 //!   readers poll and looks at every other writer; it was slower from 64 bytes on, and more so with
 //!   more writers. The price of slices is that a write of one byte takes 64 bytes of the ring.
-//! - *An owner of the cursor, and light fences.* A locked instruction costs as much as the rest of a
-//!   short write; there were three in a write and a read: the exchange, and a full fence on either
-//!   side for those who may sleep. Now there is none while one writer is alone and nobody sleeps,
-//!   and who ends that state pays a heavy fence, a few microseconds. It is about who writes, not
-//!   who is there: a thousand idle writers take nothing away. Systems without a heavy fence stay
-//!   with exchanges and full fences, which is the state in which each channel starts.
+//! - *An owner of the cursor, and light fences.* A locked instruction costs as much as the rest of
+//!   a short write. There were three in a write and a read: the exchange, and a full fence on
+//!   either side for threads that may sleep. Now there is none while one writer is alone and no
+//!   thread sleeps. The thread that ends that state pays a heavy fence, a few microseconds. Idle
+//!   writers do not count: a thousand of them take nothing away. Systems without a heavy fence stay
+//!   with exchanges and full fences, the state in which each channel starts.
 //! - *No handing back of cache lines.* A reader that stores to each line it has read leaves it in a
 //!   state that some processors fetch back faster; on others the writer's next lap is a quarter to a
 //!   third slower for it. Neither do prefetches for writing ahead of the writer help.
@@ -258,11 +276,11 @@
 //! - *Skipped slices are not held.* Without that, an empty ring whose reader does not come back
 //!   could be too full for a slice of the size of the ring, because of padding that nobody needs.
 //! - *Weak writers do not upgrade while a slice is in flight.* The CLOSED bit decides which slices
-//!   belong to the channel; one that was reserved before it is waited for by every reader, whoever
-//!   holds the channel open by then. So there is nothing that a writer would have to hold open, and
-//!   no count that writes would have to touch.
-//! - *No reclamation scheme.* Whatever others may still be reading, holds, slots, stamps, bytes,
-//!   lives in tables that are freed with the channel (`sync/table.rs`).
+//!   belong to the channel. Every reader waits for a slice that was reserved before the bit was
+//!   set, whichever endpoints hold the channel open by then. So there is nothing that a writer
+//!   would have to hold open, and no count that writes would have to touch.
+//! - *No reclamation scheme.* All that other threads may still be reading, holds, slots, stamps,
+//!   bytes, lives in tables that are freed with the channel (`sync/table.rs`).
 //!
 //! The models in `src/models` run these steps on this code, and each was seen to fail with the line
 //! it guards taken out (`ci/mutants`).
@@ -310,7 +328,7 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// A ring of `geometry` whose first slice lies at `start`; nothing if there is no memory for it.
+    /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
     /// `has_sections` says whether a writer may own the cursor.
     pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
         let mut descriptors = Vec::new();
@@ -341,7 +359,7 @@ impl Ring {
         self.start
     }
 
-    /// As if others had given up so many granules, and nobody held them.
+    /// As if other writers had given up so many granules, and no reader held them.
     #[cfg(all(test, not(overfall_loom)))]
     pub(crate) fn leap(&self, granules: u64) {
         self.reserved.leap(granules);
@@ -354,7 +372,8 @@ impl Ring {
         &self.reserved.writers
     }
 
-    /// Where the next slice will lie. Relaxed: only a fence gives it a meaning for others' bytes.
+    /// Where the next slice will lie. Relaxed: without a fence it tells nothing of bytes that other
+    /// threads wrote.
     #[inline]
     pub(crate) fn reserved(&self) -> Position {
         self.reserved.load().position()
@@ -368,7 +387,7 @@ impl Ring {
 
     #[inline]
     fn descriptor(&self, position: Position) -> &Descriptor {
-        // As many as there are granules, a power of two, which spares the check of the bounds.
+        // The length is a power of two, so the mask spares the check of the bounds.
         let mask = self.descriptors.len() - 1;
         &self.descriptors[position.granule() as usize & mask]
     }

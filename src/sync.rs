@@ -1,6 +1,6 @@
-//! What threads agree by: every synchronization primitive of the crate, so that the models can stand in
-//! for all of them; fences of which one side is almost free; sections that can be interrupted; entries
-//! that never move.
+//! What threads synchronize with. All synchronization primitives of the crate are here, so that the
+//! models can stand in for all of them. So are fences of which one side is almost free, sections
+//! that can be interrupted, and entries that never move.
 //!
 //! `--cfg overfall_loom` swaps in loom. It is a cfg of our own because the plain `--cfg loom`
 //! changes tokio as well. `ci/lint` refuses the originals everywhere else.
@@ -34,13 +34,13 @@ mod primitives {
 
 pub(crate) use primitives::*;
 
-/// Locks, and carries on after a panic: no user code runs under a lock of ours, and each critical
-/// section leaves its data whole at every step.
+/// Locks, also after a panic: no user code runs under a lock of ours, and each critical section
+/// leaves its data whole at every step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks if nobody else has it locked.
+/// Locks, unless another thread has the lock.
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),

@@ -22,8 +22,8 @@ use until::Waits;
 /// An endpoint whose operations park the thread until they can be done.
 ///
 /// Each endpoint has a method `blocking` that makes one. Writers get [`io::Write`], readers
-/// [`io::Read`], and strong readers [`io::BufRead`]. An end of a [`duplex`](crate::duplex()) gets all
-/// three. All of them get variants with a deadline.
+/// [`io::Read`], and strong readers [`io::BufRead`]. An end of a [`duplex`](crate::duplex()) gets
+/// all three. All of them get variants with a deadline.
 ///
 /// Do not use it in async code: it parks the runtime's thread.
 ///
@@ -76,7 +76,7 @@ pub struct Blocking<E> {
     waits: Waits,
 }
 
-/// Without bytes of its own, so that a poll with a timeout of zero allocates little.
+/// It has no bytes of its own, so that a poll with a timeout of zero allocates little.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline passed before there was anything to do")]
 struct TimedOut;
@@ -137,7 +137,7 @@ impl<R: Read> Blocking<R> {
         })
     }
 
-    /// Looks, and waits for as long as there is nothing; `look` is as that of [`Blocking::wait`].
+    /// Looks, and waits for as long as there is nothing. `look` is as in [`Blocking::wait`].
     #[inline]
     fn until_found<T>(
         &mut self,
@@ -174,7 +174,8 @@ impl<R: Lend> Blocking<R> {
     }
 
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
-        // What is found is lent by a second look: a loan cannot leave the loop that asks for it.
+        // A second look lends what the first one found: a loan cannot leave the loop that asks for
+        // it.
         self.until_found(until, |reader, context| match context {
             None => unless_empty(reader.lender().try_fill_buf().map(drop)),
             Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
@@ -254,7 +255,7 @@ impl<W: HasCore> Blocking<W> {
         Ok(written.ok_or_else(timed_out)??)
     }
 
-    /// Tries, and waits for as long as there is no room; `look` is as that of [`Blocking::wait`].
+    /// Tries, and waits for as long as there is no room. `look` is as in [`Blocking::wait`].
     fn until_room<T>(
         &mut self,
         until: Until,
@@ -262,7 +263,7 @@ impl<W: HasCore> Blocking<W> {
     ) -> Option<T> {
         let core = self.endpoint.writer_core();
         let at_once = if core.never_waits() {
-            // Ready at once: it drops what there is no room for.
+            // This is ready at once: the writer drops what there is no room for.
             look(core, Some(&mut Context::from_waker(Waker::noop())))
         } else {
             look(core, None)
@@ -299,7 +300,7 @@ impl<W: HasCore> Blocking<W> {
         Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
     }
 
-    /// Nothing if the deadline comes first.
+    /// `None` if the deadline comes first.
     pub(crate) fn reserve_until(
         &mut self,
         len: usize,

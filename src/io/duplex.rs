@@ -41,12 +41,12 @@ pub fn duplex(size: usize) -> (Duplex, Duplex) {
     (Duplex { writer: there.0, reader: back.1 }, Duplex { writer: back.0, reader: there.1 })
 }
 
-/// One of the two ends that [`duplex`] makes: a [`StrongWriter`] of one ring and a [`StrongReader`] of
-/// the other.
+/// One of the two ends that [`duplex`] makes: a [`StrongWriter`] of one ring and a [`StrongReader`]
+/// of the other.
 ///
 /// It has the io traits of the features `tokio` and `futures`, those for buffered reads too.
-/// [`blocking`](Self::blocking) gives it those of [`std::io`]. For messages, statistics and all else
-/// that a writer or a reader can do, [`into_split`](Self::into_split) it.
+/// [`blocking`](Self::blocking) gives it those of [`std::io`]. For messages, statistics and all
+/// else that a writer or a reader can do, [`into_split`](Self::into_split) it.
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]
@@ -73,11 +73,11 @@ pub fn duplex(size: usize) -> (Duplex, Duplex) {
 ///
 /// The directions end one by one.
 ///
-/// - When an end is dropped, the other one reads what is there and then comes to the end (`Ok(0)`). Its
-///   writes fail with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe). What it wrote and nobody read is
-///   gone.
-/// - `shutdown` of tokio's trait and `close` of futures' end the direction that this end writes. The
-///   other one comes to the end of its reads, and can still write.
+/// - When an end is dropped, the other one reads what is there and then comes to the end (`Ok(0)`).
+///   Its writes fail with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe). What it wrote and was not
+///   read is gone.
+/// - `shutdown` of tokio's trait and `close` of futures' end the direction that this end writes.
+///   The other one comes to the end of its reads, and can still write.
 ///
 /// # Cancel safety
 ///
@@ -87,10 +87,10 @@ pub fn duplex(size: usize) -> (Duplex, Duplex) {
 ///
 /// It takes the place of tokio's in most tests as it is. These things follow from the ring:
 ///
-/// - The size is rounded up to a power of two, 64 at least. A write takes whole granules of 64 bytes, so
-///   64 writes of one byte fill a ring of 4096.
-/// - A write of up to `size` bytes waits for room for all of them. It is short only if it is longer than
-///   the ring. tokio's writes what there is room for.
+/// - The size is rounded up to a power of two, 64 at least. A write takes whole granules of 64
+///   bytes, so 64 writes of one byte fill a ring of 4096.
+/// - A write of up to `size` bytes waits for room for all of them. It is short only if it is longer
+///   than the ring. tokio's writes what there is room for.
 /// - Room comes back when all bytes of a write have been read, and not byte by byte.
 /// - An empty write is always `Ok(0)`. tokio's fails if the other end is gone.
 pub struct Duplex {
@@ -101,8 +101,8 @@ pub struct Duplex {
 impl Duplex {
     /// The writer and the reader of this end. Each can go to a task of its own.
     ///
-    /// The directions are independent from then on: dropping the writer brings the other end to the end
-    /// of its reads, dropping the reader makes the writes of the other end fail.
+    /// The directions are independent from then on: dropping the writer brings the other end to the
+    /// end of its reads, dropping the reader makes the writes of the other end fail.
     ///
     /// ```
     /// let (client, server) = overfall::duplex(4096);

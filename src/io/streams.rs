@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct OwnedMessage {
-    /// Who sent it, its number and position, and what was missed before it.
+    /// Which writer sent it, its number and position, and what was missed before it.
     pub header: Header,
     /// Its bytes, copied out of the ring.
     pub bytes: Bytes,
@@ -46,7 +46,8 @@ impl From<OwnedMessage> for Bytes {
 /// sink.send("one".into()).await?;
 /// sink.send("two".into()).await?;
 /// sink.close().await?;
-/// let lengths: Vec<_> = reader.into_stream().map(|item| item.unwrap().bytes.len()).collect().await;
+/// let lengths: Vec<_> =
+///     reader.into_stream().map(|item| item.unwrap().bytes.len()).collect().await;
 /// assert_eq!(lengths, [3, 3]);
 /// # Ok::<(), overfall::error::SendError>(())
 /// # }).unwrap();
@@ -158,7 +159,7 @@ impl<W: HasCore + Unpin> MessageSink<W> {
             let mut panics = Panics::new();
             let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
             let sent = sent.unwrap_or(Poll::Pending);
-            // It is sent once, also if a waker panics that it wakes.
+            // The message is sent only once, also if a waker that this wakes panics.
             if sent.is_ready() || core.sequence() != sequence {
                 *waiting = None;
             }

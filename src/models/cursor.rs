@@ -54,8 +54,8 @@ fn an_overrun_reader_comes_to_the_end() {
     });
 }
 
-/// Guards the Release of the cursor's exchange (ORD(cursor:A)): a strong reader that starts at the next
-/// slice to come does not go back, where one has moved the gate and another one has reserved.
+/// Guards the Release of the cursor's exchange (ORD(cursor:A)): a strong reader that starts at the
+/// next slice to come does not go back, if A has moved the gate and B has reserved.
 #[test]
 fn a_reader_that_jumped_does_not_go_back() {
     model(PREEMPTIONS, || {
@@ -84,7 +84,7 @@ fn a_reader_that_jumped_does_not_go_back() {
     });
 }
 
-/// What comes of it: the bytes that this reader is lent are written over.
+/// What going back would lead to: writers write over the bytes that this reader is lent.
 #[test]
 fn a_reader_that_jumped_is_lent_what_it_holds() {
     model(4, || {
@@ -125,8 +125,9 @@ fn a_reader_that_jumped_is_lent_what_it_holds() {
     });
 }
 
-/// Guards the fence before the look at the gate (ORD(cursor:B)) of who needs room: nobody reads, and at
-/// most one slice of one granule is in flight, so that there is always room for another.
+/// Guards the fence before the look at the gate (ORD(cursor:B)) of a writer that needs room. There
+/// is no reader, and at most one slice of one granule is in flight, so that there is always room
+/// for another.
 #[test]
 fn a_ring_that_has_room_is_not_full() {
     model(3, || {

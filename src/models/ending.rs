@@ -1,4 +1,4 @@
-//! Draining, terminating, and the last one to go.
+//! Draining, terminating, and the last endpoint to go.
 
 use super::waiting::{read_byte, shared, shared_with, write_slice};
 use super::*;
@@ -11,7 +11,7 @@ use loom::future::block_on;
 use loom::thread;
 
 /// Guards that the channel is closed and its final position decided in one step: a slice is either
-/// refused, or read by everybody before the end.
+/// refused, or read by every reader before the end.
 #[test]
 fn a_drain_and_a_write_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
@@ -34,7 +34,7 @@ fn a_drain_and_a_write_agree_on_the_final_position() {
     });
 }
 
-/// Guards the look for the end after parking, and the wake of everybody at the end.
+/// Guards the look for the end after parking, and the wake of all readers at the end.
 #[test]
 fn a_drain_wakes_a_parked_reader() {
     model(PREEMPTIONS, || {
@@ -47,8 +47,9 @@ fn a_drain_wakes_a_parked_reader() {
     });
 }
 
-/// Guards that the reason is there before the channel is closed (ORD(close:A), ORD(close:B)), and the
-/// wake of writers at the end. Without sections: their interruption would do what the Release does.
+/// Guards that the reason is there before the channel is closed (ORD(close:A), ORD(close:B)), and
+/// the wake of writers at the end. Without sections: their interruption would do what the Release
+/// does.
 #[test]
 fn a_terminate_wakes_a_parked_writer_which_learns_why() {
     model(PREEMPTIONS, || {
@@ -64,8 +65,8 @@ fn a_terminate_wakes_a_parked_writer_which_learns_why() {
     });
 }
 
-/// Guards that a reader which finds something, and nothing any more when it copies, fails: it is not
-/// at the end.
+/// Guards that a reader fails if it finds a slice, and finds nothing any more when it copies: that
+/// is not the end.
 #[test]
 fn a_terminate_is_not_taken_for_the_end() {
     model(PREEMPTIONS, || {
@@ -83,7 +84,8 @@ fn a_terminate_is_not_taken_for_the_end() {
     });
 }
 
-/// Guards the registry: whoever goes last, handle or writer, the reader comes to the end.
+/// Guards the registry: the reader comes to the end, if the handle goes last as well as if the
+/// writer does.
 #[test]
 fn the_last_to_go_drains_the_channel() {
     model(2, || {

@@ -2,9 +2,9 @@
 //! others go more than half of it. Slices that are given up move the position as fast as that in
 //! practice, too.
 //!
-//! A reader that runs beside a writer is the one that is spawned, so that loom runs the writer first. It
-//! would not try that of its own accord: it remembers one access to each word, so who loads a word and
-//! then exchanges it hides that another had loaded it before.
+//! If a reader runs beside a writer, the reader is the thread that is spawned, so that loom runs
+//! the writer first. loom would not try that by itself. It remembers one access to each word: if A
+//! loads a word and then exchanges it, that hides that B had loaded it before.
 
 use super::*;
 use loom::thread;
@@ -39,7 +39,7 @@ fn a_writer_with_an_old_copy_of_the_gate_overwrites_nothing() {
     });
 }
 
-/// Guards how far the gate has passed a reader: it comes back to it however far that is.
+/// Guards how far the gate has passed a reader: the reader follows however far that is.
 #[test]
 fn a_reader_that_was_left_behind_by_skipped_slices_follows() {
     model(PREEMPTIONS, || {
@@ -87,13 +87,13 @@ fn a_weak_reader_that_idled_is_overrun() {
         });
         write(&ring, 2, 2).unwrap();
         let next = thread.join().unwrap();
-        // The oldest one before the last write, or that one.
+        // The slice of the last write, or the oldest one before it.
         assert!(ring.reserved().since(next) <= 4);
     });
 }
 
-/// Guards that the limit only rises: who was stopped between its look at the gate and the raise does
-/// not take it back.
+/// Guards that the limit only rises: a mover that was stopped between its look at the gate and the
+/// raise does not take the limit back.
 #[test]
 fn a_mover_that_was_stopped_does_not_take_the_limit_back() {
     model(1, || {

@@ -3,10 +3,10 @@
 use super::*;
 use loom::thread;
 
-/// Guards the announcement of a move, the second look at the holds and the second look at the limit,
-/// and the fence of either side (ORD(join:A), ORD(join:B)): without one of them the gate passes a
-/// reader that has joined, and a writer takes what it stands at. The reader joins with all slices
-/// committed, so that it must find each from its hold on.
+/// Guards the announcement of a move, the second look at the holds and the second look at the
+/// limit, and the fence of either side (ORD(join:A), ORD(join:B)): without one of them the gate
+/// passes a reader that has joined, and a writer takes the slice at its hold. The reader joins when
+/// all slices are committed, so that it must find each from its hold on.
 #[test]
 fn a_reader_that_joins_is_seen_or_sees_the_limit() {
     model(PREEMPTIONS, || {
@@ -18,7 +18,7 @@ fn a_reader_that_joins_is_seen_or_sees_the_limit() {
         let mut held = ring.join();
         let joined = held.position();
         let written = thread.join().unwrap();
-        // Whatever lies from the hold on is there, however late the writer was.
+        // All slices from the hold on are there, however late the writer was.
         let behind = ring.reserved().since(joined);
         assert!(behind <= 2, "{behind} granules are held in a ring of 2");
         let all: Vec<_> = std::iter::from_fn(|| read(&ring, &mut held)).collect();
@@ -26,9 +26,9 @@ fn a_reader_that_joins_is_seen_or_sees_the_limit() {
     });
 }
 
-/// Guards that only a place where a slice ends is announced. What a mover read on its way may be torn,
-/// too, when another has moved the gate meanwhile and the slices have been written over. That leads
-/// no further than to the end of what was written, and whoever wrote it has seen the limit past that.
+/// Guards that only a place where a slice ends is announced. What a mover A read on its way may be
+/// torn, too, if B has moved the gate meanwhile and the slices have been written over. That leads A
+/// no further than to the end of what was written, and its writer has seen the limit past that.
 #[test]
 fn a_reader_joins_at_the_start_of_a_slice() {
     model(PREEMPTIONS, || {
@@ -47,8 +47,8 @@ fn a_reader_joins_at_the_start_of_a_slice() {
     });
 }
 
-/// Guards the second look at the holds for a clone: who missed the new hold, and saw the old one where
-/// it had moved on to, must not move the gate there.
+/// Guards the second look at the holds for a clone: a mover that missed the clone's hold, and saw
+/// the original's hold after it moved on, must not move the gate there.
 #[test]
 fn a_clone_holds_what_its_original_gives_back() {
     model(PREEMPTIONS, || {
@@ -69,8 +69,8 @@ fn a_clone_holds_what_its_original_gives_back() {
     });
 }
 
-/// Guards the count of clones: two looks can miss a chain of them, of which each has gone by the time that it is
-/// looked at.
+/// Guards the count of clones: two looks can miss a chain of clones, if each has gone by the time
+/// that it is looked at.
 #[test]
 fn a_clone_of_a_clone_holds_what_both_give_back() {
     model(PREEMPTIONS, || {
@@ -93,8 +93,9 @@ fn a_clone_of_a_clone_holds_what_both_give_back() {
     });
 }
 
-/// Guards that a jump says so: a look at the gate that is older than the place jumped to would take it for passed,
-/// and the next mover would go over what is in flight before it.
+/// Guards that a hold tells that its reader jumped: a look at the gate that is older than the place
+/// that the reader jumped to would take this place for passed, and the next mover would go over
+/// what is in flight before it.
 #[test]
 fn a_reader_that_jumps_with_an_old_view_of_the_gate_leaves_nothing_in_flight() {
     model(PREEMPTIONS, || {
@@ -117,8 +118,8 @@ fn a_reader_that_jumps_with_an_old_view_of_the_gate_leaves_nothing_in_flight() {
     });
 }
 
-/// Guards the Release of a hold in a seat that another one had (ORD(hold:B)): what that one read comes before
-/// whoever sees the new hold, and moves the gate there.
+/// Guards the Release of a hold in a seat that another reader had before (ORD(hold:B)): what that
+/// reader read comes before a thread that sees the new hold and moves the gate there.
 #[test]
 fn a_reader_that_joins_where_another_has_left_keeps_its_hold() {
     model(2, || {

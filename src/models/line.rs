@@ -1,4 +1,4 @@
-//! The line of writers that wait for room, and of whoever waits for the end.
+//! The line of writers that wait for room, and that of threads that wait for the end.
 
 use super::waiting::{read_byte, shared, write_slice};
 use super::*;
@@ -86,7 +86,8 @@ fn a_dropped_reader_frees_a_parked_writer() {
     });
 }
 
-/// Guards that a waiter which leaves lets the next one have its turn: it may have been woken for both.
+/// Guards that a waiter which leaves lets the next one have its turn: it may have been woken for
+/// both.
 #[test]
 fn a_cancelled_writer_passes_its_wake_on() {
     model(PREEMPTIONS, || {
@@ -110,8 +111,8 @@ fn a_cancelled_writer_passes_its_wake_on() {
     });
 }
 
-/// Guards the fence of a waiter that leaves (ORD(park:A)): room that came while it had been woken, of
-/// which nobody told the next one, is seen by it.
+/// Guards the fence of a waiter that leaves (ORD(park:A)): if room came while it had been woken,
+/// and no thread told the next waiter of it, the leaving waiter sees that room.
 #[test]
 fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
     model(2, || {
@@ -133,7 +134,7 @@ fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
             );
         }
         let reading = thread::spawn(move || {
-            // The first makes room for the first, the other for the second.
+            // The first byte makes room for the first writer, the other for the second.
             (0..2).for_each(|byte| assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(byte))));
             reader
         });
@@ -144,7 +145,7 @@ fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
     });
 }
 
-/// A line of its own, and so much room as is told.
+/// A line of its own, and as much room as `room` says.
 #[derive(Debug)]
 struct Lined {
     line: WaitQueue,
@@ -174,8 +175,8 @@ impl Room for Lined {
     }
 }
 
-/// Guards the mark that is left for who has the lock (ORD(line:A)), and the look of that one behind its
-/// unlocking (ORD(line:B)): room is made while another joins and leaves.
+/// Guards the mark that A leaves for B, which has the lock (ORD(line:A)), and B's look behind its
+/// unlocking (ORD(line:B)): A makes room while B joins.
 #[test]
 fn who_has_the_lock_wakes_for_who_finds_it_taken() {
     model(PREEMPTIONS, || {
@@ -185,7 +186,7 @@ fn who_has_the_lock_wakes_for_who_finds_it_taken() {
         lined.line.join(&mut None, request, &waker, &*lined);
         let others = lined.clone();
         let thread = thread::spawn(move || others.give_back());
-        // It has the lock for a while.
+        // This thread has the lock for a while.
         let mut ticket = None;
         lined.line.join(&mut ticket, request, Waker::noop(), &*lined);
         thread.join().unwrap();
@@ -193,8 +194,8 @@ fn who_has_the_lock_wakes_for_who_finds_it_taken() {
     });
 }
 
-/// The same at the end, for who leaves. Guards, too, that a mark stays for as long as there is more
-/// to do.
+/// The same at the end, for a waiter that leaves. Guards, too, that a mark stays for as long as
+/// there is more to do.
 #[test]
 fn who_has_the_lock_wakes_all_for_an_end_that_finds_it_taken() {
     model(PREEMPTIONS, || {
@@ -215,8 +216,8 @@ fn who_has_the_lock_wakes_all_for_an_end_that_finds_it_taken() {
     });
 }
 
-/// Guards what is known of the line without the lock: who leaves changes it, while another makes room
-/// that was too little before, and is enough then.
+/// Guards what is known of the line without the lock: A leaves and so changes it, while B makes
+/// room that was too little before, and is enough then.
 #[test]
 fn room_that_is_made_while_another_leaves_is_seen_by_one_of_the_two() {
     model(PREEMPTIONS, || {
@@ -234,7 +235,7 @@ fn room_that_is_made_while_another_leaves_is_seen_by_one_of_the_two() {
     });
 }
 
-/// Guards a line that two give back to, of whom one finds the other waking: both who wait are woken.
+/// Guards a line whose room is made by A and B. A finds B waking a waiter: both waiters are woken.
 #[test]
 fn two_who_wait_are_woken_by_two_who_give_back() {
     model(2, || {
@@ -252,8 +253,8 @@ fn two_who_wait_are_woken_by_two_who_give_back() {
     });
 }
 
-/// Guards that room which a woken writer does not take goes to the next one, though nobody else runs
-/// by then: it asks again, and passes the first one over.
+/// Guards that room which a woken writer does not take goes to the next one, even if no other
+/// thread runs by then: the next one asks again, and passes the first one over.
 #[test]
 fn room_that_a_woken_writer_does_not_take_goes_to_the_next() {
     model(2, || {
@@ -274,7 +275,7 @@ fn room_that_a_woken_writer_does_not_take_goes_to_the_next() {
     });
 }
 
-/// One that was passed over comes while it is, and is served as well.
+/// A writer that comes while it is passed over is served as well.
 #[test]
 fn a_writer_that_comes_while_it_is_passed_over_is_served() {
     model(2, || {
@@ -308,8 +309,8 @@ fn a_writer_that_comes_while_it_is_passed_over_is_served() {
     });
 }
 
-/// Guards the question whether more room may come: there is room for the second writer, which may sleep
-/// by then or not yet, and the first one has been woken and does not come.
+/// Guards the question whether more room may come: there is room for the second writer, which may
+/// sleep by then or not yet, and the first one has been woken and does not come.
 #[test]
 fn the_last_room_wakes_those_behind_a_writer_that_does_not_come() {
     model(2, || {

@@ -22,7 +22,7 @@ fn send(writer: &mut StrongWriter, sequence: u64) {
     writer.try_send(&[fill_of(sequence); GRANULE as usize]).unwrap();
 }
 
-/// Checks that a message is the one whose header this is.
+/// Checks that a message is the one that its header tells of.
 fn check(header: &Header, bytes: &[u8]) {
     assert_eq!(bytes.len(), header.len as usize);
     assert!(bytes.iter().all(|&byte| byte == fill_of(header.sequence)), "torn: {bytes:?}");
@@ -65,8 +65,9 @@ fn overrun(take: fn(&mut WeakReader) -> Result<Option<(Header, Vec<u8>)>, TryRea
     assert!(gaps <= 2);
 }
 
-/// Guards the check behind the copy of a message and of what is known of it: without it, one that is
-/// overwritten meanwhile passes for a whole one. And what was received and what was missed add up.
+/// Guards the check behind the copy of a message and of its description: without it, a message that
+/// is overwritten meanwhile passes for a whole one. And what was received and what was missed add
+/// up.
 #[test]
 fn a_message_is_whole_or_missed_while_a_writer_overruns_the_reader() {
     model(2, || {
@@ -91,8 +92,8 @@ fn a_message_that_is_right_there_is_whole_or_missed() {
     });
 }
 
-/// Guards the wake-up of an abort: whoever waits at a slice that is given up gets the message behind
-/// it.
+/// Guards the wake-up of an abort: a reader that waits at a slice that is given up gets the message
+/// behind it.
 #[test]
 fn a_message_behind_an_aborted_one_is_received() {
     model(PREEMPTIONS, || {
@@ -116,8 +117,8 @@ fn a_message_behind_an_aborted_one_is_received() {
     });
 }
 
-/// Guards the order in which the messages of a batch are committed: the last one first. The other way
-/// round, a reader sees a part of it.
+/// Guards the order in which the messages of a batch are committed: the last one first. The other
+/// way round, a reader sees a part of it.
 #[test]
 fn a_batch_is_seen_whole_or_not_at_all() {
     model(PREEMPTIONS, || {
@@ -145,8 +146,8 @@ fn a_batch_is_seen_whole_or_not_at_all() {
     });
 }
 
-/// Guards the hold of a message that is lent, which stays behind the reader's place until it is
-/// given back: moved along with it, a writer writes over what is lent.
+/// Guards the hold of a message that is lent. The hold stays behind the reader's place until the
+/// message is given back. If it moved along with the place, a writer would write over what is lent.
 #[test]
 fn a_lent_message_is_not_written_over() {
     model(PREEMPTIONS, || {

@@ -30,9 +30,9 @@ fn what_a_weak_reader_gets_is_whole() {
     });
 }
 
-/// Guards the limit that goes before the gate: a writer that takes the gate from another one must
-/// be seen by a weak reader that looks at the limit alone. Without the limit's raise, or with the
-/// raise after the exchange, the first look passes torn bytes.
+/// Guards that the limit is raised before the gate is moved: A may reserve behind a gate that B has
+/// moved, and a weak reader that looks at the limit alone must see that. If the limit is not
+/// raised, or only after the exchange, the first look passes torn bytes.
 #[test]
 fn the_limit_is_never_behind_the_gate() {
     model(2, || {
@@ -52,8 +52,8 @@ fn the_limit_is_never_behind_the_gate() {
     });
 }
 
-/// Guards the choice of where an overrun reader goes on: a whole slice that is the writer's own, in
-/// their order, and never before where it was.
+/// Guards the choice of where an overrun reader goes on: at a whole slice, in the order of the
+/// slices, and never before where it was.
 #[test]
 fn an_overrun_reader_goes_on_at_a_whole_slice() {
     model(PREEMPTIONS, || {

@@ -1,9 +1,9 @@
-//! A writer that has the cursor to itself, and what takes it away.
+//! A writer that owns the cursor, and what takes the cursor away.
 
 use super::*;
 use loom::thread;
 
-/// A writer by hand.
+/// A writer that the model steps by hand.
 struct Owner(Lane);
 
 impl Owner {
@@ -12,13 +12,13 @@ impl Owner {
         Self(ring.lane())
     }
 
-    /// Writes a granule, and takes the cursor with it, if nobody has it.
+    /// Writes a granule, and takes the cursor with it, if no writer owns it.
     fn take(&mut self, ring: &Ring, byte: Fill) -> Result<(), Refused> {
         self.0.want_cursor(ring.reserved());
         self.write(ring, byte)
     }
 
-    /// Writes a granule, alone if that is possible.
+    /// Writes a granule, as the owner if that is possible.
     fn write(&mut self, ring: &Ring, byte: Fill) -> Result<(), Refused> {
         let reservation = match ring.reserve_exclusive(&mut self.0, GRANULE) {
             Some(reservation) => reservation,
@@ -38,9 +38,9 @@ fn read_all(ring: &Ring, held: &mut Held) -> Vec<Fill> {
     all
 }
 
-/// Guards what takes the cursor away: the reign that lives no more, and the sections that are
-/// interrupted before the bit in the word is cleared; and that a step looks at the reign. Without one
-/// of them both reserve the same bytes.
+/// Guards what takes the cursor away: the end of the reign, and the interruption of sections before
+/// the bit in the word is cleared; and that a step looks at the reign. Without one of these both
+/// writers reserve the same bytes.
 #[test]
 fn a_second_writer_takes_the_cursor_from_its_owner() {
     model(PREEMPTIONS, || {
@@ -59,7 +59,8 @@ fn a_second_writer_takes_the_cursor_from_its_owner() {
     });
 }
 
-/// Guards that taking the cursor shows in its word: who had read it before must not move it.
+/// Guards that taking the cursor shows in its word: a writer that had read the word before must not
+/// move it.
 #[test]
 fn a_writer_takes_the_cursor_while_another_moves_it() {
     model(PREEMPTIONS, || {
@@ -98,9 +99,9 @@ fn a_former_owner_does_not_disturb_the_present_one() {
     });
 }
 
-/// Guards the second look at the reign, and what orders it (ORD(reign:A), ORD(reign:B)): two take
-/// the cursor away at once, one of them slowly, and meanwhile another reign begins, which the slow
-/// one must not end without an interruption.
+/// Guards the second look at the reign, and what orders it (ORD(reign:A), ORD(reign:B)): A and B
+/// take the cursor away at once, A slowly, and meanwhile another reign begins, which A must not end
+/// without an interruption.
 #[test]
 fn a_slow_taker_leaves_the_next_reign_alone() {
     model(PREEMPTIONS, || {
@@ -111,7 +112,7 @@ fn a_slow_taker_leaves_the_next_reign_alone() {
         let slow = ring.clone();
         let slow = thread::spawn(move || Owner::new(&slow).write(&slow, 2).unwrap());
         let mut next = Owner::new(&ring);
-        // Takes it away, and then for itself.
+        // Takes the cursor away, and then takes it for itself.
         next.write(&ring, 3).unwrap();
         next.take(&ring, 4).unwrap();
         next.write(&ring, 5).unwrap();
@@ -144,7 +145,7 @@ fn a_drain_and_an_owner_agree_on_the_final_position() {
     });
 }
 
-/// Guards that nobody becomes the owner of a cursor that is being closed.
+/// Guards that no writer becomes the owner of a cursor that is being closed.
 #[test]
 fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
@@ -166,7 +167,8 @@ fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
     });
 }
 
-/// Guards the fence behind a reservation without an exchange (ORD(reserved:A)), as behind one with.
+/// Guards the fence behind a reservation without an exchange (ORD(reserved:A)), as behind one with
+/// an exchange.
 #[test]
 fn what_a_weak_reader_gets_of_an_owner_is_whole() {
     model(PREEMPTIONS, || {

@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Wake, Waker};
 
-/// Panics when it is woken, without a word.
+/// Panics when it is woken, and prints nothing.
 struct Panicking;
 
 impl Wake for Panicking {
@@ -34,8 +34,8 @@ fn panics<T>(work: impl FnOnce() -> T) {
     assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
 }
 
-/// Guards the fence of a commit (ORD(park:B)) against that of a parked reader (ORD(park:A)): without
-/// either, the reader sleeps for ever.
+/// Guards the fence of a commit (ORD(park:B)) against that of a parked reader (ORD(park:A)):
+/// without either, the reader sleeps for ever.
 #[test]
 fn a_parked_reader_is_woken_by_a_commit() {
     model(PREEMPTIONS, || {
@@ -51,8 +51,9 @@ fn a_parked_reader_is_woken_by_a_commit() {
     });
 }
 
-/// Guards the set of parked readers: each of two is woken, also one that parks again while the other
-/// is being woken; and the order of its count, which must not be 0 while one of them is in there.
+/// Guards the set of parked readers: each of two is woken, also one that parks again while the
+/// other is being woken. Guards, too, the order of the count, which must not be 0 while one of them
+/// is in the set.
 #[test]
 fn two_parked_readers_are_woken_by_two_commits() {
     model(2, || {
@@ -103,8 +104,8 @@ fn a_reader_that_parks_again_while_its_last_waker_is_taken_is_woken() {
     });
 }
 
-/// Guards that a waker which panics is caught: another reader is woken all the same, and the first one's
-/// slot works on.
+/// Guards that the panic of a waker is caught: another reader is woken all the same, and the first
+/// reader's slot still works.
 #[test]
 fn a_waker_that_panics_costs_no_other_reader_its_wake() {
     model(2, || {

@@ -1,4 +1,4 @@
-//! The ring's bytes as loom sees them: one word a granule.
+//! The ring's bytes as loom sees them: one word for each granule.
 
 use crate::ring::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ impl Storage {
 
     /// # Safety
     ///
-    /// That of the real one, though nothing here depends on it.
+    /// As for the real one, though nothing here depends on it.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
         let index = self.index(position, offset);
@@ -32,7 +32,7 @@ impl Storage {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
     }
 
-    /// Reads as who was lent the bytes would: loom fails if a write races with it.
+    /// Reads as a reader that was lent the bytes does: loom fails if a write races with it.
     #[allow(unsafe_code)]
     pub(crate) fn read_lent(&self, position: Position, offset: u64, to: &mut [u8]) {
         // SAFETY: loom checks what makes this safe.

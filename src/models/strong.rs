@@ -27,8 +27,9 @@ fn two_writers_are_read_whole() {
 
 /// Guards the Release of the hold (ORD(hold:B)), its Acquire (ORD(hold:A)) and the gate's pair
 /// (ORD(gate:A), ORD(gate:B)): without one of them, the writer's next lap races with the reader's
-/// copy. A second writer takes its view of the readers from the gate alone. The full fence of who
-/// moves the gate (ORD(join:A)) does as much as ORD(hold:A) and ORD(gate:B): it must be gone as well.
+/// copy. A second writer takes its view of the readers from the gate alone. The full fence of the
+/// thread that moves the gate (ORD(join:A)) does as much as ORD(hold:A) and ORD(gate:B): a mutant
+/// must take it out as well.
 #[test]
 fn the_gate_protects_a_reader() {
     model(PREEMPTIONS, || {
@@ -56,7 +57,7 @@ fn a_reader_joins_in_the_past_against_one_writer() {
     joins_in_the_past(PREEMPTIONS, 1);
 }
 
-/// As before; the second writer may work with what the first one did to the gate.
+/// As before. The second writer may go on from where the first one moved the gate.
 #[test]
 fn a_reader_joins_in_the_past_against_two_writers() {
     joins_in_the_past(2, 2);
@@ -112,8 +113,9 @@ fn nobody_laps_a_slice_in_flight() {
 }
 
 /// Guards the walk behind a hold that jumped: a reader that starts at the next slice to come holds
-/// nothing of what is in flight, and yet nobody may write over it. Without the walk the gate goes
-/// where the only hold is; so it does if the reader forgets with its first read that it jumped.
+/// nothing of what is in flight, and yet no writer may write over it. Without the walk the gate
+/// goes where the only hold is. It goes there, too, if the reader forgets with its first read that
+/// it jumped.
 #[test]
 fn nobody_laps_a_slice_in_flight_behind_a_reader_that_starts_now() {
     model(PREEMPTIONS, || {
@@ -127,7 +129,7 @@ fn nobody_laps_a_slice_in_flight_behind_a_reader_that_starts_now() {
         });
         let mut held = ring.join();
         ring.jump(&mut held, ring.reserved());
-        // What it reads it gives back, and the slice is in flight still.
+        // The reader gives back what it reads, and the slice is still in flight.
         let early = read(&ring, &mut held);
         let ahead = ring.reserved().since(reservation.position) * GRANULE;
         assert!(ahead <= ring.capacity(), "lapped: {ahead}");
@@ -164,7 +166,7 @@ fn padding_at_the_end_of_the_ring_holds_nobody_back() {
 }
 
 /// Guards the stamp of an aborted slice, and that the rest of a shorter commit is stamped before
-/// the slice itself: without, the reader stands still.
+/// the slice itself. Without that the reader stands still.
 #[test]
 fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
     model(PREEMPTIONS, || {
@@ -196,9 +198,9 @@ fn an_aborted_slice_and_the_rest_of_a_short_one_are_skipped() {
     });
 }
 
-/// Guards the Release of who leaves (ORD(hold:B)): it has finished with what it read last before a
-/// writer takes that. It knows where it stands: a look at its hold would hide from loom the writer's
-/// look, which came before.
+/// Guards the Release of a reader that leaves (ORD(hold:B)): it has finished with what it read last
+/// before a writer takes that. It is told its position, since a look at its hold would hide from
+/// loom that the writer had looked before.
 #[test]
 fn a_reader_that_leaves_has_finished() {
     model(PREEMPTIONS, || {

@@ -24,7 +24,7 @@ pub(super) fn shared_with(granules: u64, sections: bool) -> Arc<Shared> {
     Arc::new(Shared::new(geometry, start(granules), Backpressure::Block, abilities).unwrap())
 }
 
-/// A writer without the ceremony of a registry, whose locks would multiply the interleavings.
+/// Writes a slice that is full of `byte`.
 pub(super) async fn write_slice(
     writer: &mut StrongWriter,
     granules: u64,
@@ -41,9 +41,9 @@ pub(super) async fn read_byte(reader: &mut impl Read) -> Result<Option<Fill>, Re
     Ok((read > 0).then_some(buffer[0]))
 }
 
-/// Guards the fences of who commits without a look (ORD(light)) and of who sleeps nevertheless
-/// (ORD(heavy)): without either, or if the sleeper does not turn the watch on, or relies on it before
-/// the fence, the reader sleeps for ever.
+/// Guards the fence of a writer that commits without a look (ORD(light)), and that of a reader that
+/// sleeps nevertheless (ORD(heavy)). Without either, or if the reader does not turn the watch on,
+/// or relies on it before the fence, it sleeps for ever.
 #[test]
 fn a_reader_that_sleeps_while_nobody_looks_is_woken() {
     model_of_heavy_fences(PREEMPTIONS, || {
@@ -78,8 +78,8 @@ fn a_writer_that_sleeps_while_nobody_looks_is_woken() {
     });
 }
 
-/// Guards that who finds the watch *rising* waits for it to be on: two readers go to sleep while
-/// nobody looks, and the second must not rely on the fence of the first before it is done.
+/// Guards that a reader which finds the watch *rising* issues a heavy fence of its own: A and B go
+/// to sleep while no thread looks, and B must not rely on A's fence before it is done.
 #[test]
 fn two_readers_that_sleep_while_nobody_looks_are_woken() {
     model_of_heavy_fences(2, || {
@@ -101,8 +101,8 @@ fn two_readers_that_sleep_while_nobody_looks_are_woken() {
     });
 }
 
-/// Guards the last look of who ends the watch, and the fence before it: a reader went to sleep on
-/// the strength of the watch, and the next commit does not look.
+/// Guards the last look of the thread that ends the watch, and the fence before it: a reader went
+/// to sleep because it found the watch on, and the next commit does not look.
 #[test]
 fn the_watch_does_not_end_over_a_sleeper() {
     model_of_heavy_fences(2, || {

@@ -1,17 +1,17 @@
-//! Copying into and out of memory that others may be reading or writing.
+//! Copying into and out of memory that other threads may be reading or writing.
 //!
-//! A weak reader may copy bytes that a writer is overwriting; it throws them away afterwards, but
-//! with plain accesses the copy itself would be a data race, and a race is undefined whatever
-//! becomes of the bytes. So every access that may race is atomic, and relaxed: the order comes
+//! A weak reader may copy bytes that a writer is overwriting, and throws them away afterwards. With
+//! plain accesses the copy itself would be a data race, and a race is undefined behaviour even if
+//! the bytes are thrown away. So every access that may race is atomic, and Relaxed: the order comes
 //! from the fences around the copy, which `ring.rs` explains.
 //!
-//! There are two forms. `words` is portable: it works on whole, aligned `AtomicU64`, the same
-//! words on both sides, so that no two accesses to a byte differ in size. On x86_64 `assembly`
-//! takes its place: what it does is what a loop of relaxed loads and stores of single bytes would
-//! do, which gives it a meaning in the abstract machine, but it moves 16 or 32 of them at a time. It
-//! earns its lines by the time of a copy from a few hundred bytes on (`cargo bench --bench copy`,
-//! with and without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for
-//! Miri, sanitizers, and whoever prefers it.
+//! There are two forms. `words` is portable: it works on whole, aligned `AtomicU64`, the same words
+//! on both sides, so that no two accesses to a byte differ in size. On x86_64 `assembly` takes its
+//! place. It does what a loop of Relaxed loads and stores of single bytes would do, which gives it
+//! a meaning in the abstract machine, but it moves 16 or 32 bytes at a time. It is worth its lines
+//! because copies of a few hundred bytes and more are faster (`cargo bench --bench copy`, with and
+//! without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for Miri, for
+//! sanitizers, and for users that prefer it.
 #![allow(unsafe_code)]
 
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
@@ -25,13 +25,14 @@ mod words {
 
     const WORD: usize = size_of::<u64>();
 
-    /// Copies `from` to `to`, which others may be reading. The word that holds the last byte is
-    /// padded with zeros, and one that holds bytes before the first one keeps these.
+    /// Copies `from` to `to`, which other threads may be reading. The word that holds the last byte
+    /// is padded with zeros. If the word that holds the first byte has bytes before it, it keeps
+    /// these.
     ///
     /// # Safety
     ///
-    /// The words that hold `to..to + from.len()` are valid for reads and writes, are written by
-    /// nobody else, and are read by others only through [`load`].
+    /// The words that hold `to..to + from.len()` are valid for reads and writes, are written by no
+    /// other thread, and are read by other threads only through [`load`].
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, mut from: &[u8]) {
         let before = to.addr() % WORD;
@@ -67,12 +68,12 @@ mod words {
         }
     }
 
-    /// Copies from memory that others may be writing. What comes out may be torn.
+    /// Copies from memory that other threads may be writing. What comes out may be torn.
     ///
     /// # Safety
     ///
-    /// The words that hold `from..from + to.len()` are valid for reads, and are written by others
-    /// only through [`store`].
+    /// The words that hold `from..from + to.len()` are valid for reads, and are written by other
+    /// threads only through [`store`].
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, mut to: &mut [u8]) {
         let before = from.addr() % WORD;
@@ -107,33 +108,34 @@ mod words {
 mod assembly {
     use core::arch::asm;
 
-    /// Up to this length a copy is in the caller's own code: it is a few moves.
+    /// Up to this length a copy is inlined into the caller: it is a few moves.
     const SHORT: usize = 64;
 
-    /// Copies `from` to `to`, which others may be reading.
+    /// Copies `from` to `to`, which other threads may be reading.
     ///
     /// # Safety
     ///
-    /// `to..to + from.len()` is valid for writes, is written by nobody else, and is read by others
-    /// only through [`load`].
+    /// `to..to + from.len()` is valid for writes, is written by no other thread, and is read by
+    /// other threads only through [`load`].
     #[inline]
     pub(in super::super) unsafe fn store(to: *mut u8, from: &[u8]) {
         // SAFETY: passed on.
         unsafe { copy(to, from.as_ptr(), from.len()) }
     }
 
-    /// Copies from memory that others may be writing. What comes out may be torn.
+    /// Copies from memory that other threads may be writing. What comes out may be torn.
     ///
     /// # Safety
     ///
-    /// `from..from + to.len()` is valid for reads, and is written by others only through [`store`].
+    /// `from..from + to.len()` is valid for reads, and is written by other threads only through
+    /// [`store`].
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: &mut [u8]) {
         // SAFETY: passed on.
         unsafe { copy(to.as_mut_ptr(), from, to.len()) }
     }
 
-    /// Moves the first and the last so many bytes of `$length`, which may overlap: loads them all
+    /// Moves the first `$width` bytes and the last `$width` bytes, which may overlap: loads all
     /// into registers, and then stores them.
     macro_rules! move_ends {
         ($to:ident, $from:ident, $length:ident, $class:ident, $modifier:literal, $instruction:literal, $width:literal) => {
@@ -155,7 +157,7 @@ mod assembly {
     /// # Safety
     ///
     /// `from` is valid for reads of `length` bytes and `to` for writes; they do not overlap; where
-    /// others may access either, they do so through this function.
+    /// other threads may access either, they do so through this function.
     #[inline]
     unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
         // SAFETY: passed on; and each move stays within `length`: a branch that moves w bytes at a
@@ -271,8 +273,9 @@ mod assembly {
     /// As for [`copy_long`], and the processor has AVX.
     #[target_feature(enable = "avx")]
     unsafe fn copy_with_avx(to: *mut u8, from: *const u8, length: usize) {
-        // SAFETY: whole blocks of 128 bytes while there are as many, and then the last 64 or 128
-        // bytes, which end at `length`: at least 64 there are.
+        // SAFETY: whole blocks of 128 bytes, while at least 128 are left. Then the rest: if more
+        // than 64 are left, the next 64 first; and then the last 64 of all. These end at `length`,
+        // and start inside, because `length` is more than 64.
         unsafe {
             asm!(
                 "2:",

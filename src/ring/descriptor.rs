@@ -22,24 +22,24 @@ pub(crate) struct Description {
     /// Payload bytes of a committed slice, ring bytes of a skipped one.
     pub(crate) length: u32,
     pub(crate) writer: u32,
-    /// How many slices this writer had written, or lost to a full ring, before.
+    /// How many slices this writer had written before, or lost to a full ring.
     pub(crate) sequence: u64,
     /// How many payload bytes those had.
     pub(crate) bytes: u64,
     pub(crate) joins: Joins,
 }
 
-/// How a slice goes together with those of its writer next to it, as pieces of one write.
+/// Whether a slice and the slices of its writer next to it are pieces of one write.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Joins {
-    /// It goes on where the one before stopped.
+    /// It goes on where the slice before it stopped.
     pub(crate) continues: bool,
     /// It goes on in the next one.
     pub(crate) is_continued: bool,
 }
 
 impl Joins {
-    /// In the two high bits of the sequence number, which nobody counts up to.
+    /// They stand in the two high bits of the sequence number, which no writer counts up to.
     const SHIFT: u32 = 62;
 
     #[inline]
@@ -54,11 +54,13 @@ impl Joins {
     }
 }
 
-/// 32 bytes, one descriptor for each granule of the ring; the one where a slice starts describes it.
+/// 32 bytes, one descriptor for each granule of the ring. The one where a slice starts describes
+/// the slice.
 ///
-/// The stamp is the slice's position with its state in the low bits, which a position leaves free. It goes from that of an earlier lap straight
-/// to that of this one; a slice in flight is one whose stamp is still from an earlier lap. Fresh
-/// descriptors have stamp 0, which has no state and so is nobody's.
+/// The stamp is the slice's position with its state in the low bits, which a position leaves free.
+/// It goes from the stamp of an earlier lap straight to that of this one: while a slice is in
+/// flight, its stamp is still from an earlier lap. Fresh descriptors have stamp 0, which has no
+/// state, and so is that of no slice.
 #[derive(Debug)]
 #[repr(C, align(32))]
 pub(crate) struct Descriptor {
@@ -81,8 +83,8 @@ impl Descriptor {
     /// The state of the slice that starts at `position`, if it has one yet.
     #[inline]
     pub(crate) fn state(&self, position: Position) -> Option<State> {
-        // ORD(stamp:A) Acquire, pairs with ORD(stamp:B): whoever sees the stamp sees the payload
-        // and the rest of the descriptor, and every position that their writer had seen.
+        // ORD(stamp:A) Acquire, pairs with ORD(stamp:B): a thread that sees the stamp sees the
+        // payload and the rest of the descriptor, and every position that their writer had seen.
         let stamp = self.stamp.load(Ordering::Acquire);
         match stamp.wrapping_sub(position.raw()) {
             COMMITTED => Some(State::Committed),
@@ -91,7 +93,7 @@ impl Descriptor {
         }
     }
 
-    /// Fills the descriptor of a slice in flight, then lets everybody see it.
+    /// Fills the descriptor of a slice in flight, then lets all threads see the slice.
     #[inline]
     pub(crate) fn publish(&self, position: Position, state: State, description: Description) {
         let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
@@ -111,8 +113,8 @@ impl Descriptor {
         self.stamp.store(position.raw() | state, Ordering::Release);
     }
 
-    /// The length of the slice whose stamp was seen, as long as nobody may have reserved over it
-    /// since; until that is known it may be torn.
+    /// The length of the slice whose stamp was seen, if no writer has reserved over it since. Until
+    /// the caller knows that, the length may be torn.
     #[inline]
     pub(crate) fn length(&self) -> u64 {
         point();

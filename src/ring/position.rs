@@ -1,20 +1,21 @@
-//! Arithmetic of positions: the numbers of granules, 62 bits that wrap, no atomics.
+//! Arithmetic of positions: the numbers of granules, 62 bits that wrap. No atomics.
 //!
 //! # How far apart two positions can be
 //!
 //! Positions wrap, so a comparison of two of them rests on how far they can be apart. A thread may
 //! be stopped between its look at one and its look at another, and meanwhile others go on. They go
 //! on faster than memory is written: a slice that is given up moves the position by all that was
-//! reserved, for the price of one descriptor. What bounds it is that giving up takes time as well
-//! ([`GIVE_UP_STEP`]): a pause of the processor for each 512 MiB. The essay (`ring.rs`) has the figures.
+//! reserved, for the price of one descriptor. Their speed has a bound because giving up takes time
+//! as well ([`GIVE_UP_STEP`]): a pause of the processor for each 512 MiB. The essay (`ring.rs`) has
+//! the figures.
 //!
 //! - *Window*: whether a position lies within a capacity or two behind another
 //!   ([`Position::is_within`]). The answer is right until the two have come apart by a whole turn of
 //!   2^62 granules, less the window, in the direction that the caller names. All that memory safety
 //!   rests on asks this.
 //! - *Half a turn* ([`Position::is_before`]): which of two comes first. Right while they are less
-//!   than 2^61 granules apart. Only what is counted and shown asks this, and one endpoint of its own
-//!   places, which it moves in steps that are shorter.
+//!   than 2^61 granules apart. Only what is counted and shown asks this, and an endpoint about its
+//!   own places, which it moves in shorter steps.
 
 /// The unit of reservation: one cache line of ring bytes, described by one descriptor.
 ///
@@ -27,11 +28,11 @@ pub(crate) const MAX_CAPACITY: u64 = 1 << 44;
 /// The most payload bytes one slice can describe, rounded down to whole granules.
 const MAX_LENGTH: u64 = (u32::MAX as u64) & !(GRANULE - 1);
 
-/// Giving up so many ring bytes takes one `spin_loop`, so that positions do not move faster than that.
+/// Giving up so many ring bytes takes one `spin_loop`. So positions do not move faster than that.
 pub(super) const GIVE_UP_STEP: u64 = 1 << 29;
 
-/// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least. No
-/// slice, and nothing in memory, is so long that this overflows.
+/// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least. It
+/// does not overflow, because no slice, and nothing in memory, is that long.
 #[inline]
 pub(crate) const fn slice_size(length: u64) -> u64 {
     if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
@@ -39,9 +40,9 @@ pub(crate) const fn slice_size(length: u64) -> u64 {
 
 /// The number of a granule since the channel was made; 62 bits, never masked into the ring.
 ///
-/// They are the high bits of a word, so that arithmetic wraps by itself, and the low bits are free for
-/// whoever keeps a position in a word with something else ([`Position::raw`]). What users see are
-/// bytes, 63 bits of them ([`Position::label`]).
+/// They are the high bits of a word, so that arithmetic wraps by itself. The low bits are free for
+/// words that hold a position and something else ([`Position::raw`]). What users see are bytes, 63
+/// bits of them ([`Position::label`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Position(u64);
 
@@ -64,7 +65,7 @@ impl Position {
         self.0 >> Self::SHIFT
     }
 
-    /// A word whose two low bits are 0.
+    /// The position as a word whose two low bits are 0.
     #[inline]
     pub(crate) const fn raw(self) -> u64 {
         self.0
@@ -86,7 +87,7 @@ impl Position {
     /// wrap of labels is close to that of positions, too.
     #[inline]
     pub(crate) const fn labelled(label: u64) -> Self {
-        // Its highest bit stands for all those that a label does not have.
+        // The label's highest bit stands for all the bits that a label does not have.
         let extended = ((label << 1) as i64) >> 1;
         Self::new((extended >> GRANULE.trailing_zeros()) as u64)
     }
@@ -104,18 +105,19 @@ impl Position {
         start.wrapping_add(offset)
     }
 
-    /// Whether a granule has more bits than a word leaves free, so that one shift makes bytes of a word.
+    /// Whether the number of a byte in its granule has at least as many bits as a word leaves free.
+    /// Then one shift turns a word into bytes.
     const IS_SHORT: bool = GRANULE.trailing_zeros() >= Self::SHIFT;
-    /// By how many bits.
+    /// The bits by which it shifts.
     const BYTE: u32 = GRANULE.trailing_zeros().wrapping_sub(Self::SHIFT) % u64::BITS;
 
-    /// What so many ring bytes, whole granules, are in a word.
+    /// `bytes` ring bytes, whole granules, as a distance of two words.
     #[inline]
     const fn units(bytes: u64) -> u64 {
         if Self::IS_SHORT { bytes >> Self::BYTE } else { (bytes / GRANULE) << Self::SHIFT }
     }
 
-    /// So many ring bytes further: whole granules.
+    /// The position `bytes` ring bytes further on: whole granules.
     #[inline]
     pub(crate) const fn plus(self, bytes: u64) -> Self {
         debug_assert!(bytes % GRANULE == 0);
@@ -128,26 +130,27 @@ impl Position {
         Self(self.0.wrapping_sub(Self::units(bytes)))
     }
 
-    /// So many granules further.
+    /// The position `granules` further on.
     #[inline]
     pub(super) const fn on(self, granules: u64) -> Self {
         Self(self.0.wrapping_add(granules << Self::SHIFT))
     }
 
-    /// How many granules it is from `origin` to here, going forward: less than a turn.
+    /// How many granules it is from `origin` forward to here: less than a turn.
     #[inline]
     pub(crate) const fn since(self, origin: Self) -> u64 {
         self.0.wrapping_sub(origin.0) >> Self::SHIFT
     }
 
-    /// Whether `origin` is here, or at most `bytes` behind. If `origin` is elsewhere and runs away, in
-    /// whichever direction, the answer stays no until it comes round: for a turn, less `bytes`.
+    /// Whether `origin` is here, or at most `bytes` behind. If `origin` is elsewhere and moves
+    /// away, in either direction, the answer stays `false` until it comes round: for a turn, less
+    /// `bytes`.
     #[inline]
     pub(crate) const fn is_within(self, bytes: u64, origin: Self) -> bool {
         self.is_in(Window::of(bytes), origin)
     }
 
-    /// The same for a window that is at hand.
+    /// The same, if the caller has made the window already.
     #[inline]
     pub(super) const fn is_in(self, window: Window, origin: Self) -> bool {
         self.0.wrapping_sub(origin.0) <= window.0
@@ -165,7 +168,7 @@ impl Position {
         self.0.wrapping_sub(origin.0) >= 1 << 62
     }
 
-    /// The ring bytes from `origin` to here, going forward; at most as many as a label can tell.
+    /// The ring bytes from `origin` forward to here; at most as many as a label can tell.
     #[inline]
     pub(crate) const fn bytes_since(self, origin: Self) -> u64 {
         const MOST: u64 = Position::LABEL / GRANULE;
@@ -174,7 +177,7 @@ impl Position {
     }
 }
 
-/// So many ring bytes, as a distance of two positions.
+/// A number of ring bytes, as a distance of two positions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window(u64);
 
@@ -190,8 +193,8 @@ pub(crate) const fn label_of(byte: u64) -> u64 {
     byte & Position::LABEL
 }
 
-/// How far the byte labelled `label` is past the one labelled `origin`; 0 when it is not. As long as
-/// the two are less than 2^62 bytes apart.
+/// How far the byte labelled `label` is past the one labelled `origin`; 0 if it is not past it.
+/// Right while the two are less than 2^62 bytes apart.
 pub(crate) const fn label_past(label: u64, origin: u64) -> u64 {
     let distance = label.wrapping_sub(origin) & Position::LABEL;
     if distance > Position::LABEL / 2 { 0 } else { distance }

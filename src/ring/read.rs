@@ -1,5 +1,5 @@
-//! The readers' side: strong readers, whose hold keeps what they read in place, and weak ones,
-//! who check afterwards that it was.
+//! The readers' side. A strong reader has a hold, which keeps what it reads in place. A weak reader
+//! checks afterwards that what it read was in place.
 
 use super::Ring;
 use super::descriptor::{Description, State};
@@ -9,7 +9,7 @@ use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
 
-/// How often a reader that was overrun looks for the oldest slice that is left.
+/// How often an overrun reader looks for the oldest slice that is left.
 const OLDEST_TRIES: u32 = 8;
 
 /// What a reader finds at its position.
@@ -17,7 +17,7 @@ const OLDEST_TRIES: u32 = 8;
 pub(crate) enum Found {
     /// A slice with so many payload bytes.
     Slice(u64),
-    /// Nothing to read: it goes on here.
+    /// Nothing to read: the reader goes on here.
     Skip(Position),
     /// Nothing yet.
     Nothing,
@@ -25,8 +25,8 @@ pub(crate) enum Found {
     Overrun,
 }
 
-/// A strong reader's right to what lies from a position on. Whoever has one has joined, and gives
-/// it back with [`Ring::leave`].
+/// A strong reader's right to what lies from a position on. A reader that has one has joined, and
+/// gives it back with [`Ring::leave`].
 #[derive(Debug)]
 pub(crate) struct Held {
     hold: Seat<Hold>,
@@ -42,7 +42,7 @@ impl Held {
     }
 }
 
-/// A committed slice whose stamp was seen by a strong reader, or what is left of it from an offset on.
+/// A committed slice whose stamp a strong reader has seen, or what is left of it from an offset on.
 /// Made by [`Ring::see`] alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
@@ -52,8 +52,8 @@ pub(crate) struct Seen {
 }
 
 impl Ring {
-    /// The final position, once the channel is closed: whoever has seen that (ORD(ending:A)) gets
-    /// it. It reads the writers' line: for cold paths.
+    /// The final position, once the channel is closed: a thread that has seen that (ORD(ending:A))
+    /// gets it. It reads the writers' cache line: for cold paths.
     pub(crate) fn end(&self) -> Option<Position> {
         let word = self.reserved.load();
         word.is_closed().then(|| word.position())
@@ -86,13 +86,14 @@ impl Ring {
         held.hold.move_to(position, held.jumped_to.is_some());
     }
 
-    /// Goes on at `position`, a slice at or after the one where the reader has just joined, over slices
-    /// that may be in flight. However far that is: the gate leaves a hold behind where slices are skipped.
+    /// Goes on at `position`, at or after the slice where the reader has just joined, over slices
+    /// that may be in flight. It may be any way on: the gate leaves a hold behind where slices are
+    /// skipped.
     pub(crate) fn jump(&self, held: &mut Held, position: Position) {
         if held.position() != position {
             held.jumped_to = Some(position);
-            // Whether the gate has come there already is not asked here: `position` tells nothing of it.
-            // Who releases later has seen a slice there.
+            // We do not ask here whether the gate has come there already: `position` tells nothing
+            // of it. When the reader releases later, it has seen a slice there.
             held.hold.move_to(position, true);
         }
     }
@@ -130,12 +131,12 @@ impl Ring {
     }
 
     /// What is really at `position`, for a strong reader that has `found` something else than a
-    /// slice. Padding is not kept for anybody: the gate may have passed it, and writers with it
-    /// (`advance_gate`). Then what was found belongs to a later lap, or is torn.
+    /// slice. Padding is kept for no reader: the gate may have passed it, and writers behind the
+    /// gate (`advance_gate`). Then what was found belongs to a later lap, or is torn.
     #[inline(never)]
     fn check_behind(&self, position: Position, found: Found) -> Found {
-        // ORD(gate:D) Acquire, pairs with ORD(reserved:A): whoever has written over this descriptor
-        // had seen a gate past it, and then the load below sees it, too.
+        // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if a writer has written over this
+        // descriptor, it had seen a gate past it, and then the load below sees that gate, too.
         fence(Ordering::Acquire);
         pause::point();
         if !self.gate.may_have_passed(position) {
@@ -147,8 +148,8 @@ impl Ring {
         }
     }
 
-    /// What is at `position`, for a weak reader. A slice's length is to be trusted only after
-    /// [`Ring::is_intact`], except that the slice is within the ring.
+    /// What is at `position`, for a weak reader. The length of a slice can be trusted only after
+    /// [`Ring::is_intact`]. Before that it is sure only that the slice is within the ring.
     #[inline]
     pub(crate) fn find(&self, position: Position) -> Found {
         let descriptor = self.descriptor(position);
@@ -166,7 +167,7 @@ impl Ring {
     }
 
     /// Whether all that was read at or after `position` before this call is what was committed
-    /// there: nobody had begun to write over it.
+    /// there: no writer had begun to write over it.
     #[inline]
     pub(crate) fn is_intact(&self, position: Position) -> bool {
         // ORD(reserved:B) Acquire, pairs with ORD(reserved:A): if we have read anything that a
@@ -177,17 +178,18 @@ impl Ring {
         !self.gate.may_have_passed(position) || self.reserved().is_within(self.capacity(), position)
     }
 
-    /// The oldest slice that nobody had begun to overwrite a moment ago. Never before `from`. If
+    /// The oldest slice that no writer had begun to overwrite a moment ago. Never before `from`. If
     /// writers lap the caller again and again meanwhile, it is where the gate is.
     pub(crate) fn oldest_intact(&self, from: Position) -> Position {
         let found = (0..OLDEST_TRIES).find_map(|_| self.find_oldest_intact(from));
         found.unwrap_or_else(|| self.gate.load())
     }
 
-    /// One try; nothing if writers went so far meanwhile that there are slices left past the gate
-    /// alone, as far as this look can tell.
+    /// One try. `None` if writers went so far meanwhile that, as far as this look can tell, only
+    /// slices past the gate are left.
     fn find_oldest_intact(&self, from: Position) -> Option<Position> {
-        // ORD(reserved:B) as in `is_intact`: what made the caller ask comes before this look.
+        // ORD(reserved:B) as in `is_intact`: the reads that made the caller ask come before this
+        // look.
         fence(Ordering::Acquire);
         let reserved = self.reserved();
         // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than the cursor, and
@@ -233,7 +235,8 @@ impl Ring {
         Some(position)
     }
 
-    /// Adds up the payload of the slices that `goes_on` lets pass, given their lengths.
+    /// Adds up the payload of slices for as long as `goes_on`, given the length of each, lets it
+    /// pass.
     fn payload(
         &self,
         from: Position,
@@ -307,9 +310,10 @@ impl Ring {
         self.storage.read(slice, offset, to);
     }
 
-    /// Lends the committed slice at `slice` from `offset` on, and the slices behind it that are
-    /// there, for as long as their bytes lie side by side: until one does not fill its granules, the
-    /// lap ends, or it is a quarter of the ring, so that the writers get something back.
+    /// Lends the committed slice at `slice` from `offset` on, and the committed slices behind it,
+    /// while their bytes lie side by side. So the loan ends where a slice does not fill its
+    /// granules, or where the lap ends. It also ends at a quarter of the ring, so that writers get
+    /// room back.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
     #[inline]
@@ -327,15 +331,15 @@ impl Ring {
         }
         let length = length.saturating_sub(offset);
         // SAFETY: the bytes from `slice` on are those of slices whose stamps were just seen to be
-        // committed, one right behind the other. The hold stands at or before the first for as long
-        // as `held` is borrowed, since moving the hold or leaving needs it mutably or whole; and the
-        // gate does not pass a committed slice that is held (`advance_gate` walks past a hold over
-        // skipped slices only).
+        // committed, one right behind the other. The hold stands at or before the first slice for
+        // as long as `held` is borrowed: moving the hold takes `held` mutably, and leaving takes it
+        // whole. The gate does not pass a committed slice that is held: `advance_gate` walks past a
+        // hold over skipped slices only.
         unsafe { self.storage.lend(slice, offset, length as usize) }
     }
 
-    /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong reader
-    /// whose hold is there or before it.
+    /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong
+    /// reader whose hold is there or before it.
     #[inline(always)]
     pub(crate) fn see(&self, slice: Position, offset: u64) -> Option<Seen> {
         let left = self.find_committed(slice)?.checked_sub(offset)?;
@@ -349,12 +353,12 @@ impl Ring {
     pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
         assert!(!seen.slice.is_before(held.position()));
         // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
-        // (`see`). It is the same slice still: a hold at or before it means that the gate has never
-        // passed it, since holds begin at the gate and only move forward. For the rest as in `lend`.
+        // (`see`). It is still the same slice: a hold at or before it means that the gate has never
+        // passed it, since holds begin at the gate and only move forward. The rest is as in `lend`.
         unsafe { self.storage.lend(seen.slice, seen.offset, seen.left as usize) }
     }
 
-    /// The models' memory is no slice of bytes: what they lend is a copy, which they leak.
+    /// The models' memory is no slice of bytes. What they lend is a copy, which they leak.
     #[cfg(overfall_loom)]
     pub(crate) fn lend_seen(&self, held: &Held, seen: &Seen) -> &[u8] {
         let mut bytes = vec![0; seen.left as usize];
@@ -362,8 +366,8 @@ impl Ring {
         bytes.leak()
     }
 
-    /// Copies bytes of a committed slice, for a strong reader. As a weak one does, with accesses
-    /// that may race: this needs no proof that they do not.
+    /// Copies bytes of a committed slice, for a strong reader. Like a weak reader, it uses accesses
+    /// that may race: so no proof is needed that they do not.
     #[inline]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
         let _held_meanwhile = held;

@@ -11,7 +11,7 @@ use crate::sync::{Ordering, fence, spin_loop};
 /// Why nothing was reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
-    /// There is no room: the bytes are held, or in flight.
+    /// There is no room: bytes are held, or in flight.
     Full,
     /// The channel takes no more slices.
     Closed,
@@ -27,10 +27,10 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// What stands for none.
+    /// It stands for no reservation.
     pub(crate) const NONE: Self = Self { position: Position::new(0), size: 0 };
 
-    /// The reservation, if it is one, of which none is left.
+    /// Takes the reservation, if it is one, and leaves none behind.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
         let Self { position, size } = *self;
@@ -63,20 +63,21 @@ pub(crate) struct Reserved {
 
 /// What a writer knows of the cursor and of the gate.
 ///
-/// The quick way of a reservation looks at `room` alone. Whatever else it would have to look at sees to
-/// it that `room` is 0 ([`Lane::close`]): a slice in flight, somebody who waits in the line for room,
-/// a write that goes on with the next one, a writer that is done. So `room` is more than 0 only between
-/// [`Ring::open`] and whatever the writer does next that is not a reservation of the quick way.
+/// The quick way of a reservation looks at `room` alone. For all else that it would have to look
+/// at, `room` is set to 0 ([`Lane::close`]): a slice in flight, a writer that waits in the line for
+/// room, a write that goes on with the next one, a writer that is done. So `room` is more than 0
+/// only from [`Ring::open`] until the writer does something that is not a reservation of the quick
+/// way.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// The granules that this writer may reserve as the owner, from the cursor on, if it is the owner. All of
-    /// them are free, on one lap, and no more than a slice can have.
+    /// The granules from the cursor on that this writer may reserve, if it is the owner. All are
+    /// free and on one lap, and they are no more than a slice can have.
     room: u32,
-    /// Where the gate was when it was last looked at.
+    /// Where the gate was when this writer last looked at it.
     gate: Position,
-    /// Where the last reservation ended that was not made as the owner.
+    /// Where the last reservation ended that did not take the quick way.
     end: Position,
-    /// How many reservations in a row began where the one before had ended.
+    /// How many of these in a row began where the one before had ended.
     undisturbed: u32,
     /// The reign over the cursor that this writer had last.
     reign: Reign,
@@ -89,14 +90,14 @@ impl Lane {
         self.room = 0;
     }
 
-    /// The next reservation takes the cursor, and others need a while first.
+    /// Makes the next reservation take the cursor. Otherwise that takes many reservations first.
     #[cfg(any(test, overfall_loom))]
     pub(crate) fn want_cursor(&mut self, end: Position) {
         self.end = end;
         self.undisturbed = THRESHOLD;
     }
 
-    /// Records a reservation that was not made as the owner.
+    /// Records a reservation that did not take the quick way.
     #[inline]
     fn record(&mut self, position: Position, size: u64) {
         let is_next = position == self.end;
@@ -105,7 +106,7 @@ impl Lane {
     }
 }
 
-/// Takes its time, in proportion to what is given up: `position.rs` says what for.
+/// Takes time in proportion to what is given up. `position.rs` says why.
 #[cold]
 #[inline(never)]
 fn take_time(size: u64) {
@@ -119,13 +120,13 @@ impl Ring {
         Lane { room: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
     }
 
-    /// Reserves `size` ring bytes, if this writer owns the cursor and has opened its lane that far.
+    /// Reserves `size` ring bytes, if this writer owns the cursor and its lane is open that far.
     #[inline]
     pub(crate) fn reserve_exclusive(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
         if size / GRANULE > u64::from(lane.room) {
             return None;
         }
-        // If the step succeeds, nobody else has moved the cursor since the lane was opened.
+        // If the step succeeds, no other thread has moved the cursor since the lane was opened.
         let position = self.reserved();
         if !self.reserved.step(lane.reign, position.plus(size)) {
             lane.close();
@@ -137,14 +138,15 @@ impl Ring {
         Some(Reservation { position, size })
     }
 
-    /// Opens the quick way behind `reservation`, the last one of this writer: to the end of the room
-    /// and of the lap, and never more than a slice can have.
+    /// Opens the quick way behind `reservation`, the last one of this writer: to the end of the
+    /// room or of the lap, and for no more than a slice can have.
     #[inline]
     pub(crate) fn open(&self, lane: &mut Lane, reservation: &Reservation) {
         lane.room = 0;
         if self.reserved.is_owner(lane.reign) {
             let position = reservation.position.plus(reservation.size);
-            // The gate is at most a capacity behind, or an old copy, which is no room.
+            // The gate is at most a capacity behind; or this is an old copy of it, and then there
+            // is no room.
             let granules = self.descriptors.len() as u64;
             let free = granules.saturating_sub(position.since(lane.gate));
             let rest = granules - (position.granule() & (granules - 1));
@@ -168,8 +170,8 @@ impl Ring {
         let mut word = self.reserved.load();
         loop {
             if word.is_closed() {
-                // ORD(close:A) Acquire, pairs with ORD(close:B): who finds the channel closed
-                // finds out why.
+                // ORD(close:A) Acquire, pairs with ORD(close:B): a writer that finds the channel
+                // closed finds out why.
                 fence(Ordering::Acquire);
                 return Err(Refused::Closed);
             }
@@ -228,15 +230,15 @@ impl Ring {
         }
     }
 
-    /// Moves the cursor from `seen` to `end`: by a step, if it is ours, or by an exchange, which may
-    /// take it for us. If that fails, tells where it is.
+    /// Moves the cursor from `seen` to `end`: by a step, if this writer owns it, or by an exchange,
+    /// which may make this writer the owner. If that fails, tells where the cursor is.
     #[inline]
     fn move_cursor(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
         let cursor = &self.reserved;
         if seen.is_owned() {
             if cursor.step(lane.reign, end) { Ok(()) } else { Err(cursor.load()) }
         } else if lane.undisturbed >= THRESHOLD {
-            // So many exchanges cost about what it costs to take the cursor away again.
+            // So many exchanges cost about as much as taking the cursor away again.
             lane.undisturbed = 0;
             cursor.exchange_and_take(seen, end, &mut lane.reign)
         } else {
@@ -265,16 +267,16 @@ impl Ring {
         Some(reserved.plus((self.padding(reserved, size) + behind_padding).min(capacity)))
     }
 
-    /// Whether `end` is within the ring that starts at `gate`. A copy of the gate may be an old one:
-    /// that is no room, until it is a whole turn old.
+    /// Whether `end` is within the ring that starts at `gate`. An old copy of the gate, more than a
+    /// capacity behind, counts as no room, until it is a whole turn old.
     #[inline]
     fn has_room(&self, end: Position, gate: Position) -> bool {
         end.is_within(self.capacity(), gate)
     }
 
-    /// What others must leave so that a slice of `length` fits wherever the cursor is by then. Padding
-    /// goes before it if the rest of the lap is shorter, by a granule at least; and the whole ring is
-    /// enough for any slice.
+    /// What others must leave so that a slice of `length` fits wherever the cursor is by then. If
+    /// the rest of the lap is too short for it, by a granule at least, padding goes before it. The
+    /// whole ring is enough for any slice.
     pub(crate) fn room_with_padding(&self, length: u64) -> u64 {
         (2 * slice_size(length) - GRANULE).min(self.capacity())
     }
@@ -300,7 +302,7 @@ impl Ring {
         }
     }
 
-    /// Whether a strong reader stands before something to read, which it will give back.
+    /// Whether a strong reader stands before something to read, and will give that back.
     pub(crate) fn is_anything_unread(&self) -> bool {
         let gate = self.gate.load();
         let Some(hold) = self.gate.smallest_hold(gate) else { return false };
@@ -314,8 +316,9 @@ impl Ring {
     /// it is. `reserved` is where the cursor was before the call, and `end` at most a capacity on. If the
     /// cursor has moved on and the gate with it, what is told may be past `reserved`.
     fn advance_gate(&self, reserved: Position, end: Position) -> Position {
-        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An older
-        // one would be taken for one that has run ahead, and a ring that has room for a full one.
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An
+        // older gate would look as if it had run ahead, and a ring that has room would count as
+        // full.
         fence(Ordering::Acquire);
         loop {
             let gate = self.gate.load();
@@ -330,9 +333,9 @@ impl Ring {
                     // Behind a reader that jumped there, a slice may be in flight.
                     let from = if hold.is_walked { hold.ahead } else { 0 };
                     let reached = self.walk(gate, from, hold.ahead, |_, _| true);
-                    // A reader that stands before padding has nothing to lose by it: it need not
-                    // come back for the room to be free. It finds itself behind the gate, and
-                    // follows.
+                    // A reader that stands before padding loses nothing if the gate moves over it.
+                    // The room is free even if the reader does not come back. If it does, it finds
+                    // itself behind the gate, and follows.
                     let skip = |state, _| state == State::Skip;
                     if reached == hold.ahead {
                         self.walk(gate, reached, reserved_ahead, skip)
@@ -340,8 +343,9 @@ impl Ring {
                         reached
                     }
                 }
-                // Nobody reads: the oldest slices go, and an eighth of the ring more than is
-                // needed, so that the next writers find room, but none that is in flight.
+                // There is no strong reader. The oldest slices go, but none that is in flight. An
+                // eighth of the ring goes beyond what is needed, so that the next writers find
+                // room.
                 None => {
                     let granules = self.capacity() / GRANULE;
                     let enough = end.since(gate) - granules + granules.div_ceil(8);
@@ -358,11 +362,11 @@ impl Ring {
         }
     }
 
-    /// Steps from slice to slice for as long as `goes_on` says so, and not past a slice in flight or
-    /// `limit`. Places are told by how many granules they are past `gate`.
+    /// Steps from slice to slice for as long as `goes_on` says so, and not past a slice in flight
+    /// or `limit`. Places are counted in granules past `gate`.
     ///
-    /// What is read here may be torn if the gate moves meanwhile. Then the move of the gate that the
-    /// walk is for fails; all that matters until then is that the walk ends.
+    /// What is read here may be torn if the gate moves meanwhile. Then the move of the gate that
+    /// the walk is for fails. Until then it only matters that the walk ends.
     fn walk(
         &self,
         gate: Position,
@@ -389,11 +393,11 @@ impl Ring {
         ahead
     }
 
-    /// Gives up what a slice of `length` payload bytes does not need of its reservation. It goes
-    /// first, so that whoever sees the slice can step over what follows.
+    /// Gives up what a slice of `length` payload bytes does not need of its reservation. That is
+    /// done before the commit, so that a reader that sees the slice can step over what follows.
     pub(crate) fn trim(&self, reservation: &mut Reservation, length: u64) {
         let used = slice_size(length);
-        // Readers lend as much as a slice tells.
+        // Readers lend as many bytes as the descriptor tells.
         assert!(used <= reservation.size, "a commit past the end of its slice");
         if used < reservation.size {
             let position = reservation.position.plus(used);
@@ -402,7 +406,7 @@ impl Ring {
         }
     }
 
-    /// Commits a slice, whose bytes have been written, and which needs all of its reservation.
+    /// Commits a slice. Its bytes have been written, and it needs all of its reservation.
     #[inline]
     pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
         let Reservation { position, size } = reservation;
@@ -432,9 +436,9 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
-        // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer, which
-        // lends it here before it commits or aborts; what is written is inside of it, as was just
-        // checked, and its size is a multiple of whole words.
+        // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
+        // which lends it here before it commits or aborts. What is written is inside of it, as was
+        // just checked, and its size is a multiple of whole words.
         unsafe { self.storage.write(reservation.position, offset, bytes) }
     }
 

@@ -22,7 +22,7 @@ unsafe impl Send for Storage {}
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    /// `capacity` zeroed bytes, a power of two, or nothing if there is no memory for them.
+    /// `capacity` zeroed bytes, a power of two; `None` if there is no memory for them.
     pub(super) fn new(capacity: usize) -> Option<Self> {
         let layout = Layout::from_size_align(capacity, ALIGNMENT).ok()?;
         assert!(capacity.is_power_of_two());
@@ -31,8 +31,8 @@ impl Storage {
         Some(Self { base, layout })
     }
 
-    /// The address of `length` bytes from `offset` behind `position`, masked into the ring, which are
-    /// all inside.
+    /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
+    /// them are inside of the ring.
     #[inline]
     fn at(&self, position: Position, offset: u64, length: usize) -> *mut u8 {
         let size = self.layout.size();
@@ -49,17 +49,18 @@ impl Storage {
     /// # Safety
     ///
     /// The caller has reserved these bytes, has not committed them yet, and does not write them
-    /// from two threads at a time; bytes that share a word of 8 with the end belong to it, too.
+    /// from two threads at a time. Bytes that share a word of 8 with the end are the caller's, too.
     #[inline]
     pub(super) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
         let to = self.at(position, offset, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
-        // nobody else writes here; nobody is lent these bytes, since who reserves them has seen
-        // the gate pass every reader that was (`lend` says so); who copies uses `read`.
+        // no other thread writes here. No reader is lent these bytes any more: their writer has
+        // reserved them, and so has seen the gate pass every reader that was lent them (`lend` says
+        // so). Threads that copy these bytes use `read`.
         unsafe { copy::store(to, bytes) }
     }
 
-    /// Copies bytes out of the ring. They may be torn: check afterwards that nobody may have
+    /// Copies bytes out of the ring. They may be torn: check afterwards that no writer can have
     /// reserved them.
     #[inline]
     pub(super) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
@@ -73,20 +74,20 @@ impl Storage {
     ///
     /// # Safety
     ///
-    /// The bytes are those of committed slices whose stamps the caller has seen, and until the
-    /// last use of what is returned a hold keeps the gate from passing the first of them, so that
-    /// no writer can reserve them.
+    /// The bytes are those of committed slices whose stamps the caller has seen. Until the last use
+    /// of what is returned, a hold keeps the gate from passing the first of them, so that no writer
+    /// can reserve them.
     #[inline]
     pub(super) unsafe fn lend(&self, position: Position, offset: u64, length: usize) -> &[u8] {
         let from = self.at(position, offset, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
-        // The writes of the slices happen before this by their stamps, and the next ones need a
-        // reservation, which by the contract cannot be had.
+        // The writes of the slices happen before this by their stamps. The next writes need a
+        // reservation, which by the contract no writer can get.
         unsafe { std::slice::from_raw_parts(from, length) }
     }
 }
 
-/// Apart, so that the way of who is inside stays short.
+/// A function of its own, so that the path of bytes that are inside stays short.
 #[cold]
 #[inline(never)]
 fn outside(index: usize, length: usize) -> ! {

@@ -6,21 +6,21 @@
 //! and [`heavy`] makes every running thread of the process pass a full fence at some moment during
 //! the call (Linux's `membarrier`). One light and one heavy fence order like two of SeqCst:
 //!
-//! - what the light side did before its fence, if that came before the moment, is seen by whatever
-//!   the heavy side does after the call;
-//! - if not, the light side's accesses after its fence come after the moment, and see whatever the
+//! - if the light side's fence came before the moment, the heavy side sees after the call what the
+//!   light side did before its fence;
+//! - if not, the light side's accesses after its fence come after the moment, and see what the
 //!   heavy side did before the call.
 //!
 //! Two light fences order nothing, nor does a light one with a plain one. The models that are about
 //! a heavy fence have `fence(SeqCst)` in the place of both; in all others, a light one is nothing.
 //!
-//! Where there is no such call, a channel is made without ([`prepare`]) and stays with plain fences
-//! and exchanges: the same code, in the state in which it starts.
+//! Where there is no such call, a channel is made without it ([`prepare`]), and stays with plain
+//! fences and exchanges: the same code, in the state in which each channel starts.
 //!
-//! A process may forbid itself the call later, by a filter of system calls. A channel that is made after
-//! that does without. One that was made before may be in a state that stands on the call, and nobody
-//! can undo that without it: then the process ends, and says what to do. A channel that was told not to
-//! rely on the call from the start lives through it.
+//! A process may forbid itself the call later, by a filter of system calls. A channel that is made
+//! after that does without it. A channel that was made before may be in a state that rests on the
+//! call, and no thread can end that state without it: then the process ends, and says what to do. A
+//! channel that was told not to rely on the call from the start lives through it.
 
 /// What a channel may rely on for as long as it lives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +35,10 @@ impl Abilities {
     pub(crate) const NONE: Self = Self { heavy_fences: false, sections: false };
 }
 
-/// How many times in a row plain fences or exchanges must have been for nothing before somebody
-/// changes to what stands on heavy ones: about as many as cost what the way back costs, a few
-/// microseconds. Where assertions are on it is few, so that tests go there and back all the time,
-/// and in histories, which are short, it is 1; models go there when they mean to.
+/// How many plain fences or exchanges in a row must have been for nothing before a thread changes
+/// to the state that rests on heavy fences. So many cost about as much as the way back, a few
+/// microseconds. Where assertions are on the number is small, so that tests go there and back all
+/// the time. In histories, which are short, it is 1. Models go there explicitly.
 pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) {
     u32::MAX
 } else if cfg!(overfall_pauses) {
@@ -99,7 +99,7 @@ mod imp {
             let _earlier =
                 STATE.compare_exchange(UNKNOWN, state, Ordering::Relaxed, Ordering::Relaxed);
         }
-        // The process may have forbidden itself the call since.
+        // The process may have forbidden itself the call since then.
         if STATE.load(Ordering::Relaxed) == REGISTERED && is_allowed() {
             Abilities { heavy_fences: true, sections: rseq::prepare() }
         } else {
@@ -107,7 +107,7 @@ mod imp {
         }
     }
 
-    /// Whether the call can be made, at the price of one that does nothing.
+    /// Whether the call can be made. Costs one call that does nothing.
     fn is_allowed() -> bool {
         membarrier(libc::MEMBARRIER_CMD_QUERY).is_ok()
     }
@@ -118,7 +118,7 @@ mod imp {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// For who relies on it: a channel with the ability.
+    /// For channels that rely on it, which have the ability.
     #[cold]
     pub(crate) fn heavy() {
         // ORD(heavy) SeqCst, pairs with ORD(light). The fences are for this thread's own accesses.
@@ -144,7 +144,7 @@ mod imp {
     }
 
     /// Ends the process if the system takes back what it had granted, as a filter of system calls
-    /// might: writers and sleepers rely on it, in states that nobody could undo without.
+    /// might. Writers and sleepers rely on it, in states that no thread could end without it.
     fn must(result: io::Result<()>) {
         if let Err(error) = result {
             eprintln!(
@@ -175,7 +175,7 @@ mod imp {
         Abilities::NONE
     }
 
-    /// Nothing: nobody is in a state in which it would have to order anything.
+    /// Does nothing: no channel is in a state in which it would have to order anything.
     #[inline]
     pub(crate) fn light() {}
 

@@ -1,8 +1,8 @@
-//! A figure that one thread raises and all may read.
+//! Figures, each raised by one thread and read by all.
 
 use super::{AtomicU64, Ordering};
 
-/// A figure that one thread at a time raises, and anybody reads.
+/// A figure that one thread at a time raises, and any thread reads.
 #[derive(Debug)]
 pub(crate) struct Figure(AtomicU64);
 

@@ -1,10 +1,12 @@
-//! Where a test can stop a thread in the middle of an operation, and let others go on meanwhile.
+//! Where a test can stop a thread in the middle of an operation, and let other threads go on
+//! meanwhile.
 //!
 //! An operation passes a [`point`] between any two of its accesses to what others change. In the
 //! unit tests of this crate `at` does some work at the nth of them, and `each` at each, as if the
 //! thread had been stopped there for as long as that takes. With `--cfg overfall_pauses` a thread
-//! stops now and then at any of them, by chance: a machine with few processors then comes upon what
-//! else takes many (`ci/pauses`). Everywhere else a point is nothing.
+//! stops at any of them by chance, now and then. So a machine with few processors meets
+//! interleavings that otherwise take many processors (`ci/pauses`). Everywhere else a point does
+//! nothing.
 
 #[cfg(not(any(overfall_pauses, all(test, not(overfall_loom)))))]
 #[inline(always)]
@@ -25,7 +27,7 @@ mod chance {
     }
 
     pub(crate) fn point() {
-        // A thread that ends has none left.
+        // A thread that ends has no number left.
         let next = NUMBER.try_with(|number| {
             let mut next = number.get();
             next ^= next << 13;

@@ -1,26 +1,27 @@
 //! A compare and a store in one step, for one thread, without a locked instruction.
 //!
-//! [`Sections::compare_and_store`] looks whether `guard` is as expected and then stores into `word`.
-//! Another thread B that has changed `guard` calls [`Sections::interrupt`]. After that call
+//! [`Sections::compare_and_store`] looks whether `guard` is as expected and then stores into
+//! `word`. Another thread B that has changed `guard` calls [`Sections::interrupt`]. After that call
 //!
 //! - each section that had found `guard` unchanged has made its store, which B sees;
-//! - no other one will find it unchanged any more.
+//! - no other section will find it unchanged any more.
 //!
-//! B waits for nobody: not for thread A that is in its section, and may not run for an hour.
+//! B waits for no other thread, not even for A, which may be stopped in its section for an hour.
 //!
-//! On Linux this is a *restartable sequence*, rseq(2). A tells the kernel where its section begins and
-//! ends, by the address of a description in a word that the C library has registered for each thread.
-//! If the kernel takes the processor from A within the section, or gives it a signal, A does not go on
-//! there but at the abort handler. `membarrier` with `PRIVATE_EXPEDITED_RSEQ` makes sure of the same for
-//! all threads that are running at the time of the call, and each of them passes a full fence. So at
-//! some moment during the call no thread is between its compare and its store.
+//! On Linux this is a *restartable sequence*, rseq(2). A tells the kernel where its section begins
+//! and ends, by the address of a description in a word that the C library has registered for each
+//! thread. If the kernel takes the processor from A within the section, or gives it a signal, A
+//! does not go on there but at the abort handler. `membarrier` with `PRIVATE_EXPEDITED_RSEQ` does
+//! the same to all threads that are running at the time of the call, and each of them passes a full
+//! fence. So at some moment during the call no thread is between its compare and its store.
 //!
-//! The section ends with the store, after which A clears the word with the address: the description
-//! would be gone if a library that has this code in it were unloaded. The kernel checks that the four
-//! bytes before the abort handler are the signature that the C library has registered; they differ
-//! between architectures. What is needed is looked for at run time: glibc 2.35 or later that has not
-//! been told otherwise (`glibc.pthread.rseq`), and a kernel with rseq and the two commands of
-//! `membarrier` (5.10). Elsewhere [`prepare`] says no: other C libraries, valgrind, qemu-user.
+//! The section ends with the store. After that A clears the word with the address: the description
+//! would be gone if a library that has this code in it were unloaded. The kernel checks that the
+//! four bytes before the abort handler are the signature that the C library has registered; they
+//! differ between architectures. At run time [`prepare`] looks for what is needed: glibc 2.35 or
+//! later that has not been told otherwise (`glibc.pthread.rseq`), and a kernel with rseq and the
+//! two commands of `membarrier` (5.10). Elsewhere it says no: other C libraries, valgrind,
+//! qemu-user.
 
 /// How a section went.
 #[allow(dead_code, reason = "not every target has sections")]
@@ -29,8 +30,8 @@ pub(crate) enum Step {
     Stored,
     /// `guard` was not as expected.
     Refused,
-    /// Nothing was stored: the kernel stepped in, or this thread cannot have sections. It can be tried
-    /// again, a few times.
+    /// Nothing was stored: the kernel stepped in, or this thread cannot have sections. The section
+    /// can be tried again, a few times.
     Interrupted,
 }
 
@@ -43,8 +44,9 @@ mod imp {
         true
     }
 
-    /// In the models a section is a load and a store under a lock, which whoever interrupts takes,
-    /// too. One atomic step would be blind to a store that overwrites what was written between the two.
+    /// In the models a section is a load and a store under a lock, and a thread that interrupts
+    /// takes the lock, too. One atomic step would miss a store that overwrites what was written
+    /// between the load and the store.
     #[derive(Debug)]
     pub(crate) struct Sections(Mutex<()>);
 
@@ -71,7 +73,7 @@ mod imp {
 
         pub(crate) fn interrupt(&self) {
             drop(lock(&self.0));
-            // ORD(interrupt) SeqCst: as in the real one.
+            // ORD(interrupt) SeqCst: as in the real `interrupt`.
             fence(Ordering::SeqCst);
         }
     }
@@ -92,13 +94,13 @@ mod imp {
     use std::arch::asm;
     use std::ffi::CStr;
 
-    /// Where the thread's area is, from the thread pointer on; [`UNKNOWN`] and [`MISSING`] are no such
-    /// place: they are not aligned.
+    /// Where the thread's area is, from the thread pointer on. [`UNKNOWN`] and [`MISSING`] are no
+    /// such places, because they are not aligned.
     static AREA: AtomicIsize = AtomicIsize::new(UNKNOWN);
     const UNKNOWN: isize = 1;
     const MISSING: isize = 3;
 
-    /// Looks for what is needed, once a process. Tells whether it is there.
+    /// Looks for what is needed, once in each process. Tells whether it is there.
     pub(crate) fn prepare() -> bool {
         if AREA.load(Ordering::Relaxed) == UNKNOWN {
             let area = find().filter(|_| asymmetric::register_sections()).unwrap_or(MISSING);
@@ -111,7 +113,7 @@ mod imp {
 
     /// Where glibc has put the area, if it has registered it.
     fn find() -> Option<isize> {
-        // What the kernel looked at from the start: 20 bytes, of which the C library may tell 32.
+        // The kernel has used 20 bytes from the start; the C library may say 32.
         // SAFETY: they are of these types (`sys/rseq.h`), and written before `main`.
         let (size, offset) =
             unsafe { (symbol::<u32>(c"__rseq_size")?, symbol::<isize>(c"__rseq_offset")?) };
@@ -122,7 +124,7 @@ mod imp {
     ///
     /// # Safety
     ///
-    /// If there is a symbol of this name, it is that of a T which nobody writes any more.
+    /// If there is a symbol of this name, it is that of a T which no thread writes any more.
     unsafe fn symbol<T: Copy>(name: &CStr) -> Option<T> {
         // SAFETY: the name ends with a zero; the call has no other precondition.
         let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
@@ -138,7 +140,7 @@ mod imp {
             Self
         }
 
-        /// For who has been told by [`prepare`] that it is there.
+        /// Only for callers to which [`prepare`] has said yes.
         #[inline(always)]
         pub(crate) fn compare_and_store(
             &self,
@@ -151,12 +153,12 @@ mod imp {
             debug_assert!(area % 32 == 0);
             let result: u64;
             // SAFETY: `prepare` has found where the C library keeps each thread's area, in which
-            // `cpu_id` stands at 4 and `rseq_cs` at 8 (`linux/rseq.h`); a negative `cpu_id` says that
-            // this thread is not registered, and then nothing is touched. `rseq_cs` is the thread's
-            // own; it is set to a description that lives as long as this code, and cleared again.
-            // The section begins right behind the store that announces it and ends with its only
-            // store; it calls nothing. The abort handler stands behind the signature. `guard` and
-            // `word` are atomics that are borrowed, and accessed by whole aligned words.
+            // `cpu_id` stands at 4 and `rseq_cs` at 8 (`linux/rseq.h`); a negative `cpu_id` says
+            // that this thread is not registered, and then nothing is touched. `rseq_cs` is the
+            // thread's own. It is set to a description that lives as long as this code, and cleared
+            // again. The section begins right behind the store that announces it and ends with its
+            // only store; it calls nothing. The abort handler stands behind the signature. `guard`
+            // and `word` are atomics that are borrowed, and accessed by whole aligned words.
             #[cfg(target_arch = "x86_64")]
             unsafe {
                 asm!(
@@ -179,7 +181,8 @@ mod imp {
                     "mov qword ptr fs:[{area} + 8], 0",
                     "xor {scratch:e}, {scratch:e}",
                     ".pushsection __rseq_failure, \"ax\"",
-                    // An instruction that nobody executes, whose last four bytes are the signature.
+                    // An instruction that is never executed, whose last four bytes are the
+                    // signature.
                     ".byte 0x0f, 0xb9, 0x3d",
                     ".long 0x53053053",
                     "55:",
@@ -259,9 +262,9 @@ mod imp {
     }
 }
 
-/// Without the kernel. There is no owner then, and nobody has a section; but for who counts instructions
-/// where there is no rseq (ci/instructions): a plain compare and store stands in for it, which is right
-/// on a single thread only.
+/// Without the kernel. Then there is no owner, and no thread has a section. The exception is
+/// counting instructions where there is no rseq (ci/instructions): a plain compare and store stands
+/// in for the section, which is right on a single thread only.
 #[cfg(not(any(
     overfall_loom,
     all(

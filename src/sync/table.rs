@@ -1,9 +1,9 @@
-//! A table whose entries never move, are reused, and are freed with it.
+//! A table whose entries never move, are reused, and are freed with the table.
 //!
-//! Everybody may walk it at any time without a lock, because nothing in it is ever freed under
-//! them: this is what makes reclamation schemes unnecessary here. It grows by doubling: chunk k
-//! holds `FIRST << k` entries. Who holds an entry keeps its chunk at hand, so that the way there
-//! is short.
+//! Any thread may walk it at any time without a lock, because no entry is freed while the table is
+//! there. So no reclamation scheme is needed. The table grows by doubling: chunk k holds
+//! `FIRST << k` entries. The holder of an entry keeps its chunk at hand, so that the way there is
+//! short.
 #![allow(unsafe_code)]
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -15,30 +15,31 @@ use std::sync::{Arc, OnceLock};
 /// Entries of the first chunk.
 const FIRST: u32 = if cfg!(overfall_loom) { 2 } else { 8 };
 const CHUNKS: usize = 21;
-/// How many entries a table can have: the free stack names each in 24 bits, less one for its end.
+/// How many entries a table can have. The free stack names each in 24 bits, and needs one value for
+/// its end.
 const MOST: u32 = (FIRST << CHUNKS) - FIRST;
 const INDEX_BITS: u32 = 24;
 const _: () = assert!(MOST < 1 << INDEX_BITS);
 
-/// Names an entry among all of a table.
+/// Names an entry of a table.
 pub(crate) type Index = u32;
 
-/// Entries side by side, each with its lines to itself: its holder writes it while others read
-/// theirs.
+/// Entries side by side, each on cache lines of its own: a holder writes its entry while other
+/// threads read theirs.
 type Chunk<T> = Arc<[CachePadded<Entry<T>>]>;
 
-/// An entry that somebody holds. It goes back by [`Table::release`].
+/// An entry that is held. Its holder gives it back by [`Table::release`].
 #[derive(Debug)]
 pub(crate) struct Seat<T> {
-    /// In the chunk. Every read and write goes through here, and an index would be one load and
-    /// one check more each time.
+    /// It is in the chunk. Every read and write goes through this pointer; an index would cost a
+    /// load and a check more each time.
     entry: NonNull<CachePadded<Entry<T>>>,
     /// Keeps the entry where it is.
     _chunk: Chunk<T>,
     index: Index,
 }
 
-// SAFETY: a seat is a share of the chunk and a reference into it; entries are shared as they are.
+// SAFETY: a seat is a share of the chunk and a reference into it. Entries are shared as they are.
 unsafe impl<T: Send + Sync> Send for Seat<T> {}
 // SAFETY: as for Send.
 unsafe impl<T: Send + Sync> Sync for Seat<T> {}
@@ -79,10 +80,10 @@ pub(crate) struct Table<T> {
     chunks: [OnceLock<Chunk<T>>; CHUNKS],
     /// How many entries were ever handed out.
     used: AtomicU32,
-    /// The top of the stack of free entries, plus one, in the low 24 bits, under a tag that every
-    /// change raises, so that an entry that came back meanwhile is not taken for one that never left.
-    /// A thread would have to be stopped for just 2^40 changes: at the 50 ns that a pair of them takes
-    /// with all else that an endpoint needs, for seven hours.
+    /// The top of the stack of free entries, plus one, in the low 24 bits. Above it is a tag that
+    /// every change raises, so that an entry that came back meanwhile is not taken for one that
+    /// never left. To be fooled, a thread would have to be stopped for exactly 2^40 changes. A pair
+    /// of them takes 50 ns with all else that an endpoint needs: that is seven hours.
     free: AtomicU64,
 }
 
@@ -107,8 +108,8 @@ impl<T: Default> Table<T> {
 
     /// Takes an entry for the caller alone. It is as its last holder left it.
     ///
-    /// Allocates only when more are in use than ever before. Panics if there are as many as a table can
-    /// have.
+    /// Allocates only when more entries are in use than ever before. Panics if there are as many as
+    /// a table can have.
     pub(crate) fn acquire(&self) -> Seat<T> {
         let index = self.acquire_index();
         let (chunk, offset) = locate(index);
@@ -171,9 +172,10 @@ impl<T: Default> Table<T> {
         &self.entry(index).value
     }
 
-    /// Every `step`th entry with its index, the first one among them, up to the last that was ever
-    /// handed out. It neither makes a chunk nor waits for who does: an entry that nobody has come to yet,
-    /// by [`get`](Self::get) or as its holder, may be left out.
+    /// Every `step`th entry with its index, beginning with the first one, up to the last that was
+    /// ever handed out. This neither makes a chunk nor waits for a thread that makes one. So an
+    /// entry that no thread has reached yet, by [`get`](Self::get) or as its holder, may be left
+    /// out.
     pub(crate) fn every(&self, step: Index) -> impl Iterator<Item = (Index, &T)> {
         let used = self.used.load(Ordering::Relaxed);
         (0..used).step_by(step as usize).filter_map(|index| {
@@ -182,7 +184,7 @@ impl<T: Default> Table<T> {
         })
     }
 
-    /// Every entry that was ever handed out, whoever holds it now.
+    /// Every entry that was ever handed out, held or free.
     ///
     /// An entry whose `acquire` happens before the call is among them.
     #[inline]
@@ -191,7 +193,7 @@ impl<T: Default> Table<T> {
         let starts = (0..CHUNKS).map(|chunk| (FIRST << chunk) - FIRST);
         let chunks = self.chunks.iter().zip(starts).take_while(move |&(_, start)| start < used);
         chunks
-            // A chunk that its first holder has yet to make has no holders to speak of.
+            // If a chunk is not made yet, the `acquire` of its first holder has not returned.
             .filter_map(|(chunk, start)| chunk.get().map(|chunk| (chunk, start)))
             .flat_map(move |(chunk, start)| chunk.iter().take((used - start) as usize))
             .map(|entry| &entry.value)

@@ -21,8 +21,8 @@ use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-/// How deep values may be nested: who sends the bytes decides how deep the validation goes, and the
-/// stack has an end.
+/// How deep values may be nested. The sender of the bytes decides how deep the validation goes, and
+/// the stack has an end.
 const MAX_DEPTH: usize = 256;
 
 /// What can be received: every type that derives rkyv's `Archive`, with validation.
@@ -38,8 +38,8 @@ impl<T> Receivable for T where
 
 /// A reader whose messages are values of `T`.
 ///
-/// `R` is the reader of bytes beneath: a [`StrongReader`], a [`WeakReader`](crate::WeakReader), or a
-/// [`Reader`](crate::Reader) of either strength. [`blocking`](Self::blocking) puts it into a
+/// `R` is the reader of bytes beneath: a [`StrongReader`], a [`WeakReader`](crate::WeakReader), or
+/// a [`Reader`](crate::Reader) of either strength. [`blocking`](Self::blocking) puts it into a
 /// [`Blocking`], which parks the thread to wait.
 pub struct Reader<T, R = StrongReader> {
     reader: R,
@@ -174,7 +174,7 @@ impl<'a, T: Receivable> Received<'a, T> {
         }
     }
 
-    /// Who sent the message, its number and position, and what was missed before it.
+    /// Which writer sent the message, its number and position, and what was missed before it.
     pub fn header(&self) -> Header {
         self.message.header()
     }
@@ -197,9 +197,10 @@ impl<T: Receivable> Deref for Received<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T::Archived {
-        // SAFETY: `new` has validated these bytes as a `T::Archived`, and they neither change nor move
-        // for as long as there is a message: it borrows the reader, whose hold keeps writers away
-        // from them if they lie in the ring, and whose buffer it is if they do not.
+        // SAFETY: `new` has validated these bytes as a `T::Archived`. They neither change nor move
+        // for as long as there is a message, because it borrows the reader. If they lie in the
+        // ring, the reader's hold keeps writers away from them. If they do not, they lie in the
+        // reader's buffer.
         unsafe { access_unchecked::<T::Archived>(&self.message) }
     }
 }

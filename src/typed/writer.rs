@@ -72,9 +72,9 @@ struct Unsteady;
 
 /// How long the next value will be, if the last few were all as long.
 ///
-/// To serialize a value twice costs about as much as all the rest of sending it. So when values are
-/// of a length, a slice of that length is reserved at once. If it turns out too short, it is given
-/// up, and the value measured as any other.
+/// Serializing a value twice costs about as much as all the rest of sending it. So if the last
+/// values had the same length, a slice of that length is reserved at once. If it turns out too
+/// short, it is given up, and the value is measured as any other.
 #[derive(Debug, Default)]
 struct Guess {
     /// In whole granules.
@@ -84,7 +84,7 @@ struct Guess {
 }
 
 impl Guess {
-    /// Fewer are no reason to believe in it.
+    /// A shorter streak is no reason to guess.
     const STREAK: usize = 4;
 
     #[inline]
@@ -100,9 +100,9 @@ impl Guess {
     }
 }
 
-/// What serializing takes, from one value to the next.
+/// What serializing keeps from one value to the next.
 struct Serialization {
-    /// Where values remember things meanwhile.
+    /// Scratch memory of the serializer.
     arena: Arena,
     guess: Guess,
 }
@@ -147,14 +147,14 @@ impl Serialization {
         Ok(())
     }
 
-    /// Sends a value that is as long as those before it; tells whether it was.
+    /// Sends a value that is no longer than those before it, and tells whether it was sent.
     #[inline]
     fn send_as_guessed<T: Sendable>(&mut self, value: &T, writer: &mut impl HasCore) -> bool {
         let Some(size) = self.guess.get() else { return false };
         let core = writer.writer_core();
         let Ok(reservation) = core.try_reserve(size) else { return false };
         let slice = Slice::of_writer(core, reservation, size);
-        // Whatever is wrong, the long way finds it again.
+        // If anything is wrong, the long way finds it again.
         let Ok(length) = self.serialize(value, Some(&slice)) else { return false };
         slice.commit_filled(length);
         self.guess.learn(length);
@@ -164,8 +164,8 @@ impl Serialization {
 
 /// A writer whose messages are values of `T`.
 ///
-/// `W` is the writer of bytes beneath: a [`StrongWriter`], a [`WeakWriter`](crate::WeakWriter), or a
-/// [`Writer`](crate::Writer) of either strength. [`blocking`](Self::blocking) puts it into a
+/// `W` is the writer of bytes beneath: a [`StrongWriter`], a [`WeakWriter`](crate::WeakWriter), or
+/// a [`Writer`](crate::Writer) of either strength. [`blocking`](Self::blocking) puts it into a
 /// [`Blocking`], which parks the thread to wait.
 pub struct Writer<T, W = StrongWriter> {
     writer: W,
@@ -184,8 +184,8 @@ impl<T, W> Writer<T, W> {
         &self.writer
     }
 
-    /// The writer of bytes, to shut it down for instance. Readers of `T` get what it writes itself as
-    /// [`InvalidMessage`](super::InvalidMessage)s, unless it happens to be valid.
+    /// The writer of bytes, to shut it down for instance. Readers of `T` get what it writes itself
+    /// as [`InvalidMessage`](super::InvalidMessage)s, unless it happens to be valid.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }

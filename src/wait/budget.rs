@@ -1,24 +1,24 @@
-//! tokio's co-operative budget, for whatever waits in async code and is not one of tokio's own traits:
-//! a task that always finds work still lets the others of its thread have their turn. Without the
-//! feature `tokio` there is none.
+//! tokio's co-operative budget, for operations that wait in async code and belong to none of
+//! tokio's own traits. With it, a task that always finds work still lets the other tasks of its
+//! thread run. Without the feature `tokio` there is no budget.
 //!
-//! A spent budget comes back when the runtime has its turn. tokio's own futures wait for that. But
-//! another executor may run inside of a task (`futures::executor::block_on` does), which polls its
-//! futures until they are done, and then the runtime never has its turn. So ours wake themselves, are
-//! pending once, and go on when they are polled again, whatever is left of the budget by then.
+//! A spent budget comes back when the runtime runs. tokio's own futures wait for that. But another
+//! executor may run inside of a task, as `futures::executor::block_on` does. It polls its futures
+//! until they are done, and meanwhile the runtime never runs. So our futures wake themselves, are
+//! pending once, and go on when they are polled again, even if the budget is still spent.
 
 #[cfg(feature = "tokio")]
 use super::inside::is_inside;
 use std::task::{Context, Poll};
 
-/// For tokio's own traits: what takes a unit of the budget.
+/// For tokio's own traits: takes a unit of the budget.
 #[cfg(feature = "tokio")]
 mod unit {
     use crate::wait::inside::is_inside;
     use std::task::{Context, Poll};
     use tokio::task::coop::{self, RestoreOnPending};
 
-    /// Nothing if the budget is spent, and the operation goes on all the same.
+    /// `None` if the budget is spent, and the operation goes on all the same.
     pub(crate) struct Unit(Option<RestoreOnPending>);
 
     impl Unit {
@@ -30,8 +30,8 @@ mod unit {
         }
     }
 
-    /// Takes a unit. From within an event of ours nobody waits, not for a new budget either: the task
-    /// has its turn only when the subscriber is done.
+    /// Takes a unit. Within an event of ours no thread waits, not for a new budget either: the task
+    /// is polled again only when the subscriber is done.
     #[inline]
     pub(crate) fn poll_proceed(context: &mut Context<'_>) -> Poll<Unit> {
         match coop::poll_proceed(context) {
@@ -47,7 +47,7 @@ pub(crate) use unit::poll_proceed;
 /// What a future, or a stream, keeps of the budget from one poll to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
-    /// It was pending for the budget alone, and has got nothing done since.
+    /// Whether it was pending for the budget alone, and has got nothing done since.
     #[cfg(feature = "tokio")]
     has_yielded: bool,
 }
@@ -62,7 +62,7 @@ impl Budget {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         use tokio::task::coop::{has_budget_remaining, poll_proceed};
-        // To ask without need would register the task with the runtime.
+        // Asking without need would register the task with the runtime.
         let unit = if has_budget_remaining() { Some(poll_proceed(context)) } else { None };
         if unit.is_none() && !self.has_yielded && !is_inside() {
             self.has_yielded = true;

@@ -1,12 +1,12 @@
-//! Whether this thread is inside of an event of ours (`channel/trace.rs`). There nobody waits: what a
-//! subscriber does with an event may want the room that its own thread is about to give back.
+//! Whether this thread is inside of an event of ours (`channel/trace.rs`). There it never waits: a
+//! subscriber that handles an event may need the room that its own thread is about to give back.
 
 #[cfg(feature = "tracing")]
 mod flag {
     use std::cell::Cell;
 
     thread_local! {
-        /// Nothing to be dropped: it is there for destructors of other thread-locals as well.
+        /// It has no destructor, so destructors of other thread-locals can use it as well.
         static INSIDE: Cell<bool> = const { Cell::new(false) };
     }
 
@@ -15,14 +15,15 @@ mod flag {
         INSIDE.try_with(Cell::get).unwrap_or(false)
     }
 
-    /// Ends when the subscriber is done, or panics.
+    /// It ends when the subscriber is done, or panics.
     pub(crate) struct Inside;
 
     impl Inside {
-        /// Nothing if an event is in hand.
+        /// `None` if an event is in hand already.
         pub(crate) fn enter() -> Option<Self> {
             let was_inside = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(true);
-            // With `then_some` one would be made and dropped, and end the other one's.
+            // With `then_some` an `Inside` would be made and dropped, which would end the outer
+            // one.
             if was_inside { None } else { Some(Self) }
         }
     }

@@ -1,10 +1,11 @@
-//! Code of others, wakers above all, that may panic while it is run for somebody else.
+//! Foreign code, above all wakers, which may panic while a thread runs it for another thread.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
-/// Runs what may panic, one after the other, and lets the first panic go on when all have run.
+/// Runs several pieces of code that may panic, one after the other, and lets the first panic go on
+/// when all have run.
 ///
 /// In between, the caller's own state must be as it would be without a panic: nothing unwinds
 /// before [`finish`](Self::finish), which stands last.
@@ -17,7 +18,7 @@ impl Panics {
         Self(None)
     }
 
-    /// Runs `foreign`; nothing if it panicked.
+    /// Runs `foreign`; `None` if it panicked.
     pub(crate) fn run<T>(&mut self, foreign: impl FnOnce() -> T) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(foreign)) {
             Ok(value) => Some(value),
@@ -50,8 +51,8 @@ pub(crate) fn drop_waker(waker: Option<Waker>) {
     }
 }
 
-/// Drops what a panic carries, whose drop may panic as well. What that one carries is leaked: there
-/// is no end to it otherwise.
+/// Drops the payload of a panic. That drop may panic as well; the payload of this second panic is
+/// leaked, since otherwise there might be no end to it.
 #[cold]
 fn drop_payload(panic: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {

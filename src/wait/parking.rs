@@ -1,23 +1,23 @@
 //! Where readers wait for the next slice.
 //!
-//! A commit may unblock any number of readers, so it wakes all that are parked. They are a set: a bit
-//! for each slot, in words of 64, and the count of the bits, so that it takes one load to see that
-//! nobody is parked. Each reader is taken out right before it is woken, and so a thread that is stopped
-//! while it wakes holds back the one reader that it has taken, and not those that others will find.
+//! A commit may unblock any number of readers, so it wakes all that are parked. They are a set: a
+//! bit for each slot, in words of 64, and the count of the bits, so that one load shows that no
+//! reader is parked. A thread that wakes readers takes each out right before it wakes it. If it is
+//! stopped meanwhile, it holds back only the reader that it has taken: other threads find the rest.
 //! Parking and waking are lock-free and allocate nothing.
 //!
-//! A reader leaves its waker in its slot, raises the count and sets its bit; and then looks once more,
-//! behind a fence ([`crate::wait`]). Who wakes has a fence behind it; it clears the bit, lowers the
-//! count, takes the waker and wakes it. If the reader's fence comes first, all that it left is there to
-//! be found; if it comes second, the reader finds what it would have been woken for, whatever became of
-//! its waker.
+//! A reader A leaves its waker in its slot, raises the count and sets its bit. Then it looks once
+//! more, behind a fence ([`crate::wait`]). A thread B that wakes A has issued a fence before. B
+//! clears the bit, lowers the count, takes the waker and wakes it. If A's fence comes first, B
+//! finds all that A left. If it comes second, A finds what it would have been woken for, whatever
+//! became of its waker.
 //!
 //! The count is raised before a bit is set, and lowered after one was cleared. So it is never less
-//! than there are bits: if it is 0 behind the fence of a parked reader, that reader's bit was cleared
-//! since, by a thread that wakes it.
+//! than the number of bits. If it is 0 behind the fence of a parked reader, that reader's bit was
+//! cleared since, by a thread that wakes it.
 //!
-//! The words of all slots lie in the table of the slots, which grows with them and never moves: that
-//! of the slots from 64 k to 64 k + 63 stands in slot 64 k.
+//! The words of all slots lie in the table of the slots, which grows with them and never moves: the
+//! word of the slots from 64 k to 64 k + 63 stands in slot 64 k.
 
 use super::figures::ReaderFigures;
 use super::panics::Panics;
@@ -31,7 +31,7 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct Slot {
     waker: WakerCell,
-    /// Which readers are parked, of 64 from this slot on; not used in other slots than each 64th.
+    /// Which of the 64 readers from this slot on are parked. Used only in every 64th slot.
     parked: AtomicU64,
     pub(crate) figures: ReaderFigures,
 }
@@ -47,7 +47,7 @@ impl Default for Slot {
 }
 
 impl Slot {
-    /// Takes the waker of a reader that no longer waits, if nobody else has.
+    /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
     pub(crate) fn take_waker(&self) -> Option<Waker> {
         self.waker.take()
     }
@@ -59,7 +59,7 @@ const BITS: Index = u64::BITS;
 #[derive(Debug)]
 pub(crate) struct Parking {
     pub(crate) slots: Table<Slot>,
-    /// No less than how many readers are parked.
+    /// At least the number of parked readers.
     count: CachePadded<AtomicU32>,
 }
 
@@ -82,22 +82,24 @@ impl Parking {
         (&self.slots.get(slot - number).parked, 1 << number)
     }
 
-    /// Whether a look behind `fence(SeqCst)` finds nobody to wake.
+    /// Whether no reader is parked. To be asked behind `fence(SeqCst)`.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Registers a reader to be woken, before the watch is kept ([`Watch::keep`](super::watch::Watch)).
-    /// Hands back the waker that was registered before, to be dropped behind that.
+    /// Registers a reader to be woken, before the watch is kept
+    /// ([`Watch::keep`](super::watch::Watch)). Hands back the waker that was registered before. The
+    /// caller drops it after keeping the watch.
     pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) -> Option<Waker> {
         let (word, bit) = self.place(slot.index());
-        // Relaxed: with a stale look the waker is not there any more.
+        // Relaxed: if this look is stale, the waker is not there any more.
         let may_be_registered = word.load(Ordering::Relaxed) & bit != 0;
         let mut replaced = None;
         if !may_be_registered || !slot.waker.is_registered(waker) {
             let Ok(before) = slot.waker.register(waker) else {
-                // The one before is being taken: the reader is woken for when it waited last.
+                // Another thread is taking the waker before this one: it wakes the reader for its
+                // last wait.
                 spin_loop();
                 waker.wake_by_ref();
                 return None;
@@ -105,19 +107,20 @@ impl Parking {
             replaced = before;
         }
         self.count.fetch_add(1, Ordering::Relaxed);
-        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before whoever clears
-        // the bit lowers it.
+        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before the thread
+        // that clears the bit lowers it.
         if word.fetch_or(bit, Ordering::Release) & bit != 0 {
-            // It was set, and is counted.
+            // It was set already, and is counted.
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
         replaced
     }
 
-    /// Takes out a reader that found something. Its waker stays: to drop it is to run code of others.
+    /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
+    /// code.
     pub(crate) fn unpark(&self, slot: &Seat<Slot>) {
         let (word, bit) = self.place(slot.index());
-        // Relaxed: nobody else sets it. With a stale look it is found cleared below.
+        // Relaxed: no other thread sets it. If this look is stale, the bit is found cleared below.
         if word.load(Ordering::Relaxed) & bit != 0 {
             self.take(word, bit);
         }
@@ -125,7 +128,7 @@ impl Parking {
 
     /// Clears a bit, and tells whether it was set.
     fn take(&self, word: &AtomicU64, bit: u64) -> bool {
-        // ORD(parked:B) Acquire, pairs with ORD(parked:A): all exchanges of a word are one release
+        // ORD(parked:B) Acquire, pairs with ORD(parked:A): all exchanges of a word form one release
         // sequence.
         let was_set = word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
         if was_set {
@@ -137,7 +140,8 @@ impl Parking {
     /// Wakes every parked reader.
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
         for (start, slot) in self.slots.every(BITS) {
-            // One look, so that this ends however fast readers park again: those have looked since.
+            // One look, so that this ends however fast readers park again. A reader that has parked
+            // since has looked again itself.
             let mut found = slot.parked.load(Ordering::Relaxed);
             while found != 0 {
                 let number = found.trailing_zeros();
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!(crate::sync::table::size_of_entry::<Slot>(), 128);
     }
 
-    /// Does something each time that it is woken.
+    /// Calls a function each time that it is woken.
     struct Woken<F>(F);
 
     impl<F: Fn() + Send + Sync + 'static> Wake for Woken<F> {
@@ -185,7 +189,7 @@ mod tests {
         panics.finish();
     }
 
-    /// As many parked readers, which tell by their number that they are woken.
+    /// `readers` parked readers, which send their number when they are woken.
     fn parked(readers: u32) -> (Arc<Parking>, Vec<Seat<Slot>>, std::sync::mpsc::Receiver<u32>) {
         let (tell, told) = std::sync::mpsc::channel();
         let parking = Arc::new(Parking::new());
@@ -193,7 +197,7 @@ mod tests {
         for seat in &seats {
             let (tell, number) = (tell.clone(), seat.index());
             let waker = waker(move || tell.send(number).unwrap());
-            // However often.
+            // A reader may park several times in a row.
             (0..3).for_each(|_| drop(parking.park(seat, &waker)));
         }
         (parking, seats, told)
@@ -231,7 +235,8 @@ mod tests {
     fn who_is_stopped_while_it_wakes_holds_back_one_reader() {
         let (parking, seats, told) = parked(200);
         let (others, told) = (parking.clone(), Mutex::new(told));
-        // While the first is at the waker of this reader, a second one comes, and wakes all others.
+        // While the first call is at the waker of this reader, a second call comes, and wakes all
+        // others.
         let waker = waker(move || {
             wake_all(&others);
             let told: Vec<_> = lock(&told).try_iter().collect();

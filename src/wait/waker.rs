@@ -1,16 +1,16 @@
-//! Where the waker of one waiter is left, to be taken by whoever wakes it.
+//! Where the waker of one waiter is left, to be taken by the thread that wakes it.
 //!
-//! It is under a lock that nobody waits for: both sides only try it. That loses no wake-up, since
-//! whoever holds it is one of two:
+//! It is under a lock that no thread waits for: both sides only try it. No wake-up is lost if A
+//! finds the lock taken. The thread B that has it is one of two:
 //!
-//! - *Another who wakes.* That one takes what is there, and wakes it. So a second one has nothing to
-//!   do; and a waiter that comes to register just then wakes itself, and comes again.
-//! - *The waiter*, which registers, or forgets what it had registered. It is not asleep, and before
-//!   it sleeps it looks once more, behind a fence that comes after the one of whoever finds it here
-//!   ([`crate::wait`]): so it sees what it would have been woken for.
+//! - *A thread that wakes.* B takes what is there, and wakes it. So if A wakes as well, it has
+//!   nothing to do. If A is the waiter and comes to register, it wakes itself, and comes again.
+//! - *The waiter*, which registers, or forgets what it had registered. B is not asleep. Before it
+//!   sleeps it looks once more, behind a fence that comes after A's ([`crate::wait`]). So it sees
+//!   what it would have been woken for.
 //!
-//! A waker is code of others. It is cloned before the lock is taken, and what was there is woken or
-//! dropped after: one that panics, or comes back to us, finds everything in order.
+//! A waker is foreign code. It is cloned before the lock is taken, and what was there is woken or
+//! dropped after that. So a waker that panics, or calls us again, finds everything in order.
 
 #[cfg(overfall_loom)]
 use crate::sync::{AtomicBool, Ordering};
@@ -20,12 +20,13 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct WakerCell {
     waker: Mutex<Option<Waker>>,
-    /// Models switch threads where they meet, and without this nobody would find the lock taken.
+    /// Models switch threads only at accesses that these share. Without this one, no thread would
+    /// find the lock taken.
     #[cfg(overfall_loom)]
     touched: AtomicBool,
 }
 
-/// Somebody takes the waker right now.
+/// Another thread takes the waker right now.
 #[derive(Debug)]
 pub(crate) struct Busy;
 
@@ -45,8 +46,8 @@ impl WakerCell {
         Some(waker)
     }
 
-    /// Leaves a clone of `waker`, for its only waiter. Hands back what was there before, to be
-    /// dropped when all is done.
+    /// Leaves a clone of `waker`, for its only waiter. Hands back what was there before. The caller
+    /// drops it when all is done.
     pub(crate) fn register(&self, waker: &Waker) -> Result<Option<Waker>, Busy> {
         let new = waker.clone();
         let mut registered = self.try_lock().ok_or(Busy)?;
@@ -59,7 +60,7 @@ impl WakerCell {
         registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
     }
 
-    /// Takes the waker, if it is there and nobody else is about to.
+    /// Takes the waker, if it is there and no other thread has the lock.
     pub(crate) fn take(&self) -> Option<Waker> {
         self.try_lock()?.take()
     }

@@ -1,22 +1,23 @@
-//! Whether those who change something look for sleepers.
+//! Whether threads that change something look for sleepers.
 //!
-//! To find a parked reader, a commit needs a full fence and a look at the stack of the parked ones;
-//! and mostly nobody is parked. So the look can be left out: while the watch is *off*, commits and
-//! releases issue a light fence only, and who goes to sleep pays for both sides with a heavy one
-//! (`sync/asymmetric.rs`), after turning the watch on. While it is on, both sides use a plain fence, so
-//! that two parties that take turns sleeping, as in a ping-pong, pay no heavy fence at all.
+//! To find a sleeper, a commit needs a full fence and a look whether any thread sleeps; and mostly
+//! none does. So the look can be left out. While the watch is *off*, commits and releases issue a
+//! light fence only. A thread that goes to sleep turns the watch on, and then pays for both sides
+//! with a heavy fence (`sync/asymmetric.rs`). While the watch is on, both sides use a plain fence.
+//! So two threads that take turns sleeping, as in a ping-pong, pay no heavy fence at all.
 //!
 //! - *Off → rising → on* ([`Watch::keep`]), by A, which is about to sleep, after it has registered:
-//!   rising, heavy fence, on. From *rising* on, whoever changes something looks. B, which finds it
-//!   *rising*, issues a heavy fence of its own, and waits for nobody. Who finds it *on* needs none:
-//!   since the one before, everybody looks.
-//! - *On → ending → off* ([`Watch::end`]), by C, a writer whose looks have found nobody for a long time:
-//!   ending, full fence, a last look, off. While it is *ending*, everybody looks. A may have gone to
-//!   sleep on the strength of *on*: with the fences on both sides, either A saw *ending*, or the last
-//!   look finds A, and the watch stays *on*. If A finds it *ending*, it turns it *on* again, and C finds
-//!   that out when it comes to say *off*. Should C be stopped in there, everybody looks meanwhile.
+//!   rising, heavy fence, on. From *rising* on, every thread that changes something looks. B, which
+//!   finds it *rising*, issues a heavy fence of its own, and waits for no other thread. A thread
+//!   that finds it *on* needs none: since the heavy fence before, all threads look.
+//! - *On → ending → off* ([`Watch::end`]), by C, a writer whose looks have found no sleeper for a
+//!   long time: ending, full fence, a last look, off. While it is *ending*, all threads look. A may
+//!   have gone to sleep because it found *on*. There are fences on both sides: either A saw
+//!   *ending*, or the last look finds A, and the watch stays *on*. If A finds it *ending*, A turns
+//!   it *on* again, and C finds that out when it comes to set *off*. If C is stopped in between,
+//!   all threads look meanwhile.
 //!
-//! It starts *on*; where there is no heavy fence to rely on it stays so.
+//! It starts *on*. Where there is no heavy fence to rely on, it stays so.
 
 use crate::sync::asymmetric::{self, THRESHOLD};
 use crate::sync::pause;
@@ -29,16 +30,16 @@ const RISING: u32 = 1;
 const ON: u32 = 2;
 const ENDING: u32 = 3;
 
-/// What a look costs, in nanoseconds: a full fence. It need not be right to better than a factor.
+/// What a look costs, in nanoseconds: a full fence. A rough figure is enough.
 const LOOK: u128 = 5;
 
 #[derive(Debug)]
 pub(crate) struct Watch {
     state: CachePadded<AtomicU32>,
-    /// After how many looks in vain in a row the watch ends: [`THRESHOLD`] until it is known what a
-    /// heavy fence costs here. Where assertions are on it stays so.
+    /// After how many looks in vain in a row the watch ends: [`THRESHOLD`] until the first heavy
+    /// fence has shown what one costs here. Where assertions are on it stays so.
     threshold: AtomicU32,
-    /// Taken by the one who ends it; nobody waits for it.
+    /// Taken by the thread that ends the watch. No thread waits for it.
     ending: Mutex<()>,
     /// Whether there are heavy fences to rely on.
     can_end: bool,
@@ -51,14 +52,15 @@ impl Watch {
     }
 
     /// After how many looks in vain in a row, by one writer, the watch should [end](Self::end):
-    /// when they have cost what it costs to turn it on again. So whatever sleepers do, not more than
+    /// when they have cost what it costs to turn it on again. So whatever sleepers do, at most
     /// twice of what is needed is paid.
     #[inline]
     pub(crate) fn threshold(&self) -> u32 {
         self.threshold.load(Ordering::Relaxed)
     }
 
-    /// For who has changed something: whether it must look for sleepers, behind a full fence.
+    /// Asked by a thread that has changed something: whether it must look for sleepers, behind a
+    /// full fence.
     #[inline]
     pub(crate) fn must_check(&self) -> bool {
         // ORD(light) pairs with ORD(heavy) in `rise`.
@@ -66,14 +68,14 @@ impl Watch {
         self.state.load(Ordering::Relaxed) != OFF
     }
 
-    /// For who is about to sleep and has registered: from here on everybody looks, and what was
-    /// changed without a look is seen.
+    /// Called by a thread that has registered and is about to sleep. From the return on all threads
+    /// look for it, and it sees what was changed without a look.
     pub(crate) fn keep(&self) {
         // ORD(park:A) SeqCst, pairs with ORD(park:B), and with the fence in `end`.
         full_fence(Ordering::SeqCst);
         loop {
-            // ORD(watch:A) Acquire, pairs with ORD(watch:B): whoever finds it on, or ending, comes after
-            // a heavy fence that made it so.
+            // ORD(watch:A) Acquire, pairs with ORD(watch:B): a thread that finds it on, or ending,
+            // comes after a heavy fence that made it so.
             match self.state.load(Ordering::Acquire) {
                 ON => return,
                 ENDING if self.change(ENDING, ON) => return,
@@ -84,7 +86,7 @@ impl Watch {
         }
     }
 
-    /// Relaxed: each change goes on from the one before.
+    /// Relaxed: each change goes on from the one before it.
     fn change(&self, from: u32, to: u32) -> bool {
         pause::point();
         let (state, order) = (&self.state, Ordering::Relaxed);
@@ -100,18 +102,19 @@ impl Watch {
             let looks = started.elapsed().as_nanos() / LOOK;
             self.threshold.store(looks.clamp(16, 4096) as u32, Ordering::Relaxed);
         }
-        // ORD(watch:B) Release, pairs with ORD(watch:A). If it fails, another has done it.
+        // ORD(watch:B) Release, pairs with ORD(watch:A). If it fails, another thread has done it.
         let (state, order) = (&self.state, Ordering::Release);
         let _risen = state.compare_exchange(RISING, ON, order, Ordering::Relaxed);
     }
 
-    /// Ends the watch, unless somebody sleeps.
+    /// Ends the watch, unless a thread sleeps.
     #[cold]
     pub(crate) fn end(&self, is_anybody_asleep: impl Fn() -> bool) {
         if !self.can_end {
             return;
         }
-        // One at a time, so that what was ending below is what was made so above.
+        // One thread at a time, so that the *ending* that is replaced below is the one that was set
+        // above.
         let Some(_ending) = try_lock(&self.ending) else { return };
         if !self.change(ON, ENDING) {
             return;

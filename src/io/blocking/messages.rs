@@ -239,7 +239,7 @@ impl<W: HasCore> Blocking<W> {
     }
 }
 
-/// What an attempt means to who waits.
+/// What an attempt means to a thread that waits: a full ring is no result yet.
 fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<(), SendError>> {
     let Err(refused) = sent else { return Poll::Ready(Ok(())) };
     refused.unless_full().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))

@@ -18,7 +18,8 @@ pub(crate) enum Until {
 }
 
 impl Until {
-    /// For as long as `timeout`, which may be too long to come to an end. One of zero needs no clock.
+    /// For as long as `timeout`, which may be too long to come to an end. A timeout of zero needs
+    /// no clock.
     pub(crate) fn timeout(timeout: Duration) -> Self {
         if timeout.is_zero() {
             return Self::Now;
@@ -26,7 +27,7 @@ impl Until {
         Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
     }
 
-    /// How much of it is left; nothing if it has no end.
+    /// How much time is left; `None` if it has no end.
     fn left(self) -> Option<Duration> {
         match self {
             Self::Now => Some(Duration::ZERO),
@@ -36,61 +37,64 @@ impl Until {
     }
 }
 
-/// What a blocking endpoint waits with. Made with it, so that to wait allocates nothing.
+/// What a blocking endpoint waits with. It is made with the endpoint, so that waiting allocates
+/// nothing.
 pub(super) struct Waits {
     parker: Parker,
-    /// Unparks who is parked there.
+    /// Unparks the thread that is parked there.
     waker: Waker,
     pub(super) spin: Spin,
 }
 
 /// Whether a thread spins before it sleeps.
 ///
-/// Pauses help if the other side runs on another core and is about to be done: then a message costs a
-/// fraction of a microsecond, and not a sleep and a wake. On the same core they only keep the other one
-/// waiting. So a thread spins for as long as that has been of use now and then.
+/// Spinning helps if the other side runs on another core and is about to be done: then a message
+/// costs a fraction of a microsecond, and not a sleep and a wake. On the same core it only keeps
+/// the other side waiting. So a thread spins as long as spinning has been of use now and then.
 ///
-/// With more threads than cores those that it waits for may have none. It yields to them a few times,
-/// which is far cheaper than a sleep and a wake, and lets them fill or empty the ring in one go. But on a
-/// core that others keep busy a yield gives a whole time slice away. So it looks at the clock, and once
-/// yields have taken so long ([`Spin::COSTLY`]), it does without for a long time. It yields if it waits for
-/// room, or in a stream, where there was something to do at once since the last wait; and not if it may
-/// wait for a short while only.
+/// If there are more threads than cores, the threads that it waits for may have no core. It yields
+/// to them a few times, which is far cheaper than a sleep and a wake, and lets them fill or empty
+/// the ring in one go. But on a core that other threads keep busy, a yield gives a whole time slice
+/// away. So the thread looks at the clock, and once yields have taken too long ([`Spin::COSTLY`]),
+/// it does without them for a long time. It yields if it waits for room, or in a stream, where
+/// there was something to do at once since the last wait. It does not if it may wait for a short
+/// while only.
 ///
 /// Two sides that run at the same time are fastest if neither looks at what the other is about to
-/// change: each look takes a cache line away from it. So where messages come in a stream, the first
-/// look comes later and later, and finds several. A stream is told from an answer by what came before
-/// this wait: after the last one there was something to do at once.
+/// change: each look takes a cache line away from the other side. So where messages come in a
+/// stream, the first look comes later and later, and finds several. What came before this wait
+/// tells a stream from an answer: in a stream, there was something to do at once after the last
+/// wait.
 #[derive(Default)]
 pub(super) struct Spin {
     /// How many waits in a row went on after the spin, or would have.
     misses: u32,
-    /// So many waits go without yielding: it was costly.
+    /// How many waits still go without yielding, because it was costly.
     without: u32,
     /// It waits for room, which comes in turns.
     pub(super) is_for_room: bool,
-    /// The step to begin with.
+    /// The step that a spin begins with.
     first: u32,
-    /// Since the last wait there was something to do at once.
+    /// Whether there was something to do at once since the last wait.
     was_at_once: bool,
 }
 
 impl Spin {
-    /// How often it tries again, with twice as many pauses each time: about as long, a few
-    /// microseconds, as it takes to sleep and be woken.
+    /// How often it tries again, with twice as many pauses each time. In all that takes a few
+    /// microseconds, about as long as to sleep and be woken.
     const STEPS: u32 = 9;
-    /// The same, if it yields after that.
+    /// The same, if it yields afterwards.
     const STEPS_BEFORE_YIELDS: u32 = 7;
-    /// After so many misses it is of no use.
+    /// After so many misses spinning is of no use.
     const THRESHOLD: u32 = 16;
-    /// Then so many waits in a row of each period find out whether it is again: in a row, because two
-    /// threads that answer each other have to do so at the same time.
+    /// Then so many waits in a row of each period find out whether it is of use again. They are in
+    /// a row because two threads that answer each other have to spin at the same time.
     const PROBES: u32 = 2;
     const PERIOD: u32 = 1024;
     /// How often it yields.
     const YIELDS: u32 = 12;
-    /// Others that take turns with this thread give the core back in less than that, all in all; those
-    /// that have business of their own use up a time slice each.
+    /// Threads that take turns with this one give the core back in less than that, all in all.
+    /// Threads that have other work use up a time slice each.
     const COSTLY: Duration = Duration::from_millis(6);
     /// It yields if it may wait for longer than this.
     const LONG: Duration = Duration::from_millis(100);
@@ -101,7 +105,7 @@ impl Spin {
         self.was_at_once = true;
     }
 
-    /// Tries for a little while, if that is of use.
+    /// Tries for a short while, if that is of use.
     #[inline]
     fn spin<T>(&mut self, until: Until, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
         let is_stream = std::mem::take(&mut self.was_at_once);
@@ -138,7 +142,7 @@ impl Spin {
         Poll::Pending
     }
 
-    /// Lets others run a few times.
+    /// Lets other threads run a few times.
     fn take_turns<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
         let started = Instant::now();
         for _ in 0..Self::YIELDS {
@@ -177,7 +181,7 @@ impl Waits {
     }
 }
 
-/// An endpoint that waits. It stops when this is dropped, also by a panic.
+/// An endpoint that waits. It stops waiting when this is dropped, also by a panic.
 struct Waiting<'a, E> {
     endpoint: &'a mut E,
     stop: fn(&mut E),
@@ -191,10 +195,10 @@ impl<E> Drop for Waiting<'_, E> {
 
 impl<E> Blocking<E> {
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
-    /// spins briefly, and then parks the thread. Nothing if the time is up first.
+    /// spins briefly, and then parks the thread. `None` if the time is up first.
     ///
-    /// `look` tells whether there is something to do; with a context, it also registers to be woken
-    /// if there is not, which `stop` takes back.
+    /// `look` tells whether there is something to do. If there is not, and it has a context, it
+    /// also registers to be woken; `stop` takes that back.
     #[inline(never)]
     pub(super) fn wait<T>(
         &mut self,
@@ -206,7 +210,7 @@ impl<E> Blocking<E> {
             return None;
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
-        // From within an event of ours nobody waits: there the next look is ready.
+        // Within an event of ours no thread waits: there the next look is ready.
         if !is_inside() {
             if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
             {
@@ -218,7 +222,7 @@ impl<E> Blocking<E> {
             if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
             }
-            // The token of a wake may be of an earlier wait.
+            // A token that is here already may be from an earlier wait: the loop looks again.
             match until.left() {
                 None => self.waits.parker.park(),
                 Some(left) if left.is_zero() => return None,
@@ -233,7 +237,7 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// How often it was looked at, registered, and stopped.
+    /// It counts how often it was looked at, registered and stopped.
     #[derive(Default)]
     struct Endpoint {
         looks: u32,
@@ -289,7 +293,7 @@ mod tests {
         }
     }
 
-    /// Where the first look of a spin that finds nothing comes, and how many follow.
+    /// How many looks a spin takes that finds nothing.
     fn looks_of_a_spin(spin: &mut Spin) -> u32 {
         let mut looks = 0;
         let _nothing = spin.spin(Until::timeout(Duration::from_millis(10)), || {
