@@ -17,7 +17,7 @@ pub(crate) mod writer;
 pub use builder::Builder;
 #[cfg(feature = "metrics")]
 pub use metrics::ChannelMetrics;
-pub use terms::{Backpressure, StartAt};
+pub use terms::{Backpressure, Sent, StartAt};
 
 use crate::error::{ChannelError, ReserveError, TryReserveError};
 use reader::{StrongReader, WeakReader};

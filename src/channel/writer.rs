@@ -11,6 +11,7 @@ pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
 use crate::channel::stats::WriterStats;
+use crate::channel::terms::Sent;
 use crate::channel::writer::slice::Slice;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
+use crate::channel::Sent;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::error::ReserveError;
@@ -220,7 +221,7 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     ///
     /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
     /// the feature `tracing`, it does not wait. A value for which there is no room is then
-    /// dropped and counted, and this returns `Ok`.
+    /// dropped and counted, and this returns [`Sent::Dropped`].
     ///
     /// # Errors
     ///
@@ -230,18 +231,19 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     /// # Cancel safety
     ///
     /// If the future is dropped while it waits, nothing was sent.
-    pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
+    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError> {
         let mut budget = Budget::default();
         poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
         if self.serialization.send_as_guessed(value, &mut self.writer) {
-            return Ok(());
+            return Ok(Sent::Delivered);
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let core = self.writer.writer_core();
         let refused = match core.reserve(length).await {
             Ok(reservation) => {
                 let slice = Slice::of_writer(core, reservation, length);
-                return self.serialization.fill(value, slice).map_err(SendError::Serialize);
+                self.serialization.fill(value, slice).map_err(SendError::Serialize)?;
+                return Ok(Sent::Delivered);
             }
             Err(refused) => refused,
         };
@@ -262,7 +264,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`Blocking::send`], and `InvalidInput` if the value cannot be serialized.
-    pub fn send(&mut self, value: &T) -> io::Result<()> {
+    pub fn send(&mut self, value: &T) -> io::Result<Sent> {
         self.send_until(value, Until::Forever)
     }
 
@@ -272,7 +274,7 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<Sent> {
         self.send_until(value, Until::Deadline(deadline))
     }
 
@@ -282,19 +284,20 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<Sent> {
         self.send_until(value, Until::timeout(timeout))
     }
 
-    fn send_until(&mut self, value: &T, until: Until) -> io::Result<()> {
+    fn send_until(&mut self, value: &T, until: Until) -> io::Result<Sent> {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
-            return Ok(());
+            return Ok(Sent::Delivered);
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve_until(length, until) {
             None => return Err(timed_out()),
             Some(Ok(slice)) => {
-                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
+                self.serialization.fill(value, slice).map_err(SendError::Serialize)?;
+                return Ok(Sent::Delivered);
             }
             Some(Err(refused)) => refused,
         };
@@ -307,12 +310,11 @@ fn refuse(
     writer: &mut impl HasCore,
     length: usize,
     refused: ReserveError,
-) -> Result<(), SendError> {
+) -> Result<Sent, SendError> {
     use crate::error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            writer.writer_core().drop_messages(1, length as u64);
-            return Ok(());
+            return Ok(writer.writer_core().drop_message(length as u64));
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
         ReserveError::Closed => Refused::Closed,

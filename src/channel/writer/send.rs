@@ -25,8 +25,8 @@ macro_rules! send_methods {
             ///
             /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
             /// the feature `tracing`, it does not wait. A message for which there is no room is
-            /// then dropped and counted, and this returns `Ok`. The message uses up its sequence
-            /// number, so readers learn of it from the next message of this writer.
+            /// then dropped and counted, and this returns [`Sent::Dropped`]. The message uses up
+            /// its sequence number, so readers learn of it from the next message of this writer.
             ///
             /// # Errors
             ///
@@ -36,7 +36,7 @@ macro_rules! send_methods {
             ///
             /// If the future is dropped while it waits, nothing was sent, and the next writer in
             /// the line moves up.
-            pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+            pub async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send(context, message, wait)).await
@@ -55,7 +55,7 @@ macro_rules! send_methods {
             }
 
             /// Like [`try_send_many`](Self::try_send_many), but waits for room as
-            /// [`send`](Self::send) does.
+            /// [`send`](Self::send) does. All of them are delivered, or all dropped.
             ///
             /// # Errors
             ///
@@ -64,7 +64,7 @@ macro_rules! send_methods {
             /// # Cancel safety
             ///
             /// As for `send`.
-            pub async fn send_many(&mut self, messages: &[&[u8]]) -> Result<(), SendError> {
+            pub async fn send_many(&mut self, messages: &[&[u8]]) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await

@@ -3,6 +3,7 @@
 use super::{Blocking, Until, timed_out};
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::terms::Sent;
 use crate::channel::writer::{Core, HasCore, Wait};
 use crate::error::{SendError, TryReadError, TrySendError};
 use std::io;
@@ -146,7 +147,8 @@ impl<R: Receive> Blocking<R> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
-    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does.
+    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does, and tells whether it was
+    /// delivered or dropped.
     ///
     /// # Errors
     ///
@@ -156,7 +158,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// Each has a [`SendError`] inside.
     #[inline]
-    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, message: &[u8]) -> io::Result<Sent> {
         self.send_until(message, Until::Forever)
     }
 
@@ -166,7 +168,7 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<Sent> {
         self.send_until(message, Until::Deadline(deadline))
     }
 
@@ -176,15 +178,15 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
         self.send_until(message, Until::timeout(timeout))
     }
 
     #[inline]
-    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
+    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<Sent> {
         if self.endpoint.writer_core().write_exclusive(message) {
             self.waits.spin.record_at_once();
-            return Ok(());
+            return Ok(Sent::Delivered);
         }
         self.wait_and_send(until, |core, context| match context {
             None => unless_full(core.try_send_among_others(message)),
@@ -198,7 +200,7 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<()> {
+    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<Sent> {
         self.send_many_until(messages, Until::Forever)
     }
 
@@ -208,7 +210,11 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and `TimedOut`.
-    pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
+    pub fn send_many_deadline(
+        &mut self,
+        messages: &[&[u8]],
+        deadline: Instant,
+    ) -> io::Result<Sent> {
         self.send_many_until(messages, Until::Deadline(deadline))
     }
 
@@ -218,11 +224,11 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and `TimedOut`.
-    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
+    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<Sent> {
         self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<()> {
+    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<Sent> {
         self.wait_and_send(until, |core, context| match context {
             None => unless_full(core.try_send_many(messages)),
             Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
@@ -233,14 +239,14 @@ impl<W: HasCore> Blocking<W> {
     fn wait_and_send(
         &mut self,
         until: Until,
-        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<(), SendError>>,
-    ) -> io::Result<()> {
+        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<Sent, SendError>>,
+    ) -> io::Result<Sent> {
         Ok(self.until_room(until, look).ok_or_else(timed_out)??)
     }
 }
 
 /// What an attempt means to who waits.
-fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<(), SendError>> {
-    let Err(refused) = sent else { return Poll::Ready(Ok(())) };
+fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<Sent, SendError>> {
+    let Err(refused) = sent else { return Poll::Ready(Ok(Sent::Delivered)) };
     refused.unless_full().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
 }

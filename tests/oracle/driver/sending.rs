@@ -2,14 +2,14 @@
 
 use super::{Driver, MANY};
 use crate::ops::model::{Refused, size_to_send};
-use overfall::Writer;
 use overfall::error::{SendError, TrySendError};
+use overfall::{Sent, Writer};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A future that sends and waits for room. It borrows its writer.
 pub(super) struct Sending {
-    future: Pin<Box<dyn Future<Output = Result<(), SendError>>>>,
+    future: Pin<Box<dyn Future<Output = Result<Sent, SendError>>>>,
     /// The writer's number in the model.
     writer: usize,
     messages: Vec<Vec<u8>>,
@@ -24,7 +24,11 @@ fn try_send(writer: &mut Writer, messages: &[Vec<u8>], is_batch: bool) -> Result
     if is_batch { writer.try_send_many(&slices(messages)) } else { writer.try_send(&messages[0]) }
 }
 
-async fn send(writer: &mut Writer, messages: &[Vec<u8>], is_batch: bool) -> Result<(), SendError> {
+async fn send(
+    writer: &mut Writer,
+    messages: &[Vec<u8>],
+    is_batch: bool,
+) -> Result<Sent, SendError> {
     if is_batch {
         writer.send_many(&slices(messages)).await
     } else {

@@ -128,23 +128,23 @@ impl Model {
         messages: &[Vec<u8>],
         is_batch: bool,
         waker: usize,
-    ) -> Poll<Result<(), Refused>> {
+    ) -> Poll<Result<overfall::Sent, Refused>> {
         if messages.is_empty() {
             // A future that has ended waits no longer, whoever has begun to.
             self.leave_line(index);
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(overfall::Sent::Delivered));
         }
         let size = size_to_send(messages, is_batch);
         Poll::Ready(match ready!(self.poll_reserve(index, size, waker)) {
             Ok(_) => {
                 self.send_all(index, messages);
-                Ok(())
+                Ok(overfall::Sent::Delivered)
             }
             Err(Refused::Full) => {
                 for message in messages {
                     self.drop_message(index, message.len() as u64);
                 }
-                Ok(())
+                Ok(overfall::Sent::Dropped)
             }
             Err(refused) => Err(refused),
         })

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::wait::Wait;
+use crate::channel::terms::Sent;
 use crate::channel::trace;
 use crate::error::{SendError, TrySendError};
 use crate::ring::descriptor::Joins;
@@ -31,16 +32,18 @@ impl Core {
         context: &mut Context<'_>,
         message: &[u8],
         wait: Wait,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Poll<Result<Sent, SendError>> {
         if self.write_exclusive(message) {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Sent::Delivered));
         }
-        let sent = self.poll_to_send(context, message.len() as u64, wait);
-        match ready!(sent)? {
-            Some(reservation) => self.send_slice(reservation, message),
-            None => self.drop_messages(1, message.len() as u64),
-        }
-        Poll::Ready(Ok(()))
+        let reserved = self.poll_to_send(context, message.len() as u64, wait);
+        Poll::Ready(Ok(match ready!(reserved)? {
+            Some(reservation) => {
+                self.send_slice(reservation, message);
+                Sent::Delivered
+            }
+            None => self.drop_message(message.len() as u64),
+        }))
     }
 
     pub(crate) fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
@@ -59,19 +62,21 @@ impl Core {
         context: &mut Context<'_>,
         messages: &[&[u8]],
         wait: Wait,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Poll<Result<Sent, SendError>> {
         if messages.is_empty() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Sent::Delivered));
         }
-        let sent = self.poll_to_send(context, total_size(messages), wait);
-        match ready!(sent)? {
-            Some(reservation) => self.send_slices(reservation, messages),
+        let reserved = self.poll_to_send(context, total_size(messages), wait);
+        Poll::Ready(Ok(match ready!(reserved)? {
+            Some(reservation) => {
+                self.send_slices(reservation, messages);
+                Sent::Delivered
+            }
             None => {
                 let bytes = messages.iter().map(|message| message.len() as u64).sum();
-                self.drop_messages(messages.len() as u64, bytes);
+                self.drop_messages(messages.len() as u64, bytes)
             }
-        }
-        Poll::Ready(Ok(()))
+        }))
     }
 
     /// Whether so much can be sent at all.
@@ -129,11 +134,17 @@ impl Core {
     }
 
     /// Counts messages that are dropped for want of room, and their bytes.
-    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
+    fn drop_messages(&mut self, messages: u64, bytes: u64) -> Sent {
         self.end_record();
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
         trace::tell_drops(&**self.shared());
+        Sent::Dropped
+    }
+
+    /// The same for a single one.
+    pub(crate) fn drop_message(&mut self, length: u64) -> Sent {
+        self.drop_messages(1, length)
     }
 }
 
