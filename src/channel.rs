@@ -97,7 +97,8 @@ impl Channel {
         self.shared.ring.capacity() as usize
     }
 
-    /// What happens to a write when the ring is full.
+    /// What happens to a write when the ring is full, unless its writer was
+    /// [given](Writer::set_backpressure) another backpressure.
     pub fn backpressure(&self) -> Backpressure {
         self.shared.backpressure
     }

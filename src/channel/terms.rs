@@ -1,6 +1,11 @@
 //! Words that all parts of a channel share.
 
 /// What happens to a write when the ring is full of bytes that strong readers have not read yet.
+///
+/// A channel has one, and its writers begin with that. Each may be given
+/// [another](crate::Writer::set_backpressure), so that errors wait and debug lines do not. To wait for a
+/// while and then drop, use `send_or_drop` of the [writers](crate::Writer::send_or_drop), and of those
+/// that [park the thread](crate::Blocking::send_or_drop).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Backpressure {

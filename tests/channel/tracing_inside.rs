@@ -143,7 +143,7 @@ const CAUSES: [(&str, usize, fn(&mut Full)); 8] = [
 ];
 
 /// The ways to write one slice, and to wait for room.
-const WAYS: [(&str, fn(&Arc<Channel>)); 14] = [
+const WAYS: [(&str, fn(&Arc<Channel>)); 16] = [
     ("write", |channel| channel.new_weak_writer().blocking().write_all(b"an event").unwrap()),
     ("write of a strong one", |channel| {
         channel.new_writer().blocking().write_all(b"an event").unwrap();
@@ -162,6 +162,13 @@ const WAYS: [(&str, fn(&Arc<Channel>)); 14] = [
         channel.new_weak_writer().blocking().send_many(&[b"an event"]).unwrap();
     }),
     ("send", |channel| block_on(channel.new_weak_writer().send(b"an event")).map(drop).unwrap()),
+    ("blocking send_or_drop", |channel| {
+        channel.new_weak_writer().blocking().send_or_drop(b"an event", HOUR).unwrap();
+    }),
+    ("send_or_drop", |channel| {
+        let forever = std::future::pending::<()>();
+        block_on(channel.new_weak_writer().send_or_drop(b"an event", forever)).map(drop).unwrap()
+    }),
     ("send_many", |channel| {
         block_on(channel.new_weak_writer().send_many(&[b"an event"])).map(drop).unwrap()
     }),

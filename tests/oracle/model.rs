@@ -89,6 +89,8 @@ pub(crate) struct Writer {
     pub(crate) id: u32,
     /// Whether it is a `StrongWriter`.
     pub(crate) is_strong: bool,
+    /// Whether it drops what there is no room for.
+    pub(crate) drops: bool,
     /// Whether it counts as a strong or a weak one; nothing for the channel's own slices.
     counts_as_strong: Option<bool>,
     /// How it ended by its own doing.
@@ -138,6 +140,7 @@ pub(crate) struct Reader {
 pub(crate) struct Model {
     pub(crate) capacity: u64,
     pub(crate) start: u64,
+    /// What new writers do.
     drops: bool,
     pub(crate) ending: Ending,
     slices: Vec<Slice>,
@@ -273,6 +276,7 @@ impl Model {
         self.writers.push(Some(Writer {
             id,
             is_strong: strong == Some(true),
+            drops: self.drops,
             counts_as_strong: strong,
             done: None,
             in_flight: None,
@@ -284,10 +288,10 @@ impl Model {
     }
 
     pub(crate) fn clone_writer(&mut self, index: usize) -> usize {
-        let Writer { is_strong, counts_as_strong, done, .. } = *self.writer(index);
+        let Writer { is_strong, drops, counts_as_strong, done, .. } = *self.writer(index);
         let clone = self.add_writer(counts_as_strong);
         let writer = self.writer(clone);
-        (writer.is_strong, writer.done) = (is_strong, done);
+        (writer.is_strong, writer.drops, writer.done) = (is_strong, drops, done);
         clone
     }
 

@@ -234,6 +234,31 @@ fn sending_waits_for_room_and_receiving_for_values() {
 }
 
 #[test]
+fn a_value_is_given_up_after_a_while_and_counted() {
+    within(LIMIT, || {
+        let channel = Channel::<u64>::new(64);
+        let mut reader = channel.new_strong_reader();
+        let mut writer = channel.new_strong_writer();
+        writer.try_send(&1).unwrap();
+        assert_eq!(
+            block_on(writer.send_or_drop(&2, std::future::ready(()))).unwrap(),
+            Sent::Dropped
+        );
+        let mut writer = writer.blocking();
+        for timeout in [Duration::ZERO, Duration::from_millis(1)] {
+            assert_eq!(writer.send_or_drop(&3, timeout).unwrap(), Sent::Dropped);
+        }
+        assert_eq!(channel.bytes().stats().dropped_slices, 3);
+        drop(reader.try_recv().unwrap().unwrap());
+        assert!(reader.try_recv().is_err());
+        assert_eq!(writer.send_or_drop(&4, LIMIT).unwrap(), Sent::Delivered);
+        let received = reader.try_recv().unwrap().unwrap();
+        assert_eq!(*received, 4);
+        assert_eq!(received.header().missed.messages, 3);
+    });
+}
+
+#[test]
 fn a_lossy_writer_drops_values_and_readers_learn_of_it() {
     let channel = Channel::<u64>::with_parameters(128, Backpressure::Drop);
     let mut reader = channel.new_strong_reader();
@@ -246,6 +271,7 @@ fn a_lossy_writer_drops_values_and_readers_learn_of_it() {
     assert_eq!(writer.send(&3).unwrap(), Sent::Dropped);
     assert_eq!(writer.send_deadline(&4, Instant::now()).unwrap(), Sent::Dropped);
     assert_eq!(writer.get_ref().get_ref().stats().dropped_slices, 3);
+    assert_eq!(writer.get_mut().get_mut().backpressure(), Backpressure::Drop);
     for number in 0..2 {
         assert_eq!(*reader.try_recv().unwrap().unwrap(), number);
     }

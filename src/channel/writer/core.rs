@@ -11,7 +11,7 @@ pub(crate) use wait::Wait;
 
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
-use crate::channel::terms::Strength;
+use crate::channel::terms::{Backpressure, Strength};
 use crate::channel::trace;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
@@ -29,6 +29,8 @@ pub(crate) struct Core {
     /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
     /// keeps the channel open meanwhile.
     strength: Option<Strength>,
+    /// What becomes of that for which there is no room.
+    pub(crate) backpressure: Backpressure,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
@@ -47,11 +49,13 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
+        let backpressure = shared.backpressure;
         let core = Self {
             shared,
             slot,
             id,
             strength,
+            backpressure,
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,
@@ -65,11 +69,12 @@ impl Core {
         core
     }
 
-    /// Another writer of the same channel and kind; at its end, if this one is.
+    /// Another writer of the same channel, kind and backpressure; at its end, if this one is.
     #[inline]
     pub(crate) fn another(&self) -> Self {
         let mut another = Self::new(self.shared.clone(), self.strength);
         another.done = self.done;
+        another.backpressure = self.backpressure;
         another
     }
 

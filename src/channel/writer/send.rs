@@ -34,12 +34,52 @@ macro_rules! send_methods {
             ///
             /// # Cancel safety
             ///
-            /// If the future is dropped while it waits, nothing was sent, and the next writer in
-            /// the line moves up.
+            /// If the future is dropped while it waits, nothing was sent, nothing is counted as
+            /// dropped, and the next writer in the line moves up.
             pub async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send(context, message, wait)).await
+            }
+
+            /// Sends a message, and waits for room until `until` is ready. Then the message is dropped
+            /// and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop).
+            ///
+            /// It waits whatever the [backpressure](Self::backpressure) of this writer, except from
+            /// within an event of the feature `tracing`: there the message is dropped at once. What
+            /// `until` returns does not matter. It is not polled if there is room at once.
+            ///
+            /// ```
+            /// # futures::executor::block_on(async {
+            /// use overfall::{Channel, Sent};
+            /// use std::future::ready;
+            ///
+            /// let channel = Channel::new(64); // room for one message
+            /// let _reader = channel.new_strong_reader();
+            /// let mut writer = channel.new_writer();
+            /// // With tokio, for instance, `tokio::time::sleep(Duration::from_millis(5))`.
+            /// let time_is_up = ready(());
+            /// assert_eq!(writer.send_or_drop(b"one", time_is_up.clone()).await?, Sent::Delivered);
+            /// assert_eq!(writer.send_or_drop(b"two", time_is_up).await?, Sent::Dropped);
+            /// assert_eq!(writer.stats().dropped_slices, 1);
+            /// # Ok::<(), overfall::error::SendError>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// As for [`send`](Self::send).
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, nothing was sent, and nothing is counted as
+            /// dropped.
+            pub async fn send_or_drop(
+                &mut self,
+                message: &[u8],
+                until: impl Future,
+            ) -> Result<Sent, SendError> {
+                self.core_mut().send_or_drop(message, until).await
             }
 
             /// Sends several messages without waiting, with one reservation and one wake-up.

@@ -163,7 +163,8 @@ impl<W: HasCore> Blocking<W> {
     }
 
     /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
-    /// `deadline`. Nothing was sent then.
+    /// `deadline`. Nothing was sent then, and nothing is counted:
+    /// [`send_or_drop`](Self::send_or_drop) counts it.
     ///
     /// # Errors
     ///
@@ -182,15 +183,57 @@ impl<W: HasCore> Blocking<W> {
         self.send_until(message, Until::timeout(timeout))
     }
 
+    /// Sends a message. If there is no room within `timeout`, drops and counts it, as with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop).
+    ///
+    /// It waits whatever the [backpressure](crate::Writer::backpressure) of the writer, except from
+    /// within an event of the feature `tracing`: there the message is dropped at once. A timeout that
+    /// overflows [`Instant`] never ends.
+    ///
+    /// ```
+    /// use overfall::{Channel, Sent};
+    /// use std::time::Duration;
+    ///
+    /// let channel = Channel::new(64); // room for one message
+    /// let _reader = channel.new_strong_reader();
+    /// let mut writer = channel.new_writer().blocking();
+    /// let a_moment = Duration::from_millis(5);
+    /// assert_eq!(writer.send_or_drop(b"one", a_moment)?, Sent::Delivered);
+    /// assert_eq!(writer.send_or_drop(b"two", a_moment)?, Sent::Dropped);
+    /// assert_eq!(writer.get_ref().stats().dropped_slices, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_or_drop(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
+        match self.wait_to_send(message, Until::timeout(timeout), Wait::UntilGivenUp) {
+            Some(sent) => Ok(sent?),
+            None => Ok(self.endpoint.writer_core().drop_message(message.len() as u64)),
+        }
+    }
+
     #[inline]
     fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<Sent> {
+        Ok(self.wait_to_send(message, until, Wait::LeavesWhenDropped).ok_or_else(timed_out)??)
+    }
+
+    /// Nothing if the time is up first.
+    #[inline]
+    fn wait_to_send(
+        &mut self,
+        message: &[u8],
+        until: Until,
+        wait: Wait,
+    ) -> Option<Result<Sent, SendError>> {
         if self.endpoint.writer_core().write_exclusive(message) {
             self.waits.spin.record_at_once();
-            return Ok(Sent::Delivered);
+            return Some(Ok(Sent::Delivered));
         }
-        self.wait_and_send(until, |core, context| match context {
+        self.wait_among_others(until, wait, |core, context| match context {
             None => unless_full(core.try_send_among_others(message)),
-            Some(context) => core.poll_send(context, message, Wait::LeavesWhenDropped),
+            Some(context) => core.poll_send(context, message, wait),
         })
     }
 
@@ -229,19 +272,22 @@ impl<W: HasCore> Blocking<W> {
     }
 
     fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<Sent> {
-        self.wait_and_send(until, |core, context| match context {
+        let wait = Wait::LeavesWhenDropped;
+        let sent = self.wait_among_others(until, wait, |core, context| match context {
             None => unless_full(core.try_send_many(messages)),
-            Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
-        })
+            Some(context) => core.poll_send_many(context, messages, wait),
+        });
+        Ok(sent.ok_or_else(timed_out)??)
     }
 
     #[inline(never)]
-    fn wait_and_send(
+    fn wait_among_others(
         &mut self,
         until: Until,
+        wait: Wait,
         look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<Sent, SendError>>,
-    ) -> io::Result<Sent> {
-        Ok(self.until_room(until, look).ok_or_else(timed_out)??)
+    ) -> Option<Result<Sent, SendError>> {
+        self.until_room(until, wait, look)
     }
 }
 

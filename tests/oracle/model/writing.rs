@@ -86,7 +86,18 @@ impl Model {
         length: u64,
         waker: usize,
     ) -> Poll<Result<u64, Refused>> {
-        let result = if self.drops {
+        let waits = !self.writer(index).drops;
+        self.poll_reserve_if(waits, index, length, waker)
+    }
+
+    pub(super) fn poll_reserve_if(
+        &mut self,
+        waits: bool,
+        index: usize,
+        length: u64,
+        waker: usize,
+    ) -> Poll<Result<u64, Refused>> {
+        let result = if !waits {
             self.try_reserve(index, length)
         } else {
             match self.begin(index) {
@@ -141,8 +152,9 @@ impl Model {
         if bytes.is_empty() {
             return Ok(0);
         }
-        if self.drops && bytes.len() as u64 > self.capacity {
+        if self.writer(index).drops && bytes.len() as u64 > self.capacity {
             self.begin(index)?;
+            self.leave_line(index);
             return Err(Refused::TooLong);
         }
         let length = self.piece(bytes.len() as u64);
@@ -161,7 +173,7 @@ impl Model {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if self.drops {
+        if self.writer(index).drops {
             let written = self.try_write(index, bytes);
             if !matches!(written, Err(Refused::Full | Refused::TooLong)) {
                 return Poll::Ready(written);

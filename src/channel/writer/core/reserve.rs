@@ -132,7 +132,8 @@ impl Core {
 
     /// Waits for a reservation. Dropped, the future leaves the line.
     pub(crate) async fn reserve(&mut self, length: usize) -> Result<Reservation, ReserveError> {
-        self.wait_for(|core, context| core.poll_reserve(context, length)).await
+        let wait = Wait::LeavesWhenDropped;
+        self.wait_for(|core, context| core.poll_reserve(context, length, wait)).await
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.
@@ -141,17 +142,18 @@ impl Core {
         &mut self,
         context: &mut Context<'_>,
         length: usize,
+        wait: Wait,
     ) -> Poll<Result<Reservation, ReserveError>> {
         if let Some(reservation) = self.reserve_in_flight(length) {
             return Poll::Ready(Ok(reservation));
         }
-        if self.never_waits() {
+        if self.never_waits_as(wait) {
             return Poll::Ready(self.try_reserve(length).map_err(ReserveError::from));
         }
         self.begin()?;
         let length =
             self.check_length(length).map_err(|(len, max)| ReserveError::TooLong { len, max })?;
-        let room = ready!(self.poll_room(context.waker(), length, Wait::LeavesWhenDropped));
+        let room = ready!(self.poll_room(context.waker(), length, wait));
         Poll::Ready(match room {
             Ok(reservation) => {
                 self.set_in_flight(reservation);

@@ -25,7 +25,7 @@ impl Core {
         Ok(())
     }
 
-    /// Sends, or joins the line for room. Whoever [never waits](Core::never_waits) drops.
+    /// Sends, or joins the line for room. A writer that [never waits](Core::never_waits_as) drops.
     #[inline]
     pub(crate) fn poll_send(
         &mut self,
@@ -44,6 +44,20 @@ impl Core {
             }
             None => self.drop_message(message.len() as u64),
         }))
+    }
+
+    /// Sends, or drops when `until` is ready and there has been no room.
+    pub(crate) async fn send_or_drop(
+        &mut self,
+        message: &[u8],
+        until: impl Future,
+    ) -> Result<Sent, SendError> {
+        let wait = Wait::UntilGivenUp;
+        let sent = self.wait_until(until, |core, context| core.poll_send(context, message, wait));
+        match sent.await {
+            Some(sent) => sent,
+            None => Ok(self.drop_message(message.len() as u64)),
+        }
     }
 
     pub(crate) fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
@@ -101,7 +115,7 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<Option<Reservation>, SendError>> {
         let reserved = match self.begin_to_send(length) {
-            Ok(length) if !self.never_waits() => {
+            Ok(length) if !self.never_waits_as(wait) => {
                 let room = ready!(self.poll_room(context.waker(), length, wait));
                 return Poll::Ready(Ok(Some(room?)));
             }
