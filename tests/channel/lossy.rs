@@ -186,3 +186,114 @@ fn a_thread_waits_for_a_while_and_then_drops() {
         }
     });
 }
+
+/// What one of two writers got of what it offered.
+#[derive(Clone, Copy, Default, Debug)]
+struct Share {
+    offered: u64,
+    delivered: u64,
+}
+
+/// In each round one writer sends `small` messages of 64 bytes. In each tenth another one sends a message of
+/// `large` bytes. The reader gives back `room` bytes. Tells the shares of both once the ring was full.
+fn shares(small: usize, large: usize, room: i64) -> [Share; 2] {
+    let channel = Channel::with_parameters(64 * 1024, Backpressure::Drop);
+    let mut reader = channel.new_strong_reader();
+    let mut writers = [channel.new_writer(), channel.new_writer()];
+    let mut shares = [Share::default(); 2];
+    let mut unread = 0_i64;
+    for round in 0..5000 {
+        let mut send = |kind: usize, message: &[u8]| {
+            let sent = Task::new(writers[kind].send(message)).result().unwrap();
+            if round >= 1000 {
+                shares[kind].offered += message.len() as u64;
+                shares[kind].delivered +=
+                    if sent == Sent::Delivered { message.len() as u64 } else { 0 };
+            }
+        };
+        (0..small).for_each(|_| send(0, &[1; 64]));
+        if round % 10 == 0 {
+            send(1, &vec![2; large]);
+        }
+        unread += room;
+        while unread > 0 {
+            let Ok(Some(message)) = reader.try_recv() else { break };
+            unread -= message.len() as i64;
+        }
+    }
+    shares
+}
+
+#[test]
+fn where_nobody_waits_large_messages_and_small_ones_get_their_share() {
+    for (small, large, room) in [
+        (20, 20 * 1024, 640),
+        (20, 20 * 1024, 128),
+        (20, 60 * 1024, 640),
+        (20, 64 * 1024, 2000),
+        (20, 2 * 1024, 640),
+        (20, 2 * 1024, 64),
+        (200, 20 * 1024, 6400),
+        (200, 512, 6400),
+        (100, 3000, 100),
+        (2, 20 * 1024, 640),
+    ] {
+        let shares = shares(small, large, room);
+        let part = |share: Share| share.delivered as f64 / share.offered as f64;
+        let offered: u64 = shares.iter().map(|share| share.offered).sum();
+        let delivered: u64 = shares.iter().map(|share| share.delivered).sum();
+        let all = part(Share { offered, delivered });
+        for share in shares {
+            let part = part(share);
+            assert!(part > 0.45 * all, "{part} of {all}: {small}, {large}, {room}: {shares:?}");
+        }
+    }
+}
+
+/// A ring of 16 granules, full of small messages, its reader, and a writer, after a large message was
+/// dropped whose writer never comes again.
+fn after_a_large_message() -> (Writer, StrongReader) {
+    let channel = Channel::with_parameters(1024, Backpressure::Drop);
+    let reader = channel.new_strong_reader();
+    let mut writer = channel.new_writer();
+    (0..16).for_each(|_| writer.try_send(&[1; 64]).unwrap());
+    let sent = Task::new(channel.new_writer().send(&[2; 256])).result();
+    assert_eq!(sent, Ok(Sent::Dropped));
+    (writer, reader)
+}
+
+#[test]
+fn a_large_message_that_never_comes_again_costs_a_fixed_number_of_small_ones() {
+    let (mut writer, mut reader) = after_a_large_message();
+    (0..4).for_each(|_| drop(reader.try_recv().unwrap().unwrap()));
+    let refused = (0..).take_while(|_| writer.try_send(&[3; 64]).is_err()).count();
+    assert_eq!(refused, 127);
+    // From then on there is no claim.
+    assert!((0..2).all(|_| writer.try_send(&[3; 64]).is_ok()));
+}
+
+#[test]
+fn a_large_message_holds_up_neither_as_large_ones_nor_writers_that_wait() {
+    for waits in [false, true] {
+        let (mut writer, mut reader) = after_a_large_message();
+        (0..7).for_each(|_| drop(reader.try_recv().unwrap().unwrap()));
+        assert!(writer.try_send(&[3; 64]).is_err(), "it leaves the room to the large one");
+        let message: &[u8] = if waits { &[3; 64] } else { &[3; 256] };
+        if waits {
+            writer.set_backpressure(Backpressure::Block);
+        }
+        assert_eq!(Task::new(writer.send(message)).result(), Ok(Sent::Delivered));
+    }
+}
+
+#[test]
+fn a_large_message_does_not_hold_up_its_own_writer() {
+    let channel = Channel::with_parameters(1024, Backpressure::Drop);
+    let mut reader = channel.new_strong_reader();
+    let mut writer = channel.new_writer();
+    (0..16).for_each(|_| writer.try_send(&[1; 64]).unwrap());
+    assert_eq!(Task::new(writer.send(&[2; 1024])).result(), Ok(Sent::Dropped));
+    drop(reader.try_recv().unwrap().unwrap());
+    assert!(reader.try_recv_many(1).is_ok());
+    writer.try_send(&[3; 64]).unwrap();
+}
