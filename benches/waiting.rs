@@ -42,7 +42,10 @@ fn overfall() -> Channel {
         let message = received.ok()??;
         Some(u64::from_ne_bytes(message[..].try_into().unwrap()))
     };
-    (Box::new(move |number| writer.send(&number.to_ne_bytes()).unwrap()), Box::new(receive))
+    let send = move |number: u64| {
+        writer.send(&number.to_ne_bytes()).unwrap();
+    };
+    (Box::new(send), Box::new(receive))
 }
 
 fn std() -> Channel {

@@ -18,7 +18,7 @@ pub(crate) mod writer;
 pub use builder::Builder;
 #[cfg(feature = "metrics")]
 pub use metrics::ChannelMetrics;
-pub use terms::{Backpressure, StartAt};
+pub use terms::{Backpressure, Sent, StartAt};
 
 use crate::error::{ChannelError, ReserveError, TryReserveError};
 use reader::{StrongReader, WeakReader};
@@ -98,7 +98,8 @@ impl Channel {
         self.shared.ring.capacity() as usize
     }
 
-    /// What happens to a write when the ring is full.
+    /// What happens to a write when the ring is full, unless its writer was
+    /// [given](Writer::set_backpressure) another backpressure.
     pub fn backpressure(&self) -> Backpressure {
         self.shared.backpressure
     }

@@ -133,11 +133,11 @@ pub enum TryReserveError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// There is [no room](crate::guide::progress#room), and this does not wait for it: the channel has
+    /// There is [no room](crate::guide::progress#room), and this does not wait for it: the writer has
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or this was called from within an event
     /// of the feature `tracing`.
     #[error(
-        "the ring is full, and nobody waits: the channel was made with `Backpressure::Drop`, or this \
+        "the ring is full, and nobody waits: the writer or its channel has `Backpressure::Drop`, or this \
          came from within an event of this crate"
     )]
     Full,

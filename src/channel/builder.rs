@@ -28,7 +28,8 @@ impl Builder {
         self
     }
 
-    /// What happens to a write when the ring is full.
+    /// What happens to a write when the ring is full. Writers may be
+    /// [given](crate::Writer::set_backpressure) another backpressure.
     pub fn backpressure(mut self, backpressure: Backpressure) -> Self {
         self.backpressure = backpressure;
         self

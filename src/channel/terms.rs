@@ -1,20 +1,54 @@
 //! Words that all parts of a channel share.
 
 /// What happens to a write when the ring is full of bytes that strong readers have not read yet.
+///
+/// A channel has one, and its writers begin with that. Each may be given
+/// [another](crate::Writer::set_backpressure), so that errors wait and debug lines do not. To wait for a
+/// while and then drop, use `send_or_drop` of the [writers](crate::Writer::send_or_drop), and of those
+/// that [park the thread](crate::Blocking::send_or_drop).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Backpressure {
     /// The writer waits.
     #[default]
     Block,
-    /// The whole write or message is discarded. The io traits and `send` report success for it. The
-    /// writer and the channel count it, as one slice and in bytes, and with the feature `tracing`
-    /// there are events. `try_write`, `try_send` and `reserve` fail with `Full` instead, and count
-    /// nothing.
+    /// The whole write or message is discarded. `send` tells so by [`Sent::Dropped`]. The io traits
+    /// cannot tell it: they report success. The writer and the channel count it, as one slice and in
+    /// bytes, and with the feature `tracing` there are events. `try_write`, `try_send` and `reserve`
+    /// fail with `Full` instead, and count nothing.
+    ///
+    /// A message that was dropped has smaller ones of other writers leave it room for a while, so that
+    /// large messages [get their share](crate::guide::loss#large-messages-among-small-ones).
     ///
     /// A write is never split: it is one slice or none. One that is longer than the longest slice is
     /// always discarded by the io traits. `try_write` and `send` fail with `TooLong`.
     Drop,
+}
+
+/// What became of a message that was sent.
+///
+/// With [`Backpressure::Block`] it is always `Delivered`, except within an event of the feature
+/// `tracing`, where nobody waits. So who has no use for the answer may ignore it.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use overfall::{Backpressure, Channel, Sent};
+///
+/// let channel = Channel::with_parameters(64, Backpressure::Drop); // room for one message
+/// let _reader = channel.new_strong_reader();
+/// let mut writer = channel.new_writer();
+/// assert_eq!(writer.send(b"one").await?, Sent::Delivered);
+/// assert_eq!(writer.send(b"two").await?, Sent::Dropped);
+/// # Ok::<(), overfall::error::SendError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is in the ring. Strong readers get it, and weak ones unless they are overrun.
+    Delivered,
+    /// There was no room for it. It is counted as dropped, and readers learn of it from the next
+    /// message of its writer.
+    Dropped,
 }
 
 /// Where a new reader starts.

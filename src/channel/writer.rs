@@ -11,6 +11,7 @@ pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
 use crate::channel::stats::WriterStats;
+use crate::channel::terms::{Backpressure, Sent};
 use crate::channel::writer::slice::Slice;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use std::fmt;
@@ -98,6 +99,34 @@ macro_rules! writer_methods {
             pub async fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
                 let reservation = self.core_mut().reserve(len).await?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))
+            }
+
+            /// What happens to a write of this writer when the ring is full: that of the
+            /// [channel](crate::Channel::backpressure), until it is set.
+            pub fn backpressure(&self) -> Backpressure {
+                self.core().backpressure
+            }
+
+            /// Sets what happens to a write of this writer when the ring is full. Other writers keep
+            /// theirs. Clones that are made afterwards inherit it, and conversions keep it.
+            ///
+            /// ```
+            /// # futures::executor::block_on(async {
+            /// use overfall::{Backpressure, Channel, Sent};
+            ///
+            /// let channel = Channel::new(64); // room for one message
+            /// let _reader = channel.new_strong_reader();
+            /// let mut errors = channel.new_writer(); // waits
+            /// let mut debug_lines = errors.clone();
+            /// debug_lines.set_backpressure(Backpressure::Drop);
+            ///
+            /// assert_eq!(errors.send(b"out of paper").await?, Sent::Delivered);
+            /// assert_eq!(debug_lines.send(b"still here").await?, Sent::Dropped);
+            /// # Ok::<(), overfall::error::SendError>(())
+            /// # }).unwrap();
+            /// ```
+            pub fn set_backpressure(&mut self, backpressure: Backpressure) {
+                self.core_mut().set_backpressure(backpressure);
             }
 
             /// Ends this writer at once. It no longer keeps the channel open, and its operations

@@ -243,14 +243,15 @@ impl<W: HasCore> Blocking<W> {
         buffers: &[impl Deref<Target = [u8]>],
         until: Until,
     ) -> io::Result<usize> {
-        let written = self.until_room(until, |core, context| match context {
+        let wait = Wait::LeavesWhenDropped;
+        let written = self.until_room(until, wait, |core, context| match context {
             None => Poll::Ready(match core.try_write_among_others(buffers) {
                 Ok(written) => Ok(written),
                 Err(TryWriteError::Full | TryWriteError::TooLong { .. }) => return Poll::Pending,
                 Err(TryWriteError::Closed) => Err(WriteError::Closed),
                 Err(TryWriteError::Terminated) => Err(WriteError::Terminated),
             }),
-            Some(context) => core.poll_write(context, buffers, Wait::LeavesWhenDropped),
+            Some(context) => core.poll_write(context, buffers, wait),
         });
         Ok(written.ok_or_else(timed_out)??)
     }
@@ -259,10 +260,11 @@ impl<W: HasCore> Blocking<W> {
     fn until_room<T>(
         &mut self,
         until: Until,
+        wait: Wait,
         mut look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
         let core = self.endpoint.writer_core();
-        let at_once = if core.never_waits() {
+        let at_once = if core.never_waits_as(wait) {
             // This is ready at once: the writer drops what there is no room for.
             look(core, Some(&mut Context::from_waker(Waker::noop())))
         } else {
@@ -284,7 +286,7 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`].
     pub fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
-        match self.reserve_until(len, Until::Forever) {
+        match self.reserve_until(len, Until::Forever, Wait::LeavesWhenDropped) {
             Some(reserved) => reserved,
             None => unreachable!("there is no deadline"),
         }
@@ -297,7 +299,8 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`], each in an [`io::Error`], and `TimedOut`.
     pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
-        Ok(self.reserve_until(len, Until::Deadline(deadline)).ok_or_else(timed_out)??)
+        let wait = Wait::LeavesWhenDropped;
+        Ok(self.reserve_until(len, Until::Deadline(deadline), wait).ok_or_else(timed_out)??)
     }
 
     /// `None` if the deadline comes first.
@@ -305,13 +308,14 @@ impl<W: HasCore> Blocking<W> {
         &mut self,
         len: usize,
         until: Until,
+        wait: Wait,
     ) -> Option<Result<Slice<'_>, ReserveError>> {
-        let reserved = self.until_room(until, |core, context| match context {
+        let reserved = self.until_room(until, wait, |core, context| match context {
             None => match core.try_reserve(len) {
                 Err(TryReserveError::Full) => Poll::Pending,
                 reserved => Poll::Ready(reserved.map_err(ReserveError::from)),
             },
-            Some(context) => core.poll_reserve(context, len),
+            Some(context) => core.poll_reserve(context, len, wait),
         });
         let core = self.endpoint.writer_core();
         reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))

@@ -118,6 +118,9 @@ impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
 /// Made by the `into_sink` of each writer. It keeps one message for which there is no room yet, and
 /// is ready for the next one once that is sent. Closing the sink shuts the writer down.
 ///
+/// A sink cannot tell that a message was [dropped](crate::Backpressure::Drop): it reports success for it,
+/// and the writer's figures count it.
+///
 /// A future that waits for the sink may be dropped, and the sink does not learn of it. The writer
 /// then keeps its place in the line until there is room, or until the sink is used again or
 /// dropped.
@@ -158,7 +161,7 @@ impl<W: HasCore + Unpin> MessageSink<W> {
             let sequence = core.sequence();
             let mut panics = Panics::new();
             let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
-            let sent = sent.unwrap_or(Poll::Pending);
+            let sent = sent.unwrap_or(Poll::Pending).map_ok(drop);
             // The message is sent only once, also if a waker that this wakes panics.
             if sent.is_ready() || core.sequence() != sequence {
                 *waiting = None;
@@ -190,7 +193,7 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
             return Err(error);
         }
         if core.never_waits() {
-            core.drop_messages(1, message.len() as u64);
+            let _dropped = core.drop_message(message.len() as u64);
         } else {
             this.waiting = Some(message);
         }

@@ -1,11 +1,12 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
+use crate::channel::Sent;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::error::ReserveError;
 use crate::io::Blocking;
-use crate::io::layers::{HasCore, Until, timed_out};
+use crate::io::layers::{HasCore, Until, Wait, timed_out};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -15,7 +16,7 @@ use rkyv::ser::allocator::{Arena, ArenaHandle};
 use rkyv::ser::sharing::Share;
 use rkyv::ser::{Positional, Writer as Serializer};
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::marker::PhantomData;
 use std::task::Poll;
@@ -220,7 +221,7 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     ///
     /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
     /// the feature `tracing`, it does not wait. A value for which there is no room is then
-    /// dropped and counted, and this returns `Ok`.
+    /// dropped and counted, and this returns [`Sent::Dropped`].
     ///
     /// # Errors
     ///
@@ -229,21 +230,48 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped while it waits, nothing was sent.
-    pub async fn send(&mut self, value: &T) -> Result<(), SendError> {
+    /// If the future is dropped while it waits, nothing was sent, and nothing is counted as dropped.
+    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError> {
+        self.send_until(value, pending::<()>(), Wait::LeavesWhenDropped).await
+    }
+
+    /// Sends a value, and waits for room until `until` is ready. Then the value is dropped and counted.
+    /// Otherwise as [`send_or_drop`](StrongWriter::send_or_drop) of the writers of bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for `send`.
+    pub async fn send_or_drop(&mut self, value: &T, until: impl Future) -> Result<Sent, SendError> {
+        self.send_until(value, until, Wait::UntilGivenUp).await
+    }
+
+    async fn send_until(
+        &mut self,
+        value: &T,
+        until: impl Future,
+        wait: Wait,
+    ) -> Result<Sent, SendError> {
         let mut budget = Budget::default();
         poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
         if self.serialization.send_as_guessed(value, &mut self.writer) {
-            return Ok(());
+            return Ok(Sent::Delivered);
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let core = self.writer.writer_core();
-        let refused = match core.reserve(length).await {
-            Ok(reservation) => {
+        let reserved =
+            core.wait_until(until, |core, context| core.poll_reserve(context, length, wait));
+        let refused = match reserved.await {
+            Some(Ok(reservation)) => {
                 let slice = Slice::of_writer(core, reservation, length);
-                return self.serialization.fill(value, slice).map_err(SendError::Serialize);
+                self.serialization.fill(value, slice).map_err(SendError::Serialize)?;
+                return Ok(Sent::Delivered);
             }
-            Err(refused) => refused,
+            Some(Err(refused)) => refused,
+            None => ReserveError::Full,
         };
         refuse(&mut self.writer, length, refused)
     }
@@ -262,18 +290,18 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`Blocking::send`], and `InvalidInput` if the value cannot be serialized.
-    pub fn send(&mut self, value: &T) -> io::Result<()> {
-        self.send_until(value, Until::Forever)
+    pub fn send(&mut self, value: &T) -> io::Result<Sent> {
+        self.send_until(value, Until::Forever, Wait::LeavesWhenDropped)
     }
 
     /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
-    /// `deadline`. Nothing was sent then.
+    /// `deadline`. Nothing was sent then, and nothing is counted.
     ///
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<()> {
-        self.send_until(value, Until::Deadline(deadline))
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<Sent> {
+        self.send_until(value, Until::Deadline(deadline), Wait::LeavesWhenDropped)
     }
 
     /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room
@@ -282,19 +310,31 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<()> {
-        self.send_until(value, Until::timeout(timeout))
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<Sent> {
+        self.send_until(value, Until::timeout(timeout), Wait::LeavesWhenDropped)
     }
 
-    fn send_until(&mut self, value: &T, until: Until) -> io::Result<()> {
+    /// Sends a value. If there is no room within `timeout`, drops and counts it. Otherwise as
+    /// [`send_or_drop`](Blocking::send_or_drop) of the writers of bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> io::Result<Sent> {
+        self.send_until(value, Until::timeout(timeout), Wait::UntilGivenUp)
+    }
+
+    fn send_until(&mut self, value: &T, until: Until, wait: Wait) -> io::Result<Sent> {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
-            return Ok(());
+            return Ok(Sent::Delivered);
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
-        let refused = match self.writer.reserve_until(length, until) {
+        let refused = match self.writer.reserve_until(length, until, wait) {
+            None if wait == Wait::UntilGivenUp => ReserveError::Full,
             None => return Err(timed_out()),
             Some(Ok(slice)) => {
-                return Ok(self.serialization.fill(value, slice).map_err(SendError::Serialize)?);
+                self.serialization.fill(value, slice).map_err(SendError::Serialize)?;
+                return Ok(Sent::Delivered);
             }
             Some(Err(refused)) => refused,
         };
@@ -307,12 +347,11 @@ fn refuse(
     writer: &mut impl HasCore,
     length: usize,
     refused: ReserveError,
-) -> Result<(), SendError> {
+) -> Result<Sent, SendError> {
     use crate::error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            writer.writer_core().drop_messages(1, length as u64);
-            return Ok(());
+            return Ok(writer.writer_core().drop_message(length as u64));
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
         ReserveError::Closed => Refused::Closed,

@@ -2,6 +2,7 @@
 
 mod ending;
 mod ending_parked;
+mod lossy;
 mod messages;
 mod messages_turning;
 mod messages_waiting;

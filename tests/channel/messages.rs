@@ -1,7 +1,7 @@
 //! Messages: whole, in order, with what is known of them.
 
 use overfall::error::{SendError, TryReadError, TrySendError};
-use overfall::{Backpressure, Channel, Joiner, Message, Reader, StartAt, StrongReader, pipe};
+use overfall::{Backpressure, Channel, Joiner, Message, Reader, Sent, StartAt, StrongReader, pipe};
 use overfall_tests::{LIMIT, Task, block_on, until, within};
 use std::io::{IoSlice, Write};
 use std::thread;
@@ -186,13 +186,14 @@ fn a_strong_reader_learns_what_a_lossy_writer_dropped() {
     let channel = Channel::with_parameters(128, Backpressure::Drop);
     let mut reader = channel.new_strong_reader();
     let mut writer = channel.new_strong_writer();
-    for length in [1, 2, 3, 4] {
-        block_on(writer.send(&vec![0; length])).unwrap();
+    for (length, sent) in [1, 2, 3, 4].into_iter().zip([true, true, false, false]) {
+        let expected = if sent { Sent::Delivered } else { Sent::Dropped };
+        assert_eq!(block_on(writer.send(&vec![0; length])), Ok(expected));
     }
     assert_eq!(writer.stats().dropped_slices, 2);
     assert_eq!(reader.try_recv().unwrap().unwrap().len(), 1);
     assert_eq!(reader.try_recv().unwrap().unwrap().len(), 2);
-    block_on(writer.send(b"after")).unwrap();
+    assert_eq!(block_on(writer.send(b"after")), Ok(Sent::Delivered));
     let header = reader.try_recv().unwrap().unwrap().header();
     assert_eq!(header.sequence, 4);
     assert_eq!((header.missed.messages, header.missed.bytes), (2, 7));

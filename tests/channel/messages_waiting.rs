@@ -1,7 +1,7 @@
 //! Messages that are waited for: who is woken, how often, and what is left when waiting is given up.
 
 use overfall::error::{ReadError, SendError, TryReadError, TrySendError};
-use overfall::{Backpressure, Channel, Header, Messages, Reader, StrongReader, Writer, pipe};
+use overfall::{Backpressure, Channel, Header, Messages, Reader, Sent, StrongReader, Writer, pipe};
 use overfall_tests::{LIMIT, Task, counting_waker, until, waiting_writers, within};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -340,11 +340,12 @@ fn threads_wait_for_each_others_messages() {
             let mut writer = writer.blocking();
             for number in 0..3000_u32 {
                 let bytes = number.to_le_bytes();
-                match number % 3 {
-                    0 => writer.send(&bytes).unwrap(),
-                    1 => writer.send_many(&[&bytes]).unwrap(),
-                    _ => writer.send_timeout(&bytes, LIMIT).unwrap(),
-                }
+                let sent = match number % 3 {
+                    0 => writer.send(&bytes),
+                    1 => writer.send_many(&[&bytes]),
+                    _ => writer.send_timeout(&bytes, LIMIT),
+                };
+                assert_eq!(sent.unwrap(), Sent::Delivered);
             }
         });
         let mut reader = reader.blocking();
@@ -374,7 +375,7 @@ fn a_parked_thread_is_woken_by_a_message_that_is_given_back() {
 }
 
 #[test]
-fn a_lossy_send_never_waits_and_is_counted() {
+fn a_lossy_send_never_waits_and_tells_and_counts_what_it_drops() {
     within(LIMIT, || {
         let channel = Channel::with_parameters(128, Backpressure::Drop);
         let mut reader = channel.new_strong_reader();
@@ -383,12 +384,12 @@ fn a_lossy_send_never_waits_and_is_counted() {
         assert_eq!(writer.try_send(b"x"), Err(TrySendError::Full));
         assert_eq!(writer.try_send_many(&[b"x"]), Err(TrySendError::Full));
         assert_eq!(writer.stats().dropped_slices, 0, "who tries is told");
-        Task::new(writer.send(b"333")).result().unwrap();
-        Task::new(writer.send_many(&[b"", b"55"])).result().unwrap();
+        assert_eq!(Task::new(writer.send(b"333")).result(), Ok(Sent::Dropped));
+        assert_eq!(Task::new(writer.send_many(&[b"", b"55"])).result(), Ok(Sent::Dropped));
         let mut writer = writer.blocking();
-        writer.send(b"6").unwrap();
-        writer.send_many(&[b"7"]).unwrap();
-        writer.send_deadline(b"8", Instant::now()).unwrap();
+        assert_eq!(writer.send(b"6").unwrap(), Sent::Dropped);
+        assert_eq!(writer.send_many(&[b"7"]).unwrap(), Sent::Dropped);
+        assert_eq!(writer.send_deadline(b"8", Instant::now()).unwrap(), Sent::Dropped);
         let mut writer = writer.into_inner();
         let stats = writer.stats();
         assert_eq!((stats.dropped_slices, stats.dropped_bytes, stats.slices), (6, 8, 2));

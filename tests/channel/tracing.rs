@@ -264,7 +264,7 @@ fn the_name_of_a_writer_is_told_once_it_has_one() {
     listener.forget();
     let mut writer = writer.into_strong().blocking();
     listener.hears(&[&["endpoint turned", "name=\"gps\""]]);
-    (0..2).for_each(|_| writer.send(b"52.5 N 13.4 E").unwrap());
+    (0..2).for_each(|_| writer.send(b"52.5 N 13.4 E").map(drop).unwrap());
     listener.hears(&[&["slices dropped", "id=1", "name=\"gps\""]]);
     drop(writer);
     listener.hears(&[&["endpoint went", "id=1", "name=\"gps\""]]);
@@ -289,7 +289,7 @@ fn drops_are_told_each_time_that_their_number_has_doubled() {
     assert!(writer.get_mut().try_write(b"not dropped").is_err());
     assert!(writer.reserve(1).is_err());
     listener.hears(&[]);
-    (0..100).for_each(|_| writer.send(b"dropped").unwrap());
+    (0..100).for_each(|_| writer.send(b"dropped").map(drop).unwrap());
     assert_eq!(listener.hears_numbers("slices dropped", "slices"), [1, 2, 4, 8, 16, 32, 64]);
     // Several at once are told once, with their bytes.
     writer.send_many(&[&b"dropped"[..]; 30]).unwrap();
@@ -305,9 +305,9 @@ fn drops_are_told_after_so_many_however_long_it_lasts() {
     let _reader = channel.new_strong_reader();
     let mut writer = channel.new_writer().blocking();
     writer.write_all(b"there is room").unwrap();
-    (0..65_536).for_each(|_| writer.send(b"dropped").unwrap());
+    (0..65_536).for_each(|_| writer.send(b"dropped").map(drop).unwrap());
     listener.forget();
-    (0..300_000).for_each(|_| writer.send(b"dropped").unwrap());
+    (0..300_000).for_each(|_| writer.send(b"dropped").map(drop).unwrap());
     let told: Vec<_> = (2..=5).map(|times| times * 65_536).collect();
     assert_eq!(listener.hears_numbers("slices dropped", "slices"), told);
 }

@@ -3,7 +3,7 @@
 
 use futures::{SinkExt, StreamExt};
 use overfall::error::{ReadError, ReserveError, TryReadError, TryWriteError};
-use overfall::{Backpressure, Channel, StrongReader, StrongWriter, WeakReader, typed};
+use overfall::{Backpressure, Channel, Sent, StrongReader, StrongWriter, WeakReader, typed};
 use overfall_tests::{LIMIT, Task, block_on, counting_waker, waiting_writers, within};
 use std::cell::{Cell, RefCell};
 use std::fmt::{Debug, Write as _};
@@ -143,7 +143,7 @@ const CAUSES: [(&str, usize, fn(&mut Full)); 8] = [
 ];
 
 /// The ways to write one slice, and to wait for room.
-const WAYS: [(&str, fn(&Arc<Channel>)); 14] = [
+const WAYS: [(&str, fn(&Arc<Channel>)); 16] = [
     ("write", |channel| channel.new_weak_writer().blocking().write_all(b"an event").unwrap()),
     ("write of a strong one", |channel| {
         channel.new_writer().blocking().write_all(b"an event").unwrap();
@@ -152,15 +152,26 @@ const WAYS: [(&str, fn(&Arc<Channel>)); 14] = [
         let mut writer = channel.new_weak_writer().blocking();
         assert_eq!(writer.write_timeout(b"an event", HOUR).unwrap(), 8);
     }),
-    ("blocking send", |channel| channel.new_weak_writer().blocking().send(b"an event").unwrap()),
+    ("blocking send", |channel| {
+        channel.new_weak_writer().blocking().send(b"an event").map(drop).unwrap()
+    }),
     ("blocking send_timeout", |channel| {
         channel.new_weak_writer().blocking().send_timeout(b"an event", HOUR).unwrap();
     }),
     ("blocking send_many", |channel| {
         channel.new_weak_writer().blocking().send_many(&[b"an event"]).unwrap();
     }),
-    ("send", |channel| block_on(channel.new_weak_writer().send(b"an event")).unwrap()),
-    ("send_many", |channel| block_on(channel.new_weak_writer().send_many(&[b"an event"])).unwrap()),
+    ("send", |channel| block_on(channel.new_weak_writer().send(b"an event")).map(drop).unwrap()),
+    ("blocking send_or_drop", |channel| {
+        channel.new_weak_writer().blocking().send_or_drop(b"an event", HOUR).unwrap();
+    }),
+    ("send_or_drop", |channel| {
+        let forever = std::future::pending::<()>();
+        block_on(channel.new_weak_writer().send_or_drop(b"an event", forever)).map(drop).unwrap()
+    }),
+    ("send_many", |channel| {
+        block_on(channel.new_weak_writer().send_many(&[b"an event"])).map(drop).unwrap()
+    }),
     ("futures", |channel| {
         let mut writer = channel.new_weak_writer();
         block_on(futures::AsyncWriteExt::write_all(&mut writer, b"an event")).unwrap();
@@ -373,7 +384,7 @@ fn a_writer_for_each_event_of_every_kind_makes_no_more_events() {
             heard(&mut reader),
             ["channel made", "endpoint came", "endpoint came", "endpoint came"]
         );
-        (0..2).for_each(|_| writer.send(b"something").unwrap());
+        (0..2).for_each(|_| writer.send(b"something").map(drop).unwrap());
         assert_eq!(heard(&mut reader), ["slices dropped"]);
         let tapping = recorder.into_weak();
         assert_eq!(heard(&mut reader), ["endpoint turned"]);
@@ -536,7 +547,7 @@ fn who_waits_already_and_is_asked_from_within_an_event_gives_up_its_place() {
                 let (_, waker) = counting_waker();
                 assert!(matches!(
                     write.borrow_mut().poll_with(&waker),
-                    std::task::Poll::Ready(Ok(()))
+                    std::task::Poll::Ready(Ok(Sent::Dropped))
                 ));
                 assert_eq!(waiting_writers(&waiting), 0);
                 let read = read.borrow_mut().poll_with(&waker);

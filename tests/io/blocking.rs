@@ -1,7 +1,7 @@
 //! Endpoints that park the thread.
 
 use overfall::error::{Lagged, TryReadError};
-use overfall::{Backpressure, Blocking, Channel, Reader, StrongReader, Writer, pipe};
+use overfall::{Backpressure, Blocking, Channel, Reader, Sent, StrongReader, Writer, pipe};
 use overfall_tests::{LIMIT, until, waiting_writers, within};
 use std::io::{self, BufRead, BufWriter, ErrorKind, IoSlice, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -225,8 +225,8 @@ fn in_drop_mode_a_timeout_of_zero_drops_and_counts() {
         let _full = channel.new_strong_reader();
         assert_eq!(writer.write_timeout(&[1; 64], Duration::ZERO).unwrap(), 64);
         assert_eq!(writer.write_timeout(&[2; 8], Duration::ZERO).unwrap(), 8);
-        writer.send_timeout(&[3; 8], Duration::ZERO).unwrap();
-        writer.send_many_timeout(&[&[4; 8]], Duration::ZERO).unwrap();
+        assert_eq!(writer.send_timeout(&[3; 8], Duration::ZERO).unwrap(), Sent::Dropped);
+        assert_eq!(writer.send_many_timeout(&[&[4; 8]], Duration::ZERO).unwrap(), Sent::Dropped);
         assert_eq!(writer.get_ref().stats().dropped_slices, 3);
         let refused = writer.reserve_deadline(8, Instant::now()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::WouldBlock);

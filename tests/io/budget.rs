@@ -2,7 +2,7 @@
 //! of a task, which never lets the runtime run, goes on without it.
 
 use futures::{SinkExt, StreamExt};
-use overfall::{Channel, StartAt, pipe, typed};
+use overfall::{Channel, Sent, StartAt, pipe, typed};
 use overfall_tests::{LIMIT, Task, within};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -183,7 +183,7 @@ fn a_future_is_pending_once_when_the_budget_is_spent_and_wakes_itself() {
             {
                 let mut send = Task::parked(writer.send(b"late"));
                 assert_eq!(send.wakes(), 1);
-                assert_eq!(send.poll(), Poll::Ready(Ok(())));
+                assert_eq!(send.poll(), Poll::Ready(Ok(Sent::Delivered)));
                 assert_eq!(send.wakes(), 1);
             }
             assert_eq!(writer.stats().slices, sent + 1);

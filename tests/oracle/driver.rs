@@ -216,6 +216,7 @@ impl Driver {
             CloneWriter(writer) => self.clone_writer(writer),
             DropWriter(writer) => self.drop_writer(writer),
             TurnWriter { writer, strong } => self.turn_writer(writer, strong),
+            SetBackpressure { writer, drops } => self.set_backpressure(writer, drops),
             TryWrite { writer, length } => self.try_write(writer, &[length]),
             TryWriteVectored { writer, lengths } => self.try_write(writer, &lengths),
             PollWrite { writer, length } => self.poll_write(writer, length),
@@ -242,11 +243,17 @@ impl Driver {
             }
             TrySend { writer, length } => self.try_send(writer, &[length], false),
             Send { writer, length } => self.send(writer, &[length], false),
+            SendOrDrop { writer, length } => self.send_or_drop(writer, length),
             TrySendMany { writer, batch } => self.try_send(writer, batch.lengths(), true),
             SendMany { writer, batch } => self.send(writer, batch.lengths(), true),
             PollSend(sending) => {
                 if let Some(index) = pick(&self.sendings, sending) {
                     self.poll_send(index);
+                }
+            }
+            GiveUpSend(sending) => {
+                if let Some(index) = pick(&self.sendings, sending) {
+                    self.give_up_send(index);
                 }
             }
             DropSend(sending) => {

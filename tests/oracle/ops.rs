@@ -74,6 +74,10 @@ pub(crate) enum Operation {
         writer: u8,
         strong: bool,
     },
+    SetBackpressure {
+        writer: u8,
+        drops: bool,
+    },
     TryWrite {
         writer: u8,
         length: usize,
@@ -123,7 +127,14 @@ pub(crate) enum Operation {
         writer: u8,
         batch: Batch,
     },
+    /// The same. The message is dropped once it is given up.
+    SendOrDrop {
+        writer: u8,
+        length: usize,
+    },
     PollSend(u8),
+    /// The time of a message that is to be sent or dropped is up. Polls the future.
+    GiveUpSend(u8),
     DropSend(u8),
 
     TryReserveSlice {
@@ -284,7 +295,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         0..4 => NewWriter { strong },
         4..6 => CloneWriter(who),
         6..10 => DropWriter(who),
-        10..13 => TurnWriter { writer: who, strong },
+        10..12 => TurnWriter { writer: who, strong },
+        12 => SetBackpressure { writer: who, drops: strong },
         13..33 => TryWrite { writer: who, length: length(what) },
         33..37 => TryWriteVectored { writer: who, lengths: [what, more, what ^ more].map(length) },
         37..49 => PollWrite { writer: who, length: length(what) },
@@ -294,10 +306,12 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         67 => ShutDown(who),
         68 => TerminateWriter(who),
         69..83 => TrySend { writer: who, length: length(what) },
-        83..91 => Send { writer: who, length: length(what) },
+        83..88 => Send { writer: who, length: length(what) },
+        88..91 => SendOrDrop { writer: who, length: length(what) },
         91..98 => TrySendMany { writer: who, batch: batch() },
         98..105 => SendMany { writer: who, batch: batch() },
-        105..109 => PollSend(who),
+        105..108 => PollSend(who),
+        108 => GiveUpSend(who),
         109 => DropSend(who),
         110..113 => TryReserveSlice { length: length(what) },
         113..117 => ReserveSlice { length: length(what) },

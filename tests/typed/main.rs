@@ -5,7 +5,7 @@ use overfall::error;
 use overfall::typed::{
     Channel, InvalidMessage, Reader, RecvError, TryRecvError, TrySendError, Writer,
 };
-use overfall::{Backpressure, StrongReader, WeakReader};
+use overfall::{Backpressure, Sent, StrongReader, WeakReader};
 use overfall_tests::{LIMIT, Numbers, Task, block_on, within};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -234,21 +234,48 @@ fn sending_waits_for_room_and_receiving_for_values() {
 }
 
 #[test]
+fn a_value_is_given_up_after_a_while_and_counted() {
+    within(LIMIT, || {
+        let channel = Channel::<u64>::new(64);
+        let mut reader = channel.new_strong_reader();
+        let mut writer = channel.new_strong_writer();
+        writer.try_send(&1).unwrap();
+        assert_eq!(
+            block_on(writer.send_or_drop(&2, std::future::ready(()))).unwrap(),
+            Sent::Dropped
+        );
+        let mut writer = writer.blocking();
+        for timeout in [Duration::ZERO, Duration::from_millis(1)] {
+            assert_eq!(writer.send_or_drop(&3, timeout).unwrap(), Sent::Dropped);
+        }
+        assert_eq!(channel.bytes().stats().dropped_slices, 3);
+        drop(reader.try_recv().unwrap().unwrap());
+        assert!(reader.try_recv().is_err());
+        assert_eq!(writer.send_or_drop(&4, LIMIT).unwrap(), Sent::Delivered);
+        let received = reader.try_recv().unwrap().unwrap();
+        assert_eq!(*received, 4);
+        assert_eq!(received.header().missed.messages, 3);
+    });
+}
+
+#[test]
 fn a_lossy_writer_drops_values_and_readers_learn_of_it() {
     let channel = Channel::<u64>::with_parameters(128, Backpressure::Drop);
     let mut reader = channel.new_strong_reader();
     let mut writer = channel.new_strong_writer();
-    for number in 0..3 {
-        block_on(writer.send(&number)).unwrap();
+    for (number, sent) in [Sent::Delivered, Sent::Delivered, Sent::Dropped].into_iter().enumerate()
+    {
+        assert_eq!(block_on(writer.send(&(number as u64))).unwrap(), sent);
     }
     let mut writer = writer.blocking();
-    writer.send(&3).unwrap();
-    writer.send_deadline(&4, Instant::now()).unwrap();
+    assert_eq!(writer.send(&3).unwrap(), Sent::Dropped);
+    assert_eq!(writer.send_deadline(&4, Instant::now()).unwrap(), Sent::Dropped);
     assert_eq!(writer.get_ref().get_ref().stats().dropped_slices, 3);
+    assert_eq!(writer.get_mut().get_mut().backpressure(), Backpressure::Drop);
     for number in 0..2 {
         assert_eq!(*reader.try_recv().unwrap().unwrap(), number);
     }
-    writer.send(&5).unwrap();
+    assert_eq!(writer.send(&5).unwrap(), Sent::Delivered);
     let received = reader.try_recv().unwrap().unwrap();
     assert_eq!((received.header().sequence, received.header().missed.messages), (5, 3));
 }
@@ -289,7 +316,7 @@ fn many_threads_send_and_receive_values() {
         let sending = writers.map(|writer| {
             thread::spawn(move || {
                 let mut writer: Writer<Event, _> = writer.blocking();
-                (0..2000).for_each(|number| writer.send(&event(number)).unwrap());
+                (0..2000).for_each(|number| writer.send(&event(number)).map(drop).unwrap());
             })
         });
         sending.into_iter().for_each(|thread| thread.join().unwrap());

@@ -80,9 +80,9 @@ fn waits() -> Vec<(&'static str, Wait)> {
                 slice.commit();
             })
         }),
-        ("send", |writer, bytes| Task::new(async { writer.send(bytes).await.unwrap() })),
+        ("send", |writer, bytes| Task::new(async { writer.send(bytes).await.map(drop).unwrap() })),
         ("send_many", |writer, bytes| {
-            Task::new(async { writer.send_many(&[bytes]).await.unwrap() })
+            Task::new(async { writer.send_many(&[bytes]).await.map(drop).unwrap() })
         }),
     ];
     #[cfg(feature = "futures")]

@@ -4,6 +4,7 @@ mod end;
 mod publish;
 mod reserve;
 mod send;
+mod share;
 mod wait;
 mod write;
 
@@ -11,10 +12,11 @@ pub(crate) use wait::Wait;
 
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
-use crate::channel::terms::Strength;
+use crate::channel::terms::{Backpressure, Strength};
 use crate::channel::trace;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
+use crate::wait::owed::Patience;
 use crate::wait::panics::Panics;
 use crate::wait::queue::Ticket;
 use end::Done;
@@ -29,6 +31,10 @@ pub(crate) struct Core {
     /// Nothing for the one slice of a channel's `reserve_slice`: it is no endpoint, the handle
     /// keeps the channel open meanwhile.
     strength: Option<Strength>,
+    /// What becomes of that for which there is no room.
+    pub(crate) backpressure: Backpressure,
+    /// How long its claims stand.
+    patience: Patience,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
@@ -47,11 +53,14 @@ impl Core {
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
+        let backpressure = shared.backpressure;
         let core = Self {
             shared,
             slot,
             id,
             strength,
+            backpressure,
+            patience: Patience::default(),
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,
@@ -65,11 +74,12 @@ impl Core {
         core
     }
 
-    /// Another writer of the same channel and kind; at its end, if this one is.
+    /// Another writer of the same channel, kind and backpressure; at its end, if this one is.
     #[inline]
     pub(crate) fn another(&self) -> Self {
         let mut another = Self::new(self.shared.clone(), self.strength);
         another.done = self.done;
+        another.backpressure = self.backpressure;
         another
     }
 

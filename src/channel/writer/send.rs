@@ -10,8 +10,9 @@ macro_rules! send_methods {
             ///
             /// # Errors
             ///
-            /// - [`TrySendError::Full`] if there is no room, or if others wait for it. Nothing was
-            ///   sent, and nothing is counted as dropped.
+            /// - [`TrySendError::Full`] if there is no room, or if others wait for it or have a
+            ///   [claim](crate::guide::loss#large-messages-among-small-ones) to it. Nothing was sent,
+            ///   and nothing is counted as dropped.
             /// - [`TrySendError::TooLong`] if no slice can be that long.
             /// - [`TrySendError::Closed`] if the channel takes no more slices, or this writer was
             ///   shut down.
@@ -25,8 +26,8 @@ macro_rules! send_methods {
             ///
             /// With [`Backpressure::Drop`](crate::Backpressure::Drop), and from within an event of
             /// the feature `tracing`, it does not wait. A message for which there is no room is
-            /// then dropped and counted, and this returns `Ok`. The message uses up its sequence
-            /// number, so readers learn of it from the next message of this writer.
+            /// then dropped and counted, and this returns [`Sent::Dropped`]. The message uses up
+            /// its sequence number, so readers learn of it from the next message of this writer.
             ///
             /// # Errors
             ///
@@ -34,12 +35,52 @@ macro_rules! send_methods {
             ///
             /// # Cancel safety
             ///
-            /// If the future is dropped while it waits, nothing was sent, and the next writer in
-            /// the line moves up.
-            pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+            /// If the future is dropped while it waits, nothing was sent, nothing is counted as
+            /// dropped, and the next writer in the line moves up.
+            pub async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send(context, message, wait)).await
+            }
+
+            /// Sends a message, and waits for room until `until` is ready. Then the message is dropped
+            /// and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop).
+            ///
+            /// It waits whatever the [backpressure](Self::backpressure) of this writer, except from
+            /// within an event of the feature `tracing`: there the message is dropped at once. What
+            /// `until` returns does not matter. It is not polled if there is room at once.
+            ///
+            /// ```
+            /// # futures::executor::block_on(async {
+            /// use overfall::{Channel, Sent};
+            /// use std::future::ready;
+            ///
+            /// let channel = Channel::new(64); // room for one message
+            /// let _reader = channel.new_strong_reader();
+            /// let mut writer = channel.new_writer();
+            /// // With tokio, for instance, `tokio::time::sleep(Duration::from_millis(5))`.
+            /// let time_is_up = ready(());
+            /// assert_eq!(writer.send_or_drop(b"one", time_is_up.clone()).await?, Sent::Delivered);
+            /// assert_eq!(writer.send_or_drop(b"two", time_is_up).await?, Sent::Dropped);
+            /// assert_eq!(writer.stats().dropped_slices, 1);
+            /// # Ok::<(), overfall::error::SendError>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// As for [`send`](Self::send).
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, nothing was sent, and nothing is counted as
+            /// dropped.
+            pub async fn send_or_drop(
+                &mut self,
+                message: &[u8],
+                until: impl Future,
+            ) -> Result<Sent, SendError> {
+                self.core_mut().send_or_drop(message, until).await
             }
 
             /// Sends several messages without waiting, with one reservation and one wake-up.
@@ -55,7 +96,7 @@ macro_rules! send_methods {
             }
 
             /// Like [`try_send_many`](Self::try_send_many), but waits for room as
-            /// [`send`](Self::send) does.
+            /// [`send`](Self::send) does. All of them are delivered, or all dropped.
             ///
             /// # Errors
             ///
@@ -64,7 +105,7 @@ macro_rules! send_methods {
             /// # Cancel safety
             ///
             /// As for `send`.
-            pub async fn send_many(&mut self, messages: &[&[u8]]) -> Result<(), SendError> {
+            pub async fn send_many(&mut self, messages: &[&[u8]]) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await

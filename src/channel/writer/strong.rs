@@ -3,7 +3,7 @@
 use super::{Core, HasCore, Wait, WeakWriter, send_methods, writer_methods};
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
-use crate::channel::terms::Strength;
+use crate::channel::terms::{Backpressure, Sent, Strength};
 use crate::channel::writer::slice::Slice;
 use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
 use std::fmt;

@@ -3,6 +3,7 @@
 use super::{Blocking, Until, timed_out};
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::terms::Sent;
 use crate::channel::writer::{Core, HasCore, Wait};
 use crate::error::{SendError, TryReadError, TrySendError};
 use std::io;
@@ -146,7 +147,8 @@ impl<R: Receive> Blocking<R> {
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<W: HasCore> Blocking<W> {
-    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does.
+    /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does, and tells whether it was
+    /// delivered or dropped.
     ///
     /// # Errors
     ///
@@ -156,17 +158,18 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// Each has a [`SendError`] inside.
     #[inline]
-    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+    pub fn send(&mut self, message: &[u8]) -> io::Result<Sent> {
         self.send_until(message, Until::Forever)
     }
 
     /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
-    /// `deadline`. Nothing was sent then.
+    /// `deadline`. Nothing was sent then, and nothing is counted:
+    /// [`send_or_drop`](Self::send_or_drop) counts it.
     ///
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<()> {
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<Sent> {
         self.send_until(message, Until::Deadline(deadline))
     }
 
@@ -176,19 +179,61 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<()> {
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
         self.send_until(message, Until::timeout(timeout))
     }
 
+    /// Sends a message. If there is no room within `timeout`, drops and counts it, as with
+    /// [`Backpressure::Drop`](crate::Backpressure::Drop).
+    ///
+    /// It waits whatever the [backpressure](crate::Writer::backpressure) of the writer, except from
+    /// within an event of the feature `tracing`: there the message is dropped at once. A timeout that
+    /// overflows [`Instant`] never ends.
+    ///
+    /// ```
+    /// use overfall::{Channel, Sent};
+    /// use std::time::Duration;
+    ///
+    /// let channel = Channel::new(64); // room for one message
+    /// let _reader = channel.new_strong_reader();
+    /// let mut writer = channel.new_writer().blocking();
+    /// let a_moment = Duration::from_millis(5);
+    /// assert_eq!(writer.send_or_drop(b"one", a_moment)?, Sent::Delivered);
+    /// assert_eq!(writer.send_or_drop(b"two", a_moment)?, Sent::Dropped);
+    /// assert_eq!(writer.get_ref().stats().dropped_slices, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_or_drop(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
+        match self.wait_to_send(message, Until::timeout(timeout), Wait::UntilGivenUp) {
+            Some(sent) => Ok(sent?),
+            None => Ok(self.endpoint.writer_core().drop_message(message.len() as u64)),
+        }
+    }
+
     #[inline]
-    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<()> {
+    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<Sent> {
+        Ok(self.wait_to_send(message, until, Wait::LeavesWhenDropped).ok_or_else(timed_out)??)
+    }
+
+    /// Nothing if the time is up first.
+    #[inline]
+    fn wait_to_send(
+        &mut self,
+        message: &[u8],
+        until: Until,
+        wait: Wait,
+    ) -> Option<Result<Sent, SendError>> {
         if self.endpoint.writer_core().write_exclusive(message) {
             self.waits.spin.record_at_once();
-            return Ok(());
+            return Some(Ok(Sent::Delivered));
         }
-        self.wait_and_send(until, |core, context| match context {
+        self.wait_among_others(until, wait, |core, context| match context {
             None => unless_full(core.try_send_among_others(message)),
-            Some(context) => core.poll_send(context, message, Wait::LeavesWhenDropped),
+            Some(context) => core.poll_send(context, message, wait),
         })
     }
 
@@ -198,7 +243,7 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<()> {
+    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<Sent> {
         self.send_many_until(messages, Until::Forever)
     }
 
@@ -208,7 +253,11 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and `TimedOut`.
-    pub fn send_many_deadline(&mut self, messages: &[&[u8]], deadline: Instant) -> io::Result<()> {
+    pub fn send_many_deadline(
+        &mut self,
+        messages: &[&[u8]],
+        deadline: Instant,
+    ) -> io::Result<Sent> {
         self.send_many_until(messages, Until::Deadline(deadline))
     }
 
@@ -218,29 +267,32 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send), and `TimedOut`.
-    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<()> {
+    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<Sent> {
         self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<()> {
-        self.wait_and_send(until, |core, context| match context {
+    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<Sent> {
+        let wait = Wait::LeavesWhenDropped;
+        let sent = self.wait_among_others(until, wait, |core, context| match context {
             None => unless_full(core.try_send_many(messages)),
-            Some(context) => core.poll_send_many(context, messages, Wait::LeavesWhenDropped),
-        })
+            Some(context) => core.poll_send_many(context, messages, wait),
+        });
+        Ok(sent.ok_or_else(timed_out)??)
     }
 
     #[inline(never)]
-    fn wait_and_send(
+    fn wait_among_others(
         &mut self,
         until: Until,
-        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<(), SendError>>,
-    ) -> io::Result<()> {
-        Ok(self.until_room(until, look).ok_or_else(timed_out)??)
+        wait: Wait,
+        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<Sent, SendError>>,
+    ) -> Option<Result<Sent, SendError>> {
+        self.until_room(until, wait, look)
     }
 }
 
 /// What an attempt means to a thread that waits: a full ring is no result yet.
-fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<(), SendError>> {
-    let Err(refused) = sent else { return Poll::Ready(Ok(())) };
+fn unless_full(sent: Result<(), TrySendError>) -> Poll<Result<Sent, SendError>> {
+    let Err(refused) = sent else { return Poll::Ready(Ok(Sent::Delivered)) };
     refused.unless_full().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
 }

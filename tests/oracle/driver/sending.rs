@@ -2,18 +2,23 @@
 
 use super::{Driver, MANY};
 use crate::ops::model::{Refused, size_to_send};
-use overfall::Writer;
 use overfall::error::{SendError, TrySendError};
+use overfall::{Sent, Writer};
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// A future that sends and waits for room. It borrows its writer.
 pub(super) struct Sending {
-    future: Pin<Box<dyn Future<Output = Result<(), SendError>>>>,
+    future: Pin<Box<dyn Future<Output = Result<Sent, SendError>>>>,
     /// The writer's number in the model.
     writer: usize,
     messages: Vec<Vec<u8>>,
     is_batch: bool,
+    /// For one that is dropped once it is given up: whether it was.
+    given_up: Option<Rc<Cell<bool>>>,
 }
 
 fn slices(messages: &[Vec<u8>]) -> Vec<&[u8]> {
@@ -24,7 +29,11 @@ fn try_send(writer: &mut Writer, messages: &[Vec<u8>], is_batch: bool) -> Result
     if is_batch { writer.try_send_many(&slices(messages)) } else { writer.try_send(&messages[0]) }
 }
 
-async fn send(writer: &mut Writer, messages: &[Vec<u8>], is_batch: bool) -> Result<(), SendError> {
+async fn send(
+    writer: &mut Writer,
+    messages: &[Vec<u8>],
+    is_batch: bool,
+) -> Result<Sent, SendError> {
     if is_batch {
         writer.send_many(&slices(messages)).await
     } else {
@@ -67,15 +76,45 @@ impl Driver {
             let (writer, messages) = (end.writer.clone(), messages.clone());
             Box::pin(async move { send(&mut writer.borrow_mut(), &messages, is_batch).await })
         };
-        self.sendings.push(Sending { future, writer: end.number, messages, is_batch });
+        let sending = Sending { future, writer: end.number, messages, is_batch, given_up: None };
+        self.sendings.push(sending);
         self.poll_send(self.sendings.len() - 1);
+    }
+
+    #[allow(clippy::await_holding_refcell_ref, reason = "who finds it borrowed leaves it alone")]
+    pub(super) fn send_or_drop(&mut self, writer: u8, length: usize) {
+        if self.sendings.len() == MANY {
+            return;
+        }
+        let Some(index) = self.idle_writer(writer) else { return };
+        let messages = self.messages(&[length]);
+        let end = &self.writers[index];
+        let given_up = Rc::new(Cell::new(false));
+        let future = {
+            let (writer, message, given_up) =
+                (end.writer.clone(), messages[0].clone(), given_up.clone());
+            let until =
+                poll_fn(move |_| if given_up.get() { Poll::Ready(()) } else { Poll::Pending });
+            Box::pin(async move { writer.borrow_mut().send_or_drop(&message, until).await })
+        };
+        let (writer, given_up) = (end.number, Some(given_up));
+        self.sendings.push(Sending { future, writer, messages, is_batch: false, given_up });
+        self.poll_send(self.sendings.len() - 1);
+    }
+
+    pub(super) fn give_up_send(&mut self, index: usize) {
+        if let Some(given_up) = &self.sendings[index].given_up {
+            given_up.set(true);
+        }
+        self.poll_send(index);
     }
 
     pub(super) fn poll_send(&mut self, index: usize) {
         let (waker, number) = self.waker();
-        let Sending { future, writer, messages, is_batch } = &mut self.sendings[index];
+        let Sending { future, writer, messages, is_batch, given_up } = &mut self.sendings[index];
+        let given_up = given_up.as_ref().map(|given_up| given_up.get());
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
-        let expected = self.model.poll_send(*writer, messages, *is_batch, number);
+        let expected = self.model.poll_send(*writer, messages, *is_batch, given_up, number);
         if let Poll::Ready(Err(SendError::TooLong { len, max })) = polled {
             let Sending { messages, is_batch, .. } = &self.sendings[index];
             self.check_too_long((len, max), messages, *is_batch);

@@ -2,7 +2,7 @@
 
 use super::{Driver, MANY, Mailbox, Order, Session, WriterEnd, pick};
 use crate::ops::model::{self, Model, Refused};
-use overfall::{Channel, Slice, Writer};
+use overfall::{Backpressure, Channel, Slice, Writer};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::IoSlice;
@@ -112,6 +112,14 @@ impl Driver {
             self.model.turn_writer(number, strong);
             let writer = Rc::new(RefCell::new(writer));
             self.writers.insert(index, WriterEnd { writer, number, long });
+        }
+    }
+
+    pub(super) fn set_backpressure(&mut self, writer: u8, drops: bool) {
+        if let Some(index) = self.idle_writer(writer) {
+            let end = &self.writers[index];
+            end.writer.borrow_mut().set_backpressure(backpressure(drops));
+            self.model.writers[end.number].as_mut().unwrap().drops = drops;
         }
     }
 
@@ -365,9 +373,14 @@ impl Driver {
     }
 }
 
+fn backpressure(drops: bool) -> Backpressure {
+    if drops { Backpressure::Drop } else { Backpressure::Block }
+}
+
 pub(super) fn check(writer: &Writer, model: &Model, number: usize) {
     let expected = model.writers[number].as_ref().unwrap();
     assert_eq!(writer.is_strong(), expected.is_strong);
+    assert_eq!(writer.backpressure(), backpressure(expected.drops));
     assert_eq!(writer.is_closed(), model.is_writer_closed(number));
     let stats = writer.stats();
     assert_eq!((stats.id, writer.id()), (expected.id, expected.id));

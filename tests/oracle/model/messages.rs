@@ -122,29 +122,38 @@ impl Model {
         Ok(())
     }
 
+    /// `given_up` is for one that waits until it is given up: whether it was.
     pub(crate) fn poll_send(
         &mut self,
         index: usize,
         messages: &[Vec<u8>],
         is_batch: bool,
+        given_up: Option<bool>,
         waker: usize,
-    ) -> Poll<Result<(), Refused>> {
+    ) -> Poll<Result<overfall::Sent, Refused>> {
         if messages.is_empty() {
             // A future that has ended waits no longer, whoever has begun to.
             self.leave_line(index);
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(overfall::Sent::Delivered));
         }
         let size = size_to_send(messages, is_batch);
-        Poll::Ready(match ready!(self.poll_reserve(index, size, waker)) {
+        let waits = given_up.is_some() || !self.writer(index).drops;
+        let mut reserved = self.poll_reserve_if(waits, index, size, waker);
+        if reserved.is_pending() && given_up == Some(true) {
+            self.leave_line(index);
+            reserved = Poll::Ready(Err(Refused::Full));
+        }
+        Poll::Ready(match ready!(reserved) {
             Ok(_) => {
                 self.send_all(index, messages);
-                Ok(())
+                Ok(overfall::Sent::Delivered)
             }
             Err(Refused::Full) => {
+                self.leave_claim(index, size);
                 for message in messages {
                     self.drop_message(index, message.len() as u64);
                 }
-                Ok(())
+                Ok(overfall::Sent::Dropped)
             }
             Err(refused) => Err(refused),
         })

@@ -22,13 +22,14 @@ impl Model {
         }
         self.leave_line(index);
         // Nobody takes the room of those who wait.
-        let others = self.needed();
+        let others = self.needed() + self.owed_besides(index, length);
         let reserved = self.reserve(length, others);
         if reserved == Err(Refused::Full) && others > 0 {
             // It is told apart whether there is room but for others, who may not come for it.
             self.has_room(length, 0);
         }
         let at = reserved?;
+        self.settle_claim(index, length);
         self.writer(index).in_flight = Some(at);
         Ok(at)
     }
@@ -85,7 +86,18 @@ impl Model {
         length: u64,
         waker: usize,
     ) -> Poll<Result<u64, Refused>> {
-        let result = if self.drops {
+        let waits = !self.writer(index).drops;
+        self.poll_reserve_if(waits, index, length, waker)
+    }
+
+    pub(super) fn poll_reserve_if(
+        &mut self,
+        waits: bool,
+        index: usize,
+        length: u64,
+        waker: usize,
+    ) -> Poll<Result<u64, Refused>> {
+        let result = if !waits {
             self.try_reserve(index, length)
         } else {
             match self.begin(index) {
@@ -140,8 +152,9 @@ impl Model {
         if bytes.is_empty() {
             return Ok(0);
         }
-        if self.drops && bytes.len() as u64 > self.capacity {
+        if self.writer(index).drops && bytes.len() as u64 > self.capacity {
             self.begin(index)?;
+            self.leave_line(index);
             return Err(Refused::TooLong);
         }
         let length = self.piece(bytes.len() as u64);
@@ -160,10 +173,13 @@ impl Model {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if self.drops {
+        if self.writer(index).drops {
             let written = self.try_write(index, bytes);
             if !matches!(written, Err(Refused::Full | Refused::TooLong)) {
                 return Poll::Ready(written);
+            }
+            if written == Err(Refused::Full) {
+                self.leave_claim(index, bytes.len() as u64);
             }
             self.drop_message(index, bytes.len() as u64);
             return Poll::Ready(Ok(bytes.len() as u64));

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::wait::Wait;
+use crate::channel::terms::Sent;
 use crate::channel::trace;
 use crate::error::{SendError, TrySendError};
 use crate::ring::descriptor::Joins;
@@ -24,23 +25,39 @@ impl Core {
         Ok(())
     }
 
-    /// Sends, or joins the line for room. Whoever [never waits](Core::never_waits) drops.
+    /// Sends, or joins the line for room. A writer that [never waits](Core::never_waits_as) drops.
     #[inline]
     pub(crate) fn poll_send(
         &mut self,
         context: &mut Context<'_>,
         message: &[u8],
         wait: Wait,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Poll<Result<Sent, SendError>> {
         if self.write_exclusive(message) {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Sent::Delivered));
         }
-        let sent = self.poll_to_send(context, message.len() as u64, wait);
-        match ready!(sent)? {
-            Some(reservation) => self.send_slice(reservation, message),
-            None => self.drop_messages(1, message.len() as u64),
+        let reserved = self.poll_to_send(context, message.len() as u64, wait);
+        Poll::Ready(Ok(match ready!(reserved)? {
+            Some(reservation) => {
+                self.send_slice(reservation, message);
+                Sent::Delivered
+            }
+            None => self.drop_message(message.len() as u64),
+        }))
+    }
+
+    /// Sends, or drops when `until` is ready and there has been no room.
+    pub(crate) async fn send_or_drop(
+        &mut self,
+        message: &[u8],
+        until: impl Future,
+    ) -> Result<Sent, SendError> {
+        let wait = Wait::UntilGivenUp;
+        let sent = self.wait_until(until, |core, context| core.poll_send(context, message, wait));
+        match sent.await {
+            Some(sent) => sent,
+            None => Ok(self.drop_message(message.len() as u64)),
         }
-        Poll::Ready(Ok(()))
     }
 
     pub(crate) fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
@@ -59,19 +76,21 @@ impl Core {
         context: &mut Context<'_>,
         messages: &[&[u8]],
         wait: Wait,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Poll<Result<Sent, SendError>> {
         if messages.is_empty() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(Sent::Delivered));
         }
-        let sent = self.poll_to_send(context, total_size(messages), wait);
-        match ready!(sent)? {
-            Some(reservation) => self.send_slices(reservation, messages),
+        let reserved = self.poll_to_send(context, total_size(messages), wait);
+        Poll::Ready(Ok(match ready!(reserved)? {
+            Some(reservation) => {
+                self.send_slices(reservation, messages);
+                Sent::Delivered
+            }
             None => {
                 let bytes = messages.iter().map(|message| message.len() as u64).sum();
-                self.drop_messages(messages.len() as u64, bytes);
+                self.drop_messages(messages.len() as u64, bytes, total_size(messages))
             }
-        }
-        Poll::Ready(Ok(()))
+        }))
     }
 
     /// Whether so much can be sent at all.
@@ -96,7 +115,7 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<Option<Reservation>, SendError>> {
         let reserved = match self.begin_to_send(length) {
-            Ok(length) if !self.never_waits() => {
+            Ok(length) if !self.never_waits_as(wait) => {
                 let room = ready!(self.poll_room(context.waker(), length, wait));
                 return Poll::Ready(Ok(Some(room?)));
             }
@@ -128,12 +147,20 @@ impl Core {
         self.publish_many(reservation, messages);
     }
 
-    /// Counts messages that are dropped for want of room, and their bytes.
-    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) {
+    /// Counts messages that are dropped for want of room, and their bytes; `length` is what was to be
+    /// reserved.
+    fn drop_messages(&mut self, messages: u64, bytes: u64, length: u64) -> Sent {
         self.end_record();
+        self.leave_claim(length);
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
         trace::tell_drops(&**self.shared());
+        Sent::Dropped
+    }
+
+    /// The same for a single one.
+    pub(crate) fn drop_message(&mut self, length: u64) -> Sent {
+        self.drop_messages(1, length, length)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::wait::inside::is_inside;
 use crate::wait::panics::Panics;
 use crate::wait::queue::{self, Request};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// How a waiter is gone: [`crate::wait::queue`] says what for.
@@ -19,6 +20,9 @@ pub(crate) enum Wait {
     MayBeForgotten,
     /// It leaves the line in a destructor, or when a blocking call returns.
     LeavesWhenDropped,
+    /// As the one before. It waits even if the writer drops what there is no room for: the caller says
+    /// for how long.
+    UntilGivenUp,
 }
 
 impl Wait {
@@ -27,7 +31,7 @@ impl Wait {
         match self {
             #[cfg(any(feature = "tokio", feature = "futures"))]
             Self::MayBeForgotten => 0,
-            Self::LeavesWhenDropped => queue::THRESHOLD,
+            Self::LeavesWhenDropped | Self::UntilGivenUp => queue::THRESHOLD,
         }
     }
 }
@@ -36,7 +40,16 @@ impl Core {
     /// Whether a write for which there is no room is dropped. Nobody waits within an event of ours.
     #[inline]
     pub(crate) fn never_waits(&self) -> bool {
-        self.shared.backpressure == Backpressure::Drop || is_inside()
+        self.backpressure == Backpressure::Drop || is_inside()
+    }
+
+    /// The same for a waiter of that kind.
+    #[inline]
+    pub(crate) fn never_waits_as(&self, wait: Wait) -> bool {
+        match wait {
+            Wait::UntilGivenUp => is_inside(),
+            _ => self.never_waits(),
+        }
     }
 
     /// Reserves, or joins the line of those who wait for room.
@@ -101,5 +114,19 @@ impl Core {
         let waiting = Waiting(self);
         let mut budget = Budget::default();
         poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
+    }
+
+    /// As [`Core::wait_for`], until `until` is ready; nothing if that comes first.
+    pub(crate) async fn wait_until<T>(
+        &mut self,
+        until: impl Future,
+        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        let mut until = pin!(until);
+        self.wait_for(|core, context| match poll(core, context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => until.as_mut().poll(context).map(|_| None),
+        })
+        .await
     }
 }
