@@ -21,7 +21,6 @@
 pub(crate) mod budget;
 pub(crate) mod figures;
 pub(crate) mod inside;
-pub(crate) mod owed;
 pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod queue;

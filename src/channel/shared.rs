@@ -12,7 +12,6 @@ use crate::ring::{Count, Reservation, Ring, WriterSlot};
 use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
-use crate::wait::owed::Owed;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::queue::{Never, Request, Room, Ticket, WaitQueue};
@@ -38,8 +37,6 @@ pub(crate) struct Shared {
     pub(super) parking: Parking,
     /// Writers that wait for room.
     pub(crate) room: WaitQueue,
-    /// What writers that do not wait leave to a larger message.
-    pub(crate) owed: CachePadded<Owed>,
     /// Whoever waits for the channel to close.
     closing: WaitQueue,
     /// How many numbers were given to writers; the low half is the last one.
@@ -96,7 +93,6 @@ impl Shared {
             watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
             room: WaitQueue::new(),
-            owed: CachePadded::new(Owed::new(start)),
             closing: WaitQueue::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),

@@ -4,7 +4,6 @@ mod end;
 mod publish;
 mod reserve;
 mod send;
-mod share;
 mod wait;
 mod write;
 
@@ -16,7 +15,6 @@ use crate::channel::terms::{Backpressure, Strength};
 use crate::channel::trace;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
-use crate::wait::owed::Patience;
 use crate::wait::panics::Panics;
 use crate::wait::queue::Ticket;
 use end::Done;
@@ -33,8 +31,6 @@ pub(crate) struct Core {
     strength: Option<Strength>,
     /// What becomes of that for which there is no room.
     pub(crate) backpressure: Backpressure,
-    /// How long its claims stand.
-    patience: Patience,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
@@ -60,7 +56,6 @@ impl Core {
             id,
             strength,
             backpressure,
-            patience: Patience::default(),
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,

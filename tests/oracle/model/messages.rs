@@ -149,7 +149,6 @@ impl Model {
                 Ok(overfall::Sent::Delivered)
             }
             Err(Refused::Full) => {
-                self.leave_claim(index, size);
                 for message in messages {
                     self.drop_message(index, message.len() as u64);
                 }
