@@ -100,21 +100,23 @@ fn a_clone_of_a_clone_holds_what_both_give_back() {
 fn a_reader_that_jumps_with_an_old_view_of_the_gate_leaves_nothing_in_flight() {
     model(PREEMPTIONS, || {
         let ring = ring(2);
-        write(&ring, 1, 1).unwrap();
-        write(&ring, 1, 2).unwrap();
+        ring.abort(reserve(&ring, 2).unwrap());
         let other = ring.clone();
         let thread = thread::spawn(move || {
-            let Ok(flight) = reserve(&other, 1) else { return };
-            for byte in [4, 5] {
-                let _refused = write(&other, 1, byte);
-            }
-            let ahead = other.reserved().since(flight.position) * GRANULE;
-            assert!(ahead <= other.capacity(), "lapped: {ahead}");
-            fill(&other, flight, 3);
+            let mut held = other.join();
+            other.jump(&mut held, other.reserved());
+            held
         });
-        let mut held = ring.join();
-        ring.jump(&mut held, ring.reserved());
-        thread.join().unwrap();
+        // The gate comes further than a reach from where it was.
+        ring.abort(reserve(&ring, 2).unwrap());
+        let flight = reserve(&ring, 1).unwrap();
+        for byte in [4, 5] {
+            let _refused = write(&ring, 1, byte);
+        }
+        let ahead = ring.reserved().since(flight.position) * GRANULE;
+        assert!(ahead <= ring.capacity(), "lapped: {ahead}");
+        fill(&ring, flight, 3);
+        let _held = thread.join().unwrap();
     });
 }
 
