@@ -172,6 +172,10 @@
 //! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
 //! | `newer` | itself | a reader's start before slices of later writers (`channel/shared.rs`) |
+//! | `tally:D` | `tally:C` | the bytes of a count before a thread that reads its messages (`figures.rs`) |
+//! | `tally:B` | `tally:A` | the next messages before a thread that finds the bytes written again |
+//! | `start:A` | `start:B` | a reader's start and a writer's count: one sees the other (`channel/account.rs`) |
+//! | `start:D` | `start:C` | a reader's slot before a writer that finds its start |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | the raised count of parked readers before a thread that lowers it |
 //! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/queue.rs`) |
