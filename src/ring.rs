@@ -143,9 +143,11 @@
 //! wrong. If the gate's limit has not passed the position nobody can have reserved over it, and the
 //! writers' line is left alone; only otherwise is `reserved` itself looked at. A reader that was
 //! overrun goes on where it was, or a capacity before the cursor, if the gate has not come further
-//! than that (and is not about to: see *Padding*); else at the oldest stamp up to the gate: any stamp that tells a position of the present
-//! ring is that of a whole slice. The gate that it compares with is no older than the cursor
-//! (`cursor:B`): with an older one it would go past a slice in flight.
+//! than that (and is not about to: see *Padding*); else at the oldest stamp up to the gate. Any stamp
+//! that tells a position of the present ring is that of a whole slice. The gate that it compares with
+//! is no older than the cursor (`cursor:B`): with an older one it would go past a slice in flight. Is
+//! the gate much newer, more than a capacity on, it looks at both again: from that gate on it would
+//! skip slices that are left.
 //!
 //! # Orderings
 //!

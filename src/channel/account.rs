@@ -199,8 +199,8 @@ impl Shared {
         survey.sent = survey.sent.plus(sent);
         survey.writers.insert(0, Sent { sent, dropped: Count::default() });
         for slot in self.ring.writers().iter() {
-            // Dropped last: it is a part of what was sent.
-            let (sent, dropped) = (slot.figures.sent.read(), slot.figures.dropped.read());
+            // First what is a part of the other: it never seems to be more.
+            let (dropped, sent) = (slot.figures.dropped.read(), slot.figures.sent.read());
             survey.sent = survey.sent.plus(sent);
             survey.dropped = survey.dropped.plus(dropped);
             let id = slot.id.get() as u32;

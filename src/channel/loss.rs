@@ -426,7 +426,8 @@ impl Losses {
             Sweep::Until(_) => {
                 self.put_back();
                 self.forget_last();
-                self.writers.retain(|writer| !writer.has_gone);
+                // Slices without a writer come at any time, late ones as well.
+                self.writers.retain(|writer| writer.id == 0 || !writer.has_gone);
                 Sweep::At((2 * self.writers.len()).max(MANY))
             }
         };

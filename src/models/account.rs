@@ -27,14 +27,29 @@ fn a_count_that_is_read_while_it_is_raised_is_whole() {
     });
 }
 
+/// A channel, and a writer with a filled slice in flight.
+fn with_slice_in_flight() -> (Arc<Shared>, StrongWriter) {
+    let shared = shared(4);
+    let mut writer = StrongWriter::new(&shared);
+    let reservation = writer.writer_core().try_reserve(GRANULE as usize).unwrap();
+    writer.writer_core().fill(&reservation, 0, &[1; GRANULE as usize]);
+    (shared, writer)
+}
+
+/// Nothing is missed, before the writer's next message and with it.
+fn check_nothing_is_missed(writer: &mut StrongWriter, reader: &mut impl Receive) {
+    assert_eq!(missed(reader), 0);
+    writer.try_send(&[2; GRANULE as usize]).unwrap();
+    assert_eq!(reader.take(), Ok(true));
+    assert!(reader.message().header().missed.is_none());
+    assert_eq!(missed(reader), 0);
+}
+
 /// A slice that was in flight where a reader starts is committed meanwhile. In the end the reader has
 /// missed nothing, and nothing too much is taken for late: the next message is neither.
 fn a_late_slice(is_watched: bool) {
     let check = move || {
-        let shared = shared(4);
-        let mut writer = StrongWriter::new(&shared);
-        let reservation = writer.writer_core().try_reserve(GRANULE as usize).unwrap();
-        writer.writer_core().fill(&reservation, 0, &[1; GRANULE as usize]);
+        let (shared, mut writer) = with_slice_in_flight();
         if !is_watched {
             shared.end_watch();
         }
@@ -42,11 +57,7 @@ fn a_late_slice(is_watched: bool) {
         let thread = thread::spawn(move || WeakReader::new(&starting, StartAt::Now));
         writer.writer_core().commit(GRANULE);
         let mut reader = thread.join().unwrap();
-        assert_eq!(missed(&reader), 0);
-        writer.try_send(&[2; GRANULE as usize]).unwrap();
-        assert_eq!(reader.take(), Ok(true));
-        assert!(reader.message().header().missed.is_none());
-        assert_eq!(missed(&reader), 0);
+        check_nothing_is_missed(&mut writer, &mut reader);
     };
     if is_watched { model(2, check) } else { model_of_heavy_fences(2, check) }
 }
@@ -74,19 +85,12 @@ fn a_late_slice_and_a_turn<R: Receive + Send + 'static>(
     turn: fn(R) -> Reader,
 ) {
     model(2, move || {
-        let shared = shared(4);
-        let mut writer = StrongWriter::new(&shared);
-        let reservation = writer.writer_core().try_reserve(GRANULE as usize).unwrap();
-        writer.writer_core().fill(&reservation, 0, &[1; GRANULE as usize]);
+        let (shared, mut writer) = with_slice_in_flight();
         let reader = make(&shared);
         let thread = thread::spawn(move || turn(reader));
         writer.writer_core().commit(GRANULE);
         let mut reader = thread.join().unwrap();
-        assert_eq!(missed(&reader), 0);
-        writer.try_send(&[2; GRANULE as usize]).unwrap();
-        assert_eq!(reader.take(), Ok(true));
-        assert!(reader.message().header().missed.is_none());
-        assert_eq!(missed(&reader), 0);
+        check_nothing_is_missed(&mut writer, &mut reader);
         assert_eq!(reader.core().losses(reader.place()).1, []);
         // A real loss is one, too.
         let sent = (0..5).filter(|_| writer.try_send(&[3; GRANULE as usize]).is_ok()).count();

@@ -21,6 +21,14 @@ fn fill_short(ring: &Ring, mut reservation: Reservation, granules: u64, byte: Fi
     fill(ring, reservation, byte);
 }
 
+/// The reader has read, or reads now, the one slice that there is, and nothing else.
+fn check_it_reads_on(ring: &Ring, (mut all, position): (Vec<Fill>, Position)) {
+    let (more, position) = read_on(ring, position);
+    all.extend(more);
+    assert_eq!(all, [2]);
+    assert_eq!(position, ring.reserved());
+}
+
 /// Steps of a weak reader from `position` on until it finds nothing: what it read, and where it stands.
 fn read_on(ring: &Ring, mut position: Position) -> (Vec<Fill>, Position) {
     let mut all = Vec::new();
@@ -147,11 +155,7 @@ fn a_weak_reader_comes_over_padding_that_its_slice_lies_over() {
         let other = ring.clone();
         let thread = thread::spawn(move || read_on(&other, position));
         fill_short(&ring, reserve(&ring, 3).unwrap(), 2, 2);
-        let (mut all, position) = thread.join().unwrap();
-        let (more, position) = read_on(&ring, position);
-        all.extend(more);
-        assert_eq!(all, [2]);
-        assert_eq!(position, ring.reserved());
+        check_it_reads_on(&ring, thread.join().unwrap());
     });
 }
 
@@ -164,11 +168,7 @@ fn an_overrun_reader_goes_on_at_the_start_of_a_slice_behind_padding() {
         let other = ring.clone();
         let thread = thread::spawn(move || read_on(&other, other.oldest_intact(start(4))));
         fill(&ring, reserve(&ring, 3).unwrap(), 2);
-        let (mut all, position) = thread.join().unwrap();
-        let (more, position) = read_on(&ring, position);
-        all.extend(more);
-        assert_eq!(all, [2]);
-        assert_eq!(position, ring.reserved());
+        check_it_reads_on(&ring, thread.join().unwrap());
     });
 }
 

@@ -6,8 +6,8 @@ use crate::channel::reader::Read;
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::terms::Ending;
 use crate::channel::terms::StartAt;
-use crate::channel::writer::HasCore;
 use crate::channel::writer::StrongWriter;
+use crate::channel::writer::{HasCore, Wait};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
@@ -139,7 +139,10 @@ fn a_readers_waker_that_panics_costs_no_writer_its_wake() {
             panics(|| other.after_commit());
         });
         let core = writer.writer_core();
-        assert!(block_on(poll_fn(|context| core.poll_reserve(context, 1))).is_ok());
+        assert!(
+            block_on(poll_fn(|context| core.poll_reserve(context, 1, Wait::LeavesWhenDropped)))
+                .is_ok()
+        );
         thread.join().unwrap();
     });
 }

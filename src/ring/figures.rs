@@ -56,6 +56,7 @@ impl Tally {
     /// Raises the count from its `own`, by an odd number of messages.
     #[inline]
     pub(crate) fn raise(&self, own: Count, more: Count) {
+        debug_assert!(more.messages % 2 == 1, "an even number tells the same place");
         let next = own.plus(more);
         let bytes = &self.bytes[(next.messages & 1) as usize];
         // ORD(tally:A) Release, pairs with ORD(tally:B): a thread that reads these bytes finds the

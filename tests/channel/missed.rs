@@ -4,7 +4,7 @@
 
 use overfall::error::{TryReadError, TrySendError};
 
-use overfall::{Backpressure, Channel, Missed, Reader, StartAt, Writer};
+use overfall::{Backpressure, Channel, Missed, Reader, Sent as Fate, StartAt, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -406,4 +406,37 @@ fn what_is_left_unread_at_a_terminate_is_given_up_and_not_missed() {
     channel.terminate();
     assert!(other.try_recv().is_err());
     assert_eq!(sum(other.missed()), (5, 20));
+}
+
+#[test]
+fn a_late_slice_without_a_writer_hides_nothing_of_what_is_dropped() {
+    for strong in [false, true] {
+        let channel = channel(64 * 1024);
+        let mut slice = channel.try_reserve_slice(10).unwrap();
+        slice.write_all(&[7; 10]).unwrap();
+        let mut reader = Seen::new(match strong {
+            true => Reader::from(channel.new_strong_reader_at(StartAt::Now)),
+            false => channel.new_weak_reader_at(StartAt::Now).into(),
+        });
+        // So many that the reader forgets those that have gone.
+        for _ in 0..300 {
+            channel.new_writer().try_send(b"passing").unwrap();
+            reader.receive(1);
+        }
+        slice.commit();
+        assert_eq!((reader.all.0, reader.missed()), (300, (0, 0)));
+        let mut writer = channel.new_writer();
+        // The first slice that is overwritten was sent before; a strong reader holds all behind it.
+        let dropped = (0..1200)
+            .filter(|_| futures::executor::block_on(writer.send(b"flood")) == Ok(Fate::Dropped))
+            .count() as u64;
+        let sent = 1200;
+        let mut left = 0;
+        while matches!(reader.reader.try_recv(), Ok(Some(_)) | Err(TryReadError::Lagged(_))) {
+            left += 1;
+        }
+        assert!(left > 0 && (dropped > 0) == strong);
+        let received = reader.reader.stats().payload_bytes - 300 * 7;
+        assert_eq!(received + reader.missed().1, sent * 5);
+    }
 }
