@@ -5,7 +5,6 @@ mod builder;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]
 mod metrics;
-mod names;
 pub(crate) mod reader;
 mod registry;
 pub(crate) mod shared;
@@ -13,7 +12,9 @@ pub mod stats;
 mod survey;
 pub(crate) mod terms;
 mod trace;
+mod wake;
 pub(crate) mod writer;
+mod writer_names;
 
 pub use builder::Builder;
 #[cfg(feature = "metrics")]

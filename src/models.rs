@@ -19,7 +19,7 @@ mod padding;
 mod parking;
 pub(crate) mod storage;
 mod strong;
-mod waiting;
+mod watch;
 
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};

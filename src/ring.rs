@@ -180,7 +180,7 @@
 //! | `start:D` | `start:C` | a reader's slot before a writer that finds its start |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
 //! | `parked:B` | `parked:A` | the raised count of parked readers before a thread that lowers it |
-//! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/queue.rs`) |
+//! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/line.rs`) |
 //! | `line:C` | `line:A` | the end of a channel before a joiner of the line that it emptied |
 //!
 //! The chain that keeps a strong reader's bytes: its last load, `hold:B`, `hold:A` in the writer
@@ -240,7 +240,7 @@
 //!
 //! These take locks:
 //!
-//! - threads that join or leave a line (`wait/queue.rs`); a thread that wakes them only tries to;
+//! - threads that join or leave a line (`wait/line.rs`); a thread that wakes them only tries to;
 //! - endpoints that are made, turned, named and dropped, and figures (`channel/shared.rs`);
 //! - a reader of messages, when it goes through the writers that it has heard of, to forget those
 //!   that have gone: twice each time that their number has doubled.
@@ -295,8 +295,8 @@
 mod copy;
 mod cursor;
 pub(crate) mod descriptor;
-mod figures;
 mod gate;
+mod writer_figures;
 
 pub(crate) mod position;
 mod read;
@@ -312,14 +312,14 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-#[cfg(overfall_loom)]
-pub(crate) use figures::Tally;
-pub(crate) use figures::{Count, WriterFigures};
 use gate::Gate;
 use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
+#[cfg(overfall_loom)]
+pub(crate) use writer_figures::Tally;
+pub(crate) use writer_figures::{Count, WriterFigures};
 
 #[derive(Debug)]
 pub(crate) struct Ring {

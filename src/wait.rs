@@ -1,4 +1,4 @@
-//! Waiting: for slices to read ([`parking`]) and for room to write ([`queue`]).
+//! Waiting: for slices to read ([`parking`]) and for room to write ([`line`]).
 //!
 //! Both sides go through the same four steps. Who waits (1) leaves its waker where it will be
 //! found, (2) issues `fence(SeqCst)`, (3) checks once more what it waits for, and only then (4)
@@ -15,14 +15,14 @@
 //! caller's own state, and that of the channel, is in order: it may come back to us, and it may panic.
 //! Where several are woken, each is, and then the first panic goes on ([`panics`]).
 //!
-//! A waker is the same thing for a task and for a thread (`io/blocking/until.rs` makes one that unparks),
+//! A waker is the same thing for a task and for a thread (`io/blocking/park.rs` makes one that unparks),
 //! so that all of this exists once.
 
 pub(crate) mod budget;
-pub(crate) mod figures;
 pub(crate) mod inside;
+pub(crate) mod line;
 pub(crate) mod panics;
 pub(crate) mod parking;
-pub(crate) mod queue;
+pub(crate) mod reader_figures;
 mod waker;
 pub(crate) mod watch;

@@ -48,8 +48,8 @@ use crate::ring::position::Position;
 use crate::ring::{Count, WriterSlot};
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence, lock};
-use crate::wait::figures::ReaderFigures;
 use crate::wait::parking::Slot;
+use crate::wait::reader_figures::ReaderFigures;
 
 /// Where a reader starts, or stands: a slice, and the payload bytes of it that were read before.
 pub(crate) type Start = (Position, u64);

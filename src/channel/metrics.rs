@@ -71,10 +71,10 @@ pub struct ChannelMetrics {
 
 impl ChannelMetrics {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        for Figure { name, unit, description, .. } in COUNTERS {
+        for Metric { name, unit, description, .. } in COUNTERS {
             describe_counter!(name, unit, description);
         }
-        for Figure { name, unit, description, .. } in GAUGES {
+        for Metric { name, unit, description, .. } in GAUGES {
             describe_gauge!(name, unit, description);
         }
         let labels = shared.name.iter().map(|name| Label::new("channel", name.clone())).collect();
@@ -112,45 +112,45 @@ impl fmt::Debug for ChannelMetrics {
 }
 
 /// How a metric is called, and where its value comes from.
-struct Figure {
+struct Metric {
     name: &'static str,
     unit: Unit,
     description: &'static str,
     value: fn(&ChannelStats) -> u64,
 }
 
-const COUNTERS: [Figure; 6] = [
-    Figure {
+const COUNTERS: [Metric; 6] = [
+    Metric {
         name: "overfall_payload_bytes",
         unit: Unit::Bytes,
         description: "Payload committed",
         value: |stats| stats.payload_bytes,
     },
-    Figure {
+    Metric {
         name: "overfall_ring_bytes",
         unit: Unit::Bytes,
         description: "Room in the ring taken for what was committed, padding included",
         value: |stats| stats.ring_bytes,
     },
-    Figure {
+    Metric {
         name: "overfall_slices",
         unit: Unit::Count,
         description: "Slices committed",
         value: |stats| stats.slices,
     },
-    Figure {
+    Metric {
         name: "overfall_dropped_bytes",
         unit: Unit::Bytes,
         description: "Payload dropped because the ring was full",
         value: |stats| stats.dropped_bytes,
     },
-    Figure {
+    Metric {
         name: "overfall_dropped_slices",
         unit: Unit::Count,
         description: "Slices dropped because the ring was full",
         value: |stats| stats.dropped_slices,
     },
-    Figure {
+    Metric {
         name: "overfall_skipped_ring_bytes",
         unit: Unit::Bytes,
         description: "Room in the ring that weak readers missed, summed over them",
@@ -158,38 +158,38 @@ const COUNTERS: [Figure; 6] = [
     },
 ];
 
-const GAUGES: [Figure; 6] = [
-    Figure {
+const GAUGES: [Metric; 6] = [
+    Metric {
         name: "overfall_capacity_bytes",
         unit: Unit::Bytes,
         description: "Size of the ring",
         value: |stats| stats.capacity,
     },
-    Figure {
+    Metric {
         name: "overfall_unread_bytes",
         unit: Unit::Bytes,
         description: "Room in the ring that the slowest strong reader has yet to read",
         value: unread_bytes,
     },
-    Figure {
+    Metric {
         name: "overfall_strong_writers",
         unit: Unit::Count,
         description: "Writers that keep the channel open",
         value: |stats| stats.strong_writers as u64,
     },
-    Figure {
+    Metric {
         name: "overfall_weak_writers",
         unit: Unit::Count,
         description: "Writers that do not keep the channel open",
         value: |stats| stats.weak_writers as u64,
     },
-    Figure {
+    Metric {
         name: "overfall_strong_readers",
         unit: Unit::Count,
         description: "Readers that hold writers back",
         value: |stats| stats.strong_readers as u64,
     },
-    Figure {
+    Metric {
         name: "overfall_weak_readers",
         unit: Unit::Count,
         description: "Readers that do not hold writers back",

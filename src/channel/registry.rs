@@ -4,7 +4,7 @@ use crate::channel::stats::Totals;
 use crate::channel::survey::{Late, Sent};
 use crate::channel::terms::Strength;
 use crate::ring::{Count, WriterFigures};
-use crate::wait::figures::ReaderFigures;
+use crate::wait::reader_figures::ReaderFigures;
 use std::collections::VecDeque;
 
 /// So many writers that have gone are remembered by themselves.

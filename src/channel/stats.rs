@@ -8,7 +8,7 @@ use crate::ring::position::{Position, label_of, label_past};
 use crate::ring::{Count, WriterFigures};
 use crate::sync::Ordering;
 use crate::sync::figure::Figure;
-use crate::wait::figures::ReaderFigures;
+use crate::wait::reader_figures::ReaderFigures;
 
 /// What a channel has done so far, and who takes part in it.
 ///

@@ -40,8 +40,8 @@ mod events {
     use super::Source;
     use crate::channel::terms::{Ending, Strength};
     use crate::sync::{AtomicU32, AtomicU64, Ordering};
-    use crate::wait::figures::ReaderFigures;
     use crate::wait::inside::{Inside, is_inside};
+    use crate::wait::reader_figures::ReaderFigures;
     use std::borrow::Cow;
     use std::mem;
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -219,7 +219,7 @@ mod events {
 mod events {
     use super::Source;
     use crate::channel::terms::{Ending, Strength};
-    use crate::wait::figures::ReaderFigures;
+    use crate::wait::reader_figures::ReaderFigures;
     use std::sync::Arc;
 
     #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Endpoints that park the thread.
 
 mod messages;
-mod until;
+mod park;
 
 #[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
@@ -9,6 +9,8 @@ use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empt
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
+pub(crate) use park::Until;
+use park::Waits;
 use std::fmt;
 #[cfg(not(overfall_loom))]
 use std::io::BufRead;
@@ -16,8 +18,6 @@ use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-pub(crate) use until::Until;
-use until::Waits;
 
 /// An endpoint whose operations park the thread until they can be done.
 ///

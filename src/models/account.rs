@@ -1,6 +1,6 @@
 //! What a reader has missed, while writers count.
 
-use super::waiting::shared;
+use super::watch::shared;
 use super::*;
 use crate::channel::reader::{Read, Reader, Receive, StrongReader, WeakReader};
 use crate::channel::shared::Shared;

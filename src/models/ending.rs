@@ -1,6 +1,6 @@
 //! Draining, terminating, and the last endpoint to go.
 
-use super::waiting::{read_byte, shared, shared_with, write_slice};
+use super::watch::{read_byte, shared, shared_with, write_slice};
 use super::*;
 use crate::channel::reader::StrongReader;
 use crate::channel::terms::Ending;

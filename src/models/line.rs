@@ -1,13 +1,13 @@
 //! The line of writers that wait for room, and that of threads that wait for the end.
 
-use super::waiting::{read_byte, shared, write_slice};
+use super::watch::{read_byte, shared, write_slice};
 use super::*;
 use crate::channel::reader::StrongReader;
 use crate::channel::terms::StartAt;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::{HasCore, Wait};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, fence as full_fence};
-use crate::wait::queue::{Request, Room, THRESHOLD, WaitQueue};
+use crate::wait::line::{Line, Request, Room, THRESHOLD};
 use loom::future::block_on;
 use loom::thread;
 use std::task::{Context, Poll, Wake, Waker};
@@ -148,13 +148,13 @@ fn a_woken_writer_that_leaves_sees_what_was_given_back_meanwhile() {
 /// A line of its own, and as much room as `room` says.
 #[derive(Debug)]
 struct Lined {
-    line: WaitQueue,
+    line: Line,
     room: AtomicU32,
 }
 
 impl Lined {
     fn new() -> Arc<Self> {
-        Arc::new(Self { line: WaitQueue::new(), room: AtomicU32::new(0) })
+        Arc::new(Self { line: Line::new(), room: AtomicU32::new(0) })
     }
 
     /// Makes room, as a reader does.

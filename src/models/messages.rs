@@ -1,6 +1,6 @@
 //! Messages, on the endpoints themselves.
 
-use super::waiting::shared;
+use super::watch::shared;
 use super::*;
 use crate::channel::reader::message::Header;
 use crate::channel::reader::{Receive, poll_attempt};

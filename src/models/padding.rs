@@ -1,6 +1,6 @@
 //! Slices with padding before them, and slices that lie over their own padding.
 
-use super::waiting::{read_byte, shared, write_slice};
+use super::watch::{read_byte, shared, write_slice};
 use super::*;
 use crate::channel::reader::StrongReader;
 use crate::channel::terms::StartAt;

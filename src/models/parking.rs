@@ -1,6 +1,6 @@
 //! Parked readers: how they are found, and what their wakers may do meanwhile.
 
-use super::waiting::{read_byte, shared};
+use super::watch::{read_byte, shared};
 use super::*;
 use crate::channel::reader::Read;
 use crate::channel::reader::{StrongReader, WeakReader};

@@ -39,8 +39,8 @@
 //! An interrupted section is tried again. If it is interrupted again and again, by a debugger that
 //! goes from instruction to instruction, the owner gives the reign up ([`TRIES`]).
 
-use super::figures::WriterFigures;
 use super::position::Position;
+use super::writer_figures::WriterFigures;
 use crate::sync::figure::Figure;
 use crate::sync::pause;
 use crate::sync::rseq::{Sections, Step};

@@ -19,8 +19,8 @@
 //! The words of all slots lie in the table of the slots, which grows with them and never moves: the
 //! word of the slots from 64 k to 64 k + 63 stands in slot 64 k.
 
-use super::figures::ReaderFigures;
 use super::panics::Panics;
+use super::reader_figures::ReaderFigures;
 use super::waker::WakerCell;
 use crate::sync::table::{Index, Seat, Table};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};

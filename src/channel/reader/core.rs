@@ -12,10 +12,10 @@ use crate::ring::position::{Position, slice_size};
 use crate::ring::{Count, Found};
 use crate::sync::Ordering;
 use crate::sync::table::Seat;
-use crate::wait::figures::ReaderFigures;
 use crate::wait::inside::is_inside;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
+use crate::wait::reader_figures::ReaderFigures;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 

@@ -6,13 +6,13 @@ use crate::channel::terms::Backpressure;
 use crate::ring::{Refused, Reservation};
 use crate::wait::budget::Budget;
 use crate::wait::inside::is_inside;
+use crate::wait::line::{self, Request};
 use crate::wait::panics::Panics;
-use crate::wait::queue::{self, Request};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// How a waiter is gone: [`crate::wait::queue`] says what for.
+/// How a waiter is gone: [`crate::wait::line`] says what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wait {
     /// A task may forget it without a trace.
@@ -31,7 +31,7 @@ impl Wait {
         match self {
             #[cfg(any(feature = "tokio", feature = "futures"))]
             Self::MayBeForgotten => 0,
-            Self::LeavesWhenDropped | Self::UntilGivenUp => queue::THRESHOLD,
+            Self::LeavesWhenDropped | Self::UntilGivenUp => line::THRESHOLD,
         }
     }
 }

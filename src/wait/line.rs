@@ -3,7 +3,7 @@
 //!
 //! *Order.* A waiter is woken when there is room for it and for all waiters before it, which have
 //! been woken as well. It stays in the line until it has run and taken its room. Threads behind it,
-//! or not in the line, take room only if enough is left for it ([`WaitQueue::claimed`]), so that
+//! or not in the line, take room only if enough is left for it ([`Line::claimed`]), so that
 //! small slices do not starve a large one. A newcomer need not join while there is enough for all:
 //! a woken waiter takes microseconds to run, and if all newcomers slept behind it meanwhile, each
 //! slice would cost a sleep and a wake from then on.
@@ -11,7 +11,7 @@
 //! *No waiter may block the line for ever.* A woken waiter may never run: its future is kept and
 //! not polled. A sleeping one may be gone, too: a task can forget what `AsyncWrite::poll_write`
 //! registered, without a trace. So a thread that finds room, but must leave it to the waiters
-//! before it, counts a *refusal* ([`WaitQueue::press`], [`WaitQueue::press_within`]). When the
+//! before it, counts a *refusal* ([`Line::press`], [`Line::press_within`]). When the
 //! refusals reach the *threshold* of the first waiter, a sleeping one is woken, to see whether it
 //! comes. A woken one is *passed over*: it is taken out of the line, and claims nothing any more.
 //! It keeps its ticket. If it comes, it joins again at its old place, and its threshold doubles. A
@@ -130,7 +130,7 @@ impl Waiter {
 }
 
 #[derive(Debug)]
-struct Line {
+struct Waiters {
     /// In the order of their numbers.
     waiters: VecDeque<Waiter>,
     next: NonZeroU64,
@@ -160,11 +160,11 @@ struct Hint {
 }
 
 #[derive(Debug)]
-pub(crate) struct WaitQueue {
+pub(crate) struct Line {
     hint: CachePadded<Hint>,
     /// What the thread with the lock, or the next one to take it, has to do.
     marks: AtomicU32,
-    line: Mutex<Line>,
+    line: Mutex<Waiters>,
 }
 
 /// Wake the waiters for which there is room.
@@ -172,7 +172,7 @@ const WAKE: u32 = 1;
 /// Wake all waiters.
 const WAKE_ALL: u32 = 2;
 
-impl Line {
+impl Waiters {
     /// The place of the waiter with this number, or where it would be.
     fn place(&self, number: NonZeroU64) -> Result<usize, usize> {
         self.waiters.binary_search_by_key(&number, |waiter| waiter.number)
@@ -242,7 +242,7 @@ impl Line {
     }
 }
 
-impl WaitQueue {
+impl Line {
     pub(crate) fn new() -> Self {
         let [claimed, length, others] = [0; 3].map(AtomicU64::new);
         let [waiters, refusals, threshold, marks] = [0; 4].map(AtomicU32::new);
@@ -259,7 +259,7 @@ impl WaitQueue {
                 is_in_question,
             }),
             marks,
-            line: Mutex::new(Line {
+            line: Mutex::new(Waiters {
                 waiters: VecDeque::new(),
                 next: NonZeroU64::MIN,
                 claimed: 0,
@@ -296,7 +296,7 @@ impl WaitQueue {
     }
 
     /// Updates the hint: under the lock, after each change.
-    fn record_change(&self, line: &mut Line) {
+    fn record_change(&self, line: &mut Waiters) {
         let hint = &*self.hint;
         hint.claimed.store(line.claimed, Ordering::Relaxed);
         hint.waiters.store(line.waiters.len() as u32, Ordering::Relaxed);
@@ -441,8 +441,8 @@ impl WaitQueue {
         before + 1 >= self.hint.threshold.load(Ordering::Relaxed)
     }
 
-    /// [Presses](Line::press) the first waiter. Returns whether it was passed over.
-    fn press_first(&self, mut line: MutexGuard<'_, Line>, room: &impl Room) -> bool {
+    /// [Presses](Waiters::press) the first waiter. Returns whether it was passed over.
+    fn press_first(&self, mut line: MutexGuard<'_, Waiters>, room: &impl Room) -> bool {
         let hint = &*self.hint;
         // Another thread may have been faster.
         let is_due =
