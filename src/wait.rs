@@ -21,6 +21,7 @@
 pub(crate) mod budget;
 pub(crate) mod inside;
 pub(crate) mod line;
+pub(crate) mod owed;
 pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod reader_figures;

@@ -13,6 +13,7 @@ use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Seat;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
 use crate::wait::line::Line;
+use crate::wait::owed::Owed;
 use crate::wait::panics::Panics;
 use crate::wait::parking::{Parking, Slot};
 use crate::wait::watch::Watch;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(super) parking: Parking,
     /// Writers that wait for room.
     pub(crate) room: Line,
+    /// What writers that do not wait leave to a larger message.
+    pub(crate) owed: CachePadded<Owed>,
     /// Whoever waits for the channel to close.
     pub(super) closing: Line,
     /// How many numbers were given to writers; the low half is the last one.
@@ -80,6 +83,7 @@ impl Shared {
             watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
             room: Line::new(),
+            owed: CachePadded::new(Owed::new(start)),
             closing: Line::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),

@@ -17,6 +17,9 @@ pub enum Backpressure {
     /// bytes, and with the feature `tracing` there are events. `try_write`, `try_send` and `reserve`
     /// fail with `Full` instead, and count nothing.
     ///
+    /// A message that was dropped has smaller ones of other writers leave it room for a while, so that
+    /// large messages [get their share](crate::guide::loss#large-messages-among-small-ones).
+    ///
     /// A write is never split: it is one slice or none. One that is longer than the longest slice is
     /// always discarded by the io traits. `try_write` and `send` fail with `TooLong`.
     Drop,

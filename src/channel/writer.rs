@@ -126,7 +126,7 @@ macro_rules! writer_methods {
             /// # }).unwrap();
             /// ```
             pub fn set_backpressure(&mut self, backpressure: Backpressure) {
-                self.core_mut().backpressure = backpressure;
+                self.core_mut().set_backpressure(backpressure);
             }
 
             /// Ends this writer at once. It no longer keeps the channel open, and its operations

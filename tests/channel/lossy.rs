@@ -1,6 +1,7 @@
 //! What becomes of messages for which there is no room: each writer has a say in it.
 
 use futures::channel::oneshot;
+use overfall::error::TrySendError;
 use overfall::{Backpressure, Channel, Sent, StrongReader, Writer};
 use overfall_tests::{LIMIT, Task, waiting_writers, within};
 use std::future::{pending, poll_fn, ready};
@@ -185,4 +186,171 @@ fn a_thread_waits_for_a_while_and_then_drops() {
             assert_eq!(channel.stats().dropped_slices, 2);
         }
     });
+}
+
+/// What one of two writers got of what it offered.
+#[derive(Clone, Copy, Default, Debug)]
+struct Share {
+    offered: u64,
+    delivered: u64,
+}
+
+/// In each round one writer sends `small` messages of 64 bytes. In each tenth another one sends a message of
+/// `large` bytes. The reader gives back `room` bytes. Tells the shares of both once the ring was full.
+fn shares(small: usize, large: usize, room: i64) -> [Share; 2] {
+    let channel = Channel::with_parameters(64 * 1024, Backpressure::Drop);
+    let mut reader = channel.new_strong_reader();
+    let mut writers = [channel.new_writer(), channel.new_writer()];
+    let mut shares = [Share::default(); 2];
+    let mut unread = 0_i64;
+    for round in 0..5000 {
+        let mut send = |kind: usize, message: &[u8]| {
+            let sent = Task::new(writers[kind].send(message)).result().unwrap();
+            if round >= 1000 {
+                shares[kind].offered += message.len() as u64;
+                shares[kind].delivered +=
+                    if sent == Sent::Delivered { message.len() as u64 } else { 0 };
+            }
+        };
+        (0..small).for_each(|_| send(0, &[1; 64]));
+        if round % 10 == 0 {
+            send(1, &vec![2; large]);
+        }
+        unread += room;
+        while unread > 0 {
+            let Ok(Some(message)) = reader.try_recv() else { break };
+            unread -= message.len() as i64;
+        }
+    }
+    shares
+}
+
+#[test]
+fn where_nobody_waits_large_messages_and_small_ones_get_their_share() {
+    for (small, large, room) in [
+        (20, 20 * 1024, 640),
+        (20, 20 * 1024, 128),
+        (20, 60 * 1024, 640),
+        (20, 64 * 1024, 2000),
+        (20, 2 * 1024, 640),
+        (20, 2 * 1024, 64),
+        (200, 20 * 1024, 6400),
+        (200, 512, 6400),
+        (100, 3000, 100),
+        (2, 20 * 1024, 640),
+    ] {
+        let shares = shares(small, large, room);
+        let part = |share: Share| share.delivered as f64 / share.offered as f64;
+        let offered: u64 = shares.iter().map(|share| share.offered).sum();
+        let delivered: u64 = shares.iter().map(|share| share.delivered).sum();
+        let all = part(Share { offered, delivered });
+        for share in shares {
+            let part = part(share);
+            assert!(part > 0.45 * all, "{part} of {all}: {small}, {large}, {room}: {shares:?}");
+        }
+    }
+}
+
+/// A ring of 16 granules, full of messages of 64 bytes.
+struct Full {
+    small: Writer,
+    /// Its messages, of 256 bytes, are always dropped.
+    large: Writer,
+    reader: StrongReader,
+}
+
+impl Full {
+    fn new() -> Self {
+        let channel = Channel::with_parameters(1024, Backpressure::Drop);
+        let reader = channel.new_strong_reader();
+        let [mut small, large] = [(); 2].map(|()| channel.new_writer());
+        (0..16).for_each(|_| small.try_send(&[1; 64]).unwrap());
+        Self { small, large, reader }
+    }
+
+    fn drop_a_large_one(&mut self) {
+        assert_eq!(Task::new(self.large.send(&[2; 256])).result(), Ok(Sent::Dropped));
+    }
+
+    fn read(&mut self, messages: usize) {
+        (0..messages).for_each(|_| drop(self.reader.try_recv().unwrap().unwrap()));
+    }
+
+    /// How many small ones are refused, although room for `room` of them was given back. They fit then.
+    fn refused(&mut self, room: usize) -> usize {
+        let refused = (0..).take_while(|_| self.small.try_send(&[3; 64]).is_err()).count();
+        (1..room).for_each(|_| self.small.try_send(&[3; 64]).unwrap());
+        assert!(self.small.try_send(&[3; 64]).is_err());
+        refused
+    }
+
+    /// A writer of large messages that has lost so many that its claims stand for some time.
+    fn with_a_claim() -> Self {
+        let mut full = Self::new();
+        for _ in 0..6 {
+            full.drop_a_large_one();
+            full.read(3);
+            full.refused(3);
+        }
+        full.drop_a_large_one();
+        full
+    }
+}
+
+#[test]
+fn a_message_that_is_dropped_once_claims_nothing() {
+    for room in 1..=16 {
+        let mut full = Full::new();
+        full.drop_a_large_one();
+        full.read(room);
+        assert_eq!(full.refused(room), 0);
+    }
+}
+
+#[test]
+fn a_claim_of_a_writer_that_does_not_come_lapses_and_the_next_one_stands_for_longer() {
+    let mut full = Full::new();
+    for expected in [0, 1, 3, 7, 15, 31, 63] {
+        full.drop_a_large_one();
+        full.read(3);
+        assert_eq!(full.refused(3), expected);
+    }
+    full.drop_a_large_one();
+    full.read(4);
+    assert_eq!(full.small.try_send(&[3; 64]), Err(TrySendError::Full), "room for the large one");
+    let sent = Task::new(full.large.send(&[2; 256])).result();
+    assert_eq!(sent, Ok(Sent::Delivered), "and it came");
+}
+
+#[test]
+fn while_readers_stand_still_a_large_message_that_is_dropped_holds_nobody_up() {
+    let mut full = Full::with_a_claim();
+    full.read(16);
+    // The claim lapses.
+    (0..16).for_each(|_| while full.small.try_send(&[3; 64]).is_err() {});
+    full.read(8);
+    for small in 0..8 {
+        assert_eq!(Task::new(full.large.send(&[2; 1024])).result(), Ok(Sent::Dropped));
+        assert!(full.small.try_send(&[3; 64]).is_ok(), "{small}");
+    }
+    full.read(2);
+    assert_eq!(full.small.try_send(&[3; 64]), Err(TrySendError::Full), "room for the large one");
+}
+
+#[test]
+fn a_large_message_holds_up_neither_as_large_ones_nor_writers_that_wait_nor_its_own_writer() {
+    for who in 0..3 {
+        let mut full = Full::with_a_claim();
+        full.read(7);
+        assert!(full.small.try_send(&[3; 64]).is_err(), "it leaves the room to the large one");
+        let sent = match who {
+            0 => Task::new(full.small.send(&[3; 256])).result(),
+            1 => {
+                full.small.set_backpressure(Backpressure::Block);
+                Task::new(full.small.send(&[3; 64])).result()
+            }
+            _ => Task::new(full.large.send(&[3; 64])).result(),
+        };
+        assert_eq!(sent, Ok(Sent::Delivered), "{who}");
+    }
 }

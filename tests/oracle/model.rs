@@ -91,6 +91,8 @@ pub(crate) struct Writer {
     pub(crate) is_strong: bool,
     /// Whether it drops what there is no room for.
     pub(crate) drops: bool,
+    /// How many smaller messages its claims outlast.
+    patience: u32,
     /// Whether it counts as a strong or a weak one; nothing for the channel's own slices.
     counts_as_strong: Option<bool>,
     /// How it ended by its own doing.
@@ -100,6 +102,22 @@ pub(crate) struct Writer {
     /// What it committed last was a piece of a write. The rest of it: where it lies, how long it is.
     rest: Option<(usize, usize)>,
     pub(crate) figures: WriterFigures,
+}
+
+/// What is owed to the largest message that was dropped.
+#[derive(Debug, Default)]
+struct Owed {
+    /// Nothing if it is 0.
+    room: u64,
+    /// The writer of the message.
+    writer: u32,
+    /// How many smaller messages it outlasts.
+    left: u32,
+    /// Where the gate was.
+    gate: u64,
+    /// The last claim that was settled, and up to where it is the turn of smaller ones.
+    settled: u64,
+    turn: u64,
 }
 
 /// A writer that waits for room.
@@ -163,6 +181,8 @@ pub(crate) struct Model {
     next_ticket: u64,
     /// In the order of tickets.
     line: Vec<Waiter>,
+    /// What is owed to the largest message that was dropped.
+    owed: Owed,
     /// Wakers of those who wait for the end.
     closing: Vec<usize>,
     /// How many times each waker was woken.
@@ -191,6 +211,7 @@ impl Model {
             sent: BTreeMap::new(),
             next_ticket: 0,
             line: Vec::new(),
+            owed: Owed::default(),
             closing: Vec::new(),
             wakes: Vec::new(),
             retired: WriterFigures::default(),
@@ -277,6 +298,7 @@ impl Model {
             id,
             is_strong: strong == Some(true),
             drops: self.drops,
+            patience: 0,
             counts_as_strong: strong,
             done: None,
             in_flight: None,

@@ -4,6 +4,7 @@ mod end;
 mod publish;
 mod reserve;
 mod send;
+mod share;
 mod wait;
 mod write;
 
@@ -16,6 +17,7 @@ use crate::channel::trace;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
 use crate::wait::line::Ticket;
+use crate::wait::owed::Patience;
 use crate::wait::panics::Panics;
 use end::Done;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub(crate) struct Core {
     strength: Option<Strength>,
     /// What becomes of that for which there is no room.
     pub(crate) backpressure: Backpressure,
+    /// How long its claims stand.
+    patience: Patience,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
@@ -56,6 +60,7 @@ impl Core {
             id,
             strength,
             backpressure,
+            patience: Patience::default(),
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,

@@ -10,8 +10,9 @@ macro_rules! send_methods {
             ///
             /// # Errors
             ///
-            /// - [`TrySendError::Full`] if there is no room, or if others wait for it. Nothing was
-            ///   sent, and nothing is counted as dropped.
+            /// - [`TrySendError::Full`] if there is no room, or if others wait for it or have a
+            ///   [claim](crate::guide::loss#large-messages-among-small-ones) to it. Nothing was sent,
+            ///   and nothing is counted as dropped.
             /// - [`TrySendError::TooLong`] if no slice can be that long.
             /// - [`TrySendError::Closed`] if the channel takes no more slices, or this writer was
             ///   shut down.

@@ -149,6 +149,7 @@ impl Model {
                 Ok(overfall::Sent::Delivered)
             }
             Err(Refused::Full) => {
+                self.leave_claim(index, size);
                 for message in messages {
                     self.drop_message(index, message.len() as u64);
                 }

@@ -1,6 +1,6 @@
 //! Room in the ring, and who is woken when there is some.
 
-use super::{Ending, GRANULE, MASK, Model, Reader, Refused, Slice, State, Unread};
+use super::{Ending, GRANULE, MASK, Model, Owed, Reader, Refused, Slice, State, Unread};
 
 impl Model {
     /// As far as the gate may go: strong readers hold what they have not read, except that nobody
@@ -63,8 +63,76 @@ impl Model {
     /// For each its slice, and what padding may go before it.
     pub(super) fn claimed_before(&self, place: usize) -> u64 {
         let waiters = self.line[..place].iter();
-        let slices = waiters.map(|waiter| ring_bytes(waiter.need));
-        slices.map(|size| (2 * size - GRANULE).min(self.capacity)).sum()
+        waiters.map(|waiter| self.with_padding(waiter.need)).sum()
+    }
+
+    fn with_padding(&self, length: u64) -> u64 {
+        (2 * ring_bytes(length) - GRANULE).min(self.capacity)
+    }
+
+    /// What a message of a writer that drops leaves to a larger one that was dropped, once readers have
+    /// given room back.
+    pub(super) fn owed_besides(&mut self, index: usize, length: u64) -> u64 {
+        let room = self.with_padding(length);
+        let owed = self.owed.room;
+        if !self.writer(index).drops || owed <= room {
+            return 0;
+        }
+        self.owed.left -= 1;
+        if self.owed.left == 0 {
+            self.owed.room = 0;
+            return 0;
+        }
+        if self.owed.writer == self.writer(index).id {
+            return 0;
+        }
+        // The gate is moved as far as it may go.
+        self.has_room(self.capacity, 0);
+        if self.furthest_gate() == self.owed.gate { 0 } else { owed }
+    }
+
+    /// Whether it is the turn of messages that need less than `room`.
+    fn is_turn_of_smaller(&self, room: u64) -> bool {
+        room >= self.owed.settled && self.reserved() < self.owed.turn
+    }
+
+    /// A message was dropped. Those after it leave it its room, unless they are as large. The first one of
+    /// a writer leaves no claim.
+    pub(super) fn leave_claim(&mut self, index: usize, length: u64) {
+        let room = self.with_padding(length);
+        if room == GRANULE || self.has_room(length, 0) {
+            return;
+        }
+        if room < self.owed.room || self.is_turn_of_smaller(room) {
+            return;
+        }
+        let is_new = room > self.owed.room;
+        let patience = &mut self.writer(index).patience;
+        let is_first = *patience == 0;
+        if is_first || is_new {
+            *patience = (*patience * 2).clamp(1, 1 << 16);
+        }
+        if is_first {
+            return;
+        }
+        let (left, writer) = (*patience, self.writer(index).id);
+        let gate = self.furthest_gate();
+        self.owed = Owed { room, writer, left, gate, ..self.owed };
+    }
+
+    /// A message of a writer that drops has its room.
+    pub(super) fn settle_claim(&mut self, index: usize, length: u64) {
+        let room = self.with_padding(length);
+        if !self.writer(index).drops || self.owed.room == 0 || self.owed.room > room {
+            return;
+        }
+        self.owed.room = 0;
+        let patience = &mut self.writer(index).patience;
+        *patience = patience.div_ceil(2);
+        if self.reserved() >= self.owed.turn || room >= self.owed.settled {
+            self.owed.settled = room;
+            self.owed.turn = self.reserved() + ring_bytes(length);
+        }
     }
 
     /// All or nothing. `others` ring bytes stay free.

@@ -22,13 +22,14 @@ impl Model {
         }
         self.leave_line(index);
         // Nobody takes the room of those who wait.
-        let others = self.needed();
+        let others = self.needed() + self.owed_besides(index, length);
         let reserved = self.reserve(length, others);
         if reserved == Err(Refused::Full) && others > 0 {
             // It is told apart whether there is room but for others, who may not come for it.
             self.has_room(length, 0);
         }
         let at = reserved?;
+        self.settle_claim(index, length);
         self.writer(index).in_flight = Some(at);
         Ok(at)
     }
@@ -176,6 +177,9 @@ impl Model {
             let written = self.try_write(index, bytes);
             if !matches!(written, Err(Refused::Full | Refused::TooLong)) {
                 return Poll::Ready(written);
+            }
+            if written == Err(Refused::Full) {
+                self.leave_claim(index, bytes.len() as u64);
             }
             self.drop_message(index, bytes.len() as u64);
             return Poll::Ready(Ok(bytes.len() as u64));

@@ -56,12 +56,12 @@ impl Core {
     }
 
     /// Opens the quick way after `reservation`, the last one of this writer. The quick way does not look
-    /// at the line for room. So it stays closed while a writer waits there. A writer that joins the line
+    /// at the line for room, nor at what is owed. So it stays closed while a writer waits there. A writer that joins the line
     /// later takes the cursor away from this one first. The quick way also stays closed in the middle of
     /// a write that was split: it does not mark pieces.
     #[inline]
     pub(super) fn open_lane(&mut self, reservation: &Reservation) {
-        if self.shared.room.is_empty() && self.rest.is_none() {
+        if self.shared.room.is_empty() && self.rest.is_none() && !self.owes() {
             self.shared.ring.open(&mut self.lane, reservation);
         } else {
             self.lane.close();
@@ -72,9 +72,19 @@ impl Core {
     #[inline]
     pub(crate) fn reserve_if_room(&mut self, length: u64) -> Result<Reservation, Refused> {
         self.stop_waiting();
-        let others = self.shared.room.claimed();
-        match self.reserve_now(length, others) {
-            Err(Refused::Full) if others > 0 => self.press_the_line(length),
+        if self.owes() { self.reserve_and_settle(length) } else { self.reserve_beside(length, 0) }
+    }
+
+    /// The same; `owed` ring bytes of room stay free besides.
+    #[inline]
+    pub(super) fn reserve_beside(
+        &mut self,
+        length: u64,
+        owed: u64,
+    ) -> Result<Reservation, Refused> {
+        let claimed = self.shared.room.claimed();
+        match self.reserve_now(length, claimed + owed) {
+            Err(Refused::Full) if claimed > 0 => self.press_the_line(length),
             result => result,
         }
     }

@@ -88,7 +88,7 @@ impl Core {
             }
             None => {
                 let bytes = messages.iter().map(|message| message.len() as u64).sum();
-                self.drop_messages(messages.len() as u64, bytes)
+                self.drop_messages(messages.len() as u64, bytes, total_size(messages))
             }
         }))
     }
@@ -147,9 +147,11 @@ impl Core {
         self.publish_many(reservation, messages);
     }
 
-    /// Counts messages that are dropped for want of room, and their bytes.
-    fn drop_messages(&mut self, messages: u64, bytes: u64) -> Sent {
+    /// Counts messages that are dropped for want of room, and their bytes; `length` is what was to be
+    /// reserved.
+    fn drop_messages(&mut self, messages: u64, bytes: u64, length: u64) -> Sent {
         self.end_record();
+        self.leave_claim(length);
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
         trace::tell_drops(&**self.shared());
@@ -158,7 +160,7 @@ impl Core {
 
     /// The same for a single one.
     pub(crate) fn drop_message(&mut self, length: u64) -> Sent {
-        self.drop_messages(1, length)
+        self.drop_messages(1, length, length)
     }
 }
 

@@ -135,8 +135,11 @@ impl Core {
         if self.never_waits() {
             return Poll::Ready(match self.try_write_among_others(buffers) {
                 Ok(length) => Ok(length),
-                Err(TryWriteError::Full | TryWriteError::TooLong { .. }) => {
+                Err(error @ (TryWriteError::Full | TryWriteError::TooLong { .. })) => {
                     self.end_record();
+                    if error == TryWriteError::Full {
+                        self.leave_claim(total);
+                    }
                     self.count_dropped(1, total);
                     Ok(total as usize)
                 }
