@@ -38,11 +38,20 @@ impl Core {
     }
 
     /// A message of `length` bytes was dropped for want of room.
+    #[inline]
     pub(super) fn leave_claim(&mut self, length: u64) {
+        // No message is smaller than a granule.
+        if length > GRANULE {
+            self.leave_claim_of_larger(length);
+        }
+    }
+
+    #[inline(never)]
+    fn leave_claim_of_larger(&mut self, length: u64) {
         let ring = &self.shared.ring;
-        let room = ring.room_with_padding(length);
-        // No message is smaller than a granule. And if there is room, but for others, it needs none.
-        if room > GRANULE && !ring.has_room_for(length, 0) {
+        // If there is room, but for others, it needs none.
+        if !ring.has_room_for(length, 0) {
+            let room = ring.room_with_padding(length);
             let places = [ring.gate(), ring.reserved()];
             self.shared.owed.leave(room, self.id, places, &mut self.patience);
         }
