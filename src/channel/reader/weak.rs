@@ -204,8 +204,9 @@ impl WeakReader {
     }
 
     /// The quick way of a read: the next slice just fills `buffer`, and was intact. If not, nothing
-    /// has happened, but that the contents of the buffer are anything.
-    #[inline]
+    /// has happened, but that the contents of the buffer are anything. It is worth its place in the
+    /// caller's code.
+    #[inline(always)]
     fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
         let ring = &self.core.shared().ring;
@@ -252,6 +253,15 @@ impl WeakReader {
         }
         self.core.record_place(self.place);
         copied
+    }
+
+    /// What has no quick way.
+    #[inline(never)]
+    fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        let before = self.core.before();
+        let read = self.find_and_read(buffer);
+        self.tell_event(before);
+        read
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -304,18 +314,12 @@ impl WeakReader {
 }
 
 impl Read for WeakReader {
-    #[inline]
+    #[inline(always)]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        if self.read_whole(buffer) {
+        if buffer.is_empty() || self.read_whole(buffer) {
             return Ok(buffer.len());
         }
-        let before = self.core.before();
-        let read = self.find_and_read(buffer);
-        self.tell_event(before);
-        read
+        self.read_across(buffer)
     }
 
     #[inline]

@@ -15,8 +15,16 @@ use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
 impl StrongReader {
-    /// Says why there was nothing to copy, or copies what has come meanwhile.
+    /// What has no quick way.
     #[inline(never)]
+    fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        match self.copy(buffer) {
+            0 => self.find_and_read(buffer),
+            copied => Ok(copied),
+        }
+    }
+
+    /// Says why there was nothing to copy, or copies what has come meanwhile.
     fn find_and_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         match self.find_byte()? {
             Next::Slice(_) => match self.copy(buffer) {
@@ -30,7 +38,8 @@ impl StrongReader {
     }
 
     /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
-    #[inline]
+    /// It is worth its place in the caller's code, as that of a write.
+    #[inline(always)]
     fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
         let Hold { shared, held: Some(held) } = &mut self.hold else { return false };
         let Place { slice, offset: 0, length: None } = self.place else { return false };
@@ -191,15 +200,12 @@ impl StrongReader {
 }
 
 impl Read for StrongReader {
-    #[inline]
+    #[inline(always)]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         if buffer.is_empty() || self.read_whole(buffer) {
             return Ok(buffer.len());
         }
-        match self.copy(buffer) {
-            0 => self.find_and_read(buffer),
-            copied => Ok(copied),
-        }
+        self.read_across(buffer)
     }
 
     #[inline]
