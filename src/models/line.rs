@@ -3,13 +3,14 @@
 use super::watch::{read_byte, shared, write_slice};
 use super::*;
 use crate::channel::reader::StrongReader;
-use crate::channel::terms::StartAt;
+use crate::channel::terms::{Backpressure, Sent, StartAt};
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::{HasCore, Wait};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, fence as full_fence};
 use crate::wait::line::{Line, Request, Room, THRESHOLD};
 use loom::future::block_on;
 use loom::thread;
+use std::future::poll_fn;
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Says that it was woken.
@@ -107,6 +108,43 @@ fn a_cancelled_writer_passes_its_wake_on() {
         first.writer_core().stop_waiting();
         let reader = reading.join().unwrap();
         assert!(is_woken.0.load(Ordering::Relaxed));
+        drop((second, reader));
+    });
+}
+
+/// Guards the same for a writer that drops its message when its time is up. Whether it still gets the
+/// room or not, its message is counted once.
+#[test]
+fn a_writer_whose_time_is_up_passes_its_wake_on_or_sends() {
+    model(2, || {
+        let shared = shared(1);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut first = StrongWriter::new(&shared);
+        let mut second = StrongWriter::new(&shared);
+        first.writer_core().backpressure = Backpressure::Drop;
+        write(&shared.ring, 1, 1).unwrap();
+        let (is_woken, waker) = woken();
+        let mut buffer = [0; GRANULE as usize];
+        let reading = thread::spawn(move || {
+            assert_eq!(reader.try_read(&mut buffer), Ok(GRANULE as usize));
+            reader
+        });
+        let mut is_up = false;
+        let until = poll_fn(|context| {
+            if std::mem::replace(&mut is_up, true) {
+                return Poll::Ready(());
+            }
+            wait(&mut second, 1, &waker);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let sent = block_on(first.writer_core().send_or_drop(&[2; GRANULE as usize], until));
+        let reader = reading.join().unwrap();
+        let dropped = sent == Ok(Sent::Dropped);
+        assert!(dropped || sent == Ok(Sent::Delivered));
+        let stats = first.stats();
+        assert_eq!((stats.slices, stats.dropped_slices), (u64::from(!dropped), u64::from(dropped)));
+        assert!(!dropped || is_woken.0.load(Ordering::Relaxed));
         drop((second, reader));
     });
 }
