@@ -305,9 +305,11 @@ mod reserve;
 mod storage;
 #[cfg(all(test, not(overfall_loom)))]
 mod tests;
+#[cfg(not(overfall_loom))]
+mod zeroed;
 
 #[cfg(overfall_loom)]
-use crate::models::storage;
+use crate::models::storage::{self, Zeroed};
 use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
@@ -320,12 +322,15 @@ use storage::Storage;
 #[cfg(overfall_loom)]
 pub(crate) use writer_figures::Tally;
 pub(crate) use writer_figures::{Count, WriterFigures};
+#[cfg(not(overfall_loom))]
+use zeroed::Zeroed;
 
 #[derive(Debug)]
 pub(crate) struct Ring {
     geometry: Geometry,
     storage: Storage,
-    descriptors: Box<[Descriptor]>,
+    /// Those that are zero have the stamp of no slice.
+    descriptors: Zeroed<Descriptor>,
     /// Every position below it belongs to some slice.
     reserved: Cursor,
     gate: Gate,
@@ -337,13 +342,10 @@ impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
     /// `has_sections` says whether a writer may own the cursor.
     pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
-        let mut descriptors = Vec::new();
-        descriptors.try_reserve_exact(geometry.granules()).ok()?;
-        descriptors.resize_with(geometry.granules(), Descriptor::new);
         Some(Self {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
-            descriptors: descriptors.into_boxed_slice(),
+            descriptors: Zeroed::new(geometry.granules())?,
             reserved: Cursor::new(start, has_sections),
             gate: Gate::new(start, geometry.reach()),
             start,

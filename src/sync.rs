@@ -7,6 +7,7 @@
 
 pub(crate) mod asymmetric;
 pub(crate) mod figure;
+mod occupancy;
 pub(crate) mod pause;
 pub(crate) mod rseq;
 pub(crate) mod table;

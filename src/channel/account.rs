@@ -105,7 +105,7 @@ impl Shared {
     }
 
     fn new_reader_slot(&self, strength: Strength, (slice, offset): Start) -> Seat<Slot> {
-        let slot = self.parking.acquire();
+        let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         let figures = &slot.figures;
         figures.id.set(u64::from(id));

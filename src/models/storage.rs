@@ -1,7 +1,27 @@
-//! The ring's bytes as loom sees them: one word for each granule.
+//! The ring's memory as loom sees it: its bytes are one word for each granule, and its descriptors are
+//! made one by one.
 
 use crate::ring::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
+use std::ops::Deref;
+
+/// What is zero at first.
+#[derive(Debug)]
+pub(crate) struct Zeroed<T>(Box<[T]>);
+
+impl<T: Default> Zeroed<T> {
+    pub(crate) fn new(length: usize) -> Option<Self> {
+        Some(Self((0..length).map(|_| T::default()).collect()))
+    }
+}
+
+impl<T> Deref for Zeroed<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
 
 const WORD: usize = GRANULE as usize;
 

@@ -59,9 +59,10 @@ impl Joins {
 ///
 /// The stamp is the slice's position with its state in the low bits, which a position leaves free.
 /// It goes from the stamp of an earlier lap straight to that of this one: while a slice is in
-/// flight, its stamp is still from an earlier lap. Fresh descriptors have stamp 0, which has no
-/// state, and so is that of no slice.
+/// flight, its stamp is still from an earlier lap. Fresh descriptors are zero (`zeroed.rs`). Their stamp
+/// has no state, and so is that of no slice.
 #[derive(Debug)]
+#[cfg_attr(overfall_loom, derive(Default))]
 #[repr(C, align(32))]
 pub(crate) struct Descriptor {
     stamp: AtomicU64,
@@ -71,15 +72,6 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    pub(crate) fn new() -> Self {
-        Self {
-            stamp: AtomicU64::new(0),
-            length_and_writer: AtomicU64::new(0),
-            sequence: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        }
-    }
-
     /// The state of the slice that starts at `position`, if it has one yet.
     #[inline]
     pub(crate) fn state(&self, position: Position) -> Option<State> {

@@ -1,47 +1,40 @@
-//! The bytes of the ring: the only raw memory of the crate.
+//! The bytes of the ring: the only memory of the crate that several threads write.
 #![allow(unsafe_code)]
 
 use super::copy;
 use super::position::Position;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ptr::NonNull;
-
-/// Slices start on cache lines; a pair of lines is what one core fetches at a time on x86_64.
-const ALIGNMENT: usize = 128;
+use super::zeroed::Zeroed;
+use std::cell::UnsafeCell;
 
 #[derive(Debug)]
 pub(super) struct Storage {
-    base: NonNull<u8>,
-    layout: Layout,
+    /// A power of two of them.
+    bytes: Zeroed<UnsafeCell<u8>>,
 }
 
 // SAFETY: the memory belongs to no thread. `write` and `read` access it atomically, and the
 // contract of `lend` excludes writes for as long as what it lends is alive.
-unsafe impl Send for Storage {}
-// SAFETY: as for Send.
 unsafe impl Sync for Storage {}
 
 impl Storage {
     /// `capacity` zeroed bytes, a power of two; `None` if there is no memory for them.
     pub(super) fn new(capacity: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(capacity, ALIGNMENT).ok()?;
         assert!(capacity.is_power_of_two());
-        // SAFETY: the layout has a size: 0 is no power of two.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { base, layout })
+        Some(Self { bytes: Zeroed::new(capacity)? })
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
     /// them are inside of the ring.
     #[inline]
     fn at(&self, position: Position, offset: u64, length: usize) -> *mut u8 {
-        let size = self.layout.size();
+        let size = self.bytes.len();
         // The size is a power of two (`Geometry`).
         let index = position.byte(offset) as usize & (size - 1);
         if length > size - index {
             outside(index, length);
         }
-        self.base.as_ptr().wrapping_add(index)
+        // From all of the bytes, which are cells and so may be written.
+        self.bytes.as_ptr().cast::<u8>().cast_mut().wrapping_add(index)
     }
 
     /// Copies `bytes` into the ring.
@@ -92,11 +85,4 @@ impl Storage {
 #[inline(never)]
 fn outside(index: usize, length: usize) -> ! {
     panic!("{length} bytes at {index} are not inside the ring");
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        // SAFETY: allocated by `new` with this layout; nothing that was lent outlives `self`.
-        unsafe { dealloc(self.base.as_ptr(), self.layout) }
-    }
 }

@@ -1,12 +1,15 @@
 //! A table whose entries never move, are reused, and are freed with the table.
 //!
 //! Any thread may walk it at any time without a lock, because no entry is freed while the table is
-//! there. So no reclamation scheme is needed. The table grows by doubling: chunk k holds
-//! `FIRST << k` entries. The holder of an entry keeps its chunk at hand, so that the way there is
-//! short.
+//! there. So no reclamation scheme is needed. The table is empty at first, and grows by doubling: chunk
+//! k holds `FIRST << k` entries. The holder of an entry keeps its chunk at hand, so that the way there
+//! is short.
+//!
+//! A walk comes to the entries that are held, in the order of their indices, and not to all that ever
+//! were (`occupancy.rs`).
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use super::occupancy::{Occupancy, WORD};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -15,27 +18,24 @@ use std::sync::{Arc, OnceLock};
 /// Entries of the first chunk.
 const FIRST: u32 = if cfg!(overfall_loom) { 2 } else { 8 };
 const CHUNKS: usize = 21;
-/// How many entries a table can have. The free stack names each in 24 bits, and needs one value for
-/// its end.
+/// How many entries a table can have.
 const MOST: u32 = (FIRST << CHUNKS) - FIRST;
-const INDEX_BITS: u32 = 24;
-const _: () = assert!(MOST < 1 << INDEX_BITS);
 
 /// Names an entry of a table.
 pub(crate) type Index = u32;
 
 /// Entries side by side, each on cache lines of its own: a holder writes its entry while other
 /// threads read theirs.
-type Chunk<T> = Arc<[CachePadded<Entry<T>>]>;
+type Entries<T> = Arc<[CachePadded<T>]>;
 
 /// An entry that is held. Its holder gives it back by [`Table::release`].
 #[derive(Debug)]
 pub(crate) struct Seat<T> {
     /// It is in the chunk. Every read and write goes through this pointer; an index would cost a
     /// load and a check more each time.
-    entry: NonNull<CachePadded<Entry<T>>>,
+    entry: NonNull<CachePadded<T>>,
     /// Keeps the entry where it is.
-    _chunk: Chunk<T>,
+    _entries: Entries<T>,
     index: Index,
 }
 
@@ -57,53 +57,42 @@ impl<T> Deref for Seat<T> {
     #[inline]
     fn deref(&self) -> &T {
         // SAFETY: `entry` was made from a reference into the chunk, which never moves, is only ever
-        // shared, and lives for as long as `_chunk` does.
-        &unsafe { self.entry.as_ref() }.value
+        // shared, and lives for as long as `_entries` do.
+        unsafe { self.entry.as_ref() }
     }
-}
-
-#[derive(Debug)]
-struct Entry<T> {
-    /// The entry below this one on the free stack, plus one; 0 ends the stack.
-    next_free: AtomicU32,
-    value: T,
 }
 
 /// The bytes of an entry.
 #[cfg(all(test, not(overfall_loom)))]
 pub(crate) const fn size_of_entry<T>() -> usize {
-    size_of::<CachePadded<Entry<T>>>()
+    size_of::<CachePadded<T>>()
 }
 
+/// A chunk, and which of its entries are held.
+#[derive(Debug)]
+struct Chunk<T> {
+    entries: Entries<T>,
+    occupancy: Occupancy,
+}
+
+impl<T: Default> Chunk<T> {
+    fn new(size: usize) -> Self {
+        let entries = (0..size).map(|_| T::default().into()).collect();
+        Self { entries, occupancy: Occupancy::new(size) }
+    }
+}
+
+/// Chunks are made one after the other, each when all before it are full. So the first one that is not
+/// there is the end.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     chunks: [OnceLock<Chunk<T>>; CHUNKS],
-    /// How many entries were ever handed out.
-    used: AtomicU32,
-    /// The top of the stack of free entries, plus one, in the low 24 bits. Above it is a tag that
-    /// every change raises, so that an entry that came back meanwhile is not taken for one that
-    /// never left. To be fooled, a thread would have to be stopped for exactly 2^40 changes. A pair
-    /// of them takes 50 ns with all else that an endpoint needs: that is seven hours.
-    free: AtomicU64,
 }
 
 impl<T: Default> Table<T> {
+    /// A table that has no chunk yet.
     pub(crate) fn new() -> Self {
-        let table = Self {
-            chunks: std::array::from_fn(|_| OnceLock::new()),
-            used: AtomicU32::new(0),
-            free: AtomicU64::new(0),
-        };
-        table.chunk(0);
-        table
-    }
-
-    fn chunk(&self, number: usize) -> &Chunk<T> {
-        self.chunks[number].get_or_init(|| {
-            (0..FIRST << number)
-                .map(|_| Entry { next_free: AtomicU32::new(0), value: T::default() }.into())
-                .collect()
-        })
+        Self { chunks: std::array::from_fn(|_| OnceLock::new()) }
     }
 
     /// Takes an entry for the caller alone. It is as its last holder left it.
@@ -111,113 +100,91 @@ impl<T: Default> Table<T> {
     /// Allocates only when more entries are in use than ever before. Panics if there are as many as
     /// a table can have.
     pub(crate) fn acquire(&self) -> Seat<T> {
-        let index = self.acquire_index();
-        let (chunk, offset) = locate(index);
-        let chunk = self.chunk(chunk).clone();
-        Seat { entry: NonNull::from(&chunk[offset]), _chunk: chunk, index }
-    }
-
-    #[inline]
-    fn acquire_index(&self) -> Index {
-        // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
-        let mut free = self.free.load(Ordering::Acquire);
-        while let Some(top) = top_of(free).checked_sub(1) {
-            crate::sync::pause::point();
-            let below = self.entry(top).next_free.load(Ordering::Relaxed);
-            match self.free.compare_exchange_weak(
-                free,
-                retag(free, below),
-                Ordering::Acquire,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return top,
-                Err(now) => free = now,
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            let chunk = chunk.get_or_init(|| Chunk::new((FIRST as usize) << number));
+            if let Some(place) = chunk.occupancy.take() {
+                let entries = chunk.entries.clone();
+                let index = start_of(number) + place as Index;
+                return Seat { entry: NonNull::from(&entries[place]), _entries: entries, index };
             }
         }
-        let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            (used < MOST).then_some(used + 1)
-        });
-        used.unwrap_or_else(|used| {
-            panic!("the channel has {used} endpoints of a kind at a time, and no room for another: drop some")
-        })
+        panic!(
+            "the channel has {MOST} endpoints of a kind at a time, and no room for another: drop some"
+        )
     }
 
-    /// Gives an entry back.
+    /// Gives an entry back. To a walk that does not come to it any more it is as if it had.
     pub(crate) fn release(&self, seat: &Seat<T>) {
-        let index = seat.index;
-        let mut free = self.free.load(Ordering::Relaxed);
-        loop {
-            self.entry(index).next_free.store(top_of(free), Ordering::Relaxed);
-            // ORD(free:B) Release, pairs with ORD(free:A).
-            match self.free.compare_exchange_weak(
-                free,
-                retag(free, index + 1),
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(now) => free = now,
-            }
-        }
+        let (chunk, place) = locate(seat.index);
+        self.chunk(chunk).occupancy.give_back(place);
     }
 
+    /// A chunk of an entry that was handed out.
     #[inline]
-    fn entry(&self, index: Index) -> &Entry<T> {
-        let (chunk, offset) = locate(index);
-        &self.chunk(chunk)[offset]
+    fn chunk(&self, number: usize) -> &Chunk<T> {
+        self.chunks[number].get().expect("an entry of it was handed out")
     }
 
+    /// An entry that was handed out once.
     #[inline]
     pub(crate) fn get(&self, index: Index) -> &T {
-        &self.entry(index).value
+        let (chunk, place) = locate(index);
+        &self.chunk(chunk).entries[place]
     }
 
-    /// Every `step`th entry with its index, beginning with the first one, up to the last that was
-    /// ever handed out. This neither makes a chunk nor waits for a thread that makes one. So an
-    /// entry that no thread has reached yet, by [`get`](Self::get) or as its holder, may be left
-    /// out.
-    pub(crate) fn every(&self, step: Index) -> impl Iterator<Item = (Index, &T)> {
-        let used = self.used.load(Ordering::Relaxed);
-        (0..used).step_by(step as usize).filter_map(|index| {
-            let (chunk, offset) = locate(index);
-            Some((index, &self.chunks[chunk].get()?[offset].value))
+    /// The block of an entry: up to 64 that lie side by side. Tells the index of its first entry, and the
+    /// number of this one there.
+    #[inline]
+    pub(crate) fn block(&self, index: Index) -> (Index, u32) {
+        let (_, place) = locate(index);
+        let number = (place % WORD) as u32;
+        (index - number, number)
+    }
+
+    /// The blocks with entries that are held: the index of the first entry of each, which may be free.
+    /// An entry that is held since before the call is in one of them.
+    pub(crate) fn held_blocks(&self) -> impl Iterator<Item = Index> {
+        self.words().map(|(chunk, start, _)| start_of(chunk) + start as Index)
+    }
+
+    /// Every entry that is held.
+    ///
+    /// An entry whose `acquire` happens before the call is among them, unless it was released.
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.words().flat_map(|(chunk, start, mut held)| {
+            let entries = &self.chunk(chunk).entries[start..];
+            std::iter::from_fn(move || {
+                let place = held.trailing_zeros();
+                held &= held.checked_sub(1)?;
+                Some(&*entries[place as usize])
+            })
         })
     }
 
-    /// Every entry that was ever handed out, held or free.
-    ///
-    /// An entry whose `acquire` happens before the call is among them.
+    /// The words of entries that are held: their chunk, the first place there, and the bits.
     #[inline]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let used = self.used.load(Ordering::Relaxed);
-        let starts = (0..CHUNKS).map(|chunk| (FIRST << chunk) - FIRST);
-        let chunks = self.chunks.iter().zip(starts).take_while(move |&(_, start)| start < used);
-        chunks
-            // If a chunk is not made yet, the `acquire` of its first holder has not returned.
-            .filter_map(|(chunk, start)| chunk.get().map(|chunk| (chunk, start)))
-            .flat_map(move |(chunk, start)| chunk.iter().take((used - start) as usize))
-            .map(|entry| &entry.value)
+    fn words(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+        // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
+        // of a holder of a later chunk: that one found this chunk full.
+        let chunks = self.chunks.iter().map_while(OnceLock::get).enumerate();
+        chunks.flat_map(|(number, chunk)| {
+            chunk.occupancy.held().map(move |(start, held)| (number, start, held))
+        })
     }
 }
 
-/// The word of the free stack with another top and the next tag.
+/// The index of a chunk's first entry.
 #[inline]
-fn retag(free: u64, top: u32) -> u64 {
-    ((free >> INDEX_BITS).wrapping_add(1) << INDEX_BITS) | u64::from(top)
-}
-
-/// The top of the free stack, plus one.
-#[inline]
-fn top_of(free: u64) -> u32 {
-    (free & ((1 << INDEX_BITS) - 1)) as u32
+fn start_of(chunk: usize) -> Index {
+    (FIRST << chunk) - FIRST
 }
 
 /// The chunk of an entry and its place in there.
 #[inline]
 fn locate(index: Index) -> (usize, usize) {
-    let from_start = index + FIRST;
-    let chunk = (from_start / FIRST).ilog2();
-    (chunk as usize, (from_start - (FIRST << chunk)) as usize)
+    let chunk = ((index + FIRST) / FIRST).ilog2() as usize;
+    (chunk, (index - start_of(chunk)) as usize)
 }
 
 #[cfg(all(test, not(overfall_loom)))]
@@ -228,7 +195,7 @@ mod tests {
     #[test]
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn an_entry_takes_the_bytes_that_the_readme_states() {
-        assert_eq!(size_of::<CachePadded<Entry<u64>>>(), 128);
+        assert_eq!(size_of_entry::<u64>(), 128);
     }
 
     #[test]
@@ -243,15 +210,19 @@ mod tests {
     #[test]
     #[should_panic(expected = "16777208 endpoints of a kind at a time")]
     fn a_table_that_is_full_says_so() {
-        let table = Table::<u64>::new();
-        table.used.store(MOST, Ordering::Relaxed);
+        // Entries that take no room.
+        let table = Table::<()>::new();
+        for (number, chunk) in table.chunks.iter().enumerate() {
+            let size = (FIRST as usize) << number;
+            let occupancy = Occupancy::full(size);
+            chunk.set(Chunk { occupancy, ..Chunk::new(size) }).unwrap();
+        }
         table.acquire();
     }
 
     #[test]
     fn the_last_entry_of_all_has_its_place() {
         assert_eq!(locate(MOST - 1), (CHUNKS - 1, (FIRST << (CHUNKS - 1)) as usize - 1));
-        assert_eq!(top_of(retag(u64::MAX, MOST)), MOST);
     }
 
     #[test]
@@ -260,9 +231,28 @@ mod tests {
         let first: Vec<_> = (0..100).map(|_| table.acquire()).collect();
         assert_eq!(table.iter().count(), 100);
         first.iter().for_each(|seat| table.release(seat));
+        assert_eq!(table.iter().count(), 0);
         let second: Vec<_> = (0..100).map(|_| table.acquire()).collect();
         let indices = |seats: &[Seat<u64>]| seats.iter().map(Seat::index).collect::<BTreeSet<_>>();
         assert_eq!(indices(&second), indices(&first));
-        assert_eq!(table.iter().count(), 100);
+    }
+
+    #[test]
+    fn a_walk_comes_to_the_entries_that_are_held_and_to_no_others() {
+        let table = Table::<std::sync::atomic::AtomicU32>::new();
+        assert!(table.chunks.iter().all(|chunk| chunk.get().is_none()), "it is empty at first");
+        let seats: Vec<_> = (0..20_000).map(|_| table.acquire()).collect();
+        seats
+            .iter()
+            .for_each(|seat| seat.store(seat.index(), std::sync::atomic::Ordering::Relaxed));
+        let stays = |index: Index| index % 4099 == 7 || (5000..5070).contains(&index);
+        seats.iter().filter(|seat| !stays(seat.index())).for_each(|seat| table.release(seat));
+        let expected: Vec<_> = (0..20_000).filter(|&index| stays(index)).collect();
+        let found = table.iter().map(|entry| entry.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        let blocks: BTreeSet<_> = expected.iter().map(|&index| table.block(index).0).collect();
+        assert_eq!(table.held_blocks().collect::<BTreeSet<_>>(), blocks);
+        // Who comes next stands in front.
+        assert_eq!(table.acquire().index(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Where readers wait for the next slice.
 //!
 //! A commit may unblock any number of readers, so it wakes all that are parked. They are a set: a
-//! bit for each slot, in words of 64, and the count of the bits, so that one load shows that no
+//! bit for each slot, in words of up to 64, and the count of the bits, so that one load shows that no
 //! reader is parked. A thread that wakes readers takes each out right before it wakes it. If it is
 //! stopped meanwhile, it holds back only the reader that it has taken: other threads find the rest.
 //! Parking and waking are lock-free and allocate nothing.
@@ -17,7 +17,8 @@
 //! cleared since, by a thread that wakes it.
 //!
 //! The words of all slots lie in the table of the slots, which grows with them and never moves: the
-//! word of the slots from 64 k to 64 k + 63 stands in slot 64 k.
+//! word of a block of slots stands in its first slot. A thread that wakes readers looks at the words of
+//! blocks with slots that are held. A reader that parks holds its slot.
 
 use super::panics::Panics;
 use super::reader_figures::ReaderFigures;
@@ -31,7 +32,7 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct Slot {
     waker: WakerCell,
-    /// Which of the 64 readers from this slot on are parked. Used only in every 64th slot.
+    /// Which of the readers of the block are parked. Used only in the first slot of a block.
     parked: AtomicU64,
     pub(crate) figures: ReaderFigures,
 }
@@ -53,9 +54,6 @@ impl Slot {
     }
 }
 
-/// How many readers share a word.
-const BITS: Index = u64::BITS;
-
 #[derive(Debug)]
 pub(crate) struct Parking {
     pub(crate) slots: Table<Slot>,
@@ -68,18 +66,10 @@ impl Parking {
         Self { slots: Table::new(), count: CachePadded::new(AtomicU32::new(0)) }
     }
 
-    /// A slot for a reader.
-    pub(crate) fn acquire(&self) -> Seat<Slot> {
-        let slot = self.slots.acquire();
-        // Its word is there from now on.
-        self.place(slot.index());
-        slot
-    }
-
     /// The word of a slot, and its bit there.
     fn place(&self, slot: Index) -> (&AtomicU64, u64) {
-        let number = slot % BITS;
-        (&self.slots.get(slot - number).parked, 1 << number)
+        let (first, number) = self.slots.block(slot);
+        (&self.slots.get(first).parked, 1 << number)
     }
 
     /// Whether no reader is parked. To be asked behind `fence(SeqCst)`.
@@ -139,16 +129,17 @@ impl Parking {
 
     /// Wakes every parked reader.
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
-        for (start, slot) in self.slots.every(BITS) {
+        for first in self.slots.held_blocks() {
+            let word = &self.slots.get(first).parked;
             // One look, so that this ends however fast readers park again. A reader that has parked
             // since has looked again itself.
-            let mut found = slot.parked.load(Ordering::Relaxed);
+            let mut found = word.load(Ordering::Relaxed);
             while found != 0 {
                 let number = found.trailing_zeros();
                 let bit = 1 << number;
                 found ^= bit;
-                if self.take(&slot.parked, bit) {
-                    if let Some(waker) = self.slots.get(start + number).take_waker() {
+                if self.take(word, bit) {
+                    if let Some(waker) = self.slots.get(first + number).take_waker() {
                         panics.run(|| waker.wake());
                     }
                 }
@@ -193,7 +184,7 @@ mod tests {
     fn parked(readers: u32) -> (Arc<Parking>, Vec<Seat<Slot>>, std::sync::mpsc::Receiver<u32>) {
         let (tell, told) = std::sync::mpsc::channel();
         let parking = Arc::new(Parking::new());
-        let seats: Vec<_> = (0..readers).map(|_| parking.acquire()).collect();
+        let seats: Vec<_> = (0..readers).map(|_| parking.slots.acquire()).collect();
         for seat in &seats {
             let (tell, number) = (tell.clone(), seat.index());
             let waker = waker(move || tell.send(number).unwrap());
@@ -220,7 +211,7 @@ mod tests {
     #[test]
     fn a_reader_that_parks_again_while_it_is_woken_is_left_for_the_next_time() {
         let (parking, seats, told) = parked(100);
-        let again = Arc::new(parking.acquire());
+        let again = Arc::new(parking.slots.acquire());
         let (parks, seat) = (parking.clone(), again.clone());
         let waker = waker(move || drop(parks.park(&seat, Waker::noop())));
         drop(parking.park(&again, &waker));
