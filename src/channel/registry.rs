@@ -76,8 +76,8 @@ impl Registry {
         }
     }
 
-    /// Whether the channel has come to its natural end: without a handle nobody can join any more,
-    /// except through another endpoint of the same side.
+    /// Whether the channel has come to its natural end: without a handle no writer can join any more,
+    /// except through another writer. A handle that looks on keeps nothing open.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)

@@ -299,7 +299,7 @@ impl Shared {
         change(&mut registry);
         let is_over = registry.is_over();
         drop(registry);
-        // Once over, always over: nobody can join any more who would undo it.
+        // Once over, always over: no writer can join any more, and a reader that does comes too late.
         if is_over && self.ending() == Ending::Open {
             self.end(Ending::Drained);
         }

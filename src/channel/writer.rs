@@ -206,7 +206,7 @@ pub enum Writer {
 }
 
 impl Writer {
-    fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         match self {
             Self::Strong(writer) => writer.core(),
             Self::Weak(writer) => writer.core(),

@@ -38,7 +38,7 @@ impl StrongWriter {
     }
 
     #[inline]
-    pub(super) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         &self.0
     }
 

@@ -21,7 +21,7 @@ impl WeakWriter {
         Self(Core::new(shared.clone(), Some(Strength::Weak)))
     }
 
-    pub(super) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         &self.0
     }
 
