@@ -23,7 +23,7 @@ pub use builder::Builder;
 pub use metrics::ChannelMetrics;
 pub use terms::{Backpressure, Sent, StartAt};
 
-use crate::error::{ChannelError, ReserveError, TryReserveError};
+use crate::error::{ChannelError, FailError, Failure, ReserveError, TryReserveError};
 use handle::handle_methods;
 use reader::{StrongReader, WeakReader};
 use shared::Shared;

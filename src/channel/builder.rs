@@ -19,6 +19,7 @@ pub struct Builder {
     start: u64,
     without_membarrier: bool,
     name: Option<Arc<str>>,
+    forgives_panics: bool,
 }
 
 impl Builder {
@@ -66,6 +67,32 @@ impl Builder {
         self
     }
 
+    /// Sets whether the channel [fails](crate::Writer::fail) when a strong writer is dropped by a panic
+    /// of its thread or task. It does by default, with
+    /// [`WriterPanicked`](crate::error::WriterPanicked), so that nobody takes half of what was to be
+    /// written for the whole. With `fail_on_panic(false)` the writer goes like any other.
+    ///
+    /// A writer does not fail the channel if it was [shut down](crate::Writer::shut_down), if it is weak,
+    /// or if it was made while its thread panicked already, as for a line of a log in a destructor.
+    ///
+    /// ```
+    /// use overfall::error::ReadError;
+    /// use std::panic::catch_unwind;
+    ///
+    /// let (writer, mut reader) = overfall::pipe(1024);
+    /// let panic = catch_unwind(move || {
+    ///     let _dropped_by_the_panic = writer;
+    ///     panic!("a bug");
+    /// });
+    /// assert!(panic.is_err());
+    /// let end = futures::executor::block_on(reader.recv()).map(drop);
+    /// assert!(matches!(end, Err(ReadError::Failed(_))));
+    /// ```
+    pub fn fail_on_panic(mut self, fails: bool) -> Self {
+        self.forgives_panics = !fails;
+        self
+    }
+
     /// Names the channel in its [`Debug`](std::fmt::Debug) text, in the events of the feature `tracing`,
     /// and in the metrics of the feature `metrics`. Two channels may have the same name.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -101,6 +128,7 @@ impl Builder {
         let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
         shared.name = self.name;
+        shared.fails_on_panic = !self.forgives_panics;
         Ok(shared)
     }
 }

@@ -76,13 +76,41 @@ macro_rules! handle_methods {
             ///
             /// # Errors
             ///
-            /// [`ChannelError::Terminated`] if the channel was terminated before. Nothing changes then.
+            /// [`ChannelError::Terminated`] if the channel was terminated before, [`ChannelError::Failed`]
+            /// if it failed. Nothing changes then.
             pub fn drain(&self) -> Result<(), ChannelError> {
                 if self.shared.ending() == Ending::Terminated {
                     return Err(ChannelError::Terminated);
                 }
                 self.shared.end(Ending::Drained);
-                Ok(())
+                // It may have been terminated since, by a waker too: then this came before.
+                let has_failed = self.shared.ending() == Ending::Failed;
+                if has_failed { Err(ChannelError::Failed) } else { Ok(()) }
+            }
+
+            /// Closes the channel for writers, as [`drain`](Self::drain), but with an error: every reader
+            /// reads what is there, and then gets [`ReadError::Failed`](crate::error::ReadError::Failed)
+            /// in place of the end. So do readers that come later, each time that they read.
+            ///
+            /// Slices in flight can still be committed, and are read before the error. Writes fail with
+            /// `Closed`, as after a drain: what the channel failed with is told by
+            /// [`failure`](Self::failure).
+            ///
+            /// The first of `drain` and `fail` counts. [`terminate`](Self::terminate) overrides both.
+            ///
+            /// # Errors
+            ///
+            /// [`FailError`] if the channel had ended before. Nothing changes then.
+            pub fn fail(
+                &self,
+                error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+            ) -> Result<(), FailError> {
+                self.shared.fail(Failure::new(error))
+            }
+
+            /// What the channel failed with; nothing if it has not, or was terminated since.
+            pub fn failure(&self) -> Option<Failure> {
+                self.shared.failure()
             }
 
             /// Ends the channel at once, also while it drains. What was unread is gone.

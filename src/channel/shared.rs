@@ -7,11 +7,12 @@ use crate::channel::survey::Survey;
 use crate::channel::terms::{Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::channel::writer_names::Names;
+use crate::error::{FailError, Failure};
 use crate::ring::position::{GRANULE, Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
 use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Seat;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, fence as full_fence, lock};
 use crate::wait::line::Line;
 use crate::wait::panics::Panics;
 use crate::wait::parking::{Parking, Slot};
@@ -30,6 +31,10 @@ pub(crate) struct Shared {
     pub(crate) log: CachePadded<trace::Log>,
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
+    /// What the channel failed with, if it [failed](Ending::Failed). Before that, what it is about to.
+    failure: OnceLock<Failure>,
+    /// Whether it fails when a strong writer is dropped by a panic.
+    pub(crate) fails_on_panic: bool,
     /// Whether commits and releases look for those who sleep.
     pub(super) watch: Watch,
     pub(super) parking: Parking,
@@ -77,6 +82,8 @@ impl Shared {
             #[cfg(feature = "tracing")]
             log: CachePadded::new(trace::Log::new()),
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
+            failure: OnceLock::new(),
+            fails_on_panic: true,
             watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
             room: Line::new(),
@@ -92,10 +99,11 @@ impl Shared {
     #[inline]
     pub(crate) fn ending(&self) -> Ending {
         // ORD(ending:A) Acquire, pairs with ORD(ending:B): who finds the channel ended finds
-        // `reserved` closed.
+        // `reserved` closed, and the failure.
         match self.ending.load(Ordering::Acquire) {
             0 => Ending::Open,
             1 => Ending::Drained,
+            2 => Ending::Failed,
             _ => Ending::Terminated,
         }
     }
@@ -103,16 +111,17 @@ impl Shared {
     /// Lets the channel end, and wakes everybody, whatever code of others does meanwhile.
     pub(crate) fn end(&self, ending: Ending) {
         // ORD(ending:B) Release, pairs with ORD(ending:A).
-        let rise = || self.ending.fetch_max(ending as u32, Ordering::Release);
-        let before = if ending == Ending::Terminated {
+        let is_new = if ending == Ending::Terminated {
             // First the reason, so that a writer that finds the channel closed finds out why; a
             // reader fails then without a look at `reserved`.
-            let before = rise();
+            let before = self.ending.fetch_max(ending as u32, Ordering::Release);
             self.ring.close();
-            before
+            before < ending as u32
         } else {
             self.ring.close();
-            rise()
+            // One exchange decides between a clean end and a failure: no two readers see different ones.
+            let (open, order) = (Ending::Open as u32, (Ordering::Release, Ordering::Relaxed));
+            self.ending.compare_exchange(open, ending as u32, order.0, order.1).is_ok()
         };
         let mut panics = Panics::new();
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
@@ -120,10 +129,30 @@ impl Shared {
         self.parking.wake_all(&mut panics);
         panics.run(|| self.room.wake_all());
         panics.run(|| self.closing.wake_all());
-        if before < ending as u32 {
+        if is_new {
             panics.run(|| trace::ended(self, self.ring.capacity(), ending));
         }
         panics.finish();
+    }
+
+    /// Lets the channel end with a failure, unless it has ended before.
+    pub(crate) fn fail(&self, failure: Failure) -> Result<(), FailError> {
+        if self.ending() != Ending::Open {
+            return Err(FailError::new(failure));
+        }
+        // First the failure, so that a reader that finds the channel failed finds it. The first one
+        // stays. If A is stopped between the two steps, B, which comes second, does A's second one.
+        let refused = self.failure.set(failure.clone()).is_err();
+        self.end(Ending::Failed);
+        if refused || self.ending() != Ending::Failed {
+            return Err(FailError::new(failure));
+        }
+        Ok(())
+    }
+
+    /// What the channel failed with, if it did.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        if self.ending() == Ending::Failed { self.failure.get().cloned() } else { None }
     }
 
     /// Registers a writer: its slot, and its number. A slice without a writer has the number 0. Nothing
@@ -329,6 +358,7 @@ impl Shared {
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
             weak_readers: registry.weak_readers,
+            failure: self.failure(),
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
         for slot in self.parking.slots.iter() {

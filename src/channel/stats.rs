@@ -4,6 +4,7 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
+use crate::error::Failure;
 use crate::ring::position::{Position, label_of, label_past};
 use crate::ring::{Count, WriterFigures};
 use crate::sync::Ordering;
@@ -50,6 +51,8 @@ pub struct ChannelStats {
     pub strong_readers: usize,
     /// Readers that can be overrun.
     pub weak_readers: usize,
+    /// What the channel failed with, if it did and was not terminated since.
+    pub failure: Option<Failure>,
     /// The figures of each reader that exists now.
     pub readers: Vec<ReaderStats>,
 }

@@ -63,12 +63,15 @@ pub enum StartAt {
     Back(u64),
 }
 
-/// Whether, and how, the channel has come to its end. It only ever rises.
+/// Whether, and how, the channel has come to its end. The first of the middle two stays,
+/// and the last one overrides all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ending {
     Open,
     /// No more slices; what is there may be read to the end.
     Drained,
+    /// The same, but that an error comes in place of the end.
+    Failed,
     /// Everybody fails.
     Terminated,
 }

@@ -8,9 +8,8 @@ use crate::channel::shared::Shared;
 use crate::channel::stats::ChannelStats;
 use crate::channel::terms::{Backpressure, Ending, StartAt};
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
-use crate::error::ChannelError;
+use crate::error::{ChannelError, FailError, Failure};
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A handle of a channel that looks on: it does not keep the channel open.
@@ -68,12 +67,6 @@ impl PartialEq for WeakChannel {
 }
 
 impl Eq for WeakChannel {}
-
-impl Hash for WeakChannel {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.shared).hash(state);
-    }
-}
 
 /// What belongs to one channel.
 pub(crate) trait Endpoint {

@@ -130,6 +130,8 @@ impl<R: Read> Blocking<R> {
     /// # Errors
     ///
     /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - The kind of the error with which the channel [failed](crate::Channel::fail), or `Other`, with
+    ///   the [`Failure`](crate::error::Failure) inside, in place of the end.
     /// - `ConnectionAborted` if the channel or the reader was terminated.
     /// - `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {

@@ -345,7 +345,7 @@ fn both_ends_may_be_dropped_at_the_same_time_during_writes() {
 #[test]
 fn a_thread_that_dies_inside_of_a_slice_holds_nobody_up() {
     within(LIMIT, || {
-        let channel = Channel::new(1024);
+        let channel = Channel::builder().size(1024).fail_on_panic(false).build().unwrap();
         let (mut dies, mut lives) = (channel.new_writer(), channel.new_writer());
         let mut reader = channel.new_strong_reader();
         let thread = thread::spawn(move || {

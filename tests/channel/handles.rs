@@ -1,8 +1,7 @@
 //! Handles that look on and hold nothing.
 
 use overfall::error::{ChannelError, TryReadError, TryWriteError};
-use overfall::{Channel, Reader, StartAt, WeakChannel, Writer, pipe};
-use std::collections::HashSet;
+use overfall::{Channel, Reader, StartAt, Writer, pipe};
 use std::io::Read;
 
 #[test]
@@ -53,8 +52,6 @@ fn each_endpoint_leads_to_its_channel() {
     for way in &ways {
         assert!(*way == channel && *way != stranger.channel());
     }
-    let distinct: HashSet<WeakChannel> = ways.into_iter().collect();
-    assert_eq!(distinct.len(), 1);
 }
 
 #[test]

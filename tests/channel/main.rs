@@ -2,6 +2,7 @@
 
 mod ending;
 mod ending_parked;
+mod failing;
 mod handles;
 mod lossy;
 mod messages;

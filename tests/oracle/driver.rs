@@ -130,6 +130,7 @@ impl From<TryReadError> for Unread {
         match error {
             TryReadError::Empty => Self::Empty,
             TryReadError::Lagged(lagged) => Self::Lagged(lagged.ring_bytes),
+            TryReadError::Failed(_) => Self::Failed,
             TryReadError::Terminated => Self::Terminated,
             other => panic!("{other:?} is news"),
         }
@@ -289,6 +290,18 @@ impl Driver {
                     assert_eq!(channel.drain().is_ok(), self.model.drain());
                 }
             }
+            Fail => {
+                if let Some(channel) = &self.channel {
+                    assert_eq!(channel.fail("as it was told to").is_ok(), self.model.fail());
+                }
+            }
+            FailWriter(writer) => {
+                if let Some(index) = self.idle_writer(writer) {
+                    let end = &self.writers[index];
+                    let failed = end.writer.borrow_mut().fail("as it was told to").is_ok();
+                    assert_eq!(failed, self.model.fail_writer(end.number));
+                }
+            }
             Terminate => {
                 if let Some(channel) = &self.channel {
                     channel.terminate();
@@ -336,6 +349,7 @@ impl Driver {
         }
         let Some(channel) = self.channel.clone() else { return };
         assert_eq!(channel.is_closed(), self.model.ending != Ending::Open);
+        assert_eq!(channel.failure().is_some(), self.model.ending == Ending::Failed);
         let stats = channel.stats();
         self.model.follow_gate(stats.gate);
         let model = &self.model;

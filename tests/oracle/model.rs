@@ -33,6 +33,7 @@ const MASK: u64 = (1 << 63) - 1;
 pub(crate) enum Ending {
     Open,
     Drained,
+    Failed,
     Terminated,
 }
 
@@ -50,6 +51,7 @@ pub(crate) enum Refused {
 pub(crate) enum Unread {
     Empty,
     Lagged(u64),
+    Failed,
     Terminated,
 }
 
@@ -472,11 +474,22 @@ impl Model {
     }
 
     pub(crate) fn drain(&mut self) -> bool {
-        if self.ending == Ending::Terminated {
-            return false;
-        }
         self.end(Ending::Drained);
-        true
+        self.ending == Ending::Drained
+    }
+
+    pub(crate) fn fail(&mut self) -> bool {
+        let was_open = self.is_open();
+        if was_open {
+            self.end(Ending::Failed);
+        }
+        was_open
+    }
+
+    pub(crate) fn fail_writer(&mut self, index: usize) -> bool {
+        let failed = self.fail();
+        self.abort(index);
+        failed
     }
 
     pub(crate) fn terminate(&mut self) {

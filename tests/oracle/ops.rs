@@ -205,6 +205,8 @@ pub(crate) enum Operation {
     SkipRest(u8),
 
     Drain,
+    Fail,
+    FailWriter(u8),
     Terminate,
     DropHandle,
     Closed(Whose),
@@ -352,7 +354,11 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         234..237 => PollReceipt(who),
         237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
         242..245 => SkipRest(who),
-        245 => Drain,
+        245 => match what & 7 {
+            6 => Fail,
+            7 => FailWriter(who),
+            _ => Drain,
+        },
         246 => Terminate,
         247 => DropHandle,
         248..252 => Closed(match what {

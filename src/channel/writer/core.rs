@@ -41,6 +41,8 @@ pub(crate) struct Core {
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
+    /// Whether the thread panicked already when this writer was made.
+    was_panicking: bool,
     /// The last slice was a piece of a record, of which this is still to come.
     rest: Option<Rest>,
 }
@@ -61,6 +63,7 @@ impl Core {
             in_flight: Reservation::NONE,
             ticket: None,
             done: None,
+            was_panicking: std::thread::panicking(),
             rest: None,
         };
         if let Some(strength) = strength {
@@ -128,6 +131,7 @@ impl Drop for Core {
         panics.run(|| self.abort());
         panics.run(|| self.stop_waiting());
         self.mark_in_flight();
+        panics.run(|| self.fail_if_panicking());
         panics.run(|| self.shared.remove_writer(&self.slot, self.id, self.strength));
         panics.finish();
     }

@@ -103,7 +103,11 @@ impl Model {
                 None | Some(Slice { state: State::InFlight, .. }) => {
                     reader.unsettled = None;
                     let is_end = self.slice(reader.slice).is_none() && !self.is_open();
-                    return if is_end { Ok(None) } else { Err(Unread::Empty) };
+                    return match self.ending {
+                        Ending::Failed if is_end => Err(Unread::Failed),
+                        _ if is_end => Ok(None),
+                        _ => Err(Unread::Empty),
+                    };
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Model {
     pub(super) fn reserve(&mut self, length: u64, others: u64) -> Result<u64, Refused> {
         match self.ending {
             Ending::Open => {}
-            Ending::Drained => return Err(Refused::Closed),
+            Ending::Drained | Ending::Failed => return Err(Refused::Closed),
             Ending::Terminated => return Err(Refused::Terminated),
         }
         if !self.has_room(length, others) {
@@ -169,7 +169,10 @@ impl Model {
     }
 
     pub(super) fn end(&mut self, ending: Ending) {
-        self.ending = self.ending.max(ending);
+        // The first end stays, unless the channel is terminated.
+        if self.is_open() || ending == Ending::Terminated {
+            self.ending = ending;
+        }
         self.wake_readers();
         for waker in self.line.drain(..).filter_map(|waiter| waiter.waker) {
             self.wakes[waker] += 1;

@@ -123,6 +123,7 @@ impl StrongReader {
     /// # Errors
     ///
     /// - [`TryReadError::Empty`] if there is nothing yet.
+    /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
     /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
     #[cfg(not(overfall_loom))]
     #[inline]
