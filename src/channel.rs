@@ -1,5 +1,6 @@
 //! The channel's handle, and how it is made.
 
+mod absence;
 mod account;
 mod builder;
 mod handle;
@@ -21,7 +22,7 @@ mod writer_names;
 pub use builder::Builder;
 #[cfg(feature = "metrics")]
 pub use metrics::ChannelMetrics;
-pub use terms::{Backpressure, Sent, StartAt};
+pub use terms::{AfterLast, Backpressure, Sent, StartAt};
 
 use crate::error::{ChannelError, FailError, Failure, ReserveError, TryReserveError};
 use handle::handle_methods;

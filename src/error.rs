@@ -89,7 +89,7 @@ pub enum TryWriteError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -103,7 +103,7 @@ pub enum TryWriteError {
 pub enum WriteError {
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -129,7 +129,7 @@ pub enum TryReserveError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -159,7 +159,7 @@ pub enum ReserveError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -188,7 +188,7 @@ pub enum TrySendError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -213,7 +213,7 @@ pub enum SendError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains or failed, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.

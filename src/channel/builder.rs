@@ -2,7 +2,7 @@
 
 use super::Channel;
 use super::shared::Shared;
-use super::terms::Backpressure;
+use super::terms::{AfterLast, Backpressure};
 use super::trace;
 use crate::error::BuildError;
 use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
@@ -20,6 +20,8 @@ pub struct Builder {
     without_membarrier: bool,
     name: Option<Arc<str>>,
     forgives_panics: bool,
+    waits_for_first: bool,
+    after_last: AfterLast,
 }
 
 impl Builder {
@@ -64,6 +66,78 @@ impl Builder {
     /// ```
     pub fn membarrier(mut self, allowed: bool) -> Self {
         self.without_membarrier = !allowed;
+        self
+    }
+
+    /// Sets whether writers wait for the first strong reader, once the ring is full. Then it gets all that
+    /// was written, however late it comes: writers may be started before it. It must start at
+    /// [`StartAt::Oldest`](crate::StartAt::Oldest).
+    ///
+    /// They do not by default. A channel may have weak readers alone, or none at times, and its writers
+    /// would wait for ever. What was overwritten before the first strong reader came is counted
+    /// ([`ChannelStats::overwritten_slices`](crate::stats::ChannelStats::overwritten_slices)).
+    ///
+    /// ```
+    /// use overfall::Channel;
+    /// use std::thread;
+    ///
+    /// let channel = Channel::builder().size(1024).wait_for_strong_reader(true).build()?;
+    /// let mut writer = channel.new_writer().blocking();
+    /// let writing = thread::spawn(move || {
+    ///     (0..1000).try_for_each(|number: u32| writer.send(&number.to_be_bytes()).map(drop))
+    /// });
+    /// // The recorder comes late, and misses nothing.
+    /// let mut recorder = channel.new_strong_reader().blocking();
+    /// drop(channel);
+    /// let mut lines = 0;
+    /// while recorder.recv()?.is_some() {
+    ///     lines += 1;
+    /// }
+    /// assert_eq!(lines, 1000);
+    /// writing.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_strong_reader(mut self, waits: bool) -> Self {
+        self.waits_for_first = waits;
+        self
+    }
+
+    /// Sets what becomes of the channel when its last strong reader has gone: by default it
+    /// [closes](AfterLast::Close).
+    ///
+    /// A strong reader is one that must get everything. If it dies, that should be noticed, and the only
+    /// ones left to notice it are the writers. A channel that went on would lose all that they write
+    /// without a word, for as long as nobody looks at the figures. One that closes too early fails
+    /// loudly, the first time that it is tried, with an error that names this setting. So a server whose
+    /// reliable clients come and go sets [`Overwrite`](AfterLast::Overwrite), or
+    /// [`Wait`](AfterLast::Wait); or it keeps a strong reader.
+    ///
+    /// # A recorder that must not die unseen
+    ///
+    /// ```
+    /// use overfall::{Channel, error::SendError};
+    /// use std::thread;
+    ///
+    /// let channel = Channel::new(1024);
+    /// let mut recorder = channel.new_strong_reader().blocking();
+    /// let recording = thread::spawn(move || {
+    ///     recorder.recv()?;
+    ///     Err::<(), _>(std::io::Error::other("disk full")) // and the reader is dropped
+    /// });
+    /// let mut writer = channel.new_writer();
+    /// let _dashboard = channel.new_weak_reader();
+    /// # futures::executor::block_on(async {
+    /// let lost = loop {
+    ///     if let Err(error) = writer.send(b"a precious line").await {
+    ///         break error;
+    ///     }
+    /// };
+    /// assert_eq!(lost, SendError::Closed);
+    /// # });
+    /// assert!(recording.join().unwrap().is_err());
+    /// ```
+    pub fn after_last_strong_reader(mut self, what: AfterLast) -> Self {
+        self.after_last = what;
         self
     }
 
@@ -128,6 +202,10 @@ impl Builder {
         let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
         shared.name = self.name;
+        shared.after_last = self.after_last;
+        if self.waits_for_first {
+            shared.hold_for_first_reader();
+        }
         shared.fails_on_panic = !self.forgives_panics;
         Ok(shared)
     }

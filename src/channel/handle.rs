@@ -31,8 +31,9 @@ macro_rules! handle_methods {
 
             /// A new reader that writers wait for. It starts at the oldest slice that is left.
             ///
-            /// Make it before the first write. What was overwritten earlier is lost to it, and counts
-            /// nowhere.
+            /// Make it before the first write, or have writers
+            /// [wait for it](crate::Builder::wait_for_strong_reader). What was overwritten earlier is lost
+            /// to it, and counted in the [statistics](crate::stats::ChannelStats::overwritten_slices).
             ///
             /// # Panics
             ///
@@ -145,7 +146,8 @@ macro_rules! handle_methods {
             }
 
             /// What the channel has done so far. This adds up the figures of all endpoints, in time
-            /// proportional to their number, and slows none of them.
+            /// proportional to their number, and slows none of them. While the ring overwrites because no
+            /// strong reader is there, it also looks at each slice of the ring.
             pub fn stats(&self) -> ChannelStats {
                 self.shared.stats()
             }

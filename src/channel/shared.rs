@@ -1,10 +1,11 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
+use crate::channel::absence::Absence;
 use crate::channel::loss::Losses;
 use crate::channel::registry::Registry;
 use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::survey::Survey;
-use crate::channel::terms::{Backpressure, Ending, Strength};
+use crate::channel::terms::{AfterLast, Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::channel::writer_names::Names;
 use crate::error::{FailError, Failure};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) backpressure: Backpressure,
+    pub(crate) after_last: AfterLast,
     /// What its maker calls the channel.
     pub(crate) name: Option<Arc<str>>,
     #[cfg(feature = "tracing")]
@@ -78,6 +80,7 @@ impl Shared {
         Some(Self {
             ring: Ring::new(geometry, start, abilities.sections)?,
             backpressure,
+            after_last: AfterLast::default(),
             name: None,
             #[cfg(feature = "tracing")]
             log: CachePadded::new(trace::Log::new()),
@@ -91,7 +94,11 @@ impl Shared {
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
             furthest_start: CachePadded::new(AtomicU64::new(start.raw())),
-            registry: Mutex::new(Registry { handle: true, ..Registry::default() }),
+            registry: Mutex::new(Registry {
+                handle: true,
+                absence: Absence::first(start),
+                ..Registry::default()
+            }),
             names: Mutex::new(Names::default()),
         })
     }
@@ -287,15 +294,15 @@ impl Shared {
 
     fn unregister(&self, strength: Strength, id: u32) {
         let mut panics = Panics::new();
-        panics.run(|| self.change(|registry| *registry.readers(strength) -= 1));
+        panics.run(|| self.change(|registry| registry.count_reader_out(strength)));
         panics.run(|| trace::went(self, "reader", strength, id, None));
         panics.finish();
     }
 
     pub(crate) fn convert_reader(&self, from: Strength, to: Strength) {
         self.change(|registry| {
-            *registry.readers(to) += 1;
-            *registry.readers(from) -= 1;
+            registry.count_reader_in(to);
+            registry.count_reader_out(from);
         });
     }
 
@@ -342,7 +349,8 @@ impl Shared {
             let slots = self.parking.slots.iter().map(|slot| &slot.figures);
             slots.filter(|figures| figures.present.load(Ordering::Relaxed))
         };
-        let Survey { sent, dropped, .. } = self.survey(&registry);
+        let (survey, overwritten) = (self.survey(&registry), registry.overwritten());
+        let Survey { sent, dropped, .. } = survey;
         let mut stats = ChannelStats {
             capacity: ring.capacity(),
             start: ring.start().label(0),
@@ -358,9 +366,15 @@ impl Shared {
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
             weak_readers: registry.weak_readers,
+            overwritten_slices: 0,
+            overwritten_bytes: 0,
             failure: self.failure(),
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
+        drop(registry);
+        let overwritten = self.overwritten(overwritten, &survey);
+        (stats.overwritten_slices, stats.overwritten_bytes) =
+            (overwritten.messages, overwritten.bytes);
         for slot in self.parking.slots.iter() {
             stats.skipped_ring_bytes =
                 stats.skipped_ring_bytes.wrapping_add(slot.figures.skipped_ring_bytes.get());

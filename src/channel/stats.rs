@@ -40,6 +40,12 @@ pub struct ChannelStats {
     pub dropped_slices: u64,
     /// Payload bytes of the slices discarded.
     pub dropped_bytes: u64,
+    /// Slices that were overwritten while no strong reader was there, and that the last one had not
+    /// read: before the first one, and after the last one with
+    /// [`AfterLast::Overwrite`](crate::AfterLast::Overwrite). No strong reader will get them.
+    pub overwritten_slices: u64,
+    /// Payload bytes of these.
+    pub overwritten_bytes: u64,
     /// Ring bytes that weak readers missed, added up over all of them. Not payload bytes: a message
     /// of one byte takes 64.
     pub skipped_ring_bytes: u64,

@@ -1,15 +1,15 @@
 //! How things end for those who wait: whoever is parked is woken and told.
 
 use overfall::error::{ReserveError, TryReadError, TryWriteError};
-use overfall::{Backpressure, Channel, Reader, Slice, StrongReader, StrongWriter, Writer, pipe};
-use overfall_tests::{LIMIT, Task, counting_waker, until, waiting_writers, within};
+use overfall::{Channel, Reader, Slice, StrongReader, StrongWriter, Writer, pipe};
+use overfall_tests::{LIMIT, Task, counting_waker, overwriting, until, waiting_writers, within};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 
 /// A full ring, so that every writer waits.
 fn full() -> (Arc<Channel>, Writer, StrongReader) {
-    let channel = Channel::with_parameters(64, Backpressure::Block);
+    let channel = overwriting(64);
     let mut writer = channel.new_writer();
     let reader = channel.new_strong_reader();
     writer.try_write(&[1; 64]).unwrap();

@@ -1,5 +1,6 @@
 //! The endpoints: messages, how things end, and what the types promise.
 
+mod absence;
 mod ending;
 mod ending_parked;
 mod failing;

@@ -6,8 +6,8 @@ use overfall::error::{
 };
 use overfall::stats::{ChannelStats, ReaderStats, WriterStats};
 use overfall::{
-    Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt, StrongReader,
-    StrongWriter, WeakReader, WeakWriter, Writer,
+    AfterLast, Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt,
+    StrongReader, StrongWriter, WeakReader, WeakWriter, Writer,
 };
 use overfall_tests::{LIMIT, within};
 use std::error::Error;
@@ -208,7 +208,8 @@ fn errors_tell_a_person_what_to_do() {
 
 #[test]
 fn the_figures_of_a_small_channel_are_exact() {
-    let channel = Channel::builder().size(1000).start_position(6400).build().unwrap();
+    let channel = Channel::builder().size(1000).start_position(6400);
+    let channel = channel.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let mut writer = channel.new_writer();
     let mut idle = channel.new_weak_writer();
     let mut reader = channel.new_strong_reader();

@@ -14,7 +14,7 @@ use super::{From as StartFrom, Operation, Setup, Whose};
 use overfall::error::{
     ReadError, ReserveError, SendError, TryReadError, TryReserveError, TrySendError, TryWriteError,
 };
-use overfall::{Backpressure, Channel, Reader, StartAt, Writer};
+use overfall::{Channel, Reader, StartAt, Writer};
 use receiving::Receipt;
 use sending::Sending;
 use std::cell::RefCell;
@@ -161,9 +161,10 @@ fn pick<T>(list: &[T], number: u8) -> Option<usize> {
 impl Driver {
     pub(super) fn new(setup: &Setup) -> Self {
         let builder = Channel::builder().size(setup.size).start_position(setup.start);
-        let channel = builder.backpressure(setup.backpressure).build().unwrap();
-        let drops = setup.backpressure == Backpressure::Drop;
-        let model = Model::new(setup.size, setup.start, drops);
+        let builder = builder.backpressure(setup.backpressure);
+        let builder = builder.wait_for_strong_reader(setup.waits_for_first);
+        let channel = builder.after_last_strong_reader(setup.after_last).build().unwrap();
+        let model = Model::new(setup);
         assert_eq!(channel.capacity() as u64, model.capacity);
         assert_eq!(channel.max_slice() as u64, model.capacity);
         assert_eq!(channel.backpressure(), setup.backpressure);
@@ -374,6 +375,8 @@ impl Driver {
         assert_eq!(stats.weak_readers, model.readers_that_are(false));
         let skipped = model.readers.iter().flatten().map(|reader| reader.skipped);
         assert_eq!(stats.skipped_ring_bytes, model.retired_skipped + skipped.sum::<u64>());
+        let overwritten = (stats.overwritten_slices, stats.overwritten_bytes);
+        assert_eq!(overwritten, model.overwritten(), "what was overwritten");
         // Those too that are busy, and cannot be asked.
         assert_eq!(stats.readers.len(), model.present_readers().count());
         for end in &self.readers {

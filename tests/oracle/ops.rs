@@ -10,7 +10,7 @@ mod driver;
 mod model;
 
 use driver::Driver;
-use overfall::Backpressure;
+use overfall::{AfterLast, Backpressure};
 
 /// What the channel is like at first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) size: usize,
     pub(crate) start: u64,
     pub(crate) backpressure: Backpressure,
+    pub(crate) waits_for_first: bool,
+    pub(crate) after_last: AfterLast,
     pub(crate) writer: bool,
     pub(crate) strong_reader: bool,
     pub(crate) weak_reader: bool,
@@ -257,6 +259,13 @@ pub(crate) fn decode(data: &[u8]) -> (Setup, Vec<Operation>) {
         size,
         start,
         backpressure: if kind & 7 == 7 { Backpressure::Drop } else { Backpressure::Block },
+        // Bits that no size is made of.
+        waits_for_first: high & 0x40 != 0,
+        after_last: match high >> 4 & 3 {
+            0 | 1 => AfterLast::Overwrite,
+            2 => AfterLast::Wait,
+            _ => AfterLast::Close,
+        },
         writer: kind & 8 == 0,
         strong_reader: kind & 16 == 0,
         weak_reader: kind & 3 != 3,

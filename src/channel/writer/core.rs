@@ -41,7 +41,8 @@ pub(crate) struct Core {
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
-    /// Whether the thread panicked already when this writer was made.
+    /// Whether the thread panicked already when this writer was made. So it is said of one that is being
+    /// made, too.
     was_panicking: bool,
     /// The last slice was a piece of a record, of which this is still to come.
     rest: Option<Rest>,
@@ -52,7 +53,7 @@ impl Core {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
         let backpressure = shared.backpressure;
-        let core = Self {
+        let mut core = Self {
             shared,
             slot,
             id,
@@ -63,12 +64,13 @@ impl Core {
             in_flight: Reservation::NONE,
             ticket: None,
             done: None,
-            was_panicking: std::thread::panicking(),
+            was_panicking: true,
             rest: None,
         };
         if let Some(strength) = strength {
             trace::came(&*core.shared, "writer", strength, id);
         }
+        core.was_panicking = std::thread::panicking();
         core
     }
 

@@ -254,12 +254,12 @@ impl Model {
     pub(crate) fn terminate_reader(&mut self, index: usize) {
         let missed = self.missed(self.readers[index].as_ref().unwrap());
         let reader = self.reader(index);
-        let was_strong = reader.is_strong && !reader.terminated;
+        let held = reader.is_holding().then(|| reader.held());
         reader.heard.terminate(missed);
         reader.terminated = true;
         reader.waker = None;
-        if was_strong {
-            self.wake_writers();
+        if let Some(held) = held {
+            self.strong_reader_went(held, true);
         }
         self.after_change();
     }

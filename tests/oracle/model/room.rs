@@ -1,14 +1,13 @@
 //! Room in the ring, and who is woken when there is some.
 
-use super::{Ending, GRANULE, MASK, Model, Reader, Refused, Slice, State, Unread};
+use super::{Ending, GRANULE, MASK, Model, Refused, Slice, State, Unread};
 
 impl Model {
     /// As far as the gate may go: strong readers hold what they have not read, except that nobody
     /// needs what was skipped; and nobody writes over a slice in flight.
     pub(super) fn furthest_gate(&self) -> u64 {
         let in_flight = self.first_in_flight(self.gate);
-        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
-        match readers.map(Reader::held).min() {
+        match self.holds().min() {
             Some(held) => self.after_skipped(held).min(in_flight),
             None => in_flight,
         }
@@ -25,7 +24,7 @@ impl Model {
         let is_start = slice.map_or(self.reserved(), |slice| slice.at) == gate;
         assert!(is_start, "the gate is in the middle of a slice, at {gate}");
         // With nobody to read it, an eighth of the ring may go that nobody has asked for yet.
-        let is_held = self.readers.iter().flatten().any(Reader::is_holding);
+        let is_held = self.holds().next().is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         if gate > self.gate && !is_held && !was_held {
             let enough = (self.asked.get() + self.capacity / 8).saturating_sub(self.capacity);
@@ -119,8 +118,7 @@ impl Model {
 
     /// Whether a strong reader has something to read still, and so will give back more.
     fn is_anything_unread(&self) -> bool {
-        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
-        let held = readers.map(Reader::held).min().map(|held| self.after_skipped(held));
+        let held = self.holds().min().map(|held| self.after_skipped(held));
         let next = held.and_then(|held| self.slice(held));
         next.is_some_and(|slice| matches!(slice.state, State::Committed(_)))
     }
