@@ -1,7 +1,9 @@
 //! The channel's handle, and how it is made.
 
+mod absence;
 mod account;
 mod builder;
+mod handle;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -13,21 +15,24 @@ mod survey;
 pub(crate) mod terms;
 mod trace;
 mod wake;
+pub(crate) mod weak;
 pub(crate) mod writer;
 mod writer_names;
 
 pub use builder::Builder;
 #[cfg(feature = "metrics")]
 pub use metrics::ChannelMetrics;
-pub use terms::{Backpressure, Sent, StartAt};
+pub use terms::{AfterLast, Backpressure, Sent, StartAt};
 
-use crate::error::{ChannelError, ReserveError, TryReserveError};
+use crate::error::{ChannelError, FailError, Failure, ReserveError, TryReserveError};
+use handle::handle_methods;
 use reader::{StrongReader, WeakReader};
 use shared::Shared;
 use stats::ChannelStats;
 use std::fmt;
 use std::sync::Arc;
 use terms::Ending;
+pub use weak::WeakChannel;
 use writer::slice::Slice;
 use writer::{Core, StrongWriter, WeakWriter, Writer};
 
@@ -62,8 +67,9 @@ pub struct Channel {
 impl Channel {
     /// A channel with a ring of `size` bytes. Writers wait when it is full.
     ///
-    /// **Readers do not come to the end while this handle is there.** Drop it, or call
-    /// [`drain`](Self::drain).
+    /// **Readers do not come to the end while this handle, or a clone of it, is there.** Drop all of
+    /// them, or call [`drain`](Self::drain). What only looks on, a dashboard or a signal handler,
+    /// takes a [`WeakChannel`] instead, by [`downgrade`](Self::downgrade).
     ///
     /// # Panics
     ///
@@ -91,31 +97,6 @@ impl Channel {
         Builder::default()
     }
 
-    /// The size of the ring in bytes: what was asked for, rounded up to a power of two.
-    ///
-    /// Writers go at most this far past a strong reader that stands still. A weak reader that is
-    /// further behind than this is overrun. A slice takes whole granules of 64 bytes.
-    pub fn capacity(&self) -> usize {
-        self.shared.ring.capacity() as usize
-    }
-
-    /// What happens to a write when the ring is full, unless its writer was
-    /// [given](Writer::set_backpressure) another backpressure.
-    pub fn backpressure(&self) -> Backpressure {
-        self.shared.backpressure
-    }
-
-    /// The name that the [`Builder`] gave the channel, if it did.
-    pub fn name(&self) -> Option<&str> {
-        self.shared.name.as_deref()
-    }
-
-    /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. A
-    /// longer write becomes several slices, each of a quarter of the capacity.
-    pub fn max_slice(&self) -> usize {
-        self.shared.ring.geometry().max_slice() as usize
-    }
-
     /// A new strong writer, as the type that can be of either strength.
     ///
     /// # Panics
@@ -141,45 +122,6 @@ impl Channel {
     /// If the channel has 16 777 208 writers already.
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)
-    }
-
-    /// A new reader that writers wait for. It starts at the oldest slice that is left.
-    ///
-    /// Make it before the first write. What was overwritten earlier is lost to it, and counts
-    /// nowhere.
-    ///
-    /// # Panics
-    ///
-    /// If the channel has 16 777 208 readers already.
-    pub fn new_strong_reader(&self) -> StrongReader {
-        self.new_strong_reader_at(StartAt::Oldest)
-    }
-
-    /// A new reader that writers wait for.
-    ///
-    /// # Panics
-    ///
-    /// If the channel has 16 777 208 readers already.
-    pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
-        StrongReader::new(&self.shared, start)
-    }
-
-    /// A new reader that can be overrun. It starts at the oldest slice that is left.
-    ///
-    /// # Panics
-    ///
-    /// If the channel has 16 777 208 readers already.
-    pub fn new_weak_reader(&self) -> WeakReader {
-        self.new_weak_reader_at(StartAt::Oldest)
-    }
-
-    /// A new reader that can be overrun.
-    ///
-    /// # Panics
-    ///
-    /// If the channel has 16 777 208 readers already.
-    pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
-        WeakReader::new(&self.shared, start)
     }
 
     /// Reserves room for one slice of up to `len` payload bytes without a writer, and waits for it
@@ -210,80 +152,17 @@ impl Channel {
         Ok(Slice::of_channel(core, reservation, len))
     }
 
-    /// Closes the channel for writers, and lets readers read what is there.
-    ///
-    /// Writes fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). Slices in flight can still
-    /// be committed, and readers wait for them. After the last slice, reads return `Ok(0)` and
-    /// receives `Ok(None)`. Draining again does nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ChannelError::Terminated`] if the channel was terminated before. Nothing changes then.
-    pub fn drain(&self) -> Result<(), ChannelError> {
-        if self.shared.ending() == Ending::Terminated {
-            return Err(ChannelError::Terminated);
-        }
-        self.shared.end(Ending::Drained);
-        Ok(())
-    }
-
-    /// Ends the channel at once, also while it drains. What was unread is gone.
-    ///
-    /// All operations of all endpoints fail with `Terminated`
-    /// ([`std::io::ErrorKind::ConnectionAborted`]), those that wait too. Terminating again does
-    /// nothing.
-    pub fn terminate(&self) {
-        self.shared.end(Ending::Terminated);
-    }
-
-    /// Whether the channel takes no more slices. Once true, it stays true.
-    pub fn is_closed(&self) -> bool {
-        self.shared.ending() != Ending::Open
-    }
-
-    /// Waits until the channel takes no more slices.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
-    /// the channel open.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let shared = self.shared.clone();
-        async move { shared.closed().await }
-    }
-
-    /// The name of the writer with this number, if it has one. It is known for as long as the ring
-    /// holds a message of that writer, even after the writer is dropped.
-    pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
-        self.shared.writer_name(writer)
-    }
-
-    /// What the channel has done so far. This adds up the figures of all endpoints, in time
-    /// proportional to their number, and slows none of them.
-    pub fn stats(&self) -> ChannelStats {
-        self.shared.stats()
-    }
-
-    /// Records these as counters and gauges, each time that it is told to.
-    #[cfg(feature = "metrics")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-    pub fn metrics(&self) -> ChannelMetrics {
-        ChannelMetrics::new(self.shared.clone())
+    /// A handle that looks on and keeps nothing open.
+    pub fn downgrade(&self) -> WeakChannel {
+        WeakChannel::new(&self.shared)
     }
 }
+
+handle_methods!(Channel);
 
 impl Drop for Channel {
     fn drop(&mut self) {
         self.shared.drop_handle();
-    }
-}
-
-impl fmt::Debug for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Channel");
-        debug.field("name", &self.name());
-        debug.field("stats", &self.stats()).field("ending", &self.shared.ending());
-        debug.field("waiting_writers", &self.shared.room.len()).finish()
     }
 }
 

@@ -1,5 +1,9 @@
 //! Errors: a small enum for each operation, and how it becomes an [`io::Error`].
 
+mod failure;
+
+pub use failure::{FailError, Failure, WriterPanicked};
+
 use std::io;
 use thiserror::Error;
 
@@ -56,6 +60,10 @@ pub enum ChannelError {
     /// The channel was terminated before. There is nothing left to drain.
     #[error("the channel was terminated: there is nothing left to drain")]
     Terminated,
+    /// The channel failed before. Readers read what is there, and then get the failure: there will be no
+    /// clean end.
+    #[error("the channel failed: its readers get that failure, and no clean end")]
+    Failed,
 }
 
 /// Why `try_write` wrote nothing.
@@ -81,7 +89,7 @@ pub enum TryWriteError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -95,7 +103,7 @@ pub enum TryWriteError {
 pub enum WriteError {
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -121,7 +129,7 @@ pub enum TryReserveError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -151,7 +159,7 @@ pub enum ReserveError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -180,7 +188,7 @@ pub enum TrySendError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -205,7 +213,7 @@ pub enum SendError {
     },
     /// The channel takes no more slices, or this writer was shut down.
     #[error(
-        "closed for writing: the channel drains, its readers are gone, or this writer was shut down"
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
     )]
     Closed,
     /// The channel, or this writer, was terminated.
@@ -214,7 +222,7 @@ pub enum SendError {
 }
 
 /// Why `try_read`, `try_recv` and their like returned nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReadError {
     /// There is nothing to read yet.
@@ -223,18 +231,24 @@ pub enum TryReadError {
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
+    /// The channel ended with this error, and everything was read that was sent before.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
 }
 
 /// Why `recv` and its like failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
+    /// The channel ended with this error, and everything was read that was sent before.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
@@ -260,6 +274,7 @@ impl From<ReadError> for TryReadError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => Self::Lagged(lagged),
+            ReadError::Failed(failure) => Self::Failed(failure),
             ReadError::Terminated => Self::Terminated,
             ReadError::Empty => Self::Empty,
         }
@@ -340,23 +355,25 @@ impl From<Lagged> for io::Error {
 }
 
 impl From<TryReadError> for io::Error {
-    /// `Empty` is `WouldBlock`, `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is
-    /// `ConnectionAborted`.
+    /// `Empty` is `WouldBlock`, `Lagged` is `Other` with the [`Lagged`] inside, `Failed` has the
+    /// [`Failure`] inside and the kind of its error, `Terminated` is `ConnectionAborted`.
     fn from(error: TryReadError) -> Self {
         match error {
             TryReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
             TryReadError::Lagged(lagged) => lagged.into(),
+            TryReadError::Failed(failure) => failure.into(),
             TryReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
         }
     }
 }
 
 impl From<ReadError> for io::Error {
-    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `Empty`
-    /// is `WouldBlock`.
+    /// `Lagged` is `Other` with the [`Lagged`] inside, `Failed` has the [`Failure`] inside and the kind
+    /// of its error, `Terminated` is `ConnectionAborted`, `Empty` is `WouldBlock`.
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => lagged.into(),
+            ReadError::Failed(failure) => failure.into(),
             ReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
             ReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
         }

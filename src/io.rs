@@ -21,5 +21,6 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 pub(crate) mod layers {
     pub(crate) use super::blocking::{Until, timed_out};
     pub(crate) use crate::channel::reader::{Receive, wait_for};
+    pub(crate) use crate::channel::weak::Endpoint;
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

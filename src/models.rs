@@ -6,6 +6,7 @@
 //! that it has been seen to fail without it: `ci/mutants` takes these lines out, one at a time, and
 //! runs the models that must fail then.
 
+mod absence;
 mod account;
 mod cursor;
 mod ending;

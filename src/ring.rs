@@ -171,7 +171,7 @@
 //! | `light` | `heavy` | a change before the look whether anybody sleeps (`sync/asymmetric.rs`) |
 //! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
-//! | `ending:A` | `ending:B` | the CLOSED bit before a reader that finds the channel ended |
+//! | `ending:A` | `ending:B` | the CLOSED bit, and the failure, before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
 //! | `newer` | itself | a reader's start before slices of later writers (`channel/shared.rs`) |
 //! | `tally:D` | `tally:C` | the bytes of a count before a thread that reads its messages (`figures.rs`) |

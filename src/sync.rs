@@ -12,6 +12,7 @@ pub(crate) mod pause;
 pub(crate) mod rseq;
 pub(crate) mod table;
 
+pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, TryLockError};
 

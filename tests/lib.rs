@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use overfall::Channel;
+use overfall::{AfterLast, Channel};
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,6 +41,13 @@ pub fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(start.elapsed() < LIMIT, "it hangs: never came to pass: {what}");
         thread::yield_now();
     }
+}
+
+/// A channel that goes on without a strong reader.
+#[track_caller]
+pub fn overwriting(size: usize) -> Arc<Channel> {
+    let builder = Channel::builder().size(size);
+    builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap()
 }
 
 /// The writers that wait for room now, as the channel tells them.

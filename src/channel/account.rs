@@ -65,12 +65,12 @@ impl Shared {
         let slot = self.new_reader_slot(strength, (slice, offset));
         if (slice, offset) == (self.ring.start(), 0) {
             // Nobody has sent anything before.
-            *lock(&self.registry).readers(strength) += 1;
+            lock(&self.registry).count_reader_in(strength);
             return (slot, Losses::default());
         }
         self.raise_furthest_start(slice);
         let mut registry = lock(&self.registry);
-        *registry.readers(strength) += 1;
+        registry.count_reader_in(strength);
         // What was late so far is counted by now.
         registry.forget_late(&slot.figures);
         let survey = self.survey(&registry);
@@ -91,7 +91,7 @@ impl Shared {
         let slot = self.new_reader_slot(strength, (slice, offset));
         self.raise_furthest_start(slice);
         let mut registry = lock(&self.registry);
-        *registry.readers(strength) += 1;
+        registry.count_reader_in(strength);
         // Up to here what is late for both is taken from the original.
         registry.forget_late(&slot.figures);
         let late = registry.late_of(original);

@@ -2,7 +2,7 @@
 
 use super::Channel;
 use super::shared::Shared;
-use super::terms::Backpressure;
+use super::terms::{AfterLast, Backpressure};
 use super::trace;
 use crate::error::BuildError;
 use crate::ring::position::{GRANULE, Geometry, MAX_CAPACITY, Position};
@@ -19,6 +19,9 @@ pub struct Builder {
     start: u64,
     without_membarrier: bool,
     name: Option<Arc<str>>,
+    forgives_panics: bool,
+    waits_for_first: bool,
+    after_last: AfterLast,
 }
 
 impl Builder {
@@ -66,6 +69,104 @@ impl Builder {
         self
     }
 
+    /// Sets whether writers wait for the first strong reader, once the ring is full. Then it gets all that
+    /// was written, however late it comes: writers may be started before it. It must start at
+    /// [`StartAt::Oldest`](crate::StartAt::Oldest).
+    ///
+    /// They do not by default. A channel may have weak readers alone, or none at times, and its writers
+    /// would wait for ever. What was overwritten before the first strong reader came is counted
+    /// ([`ChannelStats::overwritten_slices`](crate::stats::ChannelStats::overwritten_slices)).
+    ///
+    /// ```
+    /// use overfall::Channel;
+    /// use std::thread;
+    ///
+    /// let channel = Channel::builder().size(1024).wait_for_strong_reader(true).build()?;
+    /// let mut writer = channel.new_writer().blocking();
+    /// let writing = thread::spawn(move || {
+    ///     (0..1000).try_for_each(|number: u32| writer.send(&number.to_be_bytes()).map(drop))
+    /// });
+    /// // The recorder comes late, and misses nothing.
+    /// let mut recorder = channel.new_strong_reader().blocking();
+    /// drop(channel);
+    /// let mut lines = 0;
+    /// while recorder.recv()?.is_some() {
+    ///     lines += 1;
+    /// }
+    /// assert_eq!(lines, 1000);
+    /// writing.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_strong_reader(mut self, waits: bool) -> Self {
+        self.waits_for_first = waits;
+        self
+    }
+
+    /// Sets what becomes of the channel when its last strong reader has gone: by default it
+    /// [closes](AfterLast::Close).
+    ///
+    /// A strong reader is one that must get everything. If it dies, that should be noticed, and the only
+    /// ones left to notice it are the writers. A channel that went on would lose all that they write
+    /// without a word, for as long as nobody looks at the figures. One that closes too early fails
+    /// loudly, the first time that it is tried, with an error that names this setting. So a server whose
+    /// reliable clients come and go sets [`Overwrite`](AfterLast::Overwrite), or
+    /// [`Wait`](AfterLast::Wait); or it keeps a strong reader.
+    ///
+    /// # A recorder that must not die unseen
+    ///
+    /// ```
+    /// use overfall::{Channel, error::SendError};
+    /// use std::thread;
+    ///
+    /// let channel = Channel::new(1024);
+    /// let mut recorder = channel.new_strong_reader().blocking();
+    /// let recording = thread::spawn(move || {
+    ///     recorder.recv()?;
+    ///     Err::<(), _>(std::io::Error::other("disk full")) // and the reader is dropped
+    /// });
+    /// let mut writer = channel.new_writer();
+    /// let _dashboard = channel.new_weak_reader();
+    /// # futures::executor::block_on(async {
+    /// let lost = loop {
+    ///     if let Err(error) = writer.send(b"a precious line").await {
+    ///         break error;
+    ///     }
+    /// };
+    /// assert_eq!(lost, SendError::Closed);
+    /// # });
+    /// assert!(recording.join().unwrap().is_err());
+    /// ```
+    pub fn after_last_strong_reader(mut self, what: AfterLast) -> Self {
+        self.after_last = what;
+        self
+    }
+
+    /// Sets whether the channel [fails](crate::Writer::fail) when a strong writer is dropped by a panic
+    /// of its thread or task. It does by default, with
+    /// [`WriterPanicked`](crate::error::WriterPanicked), so that nobody takes half of what was to be
+    /// written for the whole. With `fail_on_panic(false)` the writer goes like any other.
+    ///
+    /// A writer does not fail the channel if it was [shut down](crate::Writer::shut_down), if it is weak,
+    /// or if it was made while its thread panicked already, as for a line of a log in a destructor.
+    ///
+    /// ```
+    /// use overfall::error::ReadError;
+    /// use std::panic::catch_unwind;
+    ///
+    /// let (writer, mut reader) = overfall::pipe(1024);
+    /// let panic = catch_unwind(move || {
+    ///     let _dropped_by_the_panic = writer;
+    ///     panic!("a bug");
+    /// });
+    /// assert!(panic.is_err());
+    /// let end = futures::executor::block_on(reader.recv()).map(drop);
+    /// assert!(matches!(end, Err(ReadError::Failed(_))));
+    /// ```
+    pub fn fail_on_panic(mut self, fails: bool) -> Self {
+        self.forgives_panics = !fails;
+        self
+    }
+
     /// Names the channel in its [`Debug`](std::fmt::Debug) text, in the events of the feature `tracing`,
     /// and in the metrics of the feature `metrics`. Two channels may have the same name.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -101,6 +202,11 @@ impl Builder {
         let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
         shared.name = self.name;
+        shared.after_last = self.after_last;
+        if self.waits_for_first {
+            shared.hold_for_first_reader();
+        }
+        shared.fails_on_panic = !self.forgives_panics;
         Ok(shared)
     }
 }

@@ -51,6 +51,7 @@ use std::sync::Arc;
 /// | `overfall_weak_writers` | gauge | count | writers that do not |
 /// | `overfall_strong_readers` | gauge | count | readers that hold writers back |
 /// | `overfall_weak_readers` | gauge | count | readers that do not |
+/// | `overfall_failed` | gauge | count | 1 once the channel [failed](crate::Channel::fail) |
 ///
 /// `overfall_unread_bytes` over `overfall_capacity_bytes` tells how full the ring is. At 1, writers wait
 /// or drop. The other names are those of the fields of [`ChannelStats`].
@@ -158,7 +159,7 @@ const COUNTERS: [Metric; 6] = [
     },
 ];
 
-const GAUGES: [Metric; 6] = [
+const GAUGES: [Metric; 7] = [
     Metric {
         name: "overfall_capacity_bytes",
         unit: Unit::Bytes,
@@ -188,6 +189,12 @@ const GAUGES: [Metric; 6] = [
         unit: Unit::Count,
         description: "Readers that hold writers back",
         value: |stats| stats.strong_readers as u64,
+    },
+    Metric {
+        name: "overfall_failed",
+        unit: Unit::Count,
+        description: "1 once the channel ended with an error",
+        value: |stats| u64::from(stats.failure.is_some()),
     },
     Metric {
         name: "overfall_weak_readers",

@@ -70,6 +70,7 @@ macro_rules! reader_methods {
             /// - [`TryReadError::Empty`] if there is nothing yet.
             /// - [`TryReadError::Lagged`] if a weak reader was overrun, once for each gap. The
             ///   contents of `buffer` are unspecified then. The next read goes on after the gap.
+            /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
             #[inline]
             pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {

@@ -1,5 +1,6 @@
 //! Who is there, and what those who have gone had counted.
 
+use crate::channel::absence::Absence;
 use crate::channel::stats::Totals;
 use crate::channel::survey::{Late, Sent};
 use crate::channel::terms::Strength;
@@ -16,7 +17,9 @@ pub(super) struct Registry {
     pub(super) handle: bool,
     pub(super) strong_writers: usize,
     pub(super) weak_writers: usize,
+    /// Those whose hold is up: `absence.rs`.
     pub(super) strong_readers: usize,
+    pub(super) absence: Absence,
     pub(super) weak_readers: usize,
     /// What endpoints that have gone had counted.
     pub(super) retired: Totals,
@@ -46,6 +49,16 @@ impl Registry {
         self.retired.retire_reader(figures);
     }
 
+    /// Counts a reader. A strong one is counted with its hold.
+    pub(super) fn count_reader_in(&mut self, strength: Strength) {
+        self.weak_readers += usize::from(strength == Strength::Weak);
+    }
+
+    /// Counts it out again.
+    pub(super) fn count_reader_out(&mut self, strength: Strength) {
+        self.weak_readers -= usize::from(strength == Strength::Weak);
+    }
+
     /// The late slices of the reader of these figures.
     pub(super) fn late_of(&self, figures: &ReaderFigures) -> Vec<Late> {
         let reader = figures.id.get() as u32;
@@ -68,16 +81,8 @@ impl Registry {
         }
     }
 
-    #[inline]
-    pub(super) fn readers(&mut self, strength: Strength) -> &mut usize {
-        match strength {
-            Strength::Strong => &mut self.strong_readers,
-            Strength::Weak => &mut self.weak_readers,
-        }
-    }
-
-    /// Whether the channel has come to its natural end: without a handle nobody can join any more,
-    /// except through another endpoint of the same side.
+    /// Whether the channel has come to its natural end: without a handle no writer can join any more,
+    /// except through another writer. A handle that looks on keeps nothing open.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)

@@ -1,17 +1,19 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
+use crate::channel::absence::Absence;
 use crate::channel::loss::Losses;
 use crate::channel::registry::Registry;
 use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::survey::Survey;
-use crate::channel::terms::{Backpressure, Ending, Strength};
+use crate::channel::terms::{AfterLast, Backpressure, Ending, Strength};
 use crate::channel::trace;
 use crate::channel::writer_names::Names;
+use crate::error::{FailError, Failure};
 use crate::ring::position::{GRANULE, Geometry, Position};
 use crate::ring::{Reservation, Ring, WriterSlot};
 use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Seat;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, Ordering, fence as full_fence, lock};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock, Ordering, fence as full_fence, lock};
 use crate::wait::line::Line;
 use crate::wait::owed::Owed;
 use crate::wait::panics::Panics;
@@ -25,12 +27,17 @@ use std::sync::Arc;
 pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) backpressure: Backpressure,
+    pub(crate) after_last: AfterLast,
     /// What its maker calls the channel.
     pub(crate) name: Option<Arc<str>>,
     #[cfg(feature = "tracing")]
     pub(crate) log: CachePadded<trace::Log>,
     /// An [`Ending`]. Readers look at it before every read; nobody writes it but once or twice.
     ending: CachePadded<AtomicU32>,
+    /// What the channel failed with, if it [failed](Ending::Failed). Before that, what it is about to.
+    failure: OnceLock<Failure>,
+    /// Whether it fails when a strong writer is dropped by a panic.
+    pub(crate) fails_on_panic: bool,
     /// Whether commits and releases look for those who sleep.
     pub(super) watch: Watch,
     pub(super) parking: Parking,
@@ -76,10 +83,13 @@ impl Shared {
         Some(Self {
             ring: Ring::new(geometry, start, abilities.sections)?,
             backpressure,
+            after_last: AfterLast::default(),
             name: None,
             #[cfg(feature = "tracing")]
             log: CachePadded::new(trace::Log::new()),
             ending: CachePadded::new(AtomicU32::new(Ending::Open as u32)),
+            failure: OnceLock::new(),
+            fails_on_panic: true,
             watch: Watch::new(abilities.heavy_fences),
             parking: Parking::new(),
             room: Line::new(),
@@ -88,7 +98,11 @@ impl Shared {
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
             furthest_start: CachePadded::new(AtomicU64::new(start.raw())),
-            registry: Mutex::new(Registry { handle: true, ..Registry::default() }),
+            registry: Mutex::new(Registry {
+                handle: true,
+                absence: Absence::first(start),
+                ..Registry::default()
+            }),
             names: Mutex::new(Names::default()),
         })
     }
@@ -96,10 +110,11 @@ impl Shared {
     #[inline]
     pub(crate) fn ending(&self) -> Ending {
         // ORD(ending:A) Acquire, pairs with ORD(ending:B): who finds the channel ended finds
-        // `reserved` closed.
+        // `reserved` closed, and the failure.
         match self.ending.load(Ordering::Acquire) {
             0 => Ending::Open,
             1 => Ending::Drained,
+            2 => Ending::Failed,
             _ => Ending::Terminated,
         }
     }
@@ -107,16 +122,17 @@ impl Shared {
     /// Lets the channel end, and wakes everybody, whatever code of others does meanwhile.
     pub(crate) fn end(&self, ending: Ending) {
         // ORD(ending:B) Release, pairs with ORD(ending:A).
-        let rise = || self.ending.fetch_max(ending as u32, Ordering::Release);
-        let before = if ending == Ending::Terminated {
+        let is_new = if ending == Ending::Terminated {
             // First the reason, so that a writer that finds the channel closed finds out why; a
             // reader fails then without a look at `reserved`.
-            let before = rise();
+            let before = self.ending.fetch_max(ending as u32, Ordering::Release);
             self.ring.close();
-            before
+            before < ending as u32
         } else {
             self.ring.close();
-            rise()
+            // One exchange decides between a clean end and a failure: no two readers see different ones.
+            let (open, order) = (Ending::Open as u32, (Ordering::Release, Ordering::Relaxed));
+            self.ending.compare_exchange(open, ending as u32, order.0, order.1).is_ok()
         };
         let mut panics = Panics::new();
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
@@ -124,10 +140,30 @@ impl Shared {
         self.parking.wake_all(&mut panics);
         panics.run(|| self.room.wake_all());
         panics.run(|| self.closing.wake_all());
-        if before < ending as u32 {
+        if is_new {
             panics.run(|| trace::ended(self, self.ring.capacity(), ending));
         }
         panics.finish();
+    }
+
+    /// Lets the channel end with a failure, unless it has ended before.
+    pub(crate) fn fail(&self, failure: Failure) -> Result<(), FailError> {
+        if self.ending() != Ending::Open {
+            return Err(FailError::new(failure));
+        }
+        // First the failure, so that a reader that finds the channel failed finds it. The first one
+        // stays. If A is stopped between the two steps, B, which comes second, does A's second one.
+        let refused = self.failure.set(failure.clone()).is_err();
+        self.end(Ending::Failed);
+        if refused || self.ending() != Ending::Failed {
+            return Err(FailError::new(failure));
+        }
+        Ok(())
+    }
+
+    /// What the channel failed with, if it did.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        if self.ending() == Ending::Failed { self.failure.get().cloned() } else { None }
     }
 
     /// Registers a writer: its slot, and its number. A slice without a writer has the number 0. Nothing
@@ -262,15 +298,15 @@ impl Shared {
 
     fn unregister(&self, strength: Strength, id: u32) {
         let mut panics = Panics::new();
-        panics.run(|| self.change(|registry| *registry.readers(strength) -= 1));
+        panics.run(|| self.change(|registry| registry.count_reader_out(strength)));
         panics.run(|| trace::went(self, "reader", strength, id, None));
         panics.finish();
     }
 
     pub(crate) fn convert_reader(&self, from: Strength, to: Strength) {
         self.change(|registry| {
-            *registry.readers(to) += 1;
-            *registry.readers(from) -= 1;
+            registry.count_reader_in(to);
+            registry.count_reader_out(from);
         });
     }
 
@@ -303,7 +339,7 @@ impl Shared {
         change(&mut registry);
         let is_over = registry.is_over();
         drop(registry);
-        // Once over, always over: nobody can join any more who would undo it.
+        // Once over, always over: no writer can join any more, and a reader that does comes too late.
         if is_over && self.ending() == Ending::Open {
             self.end(Ending::Drained);
         }
@@ -317,7 +353,8 @@ impl Shared {
             let slots = self.parking.slots.iter().map(|slot| &slot.figures);
             slots.filter(|figures| figures.present.load(Ordering::Relaxed))
         };
-        let Survey { sent, dropped, .. } = self.survey(&registry);
+        let (survey, overwritten) = (self.survey(&registry), registry.overwritten());
+        let Survey { sent, dropped, .. } = survey;
         let mut stats = ChannelStats {
             capacity: ring.capacity(),
             start: ring.start().label(0),
@@ -333,8 +370,15 @@ impl Shared {
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
             weak_readers: registry.weak_readers,
+            overwritten_slices: 0,
+            overwritten_bytes: 0,
+            failure: self.failure(),
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
+        drop(registry);
+        let overwritten = self.overwritten(overwritten, &survey);
+        (stats.overwritten_slices, stats.overwritten_bytes) =
+            (overwritten.messages, overwritten.bytes);
         for slot in self.parking.slots.iter() {
             stats.skipped_ring_bytes =
                 stats.skipped_ring_bytes.wrapping_add(slot.figures.skipped_ring_bytes.get());

@@ -4,6 +4,7 @@
 //! costs the others nothing. They are read without a lock, one after the other: a sum that is taken
 //! while writers write is of slightly different moments.
 
+use crate::error::Failure;
 use crate::ring::position::{Position, label_of, label_past};
 use crate::ring::{Count, WriterFigures};
 use crate::sync::Ordering;
@@ -39,6 +40,12 @@ pub struct ChannelStats {
     pub dropped_slices: u64,
     /// Payload bytes of the slices discarded.
     pub dropped_bytes: u64,
+    /// Slices that were overwritten while no strong reader was there, and that the last one had not
+    /// read: before the first one, and after the last one with
+    /// [`AfterLast::Overwrite`](crate::AfterLast::Overwrite). No strong reader will get them.
+    pub overwritten_slices: u64,
+    /// Payload bytes of these.
+    pub overwritten_bytes: u64,
     /// Ring bytes that weak readers missed, added up over all of them. Not payload bytes: a message
     /// of one byte takes 64.
     pub skipped_ring_bytes: u64,
@@ -50,6 +57,8 @@ pub struct ChannelStats {
     pub strong_readers: usize,
     /// Readers that can be overrun.
     pub weak_readers: usize,
+    /// What the channel failed with, if it did and was not terminated since.
+    pub failure: Option<Failure>,
     /// The figures of each reader that exists now.
     pub readers: Vec<ReaderStats>,
 }

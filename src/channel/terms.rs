@@ -66,12 +66,36 @@ pub enum StartAt {
     Back(u64),
 }
 
-/// Whether, and how, the channel has come to its end. It only ever rises.
+/// What becomes of a channel when its last strong reader has gone, until another one comes:
+/// [`Builder::after_last_strong_reader`](crate::Builder::after_last_strong_reader).
+///
+/// A reader goes when it is dropped or [terminated](crate::StrongReader::terminate), or when its thread
+/// panics. One that is [turned weak](crate::StrongReader::into_weak) does not go: it says that from now
+/// on the ring may overwrite, and so it does, whatever is set here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum AfterLast {
+    /// The channel ends, as by [`drain`](crate::Channel::drain): writers learn that nobody keeps what
+    /// they write.
+    #[default]
+    Close,
+    /// Nothing is overwritten: writers wait, once the ring is full. The next strong reader goes on where
+    /// the last one stopped, at the slice that this one had not read to its end.
+    Wait,
+    /// Writers never wait, and overwrite the oldest slices. What is lost so is counted
+    /// ([`ChannelStats::overwritten_slices`](crate::stats::ChannelStats::overwritten_slices)).
+    Overwrite,
+}
+
+/// Whether, and how, the channel has come to its end. The first of the middle two stays,
+/// and the last one overrides all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ending {
     Open,
     /// No more slices; what is there may be read to the end.
     Drained,
+    /// The same, but that an error comes in place of the end.
+    Failed,
     /// Everybody fails.
     Terminated,
 }

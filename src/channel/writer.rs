@@ -13,7 +13,9 @@ pub use weak::WeakWriter;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Sent};
 use crate::channel::writer::slice::Slice;
-use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
+use crate::error::{
+    FailError, Failure, ReserveError, SendError, TryReserveError, TrySendError, TryWriteError,
+};
 use std::fmt;
 use std::io::IoSlice;
 
@@ -144,6 +146,38 @@ macro_rules! writer_methods {
                 self.core_mut().shut_down();
             }
 
+            /// Ends the whole channel with an error, for all its writers. Readers get every byte that was
+            /// written before, and then the error, as
+            /// [`Channel::fail`](crate::Channel::fail) says.
+            ///
+            /// A strong writer that is dropped by a panic does the same, with
+            /// [`WriterPanicked`](crate::error::WriterPanicked), unless
+            /// [`Builder::fail_on_panic`](crate::Builder::fail_on_panic) says otherwise.
+            ///
+            /// # Errors
+            ///
+            /// [`FailError`] if the channel had ended before. Nothing changes then.
+            ///
+            /// ```
+            /// use std::io::{self, ErrorKind, Read};
+            ///
+            /// let (mut writer, reader) = overfall::pipe(1024);
+            /// writer.try_write(b"half of the file")?;
+            /// writer.fail(io::Error::from(ErrorKind::UnexpectedEof))?;
+            ///
+            /// let mut file = Vec::new();
+            /// let error = reader.blocking().read_to_end(&mut file).unwrap_err();
+            /// assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "not taken for the whole");
+            /// assert_eq!(file, b"half of the file");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn fail(
+                &mut self,
+                error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+            ) -> Result<(), FailError> {
+                self.core_mut().fail(Failure::new(error))
+            }
+
             /// The longest slice, in payload bytes:
             /// [`Channel::max_slice`](crate::Channel::max_slice).
             pub fn max_slice(&self) -> usize {
@@ -206,7 +240,7 @@ pub enum Writer {
 }
 
 impl Writer {
-    fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         match self {
             Self::Strong(writer) => writer.core(),
             Self::Weak(writer) => writer.core(),

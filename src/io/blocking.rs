@@ -6,6 +6,8 @@ mod park;
 #[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
+use crate::channel::shared::Shared;
+use crate::channel::weak::{Endpoint, WeakChannel};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
@@ -16,6 +18,7 @@ use std::fmt;
 use std::io::BufRead;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -107,12 +110,28 @@ impl<E> Blocking<E> {
 }
 
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<E: Endpoint> Blocking<E> {
+    /// The channel that the endpoint belongs to, as a handle that looks on and does not keep it open.
+    pub fn channel(&self) -> WeakChannel {
+        self.endpoint.weak_channel()
+    }
+}
+
+impl<E: Endpoint> Endpoint for Blocking<E> {
+    fn shared(&self) -> &Arc<Shared> {
+        self.endpoint.shared()
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<R: Read> Blocking<R> {
     /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
     ///
     /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - The kind of the error with which the channel [failed](crate::Channel::fail), or `Other`, with
+    ///   the [`Failure`](crate::error::Failure) inside, in place of the end.
     /// - `ConnectionAborted` if the channel or the reader was terminated.
     /// - `TimedOut`.
     pub fn read_deadline(&mut self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {

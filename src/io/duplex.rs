@@ -76,6 +76,8 @@ pub fn duplex(size: usize) -> (Duplex, Duplex) {
 /// - When an end is dropped, the other one reads what is there and then comes to the end (`Ok(0)`).
 ///   Its writes fail with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe). What it wrote and was not
 ///   read is gone.
+/// - When an end is dropped by a panic, the reads of the other one fail with that, once they have read
+///   what is there ([`Writer::fail`](crate::Writer::fail)).
 /// - `shutdown` of tokio's trait and `close` of futures' end the direction that this end writes.
 ///   The other one comes to the end of its reads, and can still write.
 ///

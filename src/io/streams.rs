@@ -35,7 +35,8 @@ impl From<OwnedMessage> for Bytes {
 /// A gap of a weak reader is an item, `Err` with [`ReadError::Lagged`], and the stream goes on
 /// after it. Combinators that stop at the first error, such as `try_for_each` and `forward`, stop
 /// at the first gap. Call [`set_silent`](WeakReader::set_silent) first if gaps are no reason to
-/// stop. After the channel was terminated, the last item is `Err` with [`ReadError::Terminated`].
+/// stop. After the channel failed, the last item is `Err` with [`ReadError::Failed`]; after it was
+/// terminated, `Err` with [`ReadError::Terminated`].
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -99,7 +100,7 @@ impl<R: Receive + Unpin> Stream for MessageStream<R> {
                 None
             }
             Err(error) => {
-                this.has_ended = error == ReadError::Terminated;
+                this.has_ended = matches!(error, ReadError::Failed(_) | ReadError::Terminated);
                 Some(Err(error))
             }
         })

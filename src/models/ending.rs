@@ -6,7 +6,7 @@ use crate::channel::reader::StrongReader;
 use crate::channel::terms::Ending;
 use crate::channel::terms::StartAt;
 use crate::channel::writer::StrongWriter;
-use crate::error::{ReadError, WriteError};
+use crate::error::{Failure, ReadError, WriteError};
 use loom::future::block_on;
 use loom::thread;
 
@@ -109,5 +109,48 @@ fn a_future_for_the_end_is_woken_by_it() {
         let thread = thread::spawn(move || ending.end(Ending::Drained));
         block_on(shared.closed());
         thread.join().unwrap();
+    });
+}
+
+/// Guards the exchange that decides between a clean end and a failure, and that the failure is there
+/// before it: a reader that has seen one of the two never sees the other, nor none.
+#[test]
+fn a_drain_and_a_failure_agree_on_the_end() {
+    model(2, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let reading = thread::spawn(move || {
+            let first = block_on(read_byte(&mut reader));
+            (first, block_on(read_byte(&mut reader)))
+        });
+        let draining = shared.clone();
+        let thread = thread::spawn(move || draining.end(Ending::Drained));
+        let failure = Failure::new("out of paper");
+        let failed = shared.fail(failure.clone());
+        thread.join().unwrap();
+        let (first, second) = reading.join().unwrap();
+        assert_eq!(first, second);
+        let expected = if failed.is_ok() { Err(ReadError::Failed(failure)) } else { Ok(None) };
+        assert_eq!(first, expected);
+    });
+}
+
+/// Guards that the second of two that fail the channel does not go before the channel has failed: what
+/// it does next, such as to drop the last writer, would be a clean end.
+#[test]
+fn of_two_failures_one_counts() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let [first, second] = [Failure::new("first"), Failure::new("second")];
+        let (failing, failure) = (shared.clone(), second.clone());
+        let thread = thread::spawn(move || {
+            let failed = failing.fail(failure);
+            failing.end(Ending::Drained);
+            failed.is_ok()
+        });
+        let is_first = shared.fail(first.clone()).is_ok();
+        let is_second = thread.join().unwrap();
+        assert_ne!(is_first, is_second);
+        assert_eq!(shared.failure(), Some(if is_first { first } else { second }));
     });
 }

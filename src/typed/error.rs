@@ -1,7 +1,7 @@
 //! What can go wrong with values, besides what can with bytes.
 
 use crate::channel::reader::message::Header;
-use crate::error::{self, Lagged};
+use crate::error::{self, Failure, Lagged};
 use rkyv::rancor;
 use std::io;
 use thiserror::Error;
@@ -56,6 +56,9 @@ pub enum TryRecvError {
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
+    /// The channel ended with this error, and everything was received that was sent before.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
@@ -71,6 +74,9 @@ pub enum RecvError {
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
     Lagged(#[from] Lagged),
+    /// The channel ended with this error, and everything was received that was sent before.
+    #[error(transparent)]
+    Failed(#[from] Failure),
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
@@ -88,6 +94,7 @@ impl From<error::TryReadError> for TryRecvError {
         match error {
             error::TryReadError::Empty => Self::Empty,
             error::TryReadError::Lagged(lagged) => Self::Lagged(lagged),
+            error::TryReadError::Failed(failure) => Self::Failed(failure),
             error::TryReadError::Terminated => Self::Terminated,
         }
     }
@@ -97,6 +104,7 @@ impl From<error::ReadError> for RecvError {
     fn from(error: error::ReadError) -> Self {
         match error {
             error::ReadError::Lagged(lagged) => Self::Lagged(lagged),
+            error::ReadError::Failed(failure) => Self::Failed(failure),
             error::ReadError::Terminated => Self::Terminated,
             error::ReadError::Empty => Self::Empty,
         }
@@ -128,6 +136,7 @@ impl From<RecvError> for io::Error {
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::Lagged(lagged) => lagged.into(),
+            RecvError::Failed(failure) => failure.into(),
             RecvError::Terminated => error::ReadError::Terminated.into(),
             RecvError::Empty => error::ReadError::Empty.into(),
             RecvError::Invalid(invalid) => invalid.into(),

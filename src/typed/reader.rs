@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use super::{InvalidMessage, RecvError, TryRecvError};
+use crate::channel::WeakChannel;
 use crate::channel::reader::StrongReader;
 use crate::channel::reader::message::{Header, Message};
 use crate::io::Blocking;
-use crate::io::layers::{Receive, wait_for};
+use crate::io::layers::{Endpoint, Receive, wait_for};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -65,6 +66,14 @@ impl<T, R> Reader<T, R> {
     /// The reader of bytes.
     pub fn into_inner(self) -> R {
         self.reader
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<T, R: Endpoint> Reader<T, R> {
+    /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
+    pub fn channel(&self) -> WeakChannel {
+        self.reader.weak_channel()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Sending values.
 
 use super::{SendError, TrySendError};
-use crate::channel::Sent;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
+use crate::channel::{Sent, WeakChannel};
 use crate::error::ReserveError;
 use crate::io::Blocking;
-use crate::io::layers::{HasCore, Until, Wait, timed_out};
+use crate::io::layers::{Endpoint, HasCore, Until, Wait, timed_out};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -194,6 +194,14 @@ impl<T, W> Writer<T, W> {
     /// The writer of bytes.
     pub fn into_inner(self) -> W {
         self.writer
+    }
+}
+
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<T, W: Endpoint> Writer<T, W> {
+    /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
+    pub fn channel(&self) -> WeakChannel {
+        self.writer.weak_channel()
     }
 }
 

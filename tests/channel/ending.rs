@@ -2,7 +2,7 @@
 
 use overfall::error::{ChannelError, TryReadError, TryReserveError, TryWriteError, WriteError};
 use overfall::{Channel, Reader, StartAt, StrongReader, WeakReader, Writer, pipe};
-use overfall_tests::{LIMIT, block_on, within};
+use overfall_tests::{LIMIT, block_on, overwriting, within};
 use std::io::{self, BufRead, ErrorKind, IoSlice, Read, Write};
 use std::mem::forget;
 use std::time::{Duration, Instant};
@@ -314,7 +314,7 @@ fn a_weak_writer_commits_what_it_had_reserved_before_the_end() {
 
 #[test]
 fn dropping_the_handle_changes_nothing_and_throws_nothing_away() {
-    let channel = Channel::new(1024);
+    let channel = overwriting(1024);
     let mut writer = channel.new_writer();
     let readers = strong_and_weak(&channel);
     writer.try_write(b"before").unwrap();
@@ -352,7 +352,7 @@ fn without_a_reader_and_without_a_handle_the_pipe_is_broken() {
 
 #[test]
 fn without_a_reader_a_handle_keeps_writes_going_and_readers_can_come_back() {
-    let channel = Channel::new(256);
+    let channel = overwriting(256);
     let mut writer = channel.new_writer();
     drop(channel.new_strong_reader());
     for slice in 0..100 {
@@ -371,7 +371,7 @@ fn without_a_reader_a_handle_keeps_writes_going_and_readers_can_come_back() {
 
 #[test]
 fn a_writer_that_terminates_itself_ends_alone_and_its_slice_in_flight_is_aborted() {
-    let channel = Channel::new(1024);
+    let channel = overwriting(1024);
     let (mut writer, mut other) = (channel.new_writer(), channel.new_writer());
     let readers = strong_and_weak(&channel);
     writer.try_write(b"kept").unwrap();
@@ -401,7 +401,7 @@ fn a_writer_that_terminates_itself_ends_alone_and_its_slice_in_flight_is_aborted
 
 #[test]
 fn a_reader_that_terminates_itself_ends_alone_and_holds_nobody_back() {
-    let channel = Channel::new(64);
+    let channel = overwriting(64);
     let mut writer = channel.new_writer();
     let (mut reader, mut weak) = (channel.new_strong_reader(), channel.new_weak_reader());
     writer.try_write(b"unread").unwrap();

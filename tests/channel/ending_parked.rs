@@ -1,15 +1,15 @@
 //! How things end for those who wait: whoever is parked is woken and told.
 
 use overfall::error::{ReserveError, TryReadError, TryWriteError};
-use overfall::{Backpressure, Channel, Reader, Slice, StrongReader, StrongWriter, Writer, pipe};
-use overfall_tests::{LIMIT, Task, counting_waker, until, waiting_writers, within};
+use overfall::{Channel, Reader, Slice, StrongReader, StrongWriter, Writer, pipe};
+use overfall_tests::{LIMIT, Task, counting_waker, overwriting, until, waiting_writers, within};
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 
 /// A full ring, so that every writer waits.
 fn full() -> (Arc<Channel>, Writer, StrongReader) {
-    let channel = Channel::with_parameters(64, Backpressure::Block);
+    let channel = overwriting(64);
     let mut writer = channel.new_writer();
     let reader = channel.new_strong_reader();
     writer.try_write(&[1; 64]).unwrap();
@@ -345,7 +345,7 @@ fn both_ends_may_be_dropped_at_the_same_time_during_writes() {
 #[test]
 fn a_thread_that_dies_inside_of_a_slice_holds_nobody_up() {
     within(LIMIT, || {
-        let channel = Channel::new(1024);
+        let channel = Channel::builder().size(1024).fail_on_panic(false).build().unwrap();
         let (mut dies, mut lives) = (channel.new_writer(), channel.new_writer());
         let mut reader = channel.new_strong_reader();
         let thread = thread::spawn(move || {

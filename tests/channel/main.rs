@@ -1,7 +1,10 @@
 //! The endpoints: messages, how things end, and what the types promise.
 
+mod absence;
 mod ending;
 mod ending_parked;
+mod failing;
+mod handles;
 mod lossy;
 mod messages;
 mod messages_turning;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
 
 use overfall::{Backpressure, Channel, Joiner, Reader, StartAt, Writer, pipe};
-use overfall_tests::{LIMIT, Numbers, counting_waker, within};
+use overfall_tests::{LIMIT, Numbers, counting_waker, overwriting, within};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -614,7 +614,7 @@ fn polling_again_and_again_does_not_grow_anything() {
 
 #[test]
 fn endpoints_that_come_and_go_use_the_same_memory_again() {
-    let channel = Channel::new(1024);
+    let channel = overwriting(1024);
     let (_, waker) = counting_waker();
     let round = || {
         let mut writer = channel.new_writer();
@@ -720,7 +720,7 @@ fn whoever_comes_turns_and_goes_the_counts_are_right() {
 
 fn come_turn_and_go(seed: u64) {
     let mut numbers = Numbers::new(seed);
-    let channel = Channel::new(RING);
+    let channel = overwriting(RING);
     let (mut writers, mut readers) = (Vec::<Writer>::new(), Vec::<Reader>::new());
     for _ in 0..2000 {
         let of = |numbers: &mut Numbers, len: usize| numbers.below(len.max(1));

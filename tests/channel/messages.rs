@@ -2,13 +2,13 @@
 
 use overfall::error::{SendError, TryReadError, TrySendError};
 use overfall::{Backpressure, Channel, Joiner, Message, Reader, Sent, StartAt, StrongReader, pipe};
-use overfall_tests::{LIMIT, Task, block_on, until, within};
+use overfall_tests::{LIMIT, Task, block_on, overwriting, until, within};
 use std::io::{IoSlice, Write};
 use std::thread;
 
 #[test]
 fn a_message_comes_back_whole_with_who_sent_it() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     let (mut first, mut second) = (channel.new_strong_writer(), channel.new_weak_writer());
     let readers: [Reader; 2] =
         [channel.new_strong_reader().into(), channel.new_weak_reader().into()];

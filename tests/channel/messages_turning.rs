@@ -3,6 +3,7 @@
 
 use overfall::error::TryReadError;
 use overfall::{Channel, Header, Reader, StartAt, StrongReader, WeakReader, Writer};
+use overfall_tests::overwriting;
 use std::sync::Arc;
 
 /// A channel whose weak reader has missed two messages of three bytes each.
@@ -116,7 +117,7 @@ fn a_clone_of_a_reader_that_has_read_bytes_does_not_count_them_as_missed() {
 
 #[test]
 fn what_a_writer_had_sent_before_a_reader_started_is_not_missed() {
-    let channel = Channel::new(128);
+    let channel = overwriting(128);
     let mut older = channel.new_writer();
     (0..5).for_each(|_| older.try_send(b"old").unwrap());
     let make: [fn(&Channel) -> Reader; 4] = [

@@ -130,6 +130,7 @@ fn each_metric_has_its_name_kind_unit_and_value() {
             ("weak_writers", "gauge", Unit::Count, 2),
             ("strong_readers", "gauge", Unit::Count, 1),
             ("weak_readers", "gauge", Unit::Count, 3),
+            ("failed", "gauge", Unit::Count, 0),
         ];
         let values = exporter.values("channel=orders");
         let described = exporter.described.lock().unwrap();
@@ -141,6 +142,18 @@ fn each_metric_has_its_name_kind_unit_and_value() {
         let names: BTreeSet<_> = expected.iter().map(|(name, ..)| (*name).to_owned()).collect();
         assert_eq!(values.into_keys().collect::<BTreeSet<_>>(), names);
         assert_eq!(described.len(), names.len());
+    });
+}
+
+#[test]
+fn a_channel_that_failed_is_recorded_as_one() {
+    let exporter = Exporter::default();
+    with_local_recorder(&exporter, || {
+        let channel = named("failing", 64);
+        let mut metrics = channel.metrics();
+        channel.fail("out of paper").unwrap();
+        metrics.record();
+        assert_values(&exporter, "channel=failing", &[("failed", 1)]);
     });
 }
 

@@ -1,13 +1,13 @@
 //! What the types promise: what may be sent and shared, errors, figures, and how they are shown.
 
 use overfall::error::{
-    BuildError, ChannelError, IntoStrongError, Lagged, ReadError, ReserveError, TryReadError,
-    TryReserveError, TryWriteError, WriteError,
+    BuildError, ChannelError, FailError, Failure, IntoStrongError, Lagged, ReadError, ReserveError,
+    TryReadError, TryReserveError, TryWriteError, WriteError, WriterPanicked,
 };
 use overfall::stats::{ChannelStats, ReaderStats, WriterStats};
 use overfall::{
-    Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt, StrongReader,
-    StrongWriter, WeakReader, WeakWriter, Writer,
+    AfterLast, Backpressure, Blocking, Builder, Channel, Duplex, Reader, Slice, StartAt,
+    StrongReader, StrongWriter, WeakReader, WeakWriter, Writer,
 };
 use overfall_tests::{LIMIT, within};
 use std::error::Error;
@@ -78,6 +78,9 @@ fn every_error_is_one() {
     fn into_io<T: Into<io::Error>>() {}
     error::<BuildError>();
     error::<ChannelError>();
+    error::<FailError>();
+    error::<Failure>();
+    error::<WriterPanicked>();
     error::<IntoStrongError<WeakReader>>();
     error::<IntoStrongError<Reader>>();
     error::<Lagged>();
@@ -90,9 +93,7 @@ fn every_error_is_one() {
     small::<BuildError>();
     small::<ChannelError>();
     small::<Lagged>();
-    small::<ReadError>();
     small::<ReserveError>();
-    small::<TryReadError>();
     small::<TryReserveError>();
     small::<TryWriteError>();
     small::<WriteError>();
@@ -135,8 +136,8 @@ fn what_can_be_shared_is_shared_by_threads_that_look_at_it() {
 
 /// The kind of the [`io::Error`], which has the typed one inside and shows it.
 #[track_caller]
-fn kind<E: Error + Copy + PartialEq + Into<io::Error> + 'static>(error: E) -> ErrorKind {
-    let io: io::Error = error.into();
+fn kind<E: Error + Clone + PartialEq + Into<io::Error> + 'static>(error: E) -> ErrorKind {
+    let io: io::Error = error.clone().into();
     assert_eq!(io.to_string(), error.to_string());
     assert!(io.get_ref().is_some(), "the typed error is inside");
     io.kind()
@@ -197,6 +198,7 @@ fn errors_tell_a_person_what_to_do() {
         (ReadError::Terminated.to_string(), "gone"),
         (TryReadError::Empty.to_string(), "later"),
         (ChannelError::Terminated.to_string(), "nothing left to drain"),
+        (ChannelError::Failed.to_string(), "no clean end"),
         (lagged().to_string(), "64 ring bytes"),
     ];
     for (text, part) in texts {
@@ -206,7 +208,8 @@ fn errors_tell_a_person_what_to_do() {
 
 #[test]
 fn the_figures_of_a_small_channel_are_exact() {
-    let channel = Channel::builder().size(1000).start_position(6400).build().unwrap();
+    let channel = Channel::builder().size(1000).start_position(6400);
+    let channel = channel.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let mut writer = channel.new_writer();
     let mut idle = channel.new_weak_writer();
     let mut reader = channel.new_strong_reader();

@@ -283,7 +283,8 @@ fn what_comes_after_a_record_that_was_given_up_is_whole_and_by_itself() {
             for (way, next) in WAYS_ON {
                 for in_batches in [false, true] {
                     let case = format!("{how}, then {way}, in batches: {in_batches}");
-                    let channel = Channel::new(CAPACITY);
+                    let channel = Channel::builder().size(CAPACITY).fail_on_panic(false);
+                    let channel = channel.build().unwrap();
                     let mut receiver = Receiver::new(channel.new_strong_reader());
                     let writer = channel.new_writer();
                     let id = writer.id();

@@ -33,7 +33,7 @@ mod object;
 
 use object::{Done, History, Operation, Read, Written};
 use overfall::error::{TryReadError, TryReserveError, TryWriteError};
-use overfall::{Channel, Reader, Slice, StrongWriter};
+use overfall::{AfterLast, Channel, Reader, Slice, StrongWriter};
 use overfall_tests::{Numbers, until};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -239,6 +239,7 @@ fn record(seed: u64) -> Vec<History> {
         let capacity = [256, 256, 512][numbers.below(3)];
         let first = (1 << 63) - 64 * (1 + numbers.below(8) as u64);
         let builder = Channel::builder().size(capacity as usize).start_position(first);
+        let builder = builder.after_last_strong_reader(AfterLast::Overwrite);
         let channel = builder.build().unwrap();
         let values = |number| (1..6).map(|value| number as u8 * 5 + value).collect();
         let party = |number: usize| match number.checked_sub(writers) {

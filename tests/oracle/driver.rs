@@ -14,7 +14,7 @@ use super::{From as StartFrom, Operation, Setup, Whose};
 use overfall::error::{
     ReadError, ReserveError, SendError, TryReadError, TryReserveError, TrySendError, TryWriteError,
 };
-use overfall::{Backpressure, Channel, Reader, StartAt, Writer};
+use overfall::{Channel, Reader, StartAt, Writer};
 use receiving::Receipt;
 use sending::Sending;
 use std::cell::RefCell;
@@ -130,6 +130,7 @@ impl From<TryReadError> for Unread {
         match error {
             TryReadError::Empty => Self::Empty,
             TryReadError::Lagged(lagged) => Self::Lagged(lagged.ring_bytes),
+            TryReadError::Failed(_) => Self::Failed,
             TryReadError::Terminated => Self::Terminated,
             other => panic!("{other:?} is news"),
         }
@@ -160,9 +161,10 @@ fn pick<T>(list: &[T], number: u8) -> Option<usize> {
 impl Driver {
     pub(super) fn new(setup: &Setup) -> Self {
         let builder = Channel::builder().size(setup.size).start_position(setup.start);
-        let channel = builder.backpressure(setup.backpressure).build().unwrap();
-        let drops = setup.backpressure == Backpressure::Drop;
-        let model = Model::new(setup.size, setup.start, drops);
+        let builder = builder.backpressure(setup.backpressure);
+        let builder = builder.wait_for_strong_reader(setup.waits_for_first);
+        let channel = builder.after_last_strong_reader(setup.after_last).build().unwrap();
+        let model = Model::new(setup);
         assert_eq!(channel.capacity() as u64, model.capacity);
         assert_eq!(channel.max_slice() as u64, model.capacity);
         assert_eq!(channel.backpressure(), setup.backpressure);
@@ -289,6 +291,18 @@ impl Driver {
                     assert_eq!(channel.drain().is_ok(), self.model.drain());
                 }
             }
+            Fail => {
+                if let Some(channel) = &self.channel {
+                    assert_eq!(channel.fail("as it was told to").is_ok(), self.model.fail());
+                }
+            }
+            FailWriter(writer) => {
+                if let Some(index) = self.idle_writer(writer) {
+                    let end = &self.writers[index];
+                    let failed = end.writer.borrow_mut().fail("as it was told to").is_ok();
+                    assert_eq!(failed, self.model.fail_writer(end.number));
+                }
+            }
             Terminate => {
                 if let Some(channel) = &self.channel {
                     channel.terminate();
@@ -336,6 +350,7 @@ impl Driver {
         }
         let Some(channel) = self.channel.clone() else { return };
         assert_eq!(channel.is_closed(), self.model.ending != Ending::Open);
+        assert_eq!(channel.failure().is_some(), self.model.ending == Ending::Failed);
         let stats = channel.stats();
         self.model.follow_gate(stats.gate);
         let model = &self.model;
@@ -360,6 +375,8 @@ impl Driver {
         assert_eq!(stats.weak_readers, model.readers_that_are(false));
         let skipped = model.readers.iter().flatten().map(|reader| reader.skipped);
         assert_eq!(stats.skipped_ring_bytes, model.retired_skipped + skipped.sum::<u64>());
+        let overwritten = (stats.overwritten_slices, stats.overwritten_bytes);
+        assert_eq!(overwritten, model.overwritten(), "what was overwritten");
         // Those too that are busy, and cannot be asked.
         assert_eq!(stats.readers.len(), model.present_readers().count());
         for end in &self.readers {

@@ -6,6 +6,8 @@
 //! The channel is free in one thing: how much further than needed the gate moves. The model follows
 //! it there, for as long as there is a handle to ask, and checks that it is where it may be.
 
+#[path = "model/absence.rs"]
+mod absence;
 #[path = "model/losses.rs"]
 mod losses;
 #[path = "model/messages.rs"]
@@ -17,9 +19,12 @@ mod room;
 #[path = "model/writing.rs"]
 mod writing;
 
+use crate::ops::Setup;
+use absence::Absence;
 use losses::{Heard, Message};
 use messages::Sent;
 pub(crate) use messages::{Received, size_to_send};
+use overfall::Backpressure;
 use reading::Unsettled;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -33,6 +38,7 @@ const MASK: u64 = (1 << 63) - 1;
 pub(crate) enum Ending {
     Open,
     Drained,
+    Failed,
     Terminated,
 }
 
@@ -50,6 +56,7 @@ pub(crate) enum Refused {
 pub(crate) enum Unread {
     Empty,
     Lagged(u64),
+    Failed,
     Terminated,
 }
 
@@ -161,6 +168,7 @@ pub(crate) struct Model {
     /// What new writers do.
     drops: bool,
     pub(crate) ending: Ending,
+    absence: Absence,
     slices: Vec<Slice>,
     /// Where the gate is, or, without a handle, was when it was last seen.
     gate: u64,
@@ -192,12 +200,15 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(size: usize, start: u64, drops: bool) -> Self {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let Setup { size, start, waits_for_first, after_last, .. } = *setup;
+        let drops = setup.backpressure == Backpressure::Drop;
         Self {
             capacity: (size as u64).next_power_of_two().max(GRANULE),
             start: start & MASK & !(GRANULE - 1),
             drops,
             ending: Ending::Open,
+            absence: Absence::first(waits_for_first, after_last),
             slices: Vec::new(),
             gate: 0,
             was_held: false,
@@ -359,11 +370,16 @@ impl Model {
     pub(crate) fn add_reader(&mut self, strong: bool, start: Start) -> usize {
         let oldest = if strong { self.gate } else { self.oldest_intact(0) };
         let slice = match start {
+            // Where the last strong reader stopped, if that was kept.
+            Start::Oldest if strong => self.absence.hold.unwrap_or(oldest),
             Start::Oldest => oldest,
             Start::Now => self.reserved(),
             Start::Back(bytes) => self.back(oldest, bytes),
         };
         let heard = self.nothing_heard(slice);
+        if strong {
+            self.strong_reader_came();
+        }
         self.readers.push(Some(Reader {
             is_strong: strong,
             terminated: false,
@@ -415,9 +431,10 @@ impl Model {
 
     pub(crate) fn remove_reader(&mut self, index: usize) {
         self.retired_skipped += self.reader(index).skipped;
-        let held = self.readers[index].take().is_some_and(|reader| reader.is_holding());
-        if held {
-            self.wake_writers();
+        let held = self.reader(index).is_holding().then(|| self.reader(index).held());
+        self.readers[index] = None;
+        if let Some(held) = held {
+            self.strong_reader_went(held, true);
         }
         self.after_change();
     }
@@ -433,10 +450,10 @@ impl Model {
             self.hear_anew(&mut reader);
             // Reads that skip gaps silently are asked for anew.
             reader.silent = false;
-            let held = !reader.terminated;
+            let (is_there, held) = (!reader.terminated, reader.slice);
             self.readers[index] = Some(reader);
-            if held {
-                self.wake_writers();
+            if is_there {
+                self.strong_reader_went(held, false);
             }
         }
     }
@@ -470,6 +487,8 @@ impl Model {
             self.readers[index] = Some(reader);
             if leaves {
                 self.wake_writers();
+            } else {
+                self.strong_reader_came();
             }
         }
     }
@@ -494,11 +513,22 @@ impl Model {
     }
 
     pub(crate) fn drain(&mut self) -> bool {
-        if self.ending == Ending::Terminated {
-            return false;
-        }
         self.end(Ending::Drained);
-        true
+        self.ending == Ending::Drained
+    }
+
+    pub(crate) fn fail(&mut self) -> bool {
+        let was_open = self.is_open();
+        if was_open {
+            self.end(Ending::Failed);
+        }
+        was_open
+    }
+
+    pub(crate) fn fail_writer(&mut self, index: usize) -> bool {
+        let failed = self.fail();
+        self.abort(index);
+        failed
     }
 
     pub(crate) fn terminate(&mut self) {

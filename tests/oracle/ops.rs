@@ -10,7 +10,7 @@ mod driver;
 mod model;
 
 use driver::Driver;
-use overfall::Backpressure;
+use overfall::{AfterLast, Backpressure};
 
 /// What the channel is like at first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) size: usize,
     pub(crate) start: u64,
     pub(crate) backpressure: Backpressure,
+    pub(crate) waits_for_first: bool,
+    pub(crate) after_last: AfterLast,
     pub(crate) writer: bool,
     pub(crate) strong_reader: bool,
     pub(crate) weak_reader: bool,
@@ -205,6 +207,8 @@ pub(crate) enum Operation {
     SkipRest(u8),
 
     Drain,
+    Fail,
+    FailWriter(u8),
     Terminate,
     DropHandle,
     Closed(Whose),
@@ -255,6 +259,13 @@ pub(crate) fn decode(data: &[u8]) -> (Setup, Vec<Operation>) {
         size,
         start,
         backpressure: if kind & 7 == 7 { Backpressure::Drop } else { Backpressure::Block },
+        // Bits that no size is made of.
+        waits_for_first: high & 0x40 != 0,
+        after_last: match high >> 4 & 3 {
+            0 | 1 => AfterLast::Overwrite,
+            2 => AfterLast::Wait,
+            _ => AfterLast::Close,
+        },
         writer: kind & 8 == 0,
         strong_reader: kind & 16 == 0,
         weak_reader: kind & 3 != 3,
@@ -352,7 +363,11 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         234..237 => PollReceipt(who),
         237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
         242..245 => SkipRest(who),
-        245 => Drain,
+        245 => match what & 7 {
+            6 => Fail,
+            7 => FailWriter(who),
+            _ => Drain,
+        },
         246 => Terminate,
         247 => DropHandle,
         248..252 => Closed(match what {

@@ -2,14 +2,14 @@
 
 use overfall::error::{ReserveError, TryReadError, TryReserveError, TryWriteError};
 use overfall::{Backpressure, Channel, StrongReader, Writer};
-use overfall_tests::{LIMIT, Numbers, Task, until, waiting_writers, within};
+use overfall_tests::{LIMIT, Numbers, Task, overwriting, until, waiting_writers, within};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::thread;
 
 /// A ring of four granules with one strong reader, and so many slices of one granule in it.
 fn ring_of_four(slices: u8) -> (Arc<Channel>, Writer, StrongReader) {
-    let channel = Channel::new(256);
+    let channel = overwriting(256);
     let mut writer = channel.new_writer();
     let reader = channel.new_strong_reader();
     for slice in 0..slices {

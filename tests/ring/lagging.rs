@@ -1,7 +1,7 @@
 //! Weak readers that are overrun: what they are told, where they go on, and how they turn strong.
 
 use overfall::error::{Lagged, TryReadError};
-use overfall::{Channel, Reader, StartAt, WeakReader, Writer};
+use overfall::{AfterLast, Channel, Reader, StartAt, WeakReader, Writer};
 use overfall_tests::{LIMIT, Numbers, within};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -415,7 +415,8 @@ fn turning_strong_races_with_writers_and_loses_nothing() {
 #[test]
 fn a_reader_starts_at_the_oldest_now_or_at_most_so_many_bytes_back() {
     for start in STARTS {
-        let channel = Channel::builder().size(1024).start_position(start).build().unwrap();
+        let builder = Channel::builder().size(1024).start_position(start);
+        let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
         let mut writer = channel.new_writer();
         // Nothing is there yet.
         for at in [StartAt::Oldest, StartAt::Now, StartAt::Back(10)] {

@@ -8,7 +8,7 @@
 use super::common::{any_reader, join, strong_if_possible, time};
 use super::records::{Checker, LONGEST, Records};
 use overfall::error::Lagged;
-use overfall::{Blocking, Channel, Reader, Slice, StrongReader, WeakReader, Writer};
+use overfall::{AfterLast, Blocking, Channel, Reader, Slice, StrongReader, WeakReader, Writer};
 use overfall_tests::{Numbers, block_on};
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -237,7 +237,8 @@ fn round(seed: u64, time: Duration) -> (u64, u64) {
     let mut numbers = Numbers::new(seed);
     let size = 4096 << numbers.below(4);
     let start = (1 << 63) - 64 * numbers.below(1000) as u64;
-    let channel = Channel::builder().size(size).start_position(start).build().unwrap();
+    let builder = Channel::builder().size(size).start_position(start);
+    let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let writers = 1 + numbers.below(4);
     let (strong, weak, visitors) = (numbers.below(4), numbers.below(3), numbers.below(3));
     let stop = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,7 @@ use super::common::{
 };
 use super::records::{Checker, LONGEST, Records};
 use overfall::error::Lagged;
-use overfall::{Channel, StrongReader, WeakReader, Writer};
+use overfall::{AfterLast, Channel, StrongReader, WeakReader, Writer};
 use overfall_tests::Numbers;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -199,7 +199,8 @@ async fn round(seed: u64, time: Duration) -> u64 {
     let mut numbers = Numbers::new(seed);
     let size = 4096 << numbers.below(4);
     let start = (1 << 63) - 64 * numbers.below(1000) as u64;
-    let channel = Channel::builder().size(size).start_position(start).build().unwrap();
+    let builder = Channel::builder().size(size).start_position(start);
+    let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let writers = 1 + numbers.below(6);
     let (strong, weak, visitors) = (numbers.below(5), numbers.below(3), numbers.below(3));
     let stop = Arc::new(AtomicBool::new(false));

@@ -207,11 +207,25 @@ impl Core {
         self.has_terminated() || self.shared.ending() != Ending::Open
     }
 
-    /// Whether the channel has drained and `slice` is behind the last one. It is final.
+    /// Whether the channel has drained and `slice` is behind the last one. It is final. If the channel
+    /// has failed, that comes in place of the end.
     #[inline]
-    pub(crate) fn is_at_end(&self, slice: Position) -> bool {
+    pub(crate) fn is_at_end(&self, slice: Position) -> Result<bool, ReadError> {
         // Terminated is not the end, even for a reader that looks meanwhile.
-        self.shared.ending() == Ending::Drained && self.shared.ring.end() == Some(slice)
+        match self.shared.ending() {
+            Ending::Open | Ending::Terminated => Ok(false),
+            Ending::Drained => Ok(self.shared.ring.end() == Some(slice)),
+            Ending::Failed => self.has_failed(slice),
+        }
+    }
+
+    #[cold]
+    fn has_failed(&self, slice: Position) -> Result<bool, ReadError> {
+        match self.shared.failure() {
+            Some(failure) if self.shared.ring.end() == Some(slice) => Err(failure.into()),
+            // It has not come there, or the channel was terminated meanwhile.
+            _ => Ok(false),
+        }
     }
 
     /// Registers the waker; after this the reader looks once more before it waits. From within an

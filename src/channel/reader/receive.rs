@@ -51,6 +51,7 @@ pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, 
         Ok(found) => Ok(found),
         Err(TryReadError::Empty) => return Poll::Pending,
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
+        Err(TryReadError::Failed(failure)) => Err(ReadError::Failed(failure)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
     })
 }
@@ -102,6 +103,7 @@ macro_rules! receive_methods {
             /// - [`TryReadError::Lagged`] if a weak reader was overrun, once for each gap, with the
             ///   ring bytes missed. The next receive goes on after the gap. After it, the first
             ///   message of each writer tells in its [`Header`] what was missed of that writer.
+            /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
             ///
             /// ```

@@ -18,7 +18,7 @@ use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{StartAt, Strength};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::Found;
-use hold::Hold;
+use hold::{Hold, Joined};
 use lent::{Batch, Taken};
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use std::sync::Arc;
 /// A reader that loses nothing: writers wait for it.
 ///
 /// It reads every slice from where it started to the end of the channel. Make it before the first
-/// write: what was overwritten earlier is lost to it.
+/// write, or have writers [wait for it](crate::Builder::wait_for_strong_reader): what was overwritten
+/// earlier is lost to it.
 ///
 /// While it stands still, writers go at most [`capacity`](crate::Channel::capacity) ring bytes past
 /// it. Then they wait, or discard with [`Backpressure::Drop`](crate::Backpressure::Drop).
@@ -36,11 +37,12 @@ use std::sync::Arc;
 /// traits, which lend bytes where they lie. To receive each slice as a whole, use
 /// [`recv`](Self::recv) or [`try_recv`](Self::try_recv).
 ///
-/// When the last strong reader is dropped, nothing holds writers back any more: see
-/// [the guide](crate::guide::loss#strong-readers).
+/// When the last strong reader goes, the channel ends by default, and its writers are told:
+/// [`Builder::after_last_strong_reader`](crate::Builder::after_last_strong_reader).
 pub struct StrongReader {
-    hold: Hold,
+    /// It goes first: a reader that is dropped while it waits is not woken by what its hold frees or ends.
     core: Core,
+    hold: Hold,
     place: Place,
     /// Payload bytes that may be consumed without another look.
     lent: u64,
@@ -51,30 +53,32 @@ pub struct StrongReader {
 
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
-        Self { hold, core, place, lent: 0, taken: None, batch: Batch::default() }
+        Self { core, hold, place, lent: 0, taken: None, batch: Batch::default() }
     }
 
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
-        let (mut hold, oldest) = Hold::new(shared);
-        let place = match start {
-            StartAt::Oldest => oldest,
+        let (joined, oldest) = Joined::new(shared);
+        let (hold, place) = match start {
+            StartAt::Oldest => joined.stand(),
             StartAt::Now => {
                 // Not before the hold, however old a look this is.
                 let reserved = shared.ring.reserved();
-                if reserved.is_before(oldest.slice) { oldest } else { Place::at(reserved) }
+                let is_before = reserved.is_before(oldest.slice);
+                let place = if is_before { oldest } else { Place::at(reserved) };
+                (joined.stand_at(&place), place)
             }
             StartAt::Back(bytes) => {
                 let mut from = oldest.slice;
-                loop {
+                let place = loop {
                     match shared.ring.back(from, bytes) {
                         Some(start) => break Place::at(start),
                         // Padding at our hold was recycled: what we hold begins after it.
                         None => from = shared.ring.oldest_intact(from),
                     }
-                }
+                };
+                (joined.stand_at(&place), place)
             }
         };
-        hold.jump_to(&place);
         let core = Core::new(shared.clone(), Strength::Strong, place);
         let reader = Self::at(hold, core, place);
         reader.core.tell_that_it_came();
@@ -85,7 +89,7 @@ impl StrongReader {
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
     pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
-        let (mut hold, oldest) = Hold::new(core.shared());
+        let (joined, oldest) = Joined::new(core.shared());
         let mut start = place;
         let ring = &core.shared().ring;
         // Only padding may lie between the reader and what is kept; then nothing is lost.
@@ -95,11 +99,11 @@ impl StrongReader {
                 _ => return Err(core),
             }
         }
-        hold.jump_to(&start);
+        let hold = match core.has_terminated() {
+            true => Hold::none(core.shared()),
+            false => joined.stand_at(&start),
+        };
         core.convert(Strength::Strong, start);
-        if core.has_terminated() {
-            hold.leave();
-        }
         // Only now it is known for sure.
         let length = match start.offset {
             0 => None,
@@ -112,7 +116,9 @@ impl StrongReader {
         Ok(reader)
     }
 
-    /// Converts this reader into a weak one. Nobody waits for it any more, and it can be overrun.
+    /// Converts this reader into a weak one. Nobody waits for it any more, and it can be overrun. If it
+    /// was the last strong one, it does not count as gone: the ring overwrites from now on, whatever
+    /// [`AfterLast`](crate::AfterLast) says.
     #[inline]
     pub fn into_weak(mut self) -> WeakReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
@@ -120,7 +126,7 @@ impl StrongReader {
         self.settle();
         let Self { hold, mut core, place, .. } = self;
         core.convert(Strength::Weak, place);
-        drop(hold);
+        hold.turn_weak();
         core.tell_that_it_was_converted();
         WeakReader::from_strong(core, place)
     }

@@ -180,7 +180,7 @@ impl WeakReader {
                     Found::Skip(next) => self.place = Place::at(next),
                     Found::Nothing => {
                         self.core.record_place(self.place);
-                        let at_end = self.core.is_at_end(slice);
+                        let at_end = self.core.is_at_end(slice)?;
                         return Ok(if at_end { Next::End } else { Next::Nothing });
                     }
                     Found::Overrun => self.catch_up(),

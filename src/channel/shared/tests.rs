@@ -195,7 +195,7 @@ fn writers_come_and_go_however_long_a_named_one_has_been_gone() {
         drop(named);
         let reader = StrongReader::new(&shared, StartAt::Now);
         assert_eq!(reader.writer_name(id).as_deref(), Some("named"));
-        drop(reader);
+        drop(reader.into_weak());
         shared.ring.leap(granules);
         drop(StrongWriter::new(&shared));
         let is_known = shared.writer_name(id).is_some();

@@ -45,6 +45,9 @@ pub(crate) struct Core {
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
+    /// Whether the thread panicked already when this writer was made. So it is said of one that is being
+    /// made, too.
+    was_panicking: bool,
     /// The last slice was a piece of a record, of which this is still to come.
     rest: Option<Rest>,
 }
@@ -54,7 +57,7 @@ impl Core {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
         let backpressure = shared.backpressure;
-        let core = Self {
+        let mut core = Self {
             shared,
             slot,
             id,
@@ -66,11 +69,13 @@ impl Core {
             in_flight: Reservation::NONE,
             ticket: None,
             done: None,
+            was_panicking: true,
             rest: None,
         };
         if let Some(strength) = strength {
             trace::came(&*core.shared, "writer", strength, id);
         }
+        core.was_panicking = std::thread::panicking();
         core
     }
 
@@ -133,6 +138,7 @@ impl Drop for Core {
         panics.run(|| self.abort());
         panics.run(|| self.stop_waiting());
         self.mark_in_flight();
+        panics.run(|| self.fail_if_panicking());
         panics.run(|| self.shared.remove_writer(&self.slot, self.id, self.strength));
         panics.finish();
     }

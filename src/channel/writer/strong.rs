@@ -5,7 +5,9 @@ use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Sent, Strength};
 use crate::channel::writer::slice::Slice;
-use crate::error::{ReserveError, SendError, TryReserveError, TrySendError, TryWriteError};
+use crate::error::{
+    FailError, Failure, ReserveError, SendError, TryReserveError, TrySendError, TryWriteError,
+};
 use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ impl StrongWriter {
     }
 
     #[inline]
-    pub(super) fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         &self.0
     }
 

@@ -18,6 +18,8 @@ impl<R: Receive> Blocking<R> {
     /// # Errors
     ///
     /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
+    /// - The kind of the error with which the channel [failed](crate::Channel::fail), or `Other`, with
+    ///   the [`Failure`](crate::error::Failure) inside, in place of the end.
     /// - `ConnectionAborted` if the channel or the reader was terminated.
     #[inline]
     pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {

@@ -182,13 +182,15 @@ impl Driver {
 
 #[cfg(feature = "futures")]
 fn unread(error: &std::io::Error) -> Unread {
-    use overfall::error::{Lagged, ReadError};
+    use overfall::error::{Failure, Lagged, ReadError};
     let inner = error.get_ref().unwrap();
     if let Some(lagged) = inner.downcast_ref::<Lagged>() {
         Unread::Lagged(lagged.ring_bytes)
+    } else if inner.is::<Failure>() {
+        Unread::Failed
     } else {
         let error: &ReadError = inner.downcast_ref().unwrap();
-        Unread::from(*error)
+        Unread::from(error.clone())
     }
 }
 

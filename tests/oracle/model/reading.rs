@@ -103,7 +103,11 @@ impl Model {
                 None | Some(Slice { state: State::InFlight, .. }) => {
                     reader.unsettled = None;
                     let is_end = self.slice(reader.slice).is_none() && !self.is_open();
-                    return if is_end { Ok(None) } else { Err(Unread::Empty) };
+                    return match self.ending {
+                        Ending::Failed if is_end => Err(Unread::Failed),
+                        _ if is_end => Ok(None),
+                        _ => Err(Unread::Empty),
+                    };
                 }
             }
         }
@@ -250,12 +254,12 @@ impl Model {
     pub(crate) fn terminate_reader(&mut self, index: usize) {
         let missed = self.missed(self.readers[index].as_ref().unwrap());
         let reader = self.reader(index);
-        let was_strong = reader.is_strong && !reader.terminated;
+        let held = reader.is_holding().then(|| reader.held());
         reader.heard.terminate(missed);
         reader.terminated = true;
         reader.waker = None;
-        if was_strong {
-            self.wake_writers();
+        if let Some(held) = held {
+            self.strong_reader_went(held, true);
         }
         self.after_change();
     }

@@ -1,14 +1,13 @@
 //! Room in the ring, and who is woken when there is some.
 
-use super::{Ending, GRANULE, MASK, Model, Owed, Reader, Refused, Slice, State, Unread};
+use super::{Ending, GRANULE, MASK, Model, Owed, Refused, Slice, State, Unread};
 
 impl Model {
     /// As far as the gate may go: strong readers hold what they have not read, except that nobody
     /// needs what was skipped; and nobody writes over a slice in flight.
     pub(super) fn furthest_gate(&self) -> u64 {
         let in_flight = self.first_in_flight(self.gate);
-        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
-        match readers.map(Reader::held).min() {
+        match self.holds().min() {
             Some(held) => self.after_skipped(held).min(in_flight),
             None => in_flight,
         }
@@ -25,7 +24,7 @@ impl Model {
         let is_start = slice.map_or(self.reserved(), |slice| slice.at) == gate;
         assert!(is_start, "the gate is in the middle of a slice, at {gate}");
         // With nobody to read it, an eighth of the ring may go that nobody has asked for yet.
-        let is_held = self.readers.iter().flatten().any(Reader::is_holding);
+        let is_held = self.holds().next().is_some();
         let was_held = std::mem::replace(&mut self.was_held, is_held);
         if gate > self.gate && !is_held && !was_held {
             let enough = (self.asked.get() + self.capacity / 8).saturating_sub(self.capacity);
@@ -139,7 +138,7 @@ impl Model {
     pub(super) fn reserve(&mut self, length: u64, others: u64) -> Result<u64, Refused> {
         match self.ending {
             Ending::Open => {}
-            Ending::Drained => return Err(Refused::Closed),
+            Ending::Drained | Ending::Failed => return Err(Refused::Closed),
             Ending::Terminated => return Err(Refused::Terminated),
         }
         if !self.has_room(length, others) {
@@ -187,8 +186,7 @@ impl Model {
 
     /// Whether a strong reader has something to read still, and so will give back more.
     fn is_anything_unread(&self) -> bool {
-        let readers = self.readers.iter().flatten().filter(|reader| reader.is_holding());
-        let held = readers.map(Reader::held).min().map(|held| self.after_skipped(held));
+        let held = self.holds().min().map(|held| self.after_skipped(held));
         let next = held.and_then(|held| self.slice(held));
         next.is_some_and(|slice| matches!(slice.state, State::Committed(_)))
     }
@@ -237,7 +235,10 @@ impl Model {
     }
 
     pub(super) fn end(&mut self, ending: Ending) {
-        self.ending = self.ending.max(ending);
+        // The first end stays, unless the channel is terminated.
+        if self.is_open() || ending == Ending::Terminated {
+            self.ending = ending;
+        }
         self.wake_readers();
         for waker in self.line.drain(..).filter_map(|waiter| waiter.waker) {
             self.wakes[waker] += 1;

@@ -4,7 +4,7 @@ use super::stage::WAITERS;
 use super::trouble::{self, caught};
 use overfall::error::TryReadError;
 use overfall::{Backpressure, Channel, StartAt};
-use overfall_tests::{LIMIT, Task, within};
+use overfall_tests::{LIMIT, Task, overwriting, within};
 use std::cell::Cell;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -54,7 +54,7 @@ fn counts(channel: &Channel) -> [usize; 4] {
 #[test]
 fn a_subscriber_that_panics_leaves_no_endpoint_counted_that_never_came_to_be() {
     within(LIMIT, || {
-        let channel = Channel::new(1024);
+        let channel = overwriting(1024);
         let (writer, weak_writer) = (channel.new_strong_writer(), channel.new_weak_writer());
         let (reader, weak_reader) = (channel.new_strong_reader(), channel.new_weak_reader());
         let makes: [&dyn Fn() -> usize; 8] = [
@@ -83,7 +83,7 @@ fn a_subscriber_that_panics_leaves_no_endpoint_counted_that_never_came_to_be() {
 #[test]
 fn a_subscriber_that_panics_leaves_no_endpoint_counted_that_has_gone() {
     within(LIMIT, || {
-        let channel = Channel::new(1024);
+        let channel = overwriting(1024);
         let mut closed = Task::parked(channel.closed());
         let endpoints = (
             channel.new_strong_writer(),

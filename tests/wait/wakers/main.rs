@@ -9,7 +9,7 @@ mod trouble;
 mod ways;
 
 use overfall::{Channel, Reader};
-use overfall_tests::{LIMIT, Task, until, within};
+use overfall_tests::{LIMIT, Task, overwriting, until, within};
 use stage::{Kind, READERS, Stage, WAITERS, WRITERS};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,7 +166,7 @@ fn the_next_reader_of_a_slot_is_woken_whatever_the_waker_of_the_last_one_did() {
         for at in [Moment::Wake, Moment::Clone, Moment::Drop] {
             for &kind in READERS {
                 println!("{at:?}, {kind:?}");
-                let channel = Channel::new(4096);
+                let channel = overwriting(4096);
                 let mut writer = channel.new_writer();
                 let trouble = Trouble::new(at, 0);
                 let mut bad = kind.wait(&channel, true);
@@ -400,7 +400,7 @@ fn a_sink_sends_a_message_once_though_a_waker_panics_at_it() {
 fn threads_are_woken_though_a_waker_panics() {
     within(LIMIT, || {
         for _ in 0..20 {
-            let channel = Channel::new(1024);
+            let channel = overwriting(1024);
             let mut writer = channel.new_writer();
             let mut bad: Vec<_> = (0..2).map(|_| Kind::Weak.wait(&channel, true)).collect();
             let readers: Vec<_> = (0..3).map(|_| channel.new_strong_reader().blocking()).collect();

@@ -41,7 +41,7 @@ impl StrongReader {
     /// It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
     fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
-        let Hold { shared, held: Some(held) } = &mut self.hold else { return false };
+        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
         let Place { slice, offset: 0, length: None } = self.place else { return false };
         let length = buffer.len() as u64;
         if shared.ring.find_committed(slice) != Some(length)
@@ -98,7 +98,7 @@ impl StrongReader {
     #[cfg(not(overfall_loom))]
     #[inline]
     fn lend(&mut self) -> &[u8] {
-        let Hold { shared, held: Some(held) } = &self.hold else { return &[] };
+        let Hold { shared, held: Some(held), .. } = &self.hold else { return &[] };
         let lent = shared.ring.lend(held, self.place.slice, self.place.offset);
         self.lent = lent.len() as u64;
         lent
@@ -132,6 +132,7 @@ impl StrongReader {
     /// # Errors
     ///
     /// - [`TryReadError::Empty`] if there is nothing yet.
+    /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
     /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
     #[cfg(not(overfall_loom))]
     #[inline]
@@ -249,6 +250,8 @@ impl Read for StrongReader {
 
     fn end(&mut self) {
         let mut panics = Panics::new();
+        // It wakes others, not itself.
+        panics.run(|| self.core.stop_waiting());
         panics.run(|| self.hold.leave());
         panics.run(|| self.core.terminate(self.place));
         panics.finish();

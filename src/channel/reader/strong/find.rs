@@ -49,7 +49,7 @@ impl StrongReader {
                     }
                     Found::Nothing | Found::Overrun => {
                         self.settle();
-                        let at_end = self.core.is_at_end(self.place.slice);
+                        let at_end = self.core.is_at_end(self.place.slice)?;
                         return Ok(if at_end { Next::End } else { Next::Nothing });
                     }
                 },

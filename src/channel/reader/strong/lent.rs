@@ -42,7 +42,7 @@ impl StrongReader {
 
     #[inline(always)]
     fn lend_message(&self, taken: &Taken) -> &[u8] {
-        let Hold { shared, held } = &self.hold;
+        let Hold { shared, held, .. } = &self.hold;
         let Some(held) = held else { unreachable!("what was taken is held") };
         shared.ring.lend_seen(held, &taken.seen)
     }

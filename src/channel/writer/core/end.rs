@@ -3,7 +3,8 @@
 use super::Core;
 use crate::channel::terms::{Ending, Strength};
 use crate::error::{
-    ReserveError, SendError, TryReserveError, TrySendError, TryWriteError, WriteError,
+    FailError, Failure, ReserveError, SendError, TryReserveError, TrySendError, TryWriteError,
+    WriteError, WriterPanicked,
 };
 use crate::wait::panics::Panics;
 
@@ -67,6 +68,28 @@ impl Core {
         // It counts as a weak one from here on: nothing waits for it.
         panics.run(|| self.convert(Strength::Weak));
         panics.finish();
+    }
+
+    /// Lets the channel fail. What this writer has left in flight is no part of it.
+    pub(crate) fn fail(&mut self, failure: Failure) -> Result<(), FailError> {
+        self.end_record();
+        // First, as code of others runs in both. What is left in flight is given up later in any case.
+        let failed = self.shared.fail(failure);
+        self.abort();
+        failed
+    }
+
+    /// Lets the channel fail if this writer is dropped by a panic: what it was to write next may never
+    /// come. A weak one keeps nothing open, nor does one that is done, and so nothing is expected of
+    /// them. One that was made while the thread panicked already, for a line of a log in a destructor, is
+    /// not what the panic interrupted.
+    pub(super) fn fail_if_panicking(&self) {
+        let is_expected = self.strength == Some(Strength::Strong) && self.shared.fails_on_panic;
+        if is_expected && !self.was_panicking && std::thread::panicking() {
+            let name = self.shared.writer_name(self.id);
+            // If the channel has ended before, nothing was expected any more.
+            let _unless_ended = self.shared.fail(Failure::new(WriterPanicked::new(self.id, name)));
+        }
     }
 
     /// Whether writes are refused, now and for ever.

@@ -16,7 +16,7 @@ impl Core {
     pub(crate) fn why_closed(&self) -> Ended {
         match self.shared.ending() {
             Ending::Terminated => Ended::Terminated,
-            Ending::Open | Ending::Drained => Ended::Closed,
+            Ending::Open | Ending::Drained | Ending::Failed => Ended::Closed,
         }
     }
 

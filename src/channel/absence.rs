@@ -1,0 +1,152 @@
+//! Strong readers come and go: what holds while none is there.
+//!
+//! How many there are is changed behind the registry's lock, together with what follows from it: of two
+//! that go at the same time one is the last, and one that comes meanwhile comes before that or after it.
+//! A strong reader is counted while its hold is up: from after the join to before the leave. So while
+//! none is counted and the channel is to [wait](AfterLast::Wait), the channel itself has a hold, the one
+//! that the last reader left it; and there is no moment without one. A reader that comes joins at the
+//! gate first, and so at that hold or before it. Then it takes the channel's hold down.
+//!
+//! A reader that turns weak does not go: that is to let the ring overwrite.
+//!
+//! # What is overwritten
+//!
+//! While the ring overwrites, an *absence* begins with the place where the last strong reader stopped,
+//! and with what had been committed before that place: all that was committed, less what is in the ring
+//! from there on. It ends with the same for the place where the next one joins. What lies between was
+//! overwritten. A hold stands at either place while that is looked up. The means are those of
+//! `account.rs`, and writers pay nothing.
+
+use crate::channel::registry::Registry;
+use crate::channel::shared::Shared;
+use crate::channel::survey::Survey;
+use crate::channel::terms::{AfterLast, Ending};
+use crate::ring::position::Position;
+use crate::ring::{Count, Held};
+use crate::sync::lock;
+use crate::wait::panics::Panics;
+
+/// How a strong reader goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Going {
+    Gone,
+    /// It is a weak one from now on.
+    TurnedWeak,
+}
+
+/// What the registry keeps of times without a strong reader.
+#[derive(Debug, Default)]
+pub(super) struct Absence {
+    /// The channel's own hold.
+    hold: Option<Held>,
+    /// While the ring overwrites: where the last strong reader stopped, and what had been committed
+    /// before.
+    began: Option<(Position, Count)>,
+    /// What was overwritten in those that are over.
+    overwritten: Count,
+    /// How many times the last strong reader has gone.
+    times: u64,
+}
+
+impl Absence {
+    /// That before the first strong reader.
+    pub(super) fn first(start: Position) -> Self {
+        Self { began: Some((start, Count::default())), ..Self::default() }
+    }
+}
+
+impl Shared {
+    /// Has writers wait for the first strong reader. Nothing was written yet.
+    pub(super) fn hold_for_first_reader(&self) {
+        let mut registry = lock(&self.registry);
+        registry.absence.hold = Some(self.ring.join());
+        registry.absence.began = None;
+    }
+
+    /// Counts a strong reader, which has joined at `oldest` and has its hold there still. It may have the
+    /// channel's own hold, if there is one, and else takes it down.
+    pub(crate) fn strong_reader_came(&self, oldest: Position) -> Option<Held> {
+        let mut registry = lock(&self.registry);
+        registry.strong_readers += 1;
+        let (hold, began) = (registry.absence.hold.take(), registry.absence.began.take());
+        let began = began.filter(|(stopped, _)| stopped.is_before(oldest));
+        let absence = began.map(|(_, before)| (before, self.survey(&registry)));
+        drop(registry);
+        if let Some((before, survey)) = absence {
+            let overwritten = self.passed(oldest, &survey, before);
+            let absence = &mut lock(&self.registry).absence;
+            absence.overwritten = absence.overwritten.plus(overwritten);
+        }
+        hold
+    }
+
+    /// Counts a strong reader out, and takes its hold down, or leaves it to the channel.
+    pub(crate) fn strong_reader_goes(&self, held: Held, going: Going) {
+        let mut held = Some(held);
+        let mut registry = lock(&self.registry);
+        registry.strong_readers -= 1;
+        let is_last = registry.strong_readers == 0;
+        let mut closes = false;
+        let mut begins = None;
+        if is_last {
+            registry.absence.times += 1;
+            match self.after_last {
+                AfterLast::Wait if going == Going::Gone => registry.absence.hold = held.take(),
+                AfterLast::Close if going == Going::Gone => closes = true,
+                _ => begins = Some((registry.absence.times, self.survey(&registry))),
+            }
+        }
+        let is_over = closes || registry.is_over();
+        drop(registry);
+        if let (Some((times, survey)), Some(held), false) = (begins, &held, is_over) {
+            let stopped = held.position();
+            let before = self.passed(stopped, &survey, Count::default());
+            let registry = &mut *lock(&self.registry);
+            // If a reader has come meanwhile, it found our hold, and nothing was overwritten.
+            if registry.strong_readers == 0 && registry.absence.times == times {
+                registry.absence.began = Some((stopped, before));
+            }
+        }
+        let mut panics = Panics::new();
+        if let Some(held) = held {
+            self.ring.leave(held);
+            panics.run(|| self.after_release());
+        }
+        if is_over && self.ending() == Ending::Open {
+            panics.run(|| self.end(Ending::Drained));
+        }
+        panics.finish();
+    }
+
+    /// What was committed before `place`, of what `survey` knows, less `before`.
+    fn passed(&self, place: Position, survey: &Survey, before: Count) -> Count {
+        let committed = survey.sent.minus(survey.dropped);
+        let passed = committed.minus(self.unread((place, 0), survey).total).minus(before);
+        // Looks of slightly different moments may seem to go back.
+        if (passed.messages as i64) < 0 { Count::default() } else { passed }
+    }
+
+    /// What was overwritten while no strong reader was there. `before` is of the present absence, as
+    /// [`Absence::began`], of the same moment as `survey`.
+    pub(super) fn overwritten(
+        &self,
+        absence: (Count, Option<(Position, Count)>),
+        survey: &Survey,
+    ) -> Count {
+        let (overwritten, began) = absence;
+        let gate = self.ring.gate();
+        match began {
+            Some((stopped, before)) if stopped.is_before(gate) => {
+                overwritten.plus(self.passed(gate, survey, before))
+            }
+            _ => overwritten,
+        }
+    }
+}
+
+impl Registry {
+    /// For [`Shared::overwritten`].
+    pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
+        (self.absence.overwritten, self.absence.began)
+    }
+}

@@ -1,0 +1,173 @@
+//! What both handles of a channel can do: the one that keeps it open, and the one that only looks on.
+
+/// The methods that both handles have. Each has a field `shared`.
+macro_rules! handle_methods {
+    ($handle:ident) => {
+        impl $handle {
+            /// The size of the ring in bytes: what was asked for, rounded up to a power of two.
+            ///
+            /// Writers go at most this far past a strong reader that stands still. A weak reader that is
+            /// further behind than this is overrun. A slice takes whole granules of 64 bytes.
+            pub fn capacity(&self) -> usize {
+                self.shared.ring.capacity() as usize
+            }
+
+            /// What happens to a write when the ring is full, unless its writer was
+            /// [given](crate::Writer::set_backpressure) another backpressure.
+            pub fn backpressure(&self) -> Backpressure {
+                self.shared.backpressure
+            }
+
+            /// The name that the [`Builder`](crate::Builder) gave the channel, if it did.
+            pub fn name(&self) -> Option<&str> {
+                self.shared.name.as_deref()
+            }
+
+            /// The longest slice, in payload bytes: the capacity, or 4 GiB less 64 if that is less. A
+            /// longer write becomes several slices, each of a quarter of the capacity.
+            pub fn max_slice(&self) -> usize {
+                self.shared.ring.geometry().max_slice() as usize
+            }
+
+            /// A new reader that writers wait for. It starts at the oldest slice that is left.
+            ///
+            /// Make it before the first write, or have writers
+            /// [wait for it](crate::Builder::wait_for_strong_reader). What was overwritten earlier is lost
+            /// to it, and counted in the [statistics](crate::stats::ChannelStats::overwritten_slices).
+            ///
+            /// # Panics
+            ///
+            /// If the channel has 16 777 208 readers already.
+            pub fn new_strong_reader(&self) -> StrongReader {
+                self.new_strong_reader_at(StartAt::Oldest)
+            }
+
+            /// A new reader that writers wait for.
+            ///
+            /// # Panics
+            ///
+            /// If the channel has 16 777 208 readers already.
+            pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
+                StrongReader::new(&self.shared, start)
+            }
+
+            /// A new reader that can be overrun. It starts at the oldest slice that is left.
+            ///
+            /// # Panics
+            ///
+            /// If the channel has 16 777 208 readers already.
+            pub fn new_weak_reader(&self) -> WeakReader {
+                self.new_weak_reader_at(StartAt::Oldest)
+            }
+
+            /// A new reader that can be overrun.
+            ///
+            /// # Panics
+            ///
+            /// If the channel has 16 777 208 readers already.
+            pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
+                WeakReader::new(&self.shared, start)
+            }
+
+            /// Closes the channel for writers, and lets readers read what is there.
+            ///
+            /// Writes fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). Slices in flight can still
+            /// be committed, and readers wait for them. After the last slice, reads return `Ok(0)` and
+            /// receives `Ok(None)`. Draining again does nothing.
+            ///
+            /// # Errors
+            ///
+            /// [`ChannelError::Terminated`] if the channel was terminated before, [`ChannelError::Failed`]
+            /// if it failed. Nothing changes then.
+            pub fn drain(&self) -> Result<(), ChannelError> {
+                if self.shared.ending() == Ending::Terminated {
+                    return Err(ChannelError::Terminated);
+                }
+                self.shared.end(Ending::Drained);
+                // It may have been terminated since, by a waker too: then this came before.
+                let has_failed = self.shared.ending() == Ending::Failed;
+                if has_failed { Err(ChannelError::Failed) } else { Ok(()) }
+            }
+
+            /// Closes the channel for writers, as [`drain`](Self::drain), but with an error: every reader
+            /// reads what is there, and then gets [`ReadError::Failed`](crate::error::ReadError::Failed)
+            /// in place of the end. So do readers that come later, each time that they read.
+            ///
+            /// Slices in flight can still be committed, and are read before the error. Writes fail with
+            /// `Closed`, as after a drain: what the channel failed with is told by
+            /// [`failure`](Self::failure).
+            ///
+            /// The first of `drain` and `fail` counts. [`terminate`](Self::terminate) overrides both.
+            ///
+            /// # Errors
+            ///
+            /// [`FailError`] if the channel had ended before. Nothing changes then.
+            pub fn fail(
+                &self,
+                error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+            ) -> Result<(), FailError> {
+                self.shared.fail(Failure::new(error))
+            }
+
+            /// What the channel failed with; nothing if it has not, or was terminated since.
+            pub fn failure(&self) -> Option<Failure> {
+                self.shared.failure()
+            }
+
+            /// Ends the channel at once, also while it drains. What was unread is gone.
+            ///
+            /// All operations of all endpoints fail with `Terminated`
+            /// ([`std::io::ErrorKind::ConnectionAborted`]), those that wait too. Terminating again does
+            /// nothing.
+            pub fn terminate(&self) {
+                self.shared.end(Ending::Terminated);
+            }
+
+            /// Whether the channel takes no more slices. Once true, it stays true.
+            pub fn is_closed(&self) -> bool {
+                self.shared.ending() != Ending::Open
+            }
+
+            /// Waits until the channel takes no more slices.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
+            /// the channel open.
+            pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+                let shared = self.shared.clone();
+                async move { shared.closed().await }
+            }
+
+            /// The name of the writer with this number, if it has one. It is known for as long as the ring
+            /// holds a message of that writer, even after the writer is dropped.
+            pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
+                self.shared.writer_name(writer)
+            }
+
+            /// What the channel has done so far. This adds up the figures of all endpoints, in time
+            /// proportional to their number, and slows none of them. While the ring overwrites because no
+            /// strong reader is there, it also looks at each slice of the ring.
+            pub fn stats(&self) -> ChannelStats {
+                self.shared.stats()
+            }
+
+            /// Records these as counters and gauges, each time that it is told to.
+            #[cfg(feature = "metrics")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+            pub fn metrics(&self) -> ChannelMetrics {
+                ChannelMetrics::new(self.shared.clone())
+            }
+        }
+
+        impl fmt::Debug for $handle {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut debug = f.debug_struct(stringify!($handle));
+                debug.field("name", &self.name());
+                debug.field("stats", &self.stats()).field("ending", &self.shared.ending());
+                debug.field("waiting_writers", &self.shared.room.len()).finish()
+            }
+        }
+    };
+}
+pub(super) use handle_methods;
