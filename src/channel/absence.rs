@@ -108,12 +108,13 @@ impl Shared {
             }
         }
         let mut panics = Panics::new();
+        // First the end: a writer that waits for room is not to be let in where nobody will read.
+        if is_over && self.ending() == Ending::Open {
+            panics.run(|| self.end(Ending::Drained));
+        }
         if let Some(held) = held {
             self.ring.leave(held);
             panics.run(|| self.after_release());
-        }
-        if is_over && self.ending() == Ending::Open {
-            panics.run(|| self.end(Ending::Drained));
         }
         panics.finish();
     }

@@ -26,11 +26,15 @@ fn the_last_message_of_a_ring_of_one_is_received_though_its_writer_is_gone() {
 #[test]
 fn a_thread_that_waits_for_room_hears_that_the_last_reader_has_gone() {
     within(LIMIT, || {
-        for _ in 0..2000 {
-            let (mut writer, reader) = pipe(64);
+        for round in 0..2000 {
+            let (mut writer, mut reader) = pipe(64);
             writer.try_send(&[1; 64]).unwrap();
             let sending = thread::spawn(move || writer.blocking().send(&[2; 64]).map(drop));
+            if round % 2 == 0 {
+                reader.terminate();
+            }
             drop(reader);
+            // It is not let in by the room that the reader leaves behind.
             assert!(sending.join().unwrap().is_err());
         }
     });
