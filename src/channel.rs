@@ -69,6 +69,7 @@ impl Channel {
     ///
     /// As for [`Channel::with_parameters`].
     #[allow(clippy::new_ret_no_self, reason = "the handle is shared from the start")]
+    #[track_caller]
     pub fn new(size: usize) -> Arc<Self> {
         Self::with_parameters(size, Backpressure::Block)
     }
@@ -79,6 +80,7 @@ impl Channel {
     /// # Panics
     ///
     /// If `size` is 0 or there is no memory for it. [`Channel::builder`] returns an error instead.
+    #[track_caller]
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Arc<Self> {
         match Self::builder().size(size).backpressure(backpressure).build() {
             Ok(channel) => channel,
@@ -121,6 +123,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_writer(&self) -> Writer {
         self.new_strong_writer().into()
     }
@@ -130,6 +133,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_strong_writer(&self) -> StrongWriter {
         StrongWriter::new(&self.shared)
     }
@@ -139,6 +143,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)
     }
@@ -151,6 +156,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 readers already.
+    #[track_caller]
     pub fn new_strong_reader(&self) -> StrongReader {
         self.new_strong_reader_at(StartAt::Oldest)
     }
@@ -160,6 +166,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 readers already.
+    #[track_caller]
     pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
         StrongReader::new(&self.shared, start)
     }
@@ -169,6 +176,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 readers already.
+    #[track_caller]
     pub fn new_weak_reader(&self) -> WeakReader {
         self.new_weak_reader_at(StartAt::Oldest)
     }
@@ -178,6 +186,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 readers already.
+    #[track_caller]
     pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
         WeakReader::new(&self.shared, start)
     }
@@ -305,6 +314,7 @@ impl fmt::Debug for Channel {
 /// # Panics
 ///
 /// As for [`Channel::with_parameters`].
+#[track_caller]
 pub fn pipe(size: usize) -> (StrongWriter, StrongReader) {
     let channel = Channel::new(size);
     (channel.new_strong_writer(), channel.new_strong_reader())

@@ -184,6 +184,7 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
     /// # Panics
     ///
     /// If `poll_ready` was not ready since the last item.
+    #[track_caller]
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         let this = self.get_mut();
         assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");

@@ -110,6 +110,7 @@ impl<T: Default> Table<T> {
     ///
     /// Allocates only when more entries are in use than ever before. Panics if there are as many as
     /// a table can have.
+    #[track_caller]
     pub(crate) fn acquire(&self) -> Seat<T> {
         let index = self.acquire_index();
         let (chunk, offset) = locate(index);
@@ -118,6 +119,7 @@ impl<T: Default> Table<T> {
     }
 
     #[inline]
+    #[track_caller]
     fn acquire_index(&self) -> Index {
         // ORD(free:A) Acquire, pairs with ORD(free:B): the entry is as its last holder left it.
         let mut free = self.free.load(Ordering::Acquire);
@@ -137,9 +139,12 @@ impl<T: Default> Table<T> {
         let used = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             (used < MOST).then_some(used + 1)
         });
-        used.unwrap_or_else(|used| {
-            panic!("the channel has {used} endpoints of a kind at a time, and no room for another: drop some")
-        })
+        match used {
+            Ok(index) => index,
+            Err(used) => panic!(
+                "the channel has {used} endpoints of a kind at a time, and no room for another: drop some"
+            ),
+        }
     }
 
     /// Gives an entry back.

@@ -69,6 +69,7 @@ impl Parking {
     }
 
     /// A slot for a reader.
+    #[track_caller]
     pub(crate) fn acquire(&self) -> Seat<Slot> {
         let slot = self.slots.acquire();
         // Its word is there from now on.

@@ -13,6 +13,7 @@ pub(super) struct Hold {
 }
 
 impl Hold {
+    #[track_caller]
     pub(super) fn new(shared: &Arc<Shared>) -> (Self, Place) {
         let held = shared.ring.join();
         let place = Place::at(held.position());
@@ -20,6 +21,7 @@ impl Hold {
     }
 
     /// Another one at the same place; given up, if this one is.
+    #[track_caller]
     pub(super) fn another(&self) -> Self {
         let held = self.held.as_ref().map(|held| self.shared.ring.join_beside(held));
         Self { shared: self.shared.clone(), held }
