@@ -36,10 +36,10 @@ fn overfall() -> Channel {
     let (mut writer, mut reader) = (writer.blocking(), reader.blocking());
     let receive = move |timeout| {
         let received = match timeout {
-            None => reader.recv(),
-            Some(timeout) => reader.recv_timeout(timeout),
+            None => reader.recv().ok(),
+            Some(timeout) => reader.recv_timeout(timeout).ok(),
         };
-        let message = received.ok()??;
+        let message = received??;
         Some(u64::from_ne_bytes(message[..].try_into().unwrap()))
     };
     let send = move |number: u64| {

@@ -6,8 +6,7 @@
 //! cargo run --release --features rkyv --example telemetry_bus [FILE]
 //! ```
 
-use overfall::error::Lagged;
-use overfall::typed::{Channel, Reader, Writer};
+use overfall::typed::{Channel, Reader, RecvError, Writer};
 use overfall::{Blocking, Missed, StrongReader, StrongWriter, WeakReader};
 use rkyv::{Archive, Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -83,14 +82,14 @@ fn show(mut bus: Reader<Event, Blocking<WeakReader>>) -> io::Result<(u64, Missed
             Ok(Some(event)) => event,
             Ok(None) => break,
             // A gap. What was missed of whom, the next events tell.
-            Err(error) if error.get_ref().is_some_and(|error| error.is::<Lagged>()) => continue,
-            Err(error) => return Err(error),
+            Err(RecvError::Lagged(_)) => continue,
+            Err(error) => return Err(error.into()),
         };
         seen += 1;
         let header = event.header();
         let text = match &*event {
             ArchivedEvent::Sample { celsius, .. } => format!("{celsius:.2} degrees"),
-            _ => format!("{:?}", event.deserialize().map_err(io::Error::other)?),
+            _ => format!("{:?}", event.deserialize()?),
         };
         drop(event);
         let name =

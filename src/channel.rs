@@ -75,6 +75,7 @@ impl Channel {
     ///
     /// As for [`Channel::with_parameters`].
     #[allow(clippy::new_ret_no_self, reason = "the handle is shared from the start")]
+    #[track_caller]
     pub fn new(size: usize) -> Arc<Self> {
         Self::with_parameters(size, Backpressure::Block)
     }
@@ -85,6 +86,7 @@ impl Channel {
     /// # Panics
     ///
     /// If `size` is 0 or there is no memory for it. [`Channel::builder`] returns an error instead.
+    #[track_caller]
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Arc<Self> {
         match Self::builder().size(size).backpressure(backpressure).build() {
             Ok(channel) => channel,
@@ -102,6 +104,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_writer(&self) -> Writer {
         self.new_strong_writer().into()
     }
@@ -111,6 +114,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_strong_writer(&self) -> StrongWriter {
         StrongWriter::new(&self.shared)
     }
@@ -120,6 +124,7 @@ impl Channel {
     /// # Panics
     ///
     /// If the channel has 16 777 208 writers already.
+    #[track_caller]
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)
     }
@@ -184,6 +189,7 @@ impl Drop for Channel {
 /// # Panics
 ///
 /// As for [`Channel::with_parameters`].
+#[track_caller]
 pub fn pipe(size: usize) -> (StrongWriter, StrongReader) {
     let channel = Channel::new(size);
     (channel.new_strong_writer(), channel.new_strong_reader())

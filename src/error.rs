@@ -1,9 +1,37 @@
 //! Errors: a small enum for each operation, and how it becomes an [`io::Error`].
+//!
+//! An operation that waits has an enum, and the one that does not has the enum with `Try` in its name:
+//! the same, with a variant for "not now", [`TryReadError::Empty`] or `Full`. What waits with a deadline
+//! fails as what does not wait: "not now" is then "not in time". So `recv` fails alike in a task and in a
+//! thread that parks, and `recv_timeout` as `try_recv`.
+//!
+//! Each becomes an [`io::Error`] by `?`, with itself inside. "Not now" is then
+//! [`WouldBlock`](io::ErrorKind::WouldBlock), also where a deadline has passed. The methods that are made
+//! for [`io::Result`], such as `read_timeout` and `write_timeout`, say
+//! [`TimedOut`](io::ErrorKind::TimedOut) for a deadline. To get that from a message too, say so:
+//!
+//! ```
+//! use overfall::error::TryReadError;
+//! use std::io;
+//! use std::time::Duration;
+//!
+//! fn next(reader: &mut overfall::Blocking<overfall::StrongReader>) -> io::Result<usize> {
+//!     match reader.recv_timeout(Duration::from_millis(1)) {
+//!         Ok(message) => Ok(message.map_or(0, |message| message.len())),
+//!         Err(TryReadError::Empty) => Err(io::ErrorKind::TimedOut.into()),
+//!         Err(error) => Err(error.into()),
+//!     }
+//! }
+//!
+//! let (_writer, reader) = overfall::pipe(4096);
+//! assert_eq!(next(&mut reader.blocking()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+//! ```
 
 mod failure;
 
 pub use failure::{FailError, Failure, WriterPanicked};
 
+use std::fmt;
 use std::io;
 use thiserror::Error;
 
@@ -111,13 +139,15 @@ pub enum WriteError {
     Terminated,
 }
 
-/// Why `try_reserve` failed.
+/// Why `try_reserve` failed, or `reserve_deadline` of a [`Blocking`](crate::Blocking) writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReserveError {
-    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
-    /// Nothing was taken of what there is.
-    #[error("the ring is full: try again once readers have caught up, or wait with `reserve`")]
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first. With a
+    /// deadline: there was none in time. Nothing was taken of what there is.
+    #[error(
+        "the ring is full: try again once readers have caught up, or wait longer, with `reserve`"
+    )]
     Full,
     /// No slice can be that long.
     #[error("a slice of {len} bytes never fits: the longest is {max}; use a larger ring or less")]
@@ -167,13 +197,13 @@ pub enum ReserveError {
     Terminated,
 }
 
-/// Why `try_send` sent nothing.
+/// Why `try_send` sent nothing, or `send_timeout` and its like of a [`Blocking`](crate::Blocking) writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first.
-    /// Nothing was taken of what there is.
-    #[error("the ring is full: try again once readers have caught up, or wait with `send`")]
+    /// There is [no room](crate::guide::progress#room) now, or others wait for it and come first. With a
+    /// deadline: there was none in time. Nothing was taken of what there is.
+    #[error("the ring is full: try again once readers have caught up, or wait longer, with `send`")]
     Full,
     /// No slice can be that long. Messages are never split.
     #[error(
@@ -221,12 +251,13 @@ pub enum SendError {
     Terminated,
 }
 
-/// Why `try_read`, `try_recv` and their like returned nothing.
+/// Why `try_read`, `try_recv` and their like returned nothing, or `recv_timeout` and its like of a
+/// [`Blocking`](crate::Blocking) reader.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum TryReadError {
-    /// There is nothing to read yet.
-    #[error("nothing to read yet: try again later, or wait with `read` or `recv`")]
+    /// There is nothing to read yet. With a deadline: nothing came in time.
+    #[error("nothing to read yet: try again later, or wait longer, with `read` or `recv`")]
     Empty,
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
@@ -281,6 +312,27 @@ impl From<ReadError> for TryReadError {
     }
 }
 
+impl From<ReserveError> for TryReserveError {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Full => Self::Full,
+            ReserveError::TooLong { len, max } => Self::TooLong { len, max },
+            ReserveError::Closed => Self::Closed,
+            ReserveError::Terminated => Self::Terminated,
+        }
+    }
+}
+
+impl From<SendError> for TrySendError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::TooLong { len, max } => Self::TooLong { len, max },
+            SendError::Closed => Self::Closed,
+            SendError::Terminated => Self::Terminated,
+        }
+    }
+}
+
 impl From<TryReserveError> for ReserveError {
     fn from(error: TryReserveError) -> Self {
         match error {
@@ -319,6 +371,10 @@ macro_rules! into_io_error {
     )+};
 }
 into_io_error! {
+    /// `ZeroSize` and `TooLarge` are `InvalidInput`, `OutOfMemory` is `OutOfMemory`.
+    BuildError { ZeroSize => InvalidInput, TooLarge => InvalidInput, OutOfMemory => OutOfMemory }
+    /// `Failed` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
+    ChannelError { Failed => BrokenPipe, Terminated => ConnectionAborted }
     /// `Full` is `WouldBlock`, `TooLong` is `InvalidInput`, `Closed` is `BrokenPipe`, `Terminated`
     /// is `ConnectionAborted`.
     TryWriteError {
@@ -345,6 +401,13 @@ into_io_error! {
     }
     /// As for [`TryReserveError`].
     SendError { TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
+}
+
+impl<R: fmt::Debug + Send + Sync + 'static> From<IntoStrongError<R>> for io::Error {
+    /// [`io::ErrorKind::Other`]. The reader is inside: `downcast::<IntoStrongError<R>>` gives it back.
+    fn from(error: IntoStrongError<R>) -> Self {
+        Self::other(error)
+    }
 }
 
 impl From<Lagged> for io::Error {

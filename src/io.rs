@@ -19,7 +19,7 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 /// The door for the layers above: what they use besides the public API.
 #[cfg(feature = "rkyv")]
 pub(crate) mod layers {
-    pub(crate) use super::blocking::{Until, timed_out};
+    pub(crate) use super::blocking::Until;
     pub(crate) use crate::channel::reader::{Receive, wait_for};
     pub(crate) use crate::channel::weak::Endpoint;
     pub(crate) use crate::channel::writer::{HasCore, Wait};

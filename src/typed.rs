@@ -56,7 +56,9 @@ mod error;
 mod reader;
 mod writer;
 
-pub use error::{InvalidMessage, RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{
+    DeserializeError, InvalidMessage, RecvError, SendError, TryRecvError, TrySendError,
+};
 pub use reader::{Reader, Receivable, Received};
 pub use writer::{Sendable, Target, Writer};
 
@@ -79,6 +81,7 @@ impl<T> Channel<T> {
     /// # Panics
     ///
     /// As for [`crate::Channel::with_parameters`].
+    #[track_caller]
     pub fn new(size: usize) -> Self {
         Self::with_parameters(size, Backpressure::Block)
     }
@@ -89,6 +92,7 @@ impl<T> Channel<T> {
     ///
     /// As for [`crate::Channel::with_parameters`]. For errors instead, and for more options, make a
     /// channel with [`crate::Channel::builder`], and convert it with `from`.
+    #[track_caller]
     pub fn with_parameters(size: usize, backpressure: Backpressure) -> Self {
         channel::Channel::with_parameters(size, backpressure).into()
     }
@@ -101,31 +105,37 @@ impl<T> Channel<T> {
     }
 
     /// A new writer that keeps the channel open.
+    #[track_caller]
     pub fn new_strong_writer(&self) -> Writer<T, StrongWriter> {
         Writer::new(self.bytes.new_strong_writer())
     }
 
     /// A new writer that does not keep the channel open.
+    #[track_caller]
     pub fn new_weak_writer(&self) -> Writer<T, WeakWriter> {
         Writer::new(self.bytes.new_weak_writer())
     }
 
     /// A new reader that writers wait for. It starts at the oldest message that is left.
+    #[track_caller]
     pub fn new_strong_reader(&self) -> Reader<T, StrongReader> {
         self.new_strong_reader_at(StartAt::Oldest)
     }
 
     /// A new reader that writers wait for.
+    #[track_caller]
     pub fn new_strong_reader_at(&self, start: StartAt) -> Reader<T, StrongReader> {
         Reader::new(self.bytes.new_strong_reader_at(start))
     }
 
     /// A new reader that can be overrun. It starts at the oldest message that is left.
+    #[track_caller]
     pub fn new_weak_reader(&self) -> Reader<T, WeakReader> {
         self.new_weak_reader_at(StartAt::Oldest)
     }
 
     /// A new reader that can be overrun.
+    #[track_caller]
     pub fn new_weak_reader_at(&self, start: StartAt) -> Reader<T, WeakReader> {
         Reader::new(self.bytes.new_weak_reader_at(start))
     }

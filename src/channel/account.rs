@@ -57,6 +57,7 @@ pub(crate) type Start = (Position, u64);
 impl Shared {
     /// Registers a reader that starts here. Nothing may unwind from here until somebody is
     /// there who takes it off again.
+    #[track_caller]
     pub(crate) fn add_reader(
         &self,
         strength: Strength,
@@ -80,6 +81,7 @@ impl Shared {
     }
 
     /// Registers a reader that starts where another one stands, and has missed what that one has.
+    #[track_caller]
     pub(crate) fn add_clone(
         &self,
         strength: Strength,
@@ -104,6 +106,7 @@ impl Shared {
         (slot, losses)
     }
 
+    #[track_caller]
     fn new_reader_slot(&self, strength: Strength, (slice, offset): Start) -> Seat<Slot> {
         let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);

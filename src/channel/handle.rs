@@ -38,6 +38,7 @@ macro_rules! handle_methods {
             /// # Panics
             ///
             /// If the channel has 16 777 208 readers already.
+            #[track_caller]
             pub fn new_strong_reader(&self) -> StrongReader {
                 self.new_strong_reader_at(StartAt::Oldest)
             }
@@ -47,6 +48,7 @@ macro_rules! handle_methods {
             /// # Panics
             ///
             /// If the channel has 16 777 208 readers already.
+            #[track_caller]
             pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
                 StrongReader::new(&self.shared, start)
             }
@@ -56,6 +58,7 @@ macro_rules! handle_methods {
             /// # Panics
             ///
             /// If the channel has 16 777 208 readers already.
+            #[track_caller]
             pub fn new_weak_reader(&self) -> WeakReader {
                 self.new_weak_reader_at(StartAt::Oldest)
             }
@@ -65,6 +68,7 @@ macro_rules! handle_methods {
             /// # Panics
             ///
             /// If the channel has 16 777 208 readers already.
+            #[track_caller]
             pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
                 WeakReader::new(&self.shared, start)
             }

@@ -253,6 +253,7 @@ receive_methods!(Reader);
 
 impl Clone for Reader {
     /// Another reader of the same strength, which starts where this one stands.
+    #[track_caller]
     fn clone(&self) -> Self {
         match self {
             Self::Strong(reader) => Self::Strong(reader.clone()),

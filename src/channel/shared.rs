@@ -169,6 +169,7 @@ impl Shared {
     /// Registers a writer: its slot, and its number. A slice without a writer has the number 0. Nothing
     /// may unwind from here until somebody is there who takes it off again.
     #[inline]
+    #[track_caller]
     pub(crate) fn add_writer(&self, strength: Option<Strength>) -> (Seat<WriterSlot>, u32) {
         let slot = self.ring.writers().acquire();
         let Some(strength) = strength else { return (slot, 0) };

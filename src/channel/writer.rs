@@ -281,6 +281,7 @@ send_methods!(Writer);
 
 impl Clone for Writer {
     /// Another writer of the same strength, with a number and figures of its own.
+    #[track_caller]
     fn clone(&self) -> Self {
         match self {
             Self::Strong(writer) => Self::Strong(writer.clone()),

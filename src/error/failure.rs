@@ -104,6 +104,13 @@ impl FailError {
     }
 }
 
+impl From<FailError> for io::Error {
+    /// [`io::ErrorKind::BrokenPipe`], with the [`FailError`] inside.
+    fn from(error: FailError) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error)
+    }
+}
+
 /// What a channel fails with if a strong writer is dropped by a panic, unless
 /// [`Builder::fail_on_panic`](crate::Builder::fail_on_panic) says otherwise.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -53,7 +53,7 @@ use std::time::{Duration, Instant};
 ///
 /// From within an event of the feature `tracing` nothing waits. A write for which there is no room
 /// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
-/// that finds nothing fails with [`io::ErrorKind::WouldBlock`].
+/// that finds nothing fails with [`io::ErrorKind::WouldBlock`], and a receive with `Empty`.
 ///
 /// # Example
 ///
@@ -84,7 +84,7 @@ pub struct Blocking<E> {
 #[error("the deadline passed before there was anything to do")]
 struct TimedOut;
 
-pub(crate) fn timed_out() -> io::Error {
+fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, TimedOut)
 }
 
@@ -150,26 +150,28 @@ impl<R: Read> Blocking<R> {
 
     #[inline]
     fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
-        self.until_found(until, |reader, context| match context {
+        let read = self.until_found(until, |reader, context| match context {
             None => unless_empty(reader.read_now(buffer)),
             Some(context) => reader.poll_read(context, buffer),
-        })
+        });
+        Ok(read.ok_or_else(timed_out)??)
     }
 
-    /// Looks, and waits for as long as there is nothing. `look` is as in [`Blocking::wait`].
+    /// Looks, and waits for as long as there is nothing; `None` if the time is up first. `look` is as in
+    /// [`Blocking::wait`].
     #[inline]
     fn until_found<T>(
         &mut self,
         until: Until,
         mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
-    ) -> io::Result<T> {
+    ) -> Option<Result<T, ReadError>> {
         if let Poll::Ready(found) = look(&mut self.endpoint, None) {
             self.waits.spin.record_at_once();
-            return Ok(found?);
+            return Some(found);
         }
         // An end of a duplex may have waited for room before.
         self.waits.spin.is_for_room = false;
-        Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
+        self.wait(until, R::stop_waiting, look)
     }
 }
 
@@ -195,10 +197,11 @@ impl<R: Lend> Blocking<R> {
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // A second look lends what the first one found: a loan cannot leave the loop that asks for
         // it.
-        self.until_found(until, |reader, context| match context {
+        let found = self.until_found(until, |reader, context| match context {
             None => unless_empty(reader.lender().try_fill_buf().map(drop)),
             Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
-        })?;
+        });
+        found.ok_or_else(timed_out)??;
         Ok(self.endpoint.lender().try_fill_buf()?)
     }
 }
@@ -209,6 +212,7 @@ impl<R: Lend> BufRead for Blocking<R> {
         self.fill_buf_until(Until::Forever)
     }
 
+    #[track_caller]
     fn consume(&mut self, amount: usize) {
         self.endpoint.lender().consume(amount);
     }
@@ -311,15 +315,20 @@ impl<W: HasCore> Blocking<W> {
         }
     }
 
-    /// Like [`reserve`](Self::reserve), or fails with [`io::ErrorKind::TimedOut`] if there is no
-    /// room by `deadline`.
+    /// Like [`reserve`](Self::reserve), or fails with [`TryReserveError::Full`] if there is no room by
+    /// `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`StrongWriter::reserve`], each in an [`io::Error`], and `TimedOut`.
-    pub fn reserve_deadline(&mut self, len: usize, deadline: Instant) -> io::Result<Slice<'_>> {
+    /// As for [`StrongWriter::try_reserve`].
+    pub fn reserve_deadline(
+        &mut self,
+        len: usize,
+        deadline: Instant,
+    ) -> Result<Slice<'_>, TryReserveError> {
         let wait = Wait::LeavesWhenDropped;
-        Ok(self.reserve_until(len, Until::Deadline(deadline), wait).ok_or_else(timed_out)??)
+        let reserved = self.reserve_until(len, Until::Deadline(deadline), wait);
+        Ok(reserved.ok_or(TryReserveError::Full)??)
     }
 
     /// `None` if the deadline comes first.

@@ -36,6 +36,7 @@ use std::task::{Context, Poll};
 /// # Panics
 ///
 /// If `size` is 0 or there is no memory for it, as [`pipe`].
+#[track_caller]
 pub fn duplex(size: usize) -> (Duplex, Duplex) {
     let (there, back) = (pipe(size), pipe(size));
     (Duplex { writer: there.0, reader: back.1 }, Duplex { writer: back.0, reader: there.1 })

@@ -33,6 +33,7 @@ macro_rules! async_buf_read {
                 Poll::Ready(Ok(ready!(self.get_mut().lender().poll_fill_buf(context))?))
             }
 
+            #[track_caller]
             fn consume(self: Pin<&mut Self>, amount: usize) {
                 self.get_mut().lender().consume(amount);
             }

@@ -2,13 +2,14 @@
 
 use crate::channel::reader::message::Header;
 use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
-use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crate::error::{ReadError, SendError};
+use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::error::{ReadError, SendError, TrySendError};
 use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -114,63 +115,127 @@ impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
     }
 }
 
-/// A sink that sends each item as a message.
+/// A sink that sends each item as a message. Made by the `into_sink` of each writer.
 ///
-/// Made by the `into_sink` of each writer. It keeps one message for which there is no room yet, and
-/// is ready for the next one once that is sent. Closing the sink shuts the writer down.
+/// It is ready when there is room for a short message, of up to 64 bytes, and sends each item as it
+/// takes it. A longer one for which there is no room yet, or one whose room another writer took
+/// meanwhile, waits in the sink: it is sent when there is room and the sink is polled, and before that
+/// the sink is not ready. So what fits is in the ring at once, also if the sink is only fed, not flushed.
 ///
-/// A sink cannot tell that a message was [dropped](crate::Backpressure::Drop): it reports success for it,
-/// and the writer's figures count it.
+/// Where the channel has ended, its readers are gone, or the writer was shut down, the sink is never
+/// ready, and flushing fails: no item is taken that nobody will get. If an item was sent since the last
+/// flush, that one succeeds: the item is in the ring, whatever becomes of the channel.
+///
+/// Closing the sink shuts the writer down. Closing it again does nothing.
+///
+/// A sink that is dropped loses nothing unseen: a message that waits in it is sent if there is room at
+/// that moment. If not, it is counted as [dropped](crate::Backpressure::Drop): in the figures of the
+/// writer and of the channel, and in what readers missed.
+///
+/// A sink cannot tell that a message was dropped: it reports success for it, and the writer's figures
+/// count it. With [`Backpressure::Drop`](crate::Backpressure::Drop) it is always ready.
 ///
 /// A future that waits for the sink may be dropped, and the sink does not learn of it. The writer
 /// then keeps its place in the line until there is room, or until the sink is used again or
 /// dropped.
-#[derive(Debug)]
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use futures::{FutureExt, SinkExt};
+///
+/// let (writer, mut reader) = overfall::pipe(64); // room for one message
+/// let mut sink = writer.into_sink();
+/// sink.feed("one".into()).await?;
+/// assert!(sink.feed("two".into()).now_or_never().is_none(), "there is no room");
+///
+/// assert_eq!(reader.recv().await.unwrap().as_deref(), Some(&b"one"[..]));
+/// sink.feed("two".into()).await?;
+/// drop(sink);
+/// assert_eq!(reader.recv().await.unwrap().as_deref(), Some(&b"two"[..]));
+/// # Ok::<(), overfall::error::SendError>(())
+/// # }).unwrap();
+/// ```
 #[must_use = "sinks do nothing unless polled"]
-pub struct MessageSink<W> {
-    writer: W,
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+pub struct MessageSink<W: HasCore> {
+    /// There until the sink is converted back.
+    writer: Option<W>,
     waiting: Option<Bytes>,
+    /// Whether an item was sent since the last flush.
+    is_fresh: bool,
     budget: Budget,
 }
 
-impl<W> MessageSink<W> {
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+impl<W: HasCore> MessageSink<W> {
+    fn new(writer: W) -> Self {
+        Self { writer: Some(writer), waiting: None, is_fresh: false, budget: Budget::default() }
+    }
+
     /// The writer, for its figures.
     pub fn get_ref(&self) -> &W {
-        &self.writer
+        let Some(writer) = &self.writer else { unreachable!("it goes with the sink") };
+        writer
     }
 
     /// The writer. What is sent through it comes before a message that waits in the sink.
     pub fn get_mut(&mut self) -> &mut W {
-        &mut self.writer
+        let Some(writer) = &mut self.writer else { unreachable!("it goes with the sink") };
+        writer
     }
 
-    /// Converts the sink back into its writer. A message that waits in the sink is lost: flush
-    /// before.
-    pub fn into_inner(self) -> W {
-        self.writer
+    /// Converts the sink back into its writer. With a message that waits in the sink it is as when the
+    /// sink is dropped.
+    pub fn into_inner(mut self) -> W {
+        self.let_go();
+        let Some(writer) = self.writer.take() else { unreachable!("it goes with the sink") };
+        writer
     }
-}
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore + Unpin> MessageSink<W> {
-    /// Sends the message that waits, if there is one.
-    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let Self { writer, waiting, budget } = self;
-        let sent = ready!(budget.poll(context, |context| {
-            let Some(message) = waiting else { return Poll::Ready(Ok(())) };
-            let core = writer.writer_core();
-            let sequence = core.sequence();
-            let mut panics = Panics::new();
-            let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
-            let sent = sent.unwrap_or(Poll::Pending).map_ok(drop);
-            // The message is sent only once, also if a waker that this wakes panics.
-            if sent.is_ready() || core.sequence() != sequence {
-                *waiting = None;
+    /// Sends the message that waits if there is room now, and counts it as dropped if not.
+    fn let_go(&mut self) {
+        let (Some(message), Some(writer)) = (self.waiting.take(), &mut self.writer) else { return };
+        let core = writer.writer_core();
+        if core.try_send(&message).is_err() {
+            let _dropped = core.drop_message(message.len() as u64);
+        }
+    }
+
+    /// Sends the message that waits, if there is one, and then does what is `next`.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        next: impl FnOnce(&mut Core, &mut Context<'_>) -> Poll<Result<(), SendError>>,
+    ) -> Poll<Result<(), SendError>> {
+        let Self { writer: Some(writer), waiting, is_fresh, budget } = self else {
+            unreachable!("it goes with the sink")
+        };
+        let core = writer.writer_core();
+        budget.poll(context, |context| {
+            if let Some(message) = waiting {
+                let sequence = core.sequence();
+                let mut panics = Panics::new();
+                let sent = panics.run(|| core.poll_send(context, message, Wait::MayBeForgotten));
+                // The message is sent only once, also if a waker that this wakes panics.
+                if core.sequence() != sequence {
+                    (*waiting, *is_fresh) = (None, true);
+                }
+                panics.finish();
+                if let Err(error) = ready!(sent.unwrap_or(Poll::Pending)) {
+                    *waiting = None;
+                    return Poll::Ready(Err(error));
+                }
             }
-            panics.finish();
-            sent
-        }));
-        Poll::Ready(sent)
+            next(core, context)
+        })
+    }
+
+    fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.poll(context, |_, _| Poll::Ready(Ok(()))))?;
+        if std::mem::take(&mut self.is_fresh) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(self.get_mut().writer_core().check_open().map_err(SendError::from))
     }
 }
 
@@ -179,37 +244,67 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_waiting(context)
+        self.get_mut().poll(context, |core, context| {
+            core.check_open()?;
+            if core.never_waits() {
+                return Poll::Ready(Ok(()));
+            }
+            // Who finds room leaves the line: the room is nobody's until an item comes for it.
+            let room = core.poll_is_room(context.waker(), Wait::MayBeForgotten);
+            room.map_err(SendError::from)
+        })
     }
 
     /// # Panics
     ///
-    /// If `poll_ready` was not ready since the last item.
+    /// If `poll_ready` was not ready since the last item, and that still waits for room.
+    #[track_caller]
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         let this = self.get_mut();
         assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");
-        let core = this.writer.writer_core();
-        let Err(refused) = core.try_send(&message) else { return Ok(()) };
-        if let Some(error) = refused.unless_full() {
-            return Err(error);
-        }
-        if core.never_waits() {
-            let _dropped = core.drop_message(message.len() as u64);
-        } else {
-            this.waiting = Some(message);
+        let core = this.get_mut().writer_core();
+        let never_waits = core.never_waits();
+        match core.try_send(&message).map_err(TrySendError::unless_full) {
+            Ok(()) => this.is_fresh = true,
+            Err(Some(error)) => return Err(error),
+            Err(None) if never_waits => {
+                let _dropped = core.drop_message(message.len() as u64);
+            }
+            Err(None) => this.waiting = Some(message),
         }
         Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.get_mut().poll_waiting(context)
+        self.get_mut().poll_sent(context)
     }
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let this = self.get_mut();
-        ready!(this.poll_waiting(context))?;
-        this.writer.writer_core().shut_down();
-        Poll::Ready(Ok(()))
+        if this.waiting.is_none() && this.get_mut().writer_core().is_done() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = ready!(this.poll_sent(context));
+        this.get_mut().writer_core().shut_down();
+        Poll::Ready(sent)
+    }
+}
+
+impl<W: HasCore> Drop for MessageSink<W> {
+    fn drop(&mut self) {
+        let mut panics = Panics::new();
+        panics.run(|| self.let_go());
+        panics.finish();
+    }
+}
+
+impl<W: HasCore + fmt::Debug> fmt::Debug for MessageSink<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting.as_ref().map(Bytes::len);
+        f.debug_struct("MessageSink")
+            .field("writer", self.get_ref())
+            .field("waiting", &waiting)
+            .finish()
     }
 }
 
@@ -230,7 +325,7 @@ macro_rules! into_sink {
         impl $writer {
             /// Converts this writer into a sink of messages.
             pub fn into_sink(self) -> MessageSink<Self> {
-                MessageSink { writer: self, waiting: None, budget: Budget::default() }
+                MessageSink::new(self)
             }
         }
     )*};

@@ -45,6 +45,7 @@ macro_rules! async_buf_read {
                 Poll::Ready(Ok(lent))
             }
 
+            #[track_caller]
             fn consume(self: Pin<&mut Self>, amount: usize) {
                 self.get_mut().lender().consume(amount);
             }

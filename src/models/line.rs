@@ -149,6 +149,44 @@ fn a_writer_whose_time_is_up_passes_its_wake_on_or_sends() {
     });
 }
 
+/// A writer waits until there is room, and takes none. It is woken as one that takes it. Guards that it
+/// leaves the line then: the next one is woken for the same room.
+#[test]
+fn a_writer_that_is_ready_leaves_its_turn_to_the_next() {
+    model(2, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut first = StrongWriter::new(&shared);
+        let mut second = StrongWriter::new(&shared);
+        // The reader leaves one unread: it might still make room, and so only the turn counts.
+        (0..2).for_each(|byte| write(&shared.ring, 1, byte).unwrap());
+        let thread = thread::spawn(move || {
+            let mut buffer = [0; GRANULE as usize];
+            assert_eq!(reader.try_read(&mut buffer), Ok(GRANULE as usize));
+            reader
+        });
+        let (is_woken, waker) = woken();
+        let mut is_waiting = false;
+        let ready = block_on(poll_fn(|context| {
+            let wait = Wait::LeavesWhenDropped;
+            let poll = first.writer_core().poll_is_room(context.waker(), wait);
+            if poll.is_pending() && !is_waiting {
+                is_waiting = true;
+                let bytes = [2; GRANULE as usize];
+                let mut context = Context::from_waker(&waker);
+                let core = second.writer_core();
+                is_waiting = core.poll_write(&mut context, &[&bytes[..]], wait).is_pending();
+            }
+            poll
+        }));
+        assert!(ready.is_ok());
+        // It may be the reader that wakes it.
+        let reader = thread.join().unwrap();
+        assert!(!is_waiting || is_woken.0.load(Ordering::Relaxed));
+        drop((second, reader));
+    });
+}
+
 /// Guards the fence of a waiter that leaves (ORD(park:A)): if room came while it had been woken,
 /// and no thread told the next waiter of it, the leaving waiter sees that room.
 #[test]

@@ -277,6 +277,7 @@ impl Gate {
 
     /// Takes a hold at the gate, or where it is about to be moved. From the return on the gate does
     /// not pass it.
+    #[track_caller]
     pub(super) fn join(&self) -> Seat<Hold> {
         let hold = self.holds.acquire();
         let mut limit = self.limit.load(Ordering::Relaxed);
@@ -298,6 +299,7 @@ impl Gate {
     }
 
     /// Takes another hold where `other` is. The reader of `other` does not move it meanwhile.
+    #[track_caller]
     pub(super) fn join_beside(&self, other: &Seat<Hold>) -> Seat<Hold> {
         let hold = self.holds.acquire();
         // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.

@@ -60,6 +60,7 @@ impl Ring {
     }
 
     /// Makes the caller a strong reader at the oldest slice that is kept for strong readers.
+    #[track_caller]
     pub(crate) fn join(&self) -> Held {
         let hold = self.gate.join();
         pause::point();
@@ -67,6 +68,7 @@ impl Ring {
     }
 
     /// Makes the caller a strong reader where another one stands.
+    #[track_caller]
     pub(crate) fn join_beside(&self, other: &Held) -> Held {
         Held { hold: self.gate.join_beside(&other.hold), jumped_to: other.jumped_to }
     }

@@ -302,6 +302,20 @@ impl Ring {
         }
     }
 
+    /// Whether [`Ring::reserve`] would find room for a slice of a granule now; takes none.
+    #[cfg(any(feature = "futures", overfall_loom))]
+    pub(crate) fn find_room(&self, others: u64) -> Result<(), Refused> {
+        if !self.has_room_for(0, others) {
+            return Err(Refused::Full);
+        }
+        if self.end().is_some() {
+            // ORD(close:A) Acquire, as in `reserve`.
+            fence(Ordering::Acquire);
+            return Err(Refused::Closed);
+        }
+        Ok(())
+    }
+
     /// Whether a strong reader stands before something to read, and will give that back.
     pub(crate) fn is_anything_unread(&self) -> bool {
         let gate = self.gate.load();

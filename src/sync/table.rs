@@ -99,6 +99,7 @@ impl<T: Default> Table<T> {
     ///
     /// Allocates only when more entries are in use than ever before. Panics if there are as many as
     /// a table can have.
+    #[track_caller]
     pub(crate) fn acquire(&self) -> Seat<T> {
         for (number, chunk) in self.chunks.iter().enumerate() {
             let chunk = chunk.get_or_init(|| Chunk::new((FIRST as usize) << number));

@@ -22,7 +22,17 @@ pub struct InvalidMessage {
     pub source: rancor::BoxedError,
 }
 
-/// Why `try_send` sent nothing.
+/// A value could not be deserialized, by the type's own `Deserialize`. The archived form that was received
+/// is valid.
+#[derive(Debug, Error)]
+#[error("the value cannot be deserialized")]
+#[non_exhaustive]
+pub struct DeserializeError {
+    /// What is wrong with it.
+    pub source: rancor::BoxedError,
+}
+
+/// Why `try_send` sent nothing, or `send_timeout` and its like of a [`Blocking`](crate::Blocking) writer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrySendError {
@@ -46,12 +56,13 @@ pub enum SendError {
     Serialize(#[source] rancor::BoxedError),
 }
 
-/// Why `try_recv` returned no value.
+/// Why `try_recv` returned no value, or `recv_timeout` and its like of a [`Blocking`](crate::Blocking)
+/// reader.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// There is nothing to receive yet.
-    #[error("nothing to receive yet: try again later, or wait with `recv`")]
+    /// There is nothing to receive yet. With a deadline: nothing came in time.
+    #[error("nothing to receive yet: try again later, or wait longer, with `recv`")]
     Empty,
     /// The reader is a weak one and was overrun.
     #[error(transparent)]
@@ -124,10 +135,51 @@ impl From<error::TryReserveError> for TrySendError {
     }
 }
 
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lagged(lagged) => Self::Lagged(lagged),
+            RecvError::Failed(failure) => Self::Failed(failure),
+            RecvError::Terminated => Self::Terminated,
+            RecvError::Empty => Self::Empty,
+            RecvError::Invalid(invalid) => Self::Invalid(invalid),
+        }
+    }
+}
+
+impl From<SendError> for TrySendError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Message(error) => Self::Message(error.into()),
+            SendError::Serialize(error) => Self::Serialize(error),
+        }
+    }
+}
+
+impl From<DeserializeError> for io::Error {
+    /// [`io::ErrorKind::InvalidData`], with the [`DeserializeError`] inside.
+    fn from(error: DeserializeError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
 impl From<InvalidMessage> for io::Error {
     /// [`io::ErrorKind::InvalidData`], with the [`InvalidMessage`] inside.
     fn from(error: InvalidMessage) -> Self {
         Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+impl From<TryRecvError> for io::Error {
+    /// As for [`error::TryReadError`]. An [`InvalidMessage`] becomes `InvalidData`.
+    fn from(error: TryRecvError) -> Self {
+        match error {
+            TryRecvError::Lagged(lagged) => lagged.into(),
+            TryRecvError::Failed(failure) => failure.into(),
+            TryRecvError::Terminated => error::TryReadError::Terminated.into(),
+            TryRecvError::Empty => error::TryReadError::Empty.into(),
+            TryRecvError::Invalid(invalid) => invalid.into(),
+        }
     }
 }
 

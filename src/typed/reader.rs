@@ -1,7 +1,7 @@
 //! Receiving values.
 #![allow(unsafe_code)]
 
-use super::{InvalidMessage, RecvError, TryRecvError};
+use super::{DeserializeError, InvalidMessage, RecvError, TryRecvError};
 use crate::channel::WeakChannel;
 use crate::channel::reader::StrongReader;
 use crate::channel::reader::message::{Header, Message};
@@ -16,7 +16,6 @@ use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
 use rkyv::{Archive, Deserialize, Portable, access_unchecked};
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -118,38 +117,42 @@ impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {
     ///
     /// # Errors
     ///
-    /// As for [`Blocking::recv`], and `InvalidData`, with the [`InvalidMessage`] inside, if the
-    /// message is not a value of `T`.
-    pub fn recv(&mut self) -> io::Result<Option<Received<'_, T>>> {
-        value(self.reader.recv()?)
+    /// As for [`recv`](Reader::recv) of the readers that do not park.
+    pub fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
+        Ok(value(self.reader.recv()?)?)
     }
 
-    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing by
+    /// Like [`recv`](Self::recv), or fails with [`TryRecvError::Empty`] if there is nothing by
     /// `deadline`.
     ///
     /// # Errors
     ///
-    /// As for `recv`, and `TimedOut`.
-    pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Received<'_, T>>> {
-        value(self.reader.recv_deadline(deadline)?)
+    /// As for `recv`, and `Empty`.
+    pub fn recv_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Received<'_, T>>, TryRecvError> {
+        Ok(value(self.reader.recv_deadline(deadline)?)?)
     }
 
-    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing
+    /// Like [`recv`](Self::recv), or fails with [`TryRecvError::Empty`] if there is nothing
     /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `recv`, and `TimedOut`.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Received<'_, T>>> {
-        value(self.reader.recv_timeout(timeout)?)
+    /// As for `recv`, and `Empty`.
+    pub fn recv_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<Received<'_, T>>, TryRecvError> {
+        Ok(value(self.reader.recv_timeout(timeout)?)?)
     }
 }
 
-fn value<T: Receivable>(message: Option<Message<'_>>) -> io::Result<Option<Received<'_, T>>> {
-    match message {
-        Some(message) => Ok(Some(Received::new(message)?)),
-        None => Ok(None),
-    }
+fn value<T: Receivable>(
+    message: Option<Message<'_>>,
+) -> Result<Option<Received<'_, T>>, InvalidMessage> {
+    message.map(Received::new).transpose()
 }
 
 impl<T, R: Clone> Clone for Reader<T, R> {
@@ -192,12 +195,12 @@ impl<'a, T: Receivable> Received<'a, T> {
     ///
     /// # Errors
     ///
-    /// An error of the type's own `Deserialize`. Most types have none.
-    pub fn deserialize(&self) -> Result<T, Error>
+    /// [`DeserializeError`], if the type's own `Deserialize` fails. That of most types does not.
+    pub fn deserialize(&self) -> Result<T, DeserializeError>
     where
         T::Archived: Deserialize<T, HighDeserializer<Error>>,
     {
-        deserialize(&**self)
+        deserialize(&**self).map_err(|source| DeserializeError { source })
     }
 }
 

@@ -4,9 +4,9 @@ use super::{SendError, TrySendError};
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::channel::{Sent, WeakChannel};
-use crate::error::ReserveError;
+use crate::error::{self, ReserveError};
 use crate::io::Blocking;
-use crate::io::layers::{Endpoint, HasCore, Until, Wait, timed_out};
+use crate::io::layers::{Endpoint, HasCore, Until, Wait};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -17,7 +17,6 @@ use rkyv::ser::sharing::Share;
 use rkyv::ser::{Positional, Writer as Serializer};
 use std::fmt;
 use std::future::{pending, poll_fn};
-use std::io;
 use std::marker::PhantomData;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -297,29 +296,32 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     ///
     /// # Errors
     ///
-    /// As for [`Blocking::send`], and `InvalidInput` if the value cannot be serialized.
-    pub fn send(&mut self, value: &T) -> io::Result<Sent> {
-        self.send_until(value, Until::Forever, Wait::LeavesWhenDropped)
+    /// As for [`send`](Writer::send) of the writers that do not park.
+    pub fn send(&mut self, value: &T) -> Result<Sent, SendError> {
+        match self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)? {
+            Some(sent) => Ok(sent),
+            None => unreachable!("there is no deadline"),
+        }
     }
 
-    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
+    /// Like [`send`](Self::send), or fails with `Full` if there is no room by
     /// `deadline`. Nothing was sent then, and nothing is counted.
     ///
     /// # Errors
     ///
-    /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> io::Result<Sent> {
-        self.send_until(value, Until::Deadline(deadline), Wait::LeavesWhenDropped)
+    /// As for `send`, and `Full`.
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<Sent, TrySendError> {
+        self.send_until(value, Until::Deadline(deadline))
     }
 
-    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room
+    /// Like [`send`](Self::send), or fails with `Full` if there is no room
     /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> io::Result<Sent> {
-        self.send_until(value, Until::timeout(timeout), Wait::LeavesWhenDropped)
+    /// As for `send`, and `Full`.
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<Sent, TrySendError> {
+        self.send_until(value, Until::timeout(timeout))
     }
 
     /// Sends a value. If there is no room within `timeout`, drops and counts it. Otherwise as
@@ -328,25 +330,39 @@ impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> io::Result<Sent> {
-        self.send_until(value, Until::timeout(timeout), Wait::UntilGivenUp)
+    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> Result<Sent, SendError> {
+        match self.send_or_give_up(value, Until::timeout(timeout), Wait::UntilGivenUp)? {
+            Some(sent) => Ok(sent),
+            None => unreachable!("it is dropped then"),
+        }
     }
 
-    fn send_until(&mut self, value: &T, until: Until, wait: Wait) -> io::Result<Sent> {
+    fn send_until(&mut self, value: &T, until: Until) -> Result<Sent, TrySendError> {
+        let sent = self.send_or_give_up(value, until, Wait::LeavesWhenDropped)?;
+        sent.ok_or(TrySendError::Message(error::TrySendError::Full))
+    }
+
+    /// `None` if the time is up first, unless the value is dropped then.
+    fn send_or_give_up(
+        &mut self,
+        value: &T,
+        until: Until,
+        wait: Wait,
+    ) -> Result<Option<Sent>, SendError> {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
-            return Ok(Sent::Delivered);
+            return Ok(Some(Sent::Delivered));
         }
         let length = self.serialization.measure(value).map_err(SendError::Serialize)?;
         let refused = match self.writer.reserve_until(length, until, wait) {
             None if wait == Wait::UntilGivenUp => ReserveError::Full,
-            None => return Err(timed_out()),
+            None => return Ok(None),
             Some(Ok(slice)) => {
                 self.serialization.fill(value, slice).map_err(SendError::Serialize)?;
-                return Ok(Sent::Delivered);
+                return Ok(Some(Sent::Delivered));
             }
             Some(Err(refused)) => refused,
         };
-        Ok(refuse(self.writer.get_mut(), length, refused)?)
+        refuse(self.writer.get_mut(), length, refused).map(Some)
     }
 }
 
@@ -356,7 +372,7 @@ fn refuse(
     length: usize,
     refused: ReserveError,
 ) -> Result<Sent, SendError> {
-    use crate::error::SendError as Refused;
+    use error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
             return Ok(writer.writer_core().drop_message(length as u64));

@@ -41,7 +41,7 @@ fn write_every_way_there_is(mut writer: Writer) -> Outcome<Writer> {
     let reserved = writer.reserve(2).map(|slice| slice.len());
     all.push(("blocking reserve", reserved.map_err(Into::into)));
     let reserved = writer.reserve_deadline(2, Instant::now() + LIMIT).map(|slice| slice.len());
-    all.push(("blocking reserve_deadline", reserved));
+    all.push(("blocking reserve_deadline", reserved.map_err(Into::into)));
     (writer.into_inner(), all)
 }
 

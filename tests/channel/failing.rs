@@ -85,7 +85,7 @@ fn the_io_traits_have_the_kind_of_the_error_and_the_failure_inside() {
     assert_eq!((error.kind(), text.as_str()), (ErrorKind::UnexpectedEof, "half"));
     assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&failure));
     let error = reader.recv().map(drop).unwrap_err();
-    assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&failure));
+    assert_eq!(error, ReadError::Failed(failure));
     assert_eq!(error.to_string(), "the channel failed: cut off");
 }
 

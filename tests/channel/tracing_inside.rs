@@ -2,7 +2,7 @@
 #![cfg(all(feature = "tracing", feature = "futures", feature = "tokio", feature = "rkyv"))]
 
 use futures::{SinkExt, StreamExt};
-use overfall::error::{ReadError, ReserveError, TryReadError, TryWriteError};
+use overfall::error::{ReadError, ReserveError, TryReadError, TryReserveError, TryWriteError};
 use overfall::{Backpressure, Channel, Sent, StrongReader, StrongWriter, WeakReader, typed};
 use overfall_tests::{LIMIT, Task, block_on, counting_waker, waiting_writers, within};
 use std::cell::{Cell, RefCell};
@@ -293,7 +293,7 @@ fn a_reservation_from_within_an_event_fails_where_there_is_no_room() {
             assert_eq!(writer.reserve(1).unwrap_err(), ReserveError::Full);
             let now = std::time::Instant::now();
             let error = writer.reserve_deadline(1, now + HOUR).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            assert_eq!(error, TryReserveError::Full);
         });
         drop(full.channel.new_weak_reader());
         listen_no_more();
@@ -304,8 +304,8 @@ fn a_reservation_from_within_an_event_fails_where_there_is_no_room() {
 
 #[test]
 fn a_read_from_within_an_event_fails_where_there_is_nothing() {
-    fn would_block<T: Debug>(result: std::io::Result<T>) {
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
+    fn would_block<T: Debug>(result: Result<T, impl Into<std::io::Error>>) {
+        assert_eq!(result.map_err(Into::into).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
     const READS: [fn(&Arc<Channel>); 14] = [
         |channel| would_block(channel.new_strong_reader().blocking().read(&mut [0; 9])),

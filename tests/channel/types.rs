@@ -2,7 +2,8 @@
 
 use overfall::error::{
     BuildError, ChannelError, FailError, Failure, IntoStrongError, Lagged, ReadError, ReserveError,
-    TryReadError, TryReserveError, TryWriteError, WriteError, WriterPanicked,
+    SendError, TryReadError, TryReserveError, TrySendError, TryWriteError, WriteError,
+    WriterPanicked,
 };
 use overfall::stats::{ChannelStats, ReaderStats, WriterStats};
 use overfall::{
@@ -97,7 +98,17 @@ fn every_error_is_one() {
     small::<TryReserveError>();
     small::<TryWriteError>();
     small::<WriteError>();
+    error::<SendError>();
+    error::<TrySendError>();
+    into_io::<BuildError>();
+    into_io::<ChannelError>();
+    into_io::<IntoStrongError<WeakReader>>();
+    into_io::<IntoStrongError<Reader>>();
+    into_io::<SendError>();
+    into_io::<TrySendError>();
     into_io::<Lagged>();
+    into_io::<FailError>();
+    into_io::<Failure>();
     into_io::<ReadError>();
     into_io::<ReserveError>();
     into_io::<TryReadError>();
@@ -170,6 +181,10 @@ fn errors_have_their_kinds_and_the_typed_error_inside() {
     assert_eq!(kind(ReserveError::TooLong { len: 9, max: 5 }), ErrorKind::InvalidInput);
     assert_eq!(kind(ReserveError::Closed), ErrorKind::BrokenPipe);
     assert_eq!(kind(ReserveError::Terminated), ErrorKind::ConnectionAborted);
+    assert_eq!(kind(BuildError::ZeroSize), ErrorKind::InvalidInput);
+    assert_eq!(kind(BuildError::TooLarge { size: 9, max: 5 }), ErrorKind::InvalidInput);
+    assert_eq!(kind(BuildError::OutOfMemory { capacity: 64 }), ErrorKind::OutOfMemory);
+    assert_eq!(kind(ChannelError::Terminated), ErrorKind::ConnectionAborted);
     assert_eq!(kind(TryReadError::Empty), ErrorKind::WouldBlock);
     assert_eq!(kind(TryReadError::Terminated), ErrorKind::ConnectionAborted);
     assert_eq!(kind(ReadError::Terminated), ErrorKind::ConnectionAborted);
@@ -185,6 +200,84 @@ fn errors_have_their_kinds_and_the_typed_error_inside() {
     }
     assert_eq!(TryReadError::from(ReadError::Terminated), TryReadError::Terminated);
     assert_eq!(TryReadError::from(ReadError::Empty), TryReadError::Empty);
+    assert_eq!(TrySendError::from(SendError::Closed), TrySendError::Closed);
+    assert_eq!(TryReserveError::from(ReserveError::Full), TryReserveError::Full);
+}
+
+#[test]
+fn a_reader_that_could_not_become_strong_is_in_the_io_error() {
+    fn strong(reader: WeakReader) -> io::Result<StrongReader> {
+        Ok(reader.into_strong()?)
+    }
+    let channel = Channel::new(64);
+    let (mut writer, reader) = (channel.new_writer(), channel.new_weak_reader());
+    writer.try_write(&[1; 64]).unwrap();
+    writer.try_write(&[2; 64]).unwrap();
+    let error = strong(reader).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Other);
+    let inner = error.downcast::<IntoStrongError<WeakReader>>().unwrap();
+    let mut reader = inner.reader;
+    assert!(matches!(reader.try_read(&mut [0; 64]), Err(TryReadError::Lagged(_))));
+    assert_eq!(reader.try_read(&mut [0; 64]).unwrap(), 64);
+}
+
+#[test]
+fn a_panic_points_at_the_line_of_the_caller() {
+    #[cfg(feature = "rkyv")]
+    use overfall::typed;
+    use std::io::BufRead;
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    use std::sync::{Arc, Mutex};
+    #[cfg(feature = "futures")]
+    use {futures::AsyncBufRead, futures::Sink, std::pin::Pin};
+    type Call = (&'static str, u32, fn());
+    let calls: &[Call] = &[
+        ("Channel::new", line!(), || drop(Channel::new(0))),
+        ("with_parameters", line!(), || drop(Channel::with_parameters(0, Backpressure::Drop))),
+        ("pipe", line!(), || drop(overfall::pipe(0))),
+        ("duplex", line!(), || drop(overfall::duplex(0))),
+        #[cfg(feature = "rkyv")]
+        ("typed::Channel::new", line!(), || drop(typed::Channel::<u8>::new(0))),
+        #[cfg(feature = "rkyv")]
+        ("typed", line!(), || drop(typed::Channel::<u8>::with_parameters(0, Backpressure::Drop))),
+        ("consume", line!(), || overfall::pipe(64).1.consume(1)),
+        ("BufRead::consume", line!(), || overfall::pipe(64).1.blocking().consume(1)),
+        #[cfg(feature = "futures")]
+        ("AsyncBufRead", line!(), || Pin::new(&mut overfall::pipe(64).1).consume(1)),
+        #[cfg(feature = "futures")]
+        ("Sink", line!(), || {
+            let _ = Pin::new(&mut unready()).start_send("b".into());
+        }),
+    ];
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (here, note) = (thread::current().id(), seen.clone());
+    let before = take_hook();
+    // Other tests may panic meanwhile.
+    set_hook(Box::new(move |info| match thread::current().id() == here {
+        true => {
+            note.lock().unwrap().push(info.location().map(|at| (at.file().to_string(), at.line())))
+        }
+        false => before(info),
+    }));
+    let panicked: Vec<_> =
+        calls.iter().map(|(.., call)| catch_unwind(AssertUnwindSafe(call)).is_err()).collect();
+    drop(take_hook());
+    for ((name, line, _), panicked) in calls.iter().zip(panicked) {
+        assert!(panicked, "{name}");
+        let at = seen.lock().unwrap().remove(0).unwrap();
+        assert_eq!(at, (file!().to_string(), *line), "{name}");
+    }
+}
+
+/// A sink with a message that has no room.
+#[cfg(feature = "futures")]
+fn unready() -> overfall::MessageSink<StrongWriter> {
+    let (mut writer, reader) = overfall::pipe(64);
+    writer.try_send(&[1; 64]).unwrap();
+    std::mem::forget(reader);
+    let mut sink = writer.into_sink();
+    futures::SinkExt::start_send_unpin(&mut sink, "a".into()).unwrap();
+    sink
 }
 
 #[test]

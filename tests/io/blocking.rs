@@ -1,6 +1,6 @@
 //! Endpoints that park the thread.
 
-use overfall::error::{Lagged, TryReadError};
+use overfall::error::{Lagged, TryReadError, TryReserveError, TrySendError};
 use overfall::{Backpressure, Blocking, Channel, Reader, Sent, StrongReader, Writer, pipe};
 use overfall_tests::{LIMIT, until, waiting_writers, within};
 use std::io::{self, BufRead, BufWriter, ErrorKind, IoSlice, Read, Write};
@@ -204,14 +204,14 @@ fn a_timeout_of_zero_still_takes_what_is_there() {
         let mut buffer = Vec::new();
         assert_eq!(writer.write_timeout(b"one", zero).unwrap(), 3);
         writer.send_timeout(b"two", zero).unwrap();
-        assert_eq!(writer.send_timeout(b"x", zero).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(writer.send_timeout(b"x", zero).unwrap_err(), TrySendError::Full);
         assert_eq!(reader.recv_timeout(zero).unwrap().as_deref(), Some(&b"one"[..]));
         writer.reserve_deadline(5, now).unwrap().write_all(b"three").unwrap();
         assert!(reader.recv_into_timeout(&mut buffer, zero).unwrap().is_some());
         assert_eq!(buffer, b"two");
         writer.send_many_timeout(&[b"four", b"five"], zero).unwrap();
         assert_eq!(reader.recv_many_timeout(9, zero).unwrap().unwrap().len(), 2);
-        assert_eq!(reader.recv_timeout(zero).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(reader.recv_timeout(zero).unwrap_err(), TryReadError::Empty);
         drop(writer);
         assert!(reader.recv_timeout(zero).unwrap().is_none());
     });
@@ -229,7 +229,7 @@ fn in_drop_mode_a_timeout_of_zero_drops_and_counts() {
         assert_eq!(writer.send_many_timeout(&[&[4; 8]], Duration::ZERO).unwrap(), Sent::Dropped);
         assert_eq!(writer.get_ref().stats().dropped_slices, 3);
         let refused = writer.reserve_deadline(8, Instant::now()).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        assert_eq!(refused, TryReserveError::Full);
     });
 }
 
@@ -239,7 +239,7 @@ fn an_endpoint_that_has_waited_can_wait_on_another_thread() {
         let (mut writer, mut reader) = blocking_pipe(128);
         for number in 0..4 {
             let soon = Duration::from_micros(500);
-            assert_eq!(reader.recv_timeout(soon).unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(reader.recv_timeout(soon).unwrap_err(), TryReadError::Empty);
             let thread = thread::spawn(move || {
                 assert_eq!(*reader.recv().unwrap().unwrap(), [number]);
                 reader

@@ -14,6 +14,8 @@ mod messages_tokio;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod records;
 #[cfg(feature = "futures")]
+mod sinks;
+#[cfg(feature = "futures")]
 mod streams;
 #[cfg(feature = "tokio")]
 mod tokio;

@@ -1,12 +1,10 @@
 //! Streams and sinks of messages.
 
 use bytes::Bytes;
-use futures::{FutureExt, SinkExt, StreamExt, stream};
+use futures::{SinkExt, StreamExt, stream};
 use overfall::error::{ReadError, SendError};
 use overfall::{Backpressure, Channel, pipe};
-use overfall_tests::{Task, block_on, counting_waker};
-use std::pin::pin;
-use std::task::Context;
+use overfall_tests::{Task, block_on};
 
 #[test]
 fn a_stream_ends_when_the_channel_has_drained() {
@@ -48,27 +46,6 @@ fn a_waiting_stream_is_woken_and_one_message_makes_one_wake() {
     writer.try_send(b"message").unwrap();
     assert_eq!(next.wakes(), 1);
     assert_eq!(next.result().unwrap().unwrap().bytes, "message");
-}
-
-#[test]
-fn a_sink_keeps_one_message_until_there_is_room() {
-    let (writer, mut reader) = pipe(128);
-    let mut sink = writer.into_sink();
-    block_on(sink.send(Bytes::from(vec![1; 128]))).unwrap();
-    let (wakes, waker) = counting_waker();
-    let mut context = Context::from_waker(&waker);
-    block_on(sink.feed(Bytes::from("kept"))).unwrap();
-    {
-        let mut flush = pin!(sink.flush());
-        assert!(flush.poll_unpin(&mut context).is_pending());
-    }
-    drop(reader.try_recv().unwrap());
-    assert_eq!(wakes.count(), 1);
-    block_on(sink.flush()).unwrap();
-    assert_eq!(*reader.try_recv().unwrap().unwrap(), *b"kept");
-    block_on(sink.close()).unwrap();
-    assert!(reader.try_recv().unwrap().is_none());
-    assert_eq!(block_on(sink.send(Bytes::from("late"))), Err(SendError::Closed));
 }
 
 #[test]

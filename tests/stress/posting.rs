@@ -4,7 +4,7 @@ use super::posts::{Count, Sender};
 use overfall::error::{ReserveError, TrySendError, TryWriteError};
 use overfall::{Blocking, Sent, Slice, Writer};
 use overfall_tests::Numbers;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ fn reserve<'a>(writer: &'a mut Blocking<Writer>, length: usize) -> Option<Slice<
 }
 
 /// Whether it was sent, or there was no time for it.
-fn in_time(sent: io::Result<Sent>) -> bool {
-    sent.map_err(|error| assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}")).is_ok()
+fn in_time(sent: Result<Sent, TrySendError>) -> bool {
+    sent.map_err(|error| assert_eq!(error, TrySendError::Full)).is_ok()
 }
 
 /// Whether it was sent, or there was no room for it.

@@ -1,5 +1,6 @@
 //! Futures that are dropped at every point, and threads that give up: no byte and no wake is lost.
 
+use overfall::error::TryReserveError;
 use overfall::{Channel, StrongReader, Writer, pipe};
 use overfall_tests::{LIMIT, Task, counting_waker, overwriting, until, waiting_writers, within};
 use std::cell::Cell;
@@ -83,7 +84,7 @@ fn a_thread_that_gives_up_waiting_leaves_the_line_and_has_written_nothing() {
             let error = writer.write_timeout(&[3; 64], timeout).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TimedOut);
             let error = writer.reserve_deadline(64, Instant::now() + timeout).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            assert_eq!(error, TryReserveError::Full);
             assert_eq!(waiting_writers(&channel), 0);
         }
         assert_eq!(channel.stats().reserved, 128);

@@ -95,6 +95,7 @@ const UNKNOWN: u64 = u64::MAX;
 impl Core {
     /// A reader that starts at `place`. Once it stands there, it [tells](Self::tell_that_it_came) that
     /// it came.
+    #[track_caller]
     pub(crate) fn new(shared: Arc<Shared>, strength: Strength, place: Place) -> Self {
         let (slot, losses) = shared.add_reader(strength, place.start());
         Self::with(shared, slot, strength, losses)
@@ -115,6 +116,7 @@ impl Core {
 
     /// Another reader, for one that stands at `place`, where this one does, and has missed what it
     /// has.
+    #[track_caller]
     pub(crate) fn another(&self, strength: Strength, place: Place) -> Self {
         let (shared, received) = (self.shared.clone(), self.figures().payload_bytes.get());
         let (slot, losses) =

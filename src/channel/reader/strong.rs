@@ -56,6 +56,7 @@ impl StrongReader {
         Self { core, hold, place, lent: 0, taken: None, batch: Batch::default() }
     }
 
+    #[track_caller]
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (joined, oldest) = Joined::new(shared);
         let (hold, place) = match start {
@@ -147,6 +148,7 @@ impl Clone for StrongReader {
     ///
     /// While clones are made without a pause, writers find no room. Then `try_write` may fail with
     /// `Full`, and [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is room.
+    #[track_caller]
     fn clone(&self) -> Self {
         let mut hold = self.hold.another();
         let core = self.core.another(Strength::Strong, self.place);

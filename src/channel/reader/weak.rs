@@ -49,6 +49,7 @@ enum Next {
 }
 
 impl WeakReader {
+    #[track_caller]
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let ring = &shared.ring;
         let oldest = || ring.oldest_intact(ring.start());
@@ -544,6 +545,7 @@ receive_methods!(WeakReader);
 impl Clone for WeakReader {
     /// Another weak reader, which starts where this one stands, with figures of its own. If this
     /// one has a gap to tell, the clone tells it as well.
+    #[track_caller]
     fn clone(&self) -> Self {
         let core = self.core.another(Strength::Weak, self.place);
         core.tell_that_it_came();

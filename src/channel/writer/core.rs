@@ -53,6 +53,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    #[track_caller]
     pub(crate) fn new(shared: Arc<Shared>, strength: Option<Strength>) -> Self {
         let (slot, id) = shared.add_writer(strength);
         let lane = shared.ring.lane();
@@ -81,6 +82,7 @@ impl Core {
 
     /// Another writer of the same channel, kind and backpressure; at its end, if this one is.
     #[inline]
+    #[track_caller]
     pub(crate) fn another(&self) -> Self {
         let mut another = Self::new(self.shared.clone(), self.strength);
         another.done = self.done;

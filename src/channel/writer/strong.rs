@@ -35,6 +35,7 @@ use std::sync::Arc;
 pub struct StrongWriter(pub(super) Core);
 
 impl StrongWriter {
+    #[track_caller]
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self(Core::new(shared.clone(), Some(Strength::Strong)))
     }
@@ -63,6 +64,7 @@ send_methods!(StrongWriter);
 
 impl Clone for StrongWriter {
     /// Another strong writer, with a number and figures of its own.
+    #[track_caller]
     fn clone(&self) -> Self {
         Self(self.0.another())
     }

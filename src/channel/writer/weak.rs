@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub struct WeakWriter(pub(super) Core);
 
 impl WeakWriter {
+    #[track_caller]
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self(Core::new(shared.clone(), Some(Strength::Weak)))
     }
@@ -47,6 +48,7 @@ send_methods!(WeakWriter);
 
 impl Clone for WeakWriter {
     /// Another weak writer, with a number and figures of its own.
+    #[track_caller]
     fn clone(&self) -> Self {
         Self(self.0.another())
     }

@@ -1,12 +1,11 @@
 //! Messages, with threads that park.
 
-use super::{Blocking, Until, timed_out};
+use super::{Blocking, Until};
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::{Receive, poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
 use crate::channel::writer::{Core, HasCore, Wait};
-use crate::error::{SendError, TryReadError, TrySendError};
-use std::io;
+use crate::error::{ReadError, SendError, TryReadError, TrySendError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,37 +16,38 @@ impl<R: Receive> Blocking<R> {
     ///
     /// # Errors
     ///
-    /// - `Other`, with the [`Lagged`](crate::error::Lagged) inside, if a weak reader was overrun.
-    /// - The kind of the error with which the channel [failed](crate::Channel::fail), or `Other`, with
-    ///   the [`Failure`](crate::error::Failure) inside, in place of the end.
-    /// - `ConnectionAborted` if the channel or the reader was terminated.
+    /// As for [`StrongReader::recv`](crate::StrongReader::recv).
     #[inline]
-    pub fn recv(&mut self) -> io::Result<Option<Message<'_>>> {
-        self.recv_until(Until::Forever)
+    pub fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
+        let taken = self.attempt(R::take)?;
+        Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
-    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing by
+    /// Like [`recv`](Self::recv), or fails with [`TryReadError::Empty`] if there is nothing by
     /// `deadline`.
     ///
     /// # Errors
     ///
-    /// As for `recv`, and `TimedOut`.
-    pub fn recv_deadline(&mut self, deadline: Instant) -> io::Result<Option<Message<'_>>> {
+    /// As for `recv`, and `Empty`.
+    pub fn recv_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Message<'_>>, TryReadError> {
         self.recv_until(Until::Deadline(deadline))
     }
 
-    /// Like [`recv`](Self::recv), or fails with [`io::ErrorKind::TimedOut`] if there is nothing
+    /// Like [`recv`](Self::recv), or fails with [`TryReadError::Empty`] if there is nothing
     /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `recv`, and `TimedOut`.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> io::Result<Option<Message<'_>>> {
+    /// As for `recv`, and `Empty`.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, TryReadError> {
         self.recv_until(Until::timeout(timeout))
     }
 
     #[inline]
-    fn recv_until(&mut self, until: Until) -> io::Result<Option<Message<'_>>> {
+    fn recv_until(&mut self, until: Until) -> Result<Option<Message<'_>>, TryReadError> {
         let taken = self.attempt_until(until, R::take)?;
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
@@ -58,35 +58,35 @@ impl<R: Receive> Blocking<R> {
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
-    pub fn recv_into(&mut self, buffer: &mut Vec<u8>) -> io::Result<Option<Header>> {
-        self.attempt_until(Until::Forever, |reader| reader.take_into(buffer))
+    pub fn recv_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, ReadError> {
+        self.attempt(|reader| reader.take_into(buffer))
     }
 
-    /// Like [`recv_into`](Self::recv_into), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`recv_into`](Self::recv_into), or fails with [`TryReadError::Empty`] if there is
     /// nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv), and `TimedOut`.
+    /// As for [`recv`](Self::recv), and `Empty`.
     pub fn recv_into_deadline(
         &mut self,
         buffer: &mut Vec<u8>,
         deadline: Instant,
-    ) -> io::Result<Option<Header>> {
+    ) -> Result<Option<Header>, TryReadError> {
         self.attempt_until(Until::Deadline(deadline), |reader| reader.take_into(buffer))
     }
 
-    /// Like [`recv_into`](Self::recv_into), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`recv_into`](Self::recv_into), or fails with [`TryReadError::Empty`] if there is
     /// nothing within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv), and `TimedOut`.
+    /// As for [`recv`](Self::recv), and `Empty`.
     pub fn recv_into_timeout(
         &mut self,
         buffer: &mut Vec<u8>,
         timeout: Duration,
-    ) -> io::Result<Option<Header>> {
+    ) -> Result<Option<Header>, TryReadError> {
         self.attempt_until(Until::timeout(timeout), |reader| reader.take_into(buffer))
     }
 
@@ -96,50 +96,76 @@ impl<R: Receive> Blocking<R> {
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
-    pub fn recv_many(&mut self, limit: usize) -> io::Result<Option<Messages<'_>>> {
-        self.recv_many_until(limit, Until::Forever)
+    pub fn recv_many(&mut self, limit: usize) -> Result<Option<Messages<'_>>, ReadError> {
+        let taken = self.attempt(|reader| reader.take_many(limit))?;
+        Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
 
-    /// Like [`recv_many`](Self::recv_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`recv_many`](Self::recv_many), or fails with [`TryReadError::Empty`] if there is
     /// nothing by `deadline`.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv), and `TimedOut`.
+    /// As for [`recv`](Self::recv), and `Empty`.
     pub fn recv_many_deadline(
         &mut self,
         limit: usize,
         deadline: Instant,
-    ) -> io::Result<Option<Messages<'_>>> {
+    ) -> Result<Option<Messages<'_>>, TryReadError> {
         self.recv_many_until(limit, Until::Deadline(deadline))
     }
 
-    /// Like [`recv_many`](Self::recv_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`recv_many`](Self::recv_many), or fails with [`TryReadError::Empty`] if there is
     /// nothing within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`recv`](Self::recv), and `TimedOut`.
+    /// As for [`recv`](Self::recv), and `Empty`.
     pub fn recv_many_timeout(
         &mut self,
         limit: usize,
         timeout: Duration,
-    ) -> io::Result<Option<Messages<'_>>> {
+    ) -> Result<Option<Messages<'_>>, TryReadError> {
         self.recv_many_until(limit, Until::timeout(timeout))
     }
 
-    fn recv_many_until(&mut self, limit: usize, until: Until) -> io::Result<Option<Messages<'_>>> {
+    fn recv_many_until(
+        &mut self,
+        limit: usize,
+        until: Until,
+    ) -> Result<Option<Messages<'_>>, TryReadError> {
         let taken = self.attempt_until(until, |reader| reader.take_many(limit))?;
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
 
     /// Tries, and waits for as long as there is nothing.
     #[inline]
+    fn attempt<T>(
+        &mut self,
+        attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> Result<T, ReadError> {
+        match self.attempt_or_give_up(Until::Forever, attempt) {
+            Some(found) => found,
+            None => unreachable!("there is no deadline"),
+        }
+    }
+
+    /// The same, until a deadline.
+    #[inline]
     fn attempt_until<T>(
         &mut self,
         until: Until,
+        attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+    ) -> Result<T, TryReadError> {
+        Ok(self.attempt_or_give_up(until, attempt).ok_or(TryReadError::Empty)??)
+    }
+
+    #[inline]
+    fn attempt_or_give_up<T>(
+        &mut self,
+        until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-    ) -> io::Result<T> {
+    ) -> Option<Result<T, ReadError>> {
         self.until_found(until, |reader, context| match context {
             None => unless_empty(attempt(reader)),
             Some(context) => poll_attempt(reader, context, &mut attempt),
@@ -154,34 +180,41 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// # Errors
     ///
-    /// - `InvalidInput` if no slice can be that long.
-    /// - `BrokenPipe` if the channel takes no more slices, or the writer was shut down.
-    /// - `ConnectionAborted` if the channel or the writer was terminated.
-    ///
-    /// Each has a [`SendError`] inside.
+    /// As for [`StrongWriter::send`](crate::StrongWriter::send).
     #[inline]
-    pub fn send(&mut self, message: &[u8]) -> io::Result<Sent> {
-        self.send_until(message, Until::Forever)
+    pub fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
+        match self.wait_to_send(message, Until::Forever, Wait::LeavesWhenDropped) {
+            Some(sent) => sent,
+            None => unreachable!("there is no deadline"),
+        }
     }
 
-    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room by
+    /// Like [`send`](Self::send), or fails with [`TrySendError::Full`] if there is no room by
     /// `deadline`. Nothing was sent then, and nothing is counted:
     /// [`send_or_drop`](Self::send_or_drop) counts it.
     ///
     /// # Errors
     ///
-    /// As for `send`, and `TimedOut`.
-    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> io::Result<Sent> {
+    /// As for `send`, and `Full`.
+    pub fn send_deadline(
+        &mut self,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<Sent, TrySendError> {
         self.send_until(message, Until::Deadline(deadline))
     }
 
-    /// Like [`send`](Self::send), or fails with [`io::ErrorKind::TimedOut`] if there is no room
+    /// Like [`send`](Self::send), or fails with [`TrySendError::Full`] if there is no room
     /// within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for `send`, and `TimedOut`.
-    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
+    /// As for `send`, and `Full`.
+    pub fn send_timeout(
+        &mut self,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Result<Sent, TrySendError> {
         self.send_until(message, Until::timeout(timeout))
     }
 
@@ -203,22 +236,23 @@ impl<W: HasCore> Blocking<W> {
     /// assert_eq!(writer.send_or_drop(b"one", a_moment)?, Sent::Delivered);
     /// assert_eq!(writer.send_or_drop(b"two", a_moment)?, Sent::Dropped);
     /// assert_eq!(writer.get_ref().stats().dropped_slices, 1);
-    /// # Ok::<(), std::io::Error>(())
+    /// # Ok::<(), overfall::error::SendError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_or_drop(&mut self, message: &[u8], timeout: Duration) -> io::Result<Sent> {
+    pub fn send_or_drop(&mut self, message: &[u8], timeout: Duration) -> Result<Sent, SendError> {
         match self.wait_to_send(message, Until::timeout(timeout), Wait::UntilGivenUp) {
-            Some(sent) => Ok(sent?),
+            Some(sent) => sent,
             None => Ok(self.endpoint.writer_core().drop_message(message.len() as u64)),
         }
     }
 
     #[inline]
-    fn send_until(&mut self, message: &[u8], until: Until) -> io::Result<Sent> {
-        Ok(self.wait_to_send(message, until, Wait::LeavesWhenDropped).ok_or_else(timed_out)??)
+    fn send_until(&mut self, message: &[u8], until: Until) -> Result<Sent, TrySendError> {
+        let sent = self.wait_to_send(message, until, Wait::LeavesWhenDropped);
+        Ok(sent.ok_or(TrySendError::Full)??)
     }
 
     /// Nothing if the time is up first.
@@ -245,41 +279,56 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_many(&mut self, messages: &[&[u8]]) -> io::Result<Sent> {
-        self.send_many_until(messages, Until::Forever)
+    pub fn send_many(&mut self, messages: &[&[u8]]) -> Result<Sent, SendError> {
+        match self.wait_to_send_many(messages, Until::Forever) {
+            Some(sent) => sent,
+            None => unreachable!("there is no deadline"),
+        }
     }
 
-    /// Like [`send_many`](Self::send_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`send_many`](Self::send_many), or fails with [`TrySendError::Full`] if there is
     /// no room by `deadline`. Nothing was sent then.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send), and `TimedOut`.
+    /// As for [`send`](Self::send), and `Full`.
     pub fn send_many_deadline(
         &mut self,
         messages: &[&[u8]],
         deadline: Instant,
-    ) -> io::Result<Sent> {
+    ) -> Result<Sent, TrySendError> {
         self.send_many_until(messages, Until::Deadline(deadline))
     }
 
-    /// Like [`send_many`](Self::send_many), or fails with [`io::ErrorKind::TimedOut`] if there is
+    /// Like [`send_many`](Self::send_many), or fails with [`TrySendError::Full`] if there is
     /// no room within `timeout`. A timeout that overflows [`Instant`] never ends.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send), and `TimedOut`.
-    pub fn send_many_timeout(&mut self, messages: &[&[u8]], timeout: Duration) -> io::Result<Sent> {
+    /// As for [`send`](Self::send), and `Full`.
+    pub fn send_many_timeout(
+        &mut self,
+        messages: &[&[u8]],
+        timeout: Duration,
+    ) -> Result<Sent, TrySendError> {
         self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> io::Result<Sent> {
+    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> Result<Sent, TrySendError> {
+        Ok(self.wait_to_send_many(messages, until).ok_or(TrySendError::Full)??)
+    }
+
+    /// Nothing if the time is up first.
+    fn wait_to_send_many(
+        &mut self,
+        messages: &[&[u8]],
+        until: Until,
+    ) -> Option<Result<Sent, SendError>> {
         let wait = Wait::LeavesWhenDropped;
-        let sent = self.wait_among_others(until, wait, |core, context| match context {
+        self.wait_among_others(until, wait, |core, context| match context {
             None => unless_full(core.try_send_many(messages)),
             Some(context) => core.poll_send_many(context, messages, wait),
-        });
-        Ok(sent.ok_or_else(timed_out)??)
+        })
     }
 
     #[inline(never)]

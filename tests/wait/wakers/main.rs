@@ -369,16 +369,16 @@ fn who_reads_while_a_waker_panics_reads_on_where_it_was() {
 #[cfg(feature = "futures")]
 #[test]
 fn a_sink_sends_a_message_once_though_a_waker_panics_at_it() {
-    use futures::SinkExt;
+    use futures::{FutureExt, SinkExt};
+    use std::future::poll_fn;
     within(LIMIT, || {
         let channel = Channel::new(64);
         let mut sink = channel.new_writer().into_sink();
         let mut reader = channel.new_strong_reader();
+        assert!(poll_fn(|context| sink.poll_ready_unpin(context)).now_or_never().is_some());
         channel.new_writer().try_send(b"full").unwrap();
-        let mut flush = Task::new(async {
-            sink.feed("one".into()).await?;
-            sink.flush().await
-        });
+        sink.start_send_unpin("one".into()).unwrap();
+        let mut flush = Task::new(sink.flush());
         assert!(flush.poll().is_pending());
         drop(reader.try_recv().unwrap());
         let mut bad = Kind::Weak.wait(&channel, true);

@@ -172,6 +172,7 @@ impl StrongReader {
     ///
     /// If `amount` is more than what is left of what was lent last.
     #[inline]
+    #[track_caller]
     pub fn consume(&mut self, amount: usize) {
         if amount == 0 {
             return;

@@ -78,6 +78,7 @@ impl Hold {
     }
 
     /// Another one at the same place; given up, if this one is.
+    #[track_caller]
     pub(super) fn another(&self) -> Self {
         let held = self.held.as_ref().map(|held| {
             let another = self.shared.ring.join_beside(held);

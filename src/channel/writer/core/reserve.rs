@@ -32,6 +32,13 @@ impl Core {
         }
     }
 
+    /// As [`Core::begin`], and refuses as well if the channel takes no more slices.
+    #[cfg(feature = "futures")]
+    pub(crate) fn check_open(&mut self) -> Result<(), Ended> {
+        self.begin()?;
+        if self.is_closed() { Err(self.why_closed()) } else { Ok(()) }
+    }
+
     /// Reserves a slice; `others` ring bytes of room stay free.
     pub(super) fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
         let Reserved { slice, is_padded } =

@@ -10,7 +10,7 @@ use crate::wait::line::{self, Request};
 use crate::wait::panics::Panics;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// How a waiter is gone: [`crate::wait::line`] says what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,20 +67,10 @@ impl Core {
                 Err(Refused::Full) => {}
             }
         }
-        self.lane.close();
-        let claim = self.shared.ring.room_with_padding(length);
-        let request = Request { length, claim, threshold: wait.threshold() };
-        let result = loop {
-            let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
-            match self.reserve_now(length, others) {
-                Ok(reservation) => break Ok(reservation),
-                Err(Refused::Closed) => break Err(self.why_closed()),
-                Err(Refused::Full) => {}
-            }
-            if !self.shared.refuse_waiter(self.ticket, length, others) {
-                return Poll::Pending;
-            }
-        };
+        let result =
+            ready!(self.poll_line(waker, length, wait, |core, others| {
+                core.reserve_now(length, others)
+            }));
         let mut panics = Panics::new();
         let left = panics.run(|| self.stop_waiting());
         if let (Ok(reservation), None) = (result, left) {
@@ -89,6 +79,53 @@ impl Core {
         }
         panics.finish();
         Poll::Ready(result)
+    }
+
+    /// Whether there is room for a granule; takes none of it. If not, joins the line as
+    /// [`Core::poll_room`] does.
+    ///
+    /// Unlike a reservation, this does not take the cursor away from a writer that owns it, whose quick
+    /// way does not look at the line. It need not: where no granule is free, the quick way of that
+    /// writer finds none either, and on the slow way it looks at the line.
+    #[cfg(any(feature = "futures", overfall_loom))]
+    pub(crate) fn poll_is_room(&mut self, waker: &Waker, wait: Wait) -> Poll<Result<(), Ended>> {
+        let find = |core: &mut Self, others| core.shared.ring.find_room(others);
+        let others = self.shared.room.claimed();
+        let at_once = if self.ticket.is_none() { find(self, others) } else { Err(Refused::Full) };
+        let result = match at_once {
+            Ok(()) => Ok(()),
+            Err(Refused::Closed) => Err(self.why_closed()),
+            Err(Refused::Full) => ready!(self.poll_line(waker, 0, wait, find)),
+        };
+        // The room is nobody's: what comes next for it may be another writer.
+        self.stop_waiting();
+        Poll::Ready(result)
+    }
+
+    /// Joins the line, and looks whether this writer finds now what it waits for, with `others` ring
+    /// bytes of room left. The caller leaves the line when that is ready.
+    #[inline]
+    fn poll_line<T>(
+        &mut self,
+        waker: &Waker,
+        length: u64,
+        wait: Wait,
+        mut look: impl FnMut(&mut Self, u64) -> Result<T, Refused>,
+    ) -> Poll<Result<T, Ended>> {
+        self.lane.close();
+        let claim = self.shared.ring.room_with_padding(length);
+        let request = Request { length, claim, threshold: wait.threshold() };
+        loop {
+            let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
+            match look(self, others) {
+                Ok(found) => return Poll::Ready(Ok(found)),
+                Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
+                Err(Refused::Full) => {}
+            }
+            if !self.shared.refuse_waiter(self.ticket, length, others) {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// Leaves the line, if this writer is in there, and lets the next one have its turn.
