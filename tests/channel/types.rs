@@ -245,9 +245,7 @@ fn a_panic_points_at_the_line_of_the_caller() {
         #[cfg(feature = "futures")]
         ("AsyncBufRead", line!(), || Pin::new(&mut overfall::pipe(64).1).consume(1)),
         #[cfg(feature = "futures")]
-        ("Sink", line!(), || {
-            let _ = Pin::new(&mut unready()).start_send("b".into());
-        }),
+        ("Sink", line!(), || _ = Pin::new(&mut unready()).start_send("b".into())),
     ];
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (here, note) = (thread::current().id(), seen.clone());
