@@ -387,6 +387,13 @@ impl Ring {
         self.reserved.load().position()
     }
 
+    /// How many bytes a reader at `position` can find now, at most. It reads the writers' cache line.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn unread(&self, position: Position) -> u64 {
+        self.reserved().bytes_since(position).min(self.capacity())
+    }
+
     /// The lowest position that strong readers can still join at.
     #[inline]
     pub(crate) fn gate(&self) -> Position {
