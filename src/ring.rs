@@ -340,13 +340,13 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
-    /// `has_sections` says whether a writer may own the cursor.
-    pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
+    /// `may_be_owned` says whether a writer may own the cursor.
+    pub(crate) fn new(geometry: Geometry, start: Position, may_be_owned: bool) -> Option<Self> {
         Some(Self {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: Zeroed::new(geometry.granules())?,
-            reserved: Cursor::new(start, has_sections),
+            reserved: Cursor::new(start, may_be_owned),
             gate: Gate::new(start, geometry.reach()),
             start,
         })
