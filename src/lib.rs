@@ -43,3 +43,4 @@ pub use io::{Blocking, Duplex, LineWriter, duplex};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};
+pub use sync::asymmetric::prepare;

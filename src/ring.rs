@@ -340,13 +340,13 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
-    /// `has_sections` says whether a writer may own the cursor.
-    pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
+    /// `may_be_owned` says whether a writer may own the cursor.
+    pub(crate) fn new(geometry: Geometry, start: Position, may_be_owned: bool) -> Option<Self> {
         Some(Self {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: Zeroed::new(geometry.granules())?,
-            reserved: Cursor::new(start, has_sections),
+            reserved: Cursor::new(start, may_be_owned),
             gate: Gate::new(start, geometry.reach()),
             start,
         })
@@ -385,6 +385,13 @@ impl Ring {
     #[inline]
     pub(crate) fn reserved(&self) -> Position {
         self.reserved.load().position()
+    }
+
+    /// How many bytes a reader at `position` can find now, at most. It reads the writers' cache line.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn unread(&self, position: Position) -> u64 {
+        self.reserved().bytes_since(position).min(self.capacity())
     }
 
     /// The lowest position that strong readers can still join at.

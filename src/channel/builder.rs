@@ -196,8 +196,7 @@ impl Builder {
         }
         let capacity = self.size.next_power_of_two().max(GRANULE as usize);
         let start = Position::labelled(self.start & !(GRANULE - 1));
-        let abilities =
-            if self.without_membarrier { Abilities::NONE } else { asymmetric::prepare() };
+        let abilities = if self.without_membarrier { Abilities::NONE } else { asymmetric::begin() };
         let geometry = Geometry::new(capacity as u64);
         let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;

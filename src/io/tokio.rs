@@ -12,6 +12,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
+/// To initialize so much room costs less than a look at what there is.
+const LITTLE: usize = 256;
+
+/// The room of `buffer` that a read may need now, initialized: not more than there is to be read, which
+/// may be far less than the room.
+#[inline]
+fn initialize<'a>(buffer: &'a mut ReadBuf<'_>, reader: &impl Read) -> &'a mut [u8] {
+    let mut needed = buffer.remaining();
+    if needed > LITTLE {
+        let unread = reader.core().shared().ring.unread(reader.place().slice);
+        // Something may come right behind the look. A read without any room would be taken for the end.
+        needed = needed.min(unread.max(LITTLE as u64) as usize);
+    }
+    buffer.initialize_unfilled_to(needed)
+}
+
 macro_rules! async_read {
     ($($reader:ident)*) => {$(
         impl AsyncRead for $reader {
@@ -22,7 +38,8 @@ macro_rules! async_read {
             ) -> Poll<io::Result<()>> {
                 let budget = ready!(poll_proceed(context));
                 let reader = self.get_mut();
-                let read = ready!(Read::poll_read(reader, context, buffer.initialize_unfilled()))?;
+                let room = initialize(buffer, reader);
+                let read = ready!(Read::poll_read(reader, context, room))?;
                 budget.made_progress();
                 buffer.advance(read);
                 Poll::Ready(Ok(()))

@@ -120,24 +120,3 @@ fn the_watch_does_not_end_over_a_sleeper() {
         writing.join().unwrap();
     });
 }
-
-/// Guards the tag of the free stack: an entry that left and came back is not taken twice.
-#[test]
-fn an_entry_of_a_table_has_one_holder() {
-    model(PREEMPTIONS, || {
-        let table = Arc::new(crate::sync::table::Table::<u64>::new());
-        let held = [table.acquire(), table.acquire()];
-        held.iter().for_each(|seat| table.release(seat));
-        let other = table.clone();
-        let thread = thread::spawn(move || {
-            let first = other.acquire();
-            let second = other.acquire();
-            other.release(&first);
-            second.index()
-        });
-        let mine = table.acquire().index();
-        let others = thread.join().unwrap();
-        let last = table.acquire().index();
-        assert!(mine != others && last != others && mine != last, "{mine} {others} {last}");
-    });
-}

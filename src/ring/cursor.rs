@@ -41,6 +41,7 @@
 
 use super::position::Position;
 use super::writer_figures::WriterFigures;
+use crate::sync::asymmetric;
 use crate::sync::figure::Figure;
 use crate::sync::pause;
 use crate::sync::rseq::{Sections, Step};
@@ -115,8 +116,8 @@ pub(crate) struct WriterSlot {
 #[derive(Debug)]
 pub(super) struct Cursor {
     movable: CachePadded<Movable>,
-    /// Whether there can be an owner.
-    has_sections: bool,
+    /// Whether there may be an owner, once there are sections.
+    may_be_owned: bool,
     pub(super) writers: Table<WriterSlot>,
 }
 
@@ -129,13 +130,13 @@ struct Movable {
 }
 
 impl Cursor {
-    pub(super) fn new(position: Position, has_sections: bool) -> Self {
+    pub(super) fn new(position: Position, may_be_owned: bool) -> Self {
         let movable = Movable {
             word: AtomicU64::new(position.raw()),
             reign: AtomicU64::new(Reign::NONE.0),
             sections: Sections::new(),
         };
-        Self { movable: movable.into(), has_sections, writers: Table::new() }
+        Self { movable: movable.into(), may_be_owned, writers: Table::new() }
     }
 
     /// Relaxed: only a fence gives it a meaning for others' bytes.
@@ -220,7 +221,7 @@ impl Cursor {
 
     /// Begins the next reign, if none lives and the cursor can have an owner.
     fn begin_reign(&self) -> Option<Reign> {
-        if !self.has_sections {
+        if !self.may_be_owned || !asymmetric::has_sections() {
             return None;
         }
         let reign = &self.movable.reign;
@@ -283,11 +284,12 @@ impl Cursor {
     /// Closes the cursor: no thread moves it any more.
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
-        if self.has_sections {
-            // No reign begins after this one. A writer that has begun one before, and sets OWNED
-            // later, can make no step: the swap comes after its begin, and ends its reign.
-            reign.swap(Reign::LAST.0, Ordering::Relaxed);
-            // ORD(interrupt) as in `share`: from here on no step stores.
+        // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
+        // make no step: the swap comes after its begin, and ends its reign.
+        let last = Reign(reign.swap(Reign::LAST.0, Ordering::Relaxed));
+        if last != Reign::NONE {
+            // ORD(interrupt) as in `share`: from here on no step stores. If there never was a reign, none
+            // does in any case.
             pause::point();
             sections.interrupt();
         }

@@ -31,7 +31,8 @@ fn starts(capacity: u64) -> [Position; 3] {
 }
 
 fn ring(capacity: u64, start: Position) -> Rc<Ring> {
-    Rc::new(Ring::new(Geometry::new(capacity), start, crate::sync::rseq::prepare()).unwrap())
+    crate::sync::asymmetric::prepare();
+    Rc::new(Ring::new(Geometry::new(capacity), start, true).unwrap())
 }
 
 /// Goes on by `granules`, a multiple of the ring's, as if whole rings had been reserved and given up,

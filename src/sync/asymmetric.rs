@@ -14,15 +14,50 @@
 //! Two light fences order nothing, nor does a light one with a plain one. The models that are about
 //! a heavy fence have `fence(SeqCst)` in the place of both; in all others, a light one is nothing.
 //!
-//! Where there is no such call, a channel is made without it ([`prepare`]), and stays with plain
-//! fences and exchanges: the same code, in the state in which each channel starts.
+//! The process has to be registered for the call, and once it has a second thread, that takes the kernel
+//! milliseconds. So nobody waits for it but [`prepare`]. The first channel has it done off to the side
+//! ([`begin`]). Until it is done, and where there is no such call, every channel stays with plain fences
+//! and exchanges: the same code, in the state in which each channel starts. Whether there are heavy
+//! fences is asked at the few places where a channel leaves that state ([`has_heavy_fences`],
+//! [`has_sections`]).
 //!
 //! A process may forbid itself the call later, by a filter of system calls. A channel that is made
 //! after that does without it. A channel that was made before may be in a state that rests on the
 //! call, and no thread can end that state without it: then the process ends, and says what to do. A
 //! channel that was told not to rely on the call from the start lives through it.
 
-/// What a channel may rely on for as long as it lives.
+/// Gets ready what channels do without until it is there, and returns when it is.
+///
+/// On Linux, a short write costs less, and nobody issues a fence for threads that might sleep, once the
+/// process is registered for the system call `membarrier`. In a process of one thread that takes some
+/// microseconds. With a second thread, even one that sleeps, the kernel takes milliseconds, 5 to 20 on most
+/// systems. Without this call, the first channel of the process starts a thread that registers it and
+/// ends. Until that is done channels use locked instructions and full fences, and so they do for good if
+/// no thread can be started.
+///
+/// Call it first thing in `main` if the program
+///
+/// - is measured from its start on, as a benchmark is;
+/// - has to stay without a second thread, to call `unshare` or `setns` for instance;
+/// - forks: a child that is forked before the process is registered stays without, until it calls this
+///   itself. One that is forked later has what its parent had;
+/// - forbids itself system calls by a filter, and has channels which are to be fast behind it. See
+///   [`Builder::membarrier`](crate::Builder::membarrier).
+///
+/// It may be called several times, by any thread, and does nothing after the first. On systems other
+/// than Linux, or if the system refuses `membarrier`, it does nothing.
+///
+/// ```
+/// fn main() {
+///     overfall::prepare();
+///     // The rest of the program.
+/// }
+/// ```
+pub fn prepare() {
+    imp::register();
+}
+
+/// What a channel may come to rely on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Abilities {
     /// Heavy fences.
@@ -32,6 +67,7 @@ pub(crate) struct Abilities {
 }
 
 impl Abilities {
+    pub(crate) const ALL: Self = Self { heavy_fences: true, sections: true };
     pub(crate) const NONE: Self = Self { heavy_fences: false, sections: false };
 }
 
@@ -51,7 +87,6 @@ pub(crate) const THRESHOLD: u32 = if cfg!(overfall_loom) {
 
 #[cfg(overfall_loom)]
 mod imp {
-    use super::Abilities;
     use crate::sync::{Ordering, fence};
     use std::cell::Cell;
 
@@ -60,8 +95,18 @@ mod imp {
         pub(crate) static LIGHT_FENCES: Cell<bool> = const { Cell::new(false) };
     }
 
-    pub(crate) fn prepare() -> Abilities {
-        Abilities { heavy_fences: true, sections: crate::sync::rseq::prepare() }
+    pub(crate) fn begin() -> super::Abilities {
+        super::Abilities::ALL
+    }
+
+    pub(crate) fn register() {}
+
+    pub(crate) fn has_heavy_fences() -> bool {
+        true
+    }
+
+    pub(crate) fn has_sections() -> bool {
+        true
     }
 
     pub(crate) fn light() {
@@ -82,29 +127,62 @@ mod imp {
     use super::Abilities;
     use crate::sync::rseq;
     use crate::sync::{AtomicU32, Ordering, compiler_fence, fence};
-    use std::io;
+    use std::{io, thread};
 
     const UNKNOWN: u32 = 0;
-    const REGISTERED: u32 = 1;
-    const MISSING: u32 = 2;
+    /// A thread registers the process.
+    const BEGUN: u32 = 1;
+    const REGISTERED: u32 = 2;
+    const MISSING: u32 = 3;
 
+    /// Relaxed everywhere: each thread of the process has passed a full fence when the kernel is done
+    /// with the registration.
     static STATE: AtomicU32 = AtomicU32::new(UNKNOWN);
 
-    /// What a channel that is made now may rely on. Registers the process, once.
-    pub(crate) fn prepare() -> Abilities {
-        if STATE.load(Ordering::Relaxed) == UNKNOWN {
-            let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-            let state = if registered.is_ok() { REGISTERED } else { MISSING };
-            // The first answer stands for all.
-            let _earlier =
-                STATE.compare_exchange(UNKNOWN, state, Ordering::Relaxed, Ordering::Relaxed);
+    /// What a channel that is made now may come to rely on. If nobody has seen to it that the process is
+    /// registered, starts a thread that does.
+    pub(crate) fn begin() -> Abilities {
+        // The process may have forbidden itself the call.
+        if !is_allowed() {
+            return Abilities::NONE;
         }
-        // The process may have forbidden itself the call since then.
-        if STATE.load(Ordering::Relaxed) == REGISTERED && is_allowed() {
-            Abilities { heavy_fences: true, sections: rseq::prepare() }
-        } else {
-            Abilities::NONE
+        let order = Ordering::Relaxed;
+        if STATE.load(order) == UNKNOWN
+            && STATE.compare_exchange(UNKNOWN, BEGUN, order, order).is_ok()
+        {
+            let thread = thread::Builder::new().name("overfall-prepare".into());
+            // If there can be no thread, nobody gets heavy fences but by `prepare`, and nobody needs them.
+            let _started = thread.spawn(register);
         }
+        Abilities::ALL
+    }
+
+    /// Registers the process, unless that was done, or refused, before.
+    pub(crate) fn register() {
+        let before = STATE.load(Ordering::Relaxed);
+        if before == UNKNOWN || before == BEGUN {
+            let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED).is_ok();
+            if registered {
+                rseq::prepare();
+            }
+            let state = if registered { REGISTERED } else { MISSING };
+            // If another thread was at it, too, the first answer stands.
+            let _first = STATE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |before| {
+                (before == UNKNOWN || before == BEGUN).then_some(state)
+            });
+        }
+    }
+
+    /// Whether there are heavy fences. Once there are, there always will be.
+    #[inline]
+    pub(crate) fn has_heavy_fences() -> bool {
+        STATE.load(Ordering::Relaxed) == REGISTERED
+    }
+
+    /// Whether there are sections that can be interrupted. Once there are, there always will be.
+    #[inline]
+    pub(crate) fn has_sections() -> bool {
+        has_heavy_fences() && rseq::is_ready()
     }
 
     /// Whether the call can be made. Costs one call that does nothing.
@@ -169,10 +247,20 @@ mod imp {
 
 #[cfg(not(any(overfall_loom, all(target_os = "linux", not(any(overfall_portable, miri))))))]
 mod imp {
-    use super::Abilities;
+    pub(crate) fn begin() -> super::Abilities {
+        super::Abilities::ALL
+    }
 
-    pub(crate) fn prepare() -> Abilities {
-        Abilities::NONE
+    pub(crate) fn register() {}
+
+    #[inline]
+    pub(crate) fn has_heavy_fences() -> bool {
+        false
+    }
+
+    #[inline]
+    pub(crate) fn has_sections() -> bool {
+        false
     }
 
     /// Does nothing: no channel is in a state in which it would have to order anything.
@@ -185,7 +273,29 @@ mod imp {
 
 #[cfg(overfall_loom)]
 pub(crate) use imp::LIGHT_FENCES;
-pub(crate) use imp::{heavy, light, prepare};
+pub(crate) use imp::{begin, has_heavy_fences, has_sections, heavy, light};
 #[cfg(all(target_os = "linux", not(any(overfall_loom, overfall_portable, miri))))]
 #[allow(unused_imports, reason = "not every target has sections")]
 pub(crate) use imp::{interrupt_sections, register_sections};
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_first_channel_has_the_process_registered_off_to_the_side() {
+        let allowed = begin();
+        let started = Instant::now();
+        let mut found = (has_heavy_fences(), has_sections());
+        // Other tests may have been first, and the system may refuse it.
+        while !found.0 && started.elapsed() < Duration::from_secs(2) {
+            std::thread::yield_now();
+            found = (has_heavy_fences(), has_sections());
+        }
+        prepare();
+        assert_eq!((has_heavy_fences(), has_sections()), found);
+        assert!(allowed == Abilities::ALL || !found.0);
+        assert_eq!(begin(), allowed, "as before");
+    }
+}

@@ -40,10 +40,6 @@ mod imp {
     use super::Step;
     use crate::sync::{AtomicU64, Mutex, Ordering, fence, lock};
 
-    pub(crate) fn prepare() -> bool {
-        true
-    }
-
     /// In the models a section is a load and a store under a lock, and a thread that interrupts
     /// takes the lock, too. One atomic step would miss a store that overwrites what was written
     /// between the load and the store.
@@ -100,15 +96,21 @@ mod imp {
     const UNKNOWN: isize = 1;
     const MISSING: isize = 3;
 
-    /// Looks for what is needed, once in each process. Tells whether it is there.
-    pub(crate) fn prepare() -> bool {
+    /// Looks for what is needed, once in each process.
+    pub(crate) fn prepare() {
         if AREA.load(Ordering::Relaxed) == UNKNOWN {
             let area = find().filter(|_| asymmetric::register_sections()).unwrap_or(MISSING);
             // The first answer stands for all.
             let _earlier =
                 AREA.compare_exchange(UNKNOWN, area, Ordering::Relaxed, Ordering::Relaxed);
         }
-        AREA.load(Ordering::Relaxed) != MISSING
+    }
+
+    /// Whether it was found.
+    #[inline]
+    pub(crate) fn is_ready() -> bool {
+        let area = AREA.load(Ordering::Relaxed);
+        area != UNKNOWN && area != MISSING
     }
 
     /// Where glibc has put the area, if it has registered it.
@@ -140,7 +142,7 @@ mod imp {
             Self
         }
 
-        /// Only for callers to which [`prepare`] has said yes.
+        /// Only for callers to which [`is_ready`] has said yes.
         #[inline(always)]
         pub(crate) fn compare_and_store(
             &self,
@@ -152,7 +154,7 @@ mod imp {
             let area = AREA.load(Ordering::Relaxed);
             debug_assert!(area % 32 == 0);
             let result: u64;
-            // SAFETY: `prepare` has found where the C library keeps each thread's area, in which
+            // SAFETY: the caller has asked `is_ready`. So `prepare` has found where the C library keeps each thread's area, in which
             // `cpu_id` stands at 4 and `rseq_cs` at 8 (`linux/rseq.h`); a negative `cpu_id` says
             // that this thread is not registered, and then nothing is touched. `rseq_cs` is the
             // thread's own. It is set to a description that lives as long as this code, and cleared
@@ -279,8 +281,11 @@ mod imp {
     use super::Step;
     use crate::sync::{AtomicU64, Ordering};
 
-    #[allow(dead_code, reason = "where there is no membarrier, only the tests ask")]
-    pub(crate) fn prepare() -> bool {
+    #[allow(dead_code, reason = "where there is no membarrier, nobody asks")]
+    pub(crate) fn prepare() {}
+
+    #[allow(dead_code, reason = "where there is no membarrier, nobody asks")]
+    pub(crate) fn is_ready() -> bool {
         cfg!(overfall_counted)
     }
 
@@ -313,5 +318,6 @@ mod imp {
 }
 
 pub(crate) use imp::Sections;
+#[cfg(not(overfall_loom))]
 #[allow(unused_imports, reason = "not every target has sections")]
-pub(crate) use imp::prepare;
+pub(crate) use imp::{is_ready, prepare};

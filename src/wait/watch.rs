@@ -17,7 +17,7 @@
 //!   it *on* again, and C finds that out when it comes to set *off*. If C is stopped in between,
 //!   all threads look meanwhile.
 //!
-//! It starts *on*. Where there is no heavy fence to rely on, it stays so.
+//! It starts *on*. As long as there is no heavy fence to rely on, it stays so.
 
 use crate::sync::asymmetric::{self, THRESHOLD};
 use crate::sync::pause;
@@ -41,14 +41,14 @@ pub(crate) struct Watch {
     threshold: AtomicU32,
     /// Taken by the thread that ends the watch. No thread waits for it.
     ending: Mutex<()>,
-    /// Whether there are heavy fences to rely on.
-    can_end: bool,
+    /// Whether it may rely on heavy fences, once there are any.
+    may_end: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(can_end: bool) -> Self {
+    pub(crate) fn new(may_end: bool) -> Self {
         let [state, threshold] = [ON, THRESHOLD].map(AtomicU32::new);
-        Self { state: CachePadded::new(state), threshold, ending: Mutex::new(()), can_end }
+        Self { state: CachePadded::new(state), threshold, ending: Mutex::new(()), may_end }
     }
 
     /// After how many looks in vain in a row, by one writer, the watch should [end](Self::end):
@@ -110,7 +110,7 @@ impl Watch {
     /// Ends the watch, unless a thread sleeps.
     #[cold]
     pub(crate) fn end(&self, is_anybody_asleep: impl Fn() -> bool) {
-        if !self.can_end {
+        if !self.may_end || !asymmetric::has_heavy_fences() {
             return;
         }
         // One thread at a time, so that the *ending* that is replaced below is the one that was set

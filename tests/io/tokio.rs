@@ -1,10 +1,12 @@
 //! The traits of tokio.
 
 use overfall::error::Lagged;
-use overfall::{Backpressure, Channel, Reader, pipe};
+use overfall::{Backpressure, Channel, Reader, duplex, pipe};
 use overfall_tests::{LIMIT, Task, within};
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -125,6 +127,62 @@ fn a_read_into_spare_capacity_fills_it() {
             assert_eq!(all, b"spare");
         }
     });
+}
+
+/// Whoever reads: a strong and a weak reader, either as a `Reader`, and an end of a duplex.
+#[test]
+fn a_read_initializes_what_it_may_read_and_not_the_room_it_is_given() {
+    fn check(mut writer: impl AsyncWrite + Unpin, mut reader: impl AsyncRead + Unpin) {
+        let mut memory = vec![MaybeUninit::uninit(); 1 << 20];
+        for length in [64, 1, 1000, 10_000, 64] {
+            assert_eq!(Task::new(writer.write_all(&vec![7; length])).result().ok(), Some(()));
+            let mut buffer = ReadBuf::uninit(&mut memory);
+            let mut read =
+                Task::new(poll_fn(|context| Pin::new(&mut reader).poll_read(context, &mut buffer)));
+            assert!(matches!(read.poll(), Poll::Ready(Ok(()))));
+            drop(read);
+            assert_eq!(buffer.filled(), vec![7; length]);
+            let initialized = buffer.initialized().len();
+            assert!(initialized < length + 512, "{initialized} bytes for {length}");
+        }
+        // Nothing is there, and the reader waits.
+        let mut buffer = ReadBuf::uninit(&mut memory);
+        let mut read =
+            Task::new(poll_fn(|context| Pin::new(&mut reader).poll_read(context, &mut buffer)));
+        assert!(read.poll().is_pending());
+        assert_eq!(Task::new(writer.write_all(b"late")).result().ok(), Some(()));
+        assert_eq!(read.wakes(), 1);
+        assert!(matches!(read.poll(), Poll::Ready(Ok(()))));
+        drop(read);
+        assert_eq!(buffer.filled(), b"late");
+    }
+    let channel = || Channel::new(1 << 15);
+    let of = channel();
+    check(of.new_writer(), of.new_strong_reader());
+    let of = channel();
+    check(of.new_weak_writer(), of.new_weak_reader());
+    let of = channel();
+    check(of.new_writer(), Reader::from(of.new_strong_reader()));
+    let of = channel();
+    check(of.new_writer(), Reader::from(of.new_weak_reader()));
+    let (one, other) = duplex(1 << 15);
+    check(one, other);
+}
+
+/// A weak reader that is far behind, which finds at most what there is room for in the ring.
+#[test]
+fn an_overrun_read_initializes_no_more_than_the_ring() {
+    let channel = Channel::new(4096);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_weak_reader());
+    reader.set_silent(true);
+    (0..1000).for_each(|_| assert_eq!(writer.try_write(&[7; 1024]), Ok(1024)));
+    let mut memory = vec![MaybeUninit::uninit(); 1 << 20];
+    let mut buffer = ReadBuf::uninit(&mut memory);
+    let mut read =
+        Task::new(poll_fn(|context| Pin::new(&mut reader).poll_read(context, &mut buffer)));
+    assert!(matches!(read.poll(), Poll::Ready(Ok(()))));
+    drop(read);
+    assert_eq!((buffer.filled(), buffer.initialized().len()), (&[7; 4096][..], 4096));
 }
 
 #[test]
