@@ -21,8 +21,9 @@ mod io;
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
-// What is said of all of them.
+// What holds for all of them.
 pub mod guide;
+mod unwind;
 
 #[cfg(all(test, overfall_loom))]
 mod models;

@@ -1,6 +1,7 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
 use crate::channel::reader::message::Header;
+use crate::channel::reader::message::compare::compare_with_bytes;
 use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, SendError, TrySendError};
@@ -22,6 +23,14 @@ pub struct OwnedMessage {
     /// Its bytes, copied out of the ring.
     pub bytes: Bytes,
 }
+
+impl AsRef<[u8]> for OwnedMessage {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+compare_with_bytes!(OwnedMessage);
 
 impl From<OwnedMessage> for Bytes {
     fn from(message: OwnedMessage) -> Self {
