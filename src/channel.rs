@@ -2,6 +2,7 @@
 
 mod account;
 mod builder;
+pub mod endpoint;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]
 mod metrics;

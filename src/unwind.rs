@@ -63,13 +63,13 @@ unwind_safe!(crate::channel::ChannelMetrics);
 #[cfg(feature = "futures")]
 mod of_futures {
     use super::*;
-    use crate::channel::writer::HasCore;
+    use crate::channel::endpoint::Writes;
     use crate::io::{MessageSink, MessageStream, OwnedMessage};
 
     unwind_safe!(OwnedMessage);
     unwind_safe!(of an endpoint: MessageStream);
-    impl<W: HasCore + UnwindSafe> UnwindSafe for MessageSink<W> {}
-    impl<W: HasCore + RefUnwindSafe> RefUnwindSafe for MessageSink<W> {}
+    impl<W: Writes + UnwindSafe> UnwindSafe for MessageSink<W> {}
+    impl<W: Writes + RefUnwindSafe> RefUnwindSafe for MessageSink<W> {}
     const _: () = asserts::<(MessageStream<Reader>, MessageSink<Writer>)>();
 }
 

@@ -5,7 +5,7 @@ use super::{DeserializeError, InvalidMessage, RecvError, TryRecvError};
 use crate::channel::reader::StrongReader;
 use crate::channel::reader::message::{Header, Message};
 use crate::io::Blocking;
-use crate::io::layers::{Receive, wait_for};
+use crate::io::layers::{Receives, wait_for};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -67,8 +67,7 @@ impl<T, R> Reader<T, R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Receivable, R: Receive> Reader<T, R> {
+impl<T: Receivable, R: Receives> Reader<T, R> {
     /// Receives the next value without waiting. `Ok(None)` is the end.
     ///
     /// # Errors
@@ -102,8 +101,7 @@ impl<T: Receivable, R: Receive> Reader<T, R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {
+impl<T: Receivable, R: Receives> Reader<T, Blocking<R>> {
     /// Receives the next value, and parks the thread until there is one. `Ok(None)` is the end.
     ///
     /// # Errors

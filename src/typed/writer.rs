@@ -6,7 +6,7 @@ use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::error::{self, ReserveError};
 use crate::io::Blocking;
-use crate::io::layers::{HasCore, Until, Wait};
+use crate::io::layers::{HasCore, Until, Wait, Writes};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -196,8 +196,7 @@ impl<T, W> Writer<T, W> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Sendable, W: HasCore> Writer<T, W> {
+impl<T: Sendable, W: Writes> Writer<T, W> {
     /// Sends a value without waiting.
     ///
     /// # Errors
@@ -281,8 +280,7 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
+impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// Sends a value, and parks the thread until there is room. Otherwise as
     /// [`send`](Writer::send) of the writers that do not park.
     ///

@@ -1,16 +1,16 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until};
+use crate::channel::endpoint::{Receives, Writes};
 use crate::channel::reader::message::{Header, Message, Messages};
-use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::reader::{poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
-use crate::channel::writer::{Core, HasCore, Wait};
+use crate::channel::writer::{Core, Wait};
 use crate::error::{ReadError, SendError, TryReadError, TrySendError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Receive> Blocking<R> {
+impl<R: Receives> Blocking<R> {
     /// Receives the next message, as [`StrongReader::recv`](crate::StrongReader::recv) does.
     /// `Ok(None)` is the end.
     ///
@@ -173,8 +173,7 @@ impl<R: Receive> Blocking<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore> Blocking<W> {
+impl<W: Writes> Blocking<W> {
     /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does, and tells whether it was
     /// delivered or dropped.
     ///

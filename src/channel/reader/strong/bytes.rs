@@ -3,7 +3,6 @@
 use super::StrongReader;
 use super::find::Next;
 use super::hold::Hold;
-#[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
 use crate::channel::reader::core::{Core, Place};
@@ -86,7 +85,6 @@ impl StrongReader {
         copied
     }
 
-    #[cfg(not(overfall_loom))]
     #[inline]
     fn lend(&mut self) -> &[u8] {
         let Hold { shared, held: Some(held) } = &self.hold else { return &[] };
@@ -124,7 +122,6 @@ impl StrongReader {
     ///
     /// - [`TryReadError::Empty`] if there is nothing yet.
     /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
-    #[cfg(not(overfall_loom))]
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
@@ -138,7 +135,6 @@ impl StrongReader {
     }
 
     /// As [`try_fill_buf`](Self::try_fill_buf), waiting.
-    #[cfg(not(overfall_loom))]
     #[inline]
     pub(crate) fn poll_fill_buf(
         &mut self,
@@ -250,7 +246,6 @@ impl Read for StrongReader {
     }
 }
 
-#[cfg(not(overfall_loom))]
 impl Lend for StrongReader {
     #[inline]
     fn lender(&mut self) -> &mut StrongReader {
