@@ -3,6 +3,7 @@
 mod absence;
 mod account;
 mod builder;
+pub mod endpoint;
 mod handle;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]

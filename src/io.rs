@@ -20,7 +20,7 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 #[cfg(feature = "rkyv")]
 pub(crate) mod layers {
     pub(crate) use super::blocking::Until;
-    pub(crate) use crate::channel::reader::{Receive, wait_for};
-    pub(crate) use crate::channel::weak::Endpoint;
+    pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
+    pub(crate) use crate::channel::reader::wait_for;
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

@@ -21,8 +21,9 @@ mod io;
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
-// What is said of all of them.
+// What holds for all of them.
 pub mod guide;
+mod unwind;
 
 #[cfg(all(test, overfall_loom))]
 mod models;
@@ -37,7 +38,7 @@ pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{
-    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, WeakChannel, pipe, stats,
+    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, WeakChannel, endpoint, pipe, stats,
 };
 pub use io::{Blocking, Duplex, LineWriter, duplex};
 #[cfg(feature = "futures")]

@@ -50,7 +50,6 @@ pub(crate) trait Read {
 }
 
 /// What lends bytes where they lie: the buffered-read traits are made of it.
-#[cfg(not(overfall_loom))]
 pub(crate) trait Lend: Read {
     fn lender(&mut self) -> &mut StrongReader;
 }

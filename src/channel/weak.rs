@@ -68,15 +68,6 @@ impl PartialEq for WeakChannel {
 
 impl Eq for WeakChannel {}
 
-/// What belongs to one channel.
-pub(crate) trait Endpoint {
-    fn shared(&self) -> &Arc<Shared>;
-
-    fn weak_channel(&self) -> WeakChannel {
-        WeakChannel::new(self.shared())
-    }
-}
-
 macro_rules! endpoints {
     ($($endpoint:ident: |$this:ident| $core:expr;)*) => {$(
         impl $endpoint {
@@ -88,14 +79,8 @@ macro_rules! endpoints {
             /// assert_eq!(reader.channel().stats().strong_writers, 1);
             /// ```
             pub fn channel(&self) -> WeakChannel {
-                self.weak_channel()
-            }
-        }
-
-        impl Endpoint for $endpoint {
-            fn shared(&self) -> &Arc<Shared> {
                 let $this = self;
-                $core.shared()
+                WeakChannel::new($core.shared())
             }
         }
     )*};

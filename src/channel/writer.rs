@@ -210,6 +210,10 @@ macro_rules! writer_methods {
             fn writer_core(&mut self) -> &mut Core {
                 self.core_mut()
             }
+
+            fn writer_core_ref(&self) -> &Core {
+                self.core()
+            }
         }
 
         impl fmt::Debug for $writer {
@@ -226,6 +230,8 @@ use writer_methods;
 /// What the io traits of all writers are made of.
 pub(crate) trait HasCore {
     fn writer_core(&mut self) -> &mut Core;
+
+    fn writer_core_ref(&self) -> &Core;
 }
 
 /// A writer of either strength.

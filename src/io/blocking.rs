@@ -3,18 +3,17 @@
 mod messages;
 mod park;
 
-#[cfg(not(overfall_loom))]
-use crate::channel::reader::Lend;
-use crate::channel::reader::{Read, Reader, StrongReader, WeakReader, unless_empty};
-use crate::channel::shared::Shared;
-use crate::channel::weak::{Endpoint, WeakChannel};
+use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Sealed, Writes};
+use crate::channel::loss::Missed;
+use crate::channel::reader::{Reader, StrongReader, WeakReader, unless_empty};
+use crate::channel::terms::Backpressure;
+use crate::channel::weak::WeakChannel;
 use crate::channel::writer::slice::Slice;
-use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
 pub(crate) use park::Until;
 use park::Waits;
 use std::fmt;
-#[cfg(not(overfall_loom))]
 use std::io::BufRead;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
@@ -29,6 +28,28 @@ use std::time::{Duration, Instant};
 /// all three. All of them get variants with a deadline.
 ///
 /// Do not use it in async code: it parks the runtime's thread.
+///
+/// It has the methods of its endpoint that one needs beside reading and writing, and clones if that
+/// does. [`get_mut`](Self::get_mut) leads to all others. Code that is generic over what is inside bounds
+/// it by the traits in [`endpoint`](crate::endpoint):
+///
+/// ```
+/// use overfall::Blocking;
+/// use overfall::endpoint::Receives;
+///
+/// fn pump<R: Receives>(mut reader: Blocking<R>) -> std::io::Result<u64> {
+///     while let Some(message) = reader.recv()? {
+///         println!("{message:?}");
+///     }
+///     Ok(reader.stats().payload_bytes)
+/// }
+///
+/// let (mut writer, reader) = overfall::pipe(1024);
+/// writer.try_send("hello")?;
+/// drop(writer);
+/// assert_eq!(pump(reader.blocking())?, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # What must stay together
 ///
@@ -109,22 +130,121 @@ impl<E> Blocking<E> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<E: Endpoint> Blocking<E> {
+    /// What the endpoint has done so far.
+    pub fn stats(&self) -> E::Stats {
+        self.endpoint.stats()
+    }
+
+    /// Whether the channel takes no more slices, or this writer writes no more.
+    pub fn is_closed(&self) -> bool {
+        self.endpoint.is_closed()
+    }
+
+    /// Ends the endpoint at once, as [`StrongWriter::terminate`] and [`StrongReader::terminate`] do.
+    pub fn terminate(&mut self) {
+        self.endpoint.terminate();
+    }
+
     /// The channel that the endpoint belongs to, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
-        self.endpoint.weak_channel()
+        self.endpoint.channel()
     }
 }
+
+impl<E: Endpoint> Sealed for Blocking<E> {}
 
 impl<E: Endpoint> Endpoint for Blocking<E> {
-    fn shared(&self) -> &Arc<Shared> {
-        self.endpoint.shared()
+    type Stats = E::Stats;
+
+    fn stats(&self) -> E::Stats {
+        self.endpoint.stats()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.endpoint.is_closed()
+    }
+
+    fn terminate(&mut self) {
+        self.endpoint.terminate();
+    }
+
+    fn channel(&self) -> WeakChannel {
+        self.endpoint.channel()
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Read> Blocking<R> {
+impl<R: Receives> Blocking<R> {
+    /// What the reader has missed, as [`StrongReader::missed`] tells.
+    pub fn missed(&self) -> Missed {
+        self.endpoint.core().losses(self.endpoint.place()).0
+    }
+
+    /// What the reader has missed of each writer, as [`StrongReader::missed_by_writer`] tells.
+    pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> + use<R> {
+        self.endpoint.core().losses(self.endpoint.place()).1.into_iter()
+    }
+
+    /// Skips the rest of a message of which a part was read as bytes, as [`StrongReader::skip_rest`]
+    /// does.
+    pub fn skip_rest(&mut self) -> usize {
+        self.endpoint.skip_rest() as usize
+    }
+
+    /// The name of the writer with this number, as [`StrongReader::writer_name`] tells.
+    pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
+        self.endpoint.core().shared().writer_name(writer)
+    }
+}
+
+impl Blocking<WeakReader> {
+    /// Sets whether gaps are skipped without an error, as [`WeakReader::set_silent`] does.
+    pub fn set_silent(&mut self, silent: bool) {
+        self.endpoint.set_silent(silent);
+    }
+}
+
+impl<W: Writes> Blocking<W> {
+    /// The number of the writer, as [`StrongWriter::id`] tells.
+    pub fn id(&self) -> u32 {
+        self.endpoint.writer_core_ref().id()
+    }
+
+    /// Gives the writer a name, as [`StrongWriter::set_name`] does.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        let core = self.endpoint.writer_core_ref();
+        core.shared().name_writer(core.id(), name.into());
+    }
+
+    /// What happens to a write when the ring is full, as [`StrongWriter::backpressure`] tells.
+    pub fn backpressure(&self) -> Backpressure {
+        self.endpoint.writer_core_ref().backpressure
+    }
+
+    /// Sets what happens to a write when the ring is full, as [`StrongWriter::set_backpressure`] does.
+    pub fn set_backpressure(&mut self, backpressure: Backpressure) {
+        self.endpoint.writer_core().backpressure = backpressure;
+    }
+
+    /// The longest slice, in payload bytes: [`Channel::max_slice`](crate::Channel::max_slice).
+    pub fn max_slice(&self) -> usize {
+        self.endpoint.writer_core_ref().max_slice() as usize
+    }
+
+    /// Says that the writer is done, as [`StrongWriter::shut_down`] does.
+    pub fn shut_down(&mut self) {
+        self.endpoint.writer_core().shut_down();
+    }
+}
+
+impl<E: Clone> Clone for Blocking<E> {
+    /// Another one, of a clone of the endpoint.
+    fn clone(&self) -> Self {
+        Self::new(self.endpoint.clone())
+    }
+}
+
+impl<R: Reads> Blocking<R> {
     /// Reads, or fails with [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
     /// # Errors
@@ -175,15 +295,13 @@ impl<R: Read> Blocking<R> {
     }
 }
 
-impl<R: Read> io::Read for Blocking<R> {
+impl<R: Reads> io::Read for Blocking<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.read_until(buffer, Until::Forever)
     }
 }
 
-#[cfg(not(overfall_loom))]
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Lend> Blocking<R> {
+impl<R: Lends> Blocking<R> {
     /// Lends what is there, as [`BufRead::fill_buf`] does, or fails with
     /// [`io::ErrorKind::TimedOut`] if there is nothing by `deadline`.
     ///
@@ -206,8 +324,7 @@ impl<R: Lend> Blocking<R> {
     }
 }
 
-#[cfg(not(overfall_loom))]
-impl<R: Lend> BufRead for Blocking<R> {
+impl<R: Lends> BufRead for Blocking<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.fill_buf_until(Until::Forever)
     }
@@ -218,8 +335,7 @@ impl<R: Lend> BufRead for Blocking<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore> Blocking<W> {
+impl<W: Writes> Blocking<W> {
     /// Writes, or fails with [`io::ErrorKind::TimedOut`] if there is no room by `deadline`. Nothing
     /// was written then. The same bytes can be written again, or others: if they are the rest of a long
     /// write, it goes on, and if not, it was given up.
@@ -369,7 +485,7 @@ blocking! {
     Writer StrongWriter WeakWriter
 }
 
-impl<W: HasCore> io::Write for Blocking<W> {
+impl<W: Writes> io::Write for Blocking<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_until(&[bytes], Until::Forever)
     }

@@ -1,8 +1,8 @@
 //! Two ends, each of which reads what the other writes.
 
 use super::Blocking;
+use crate::channel::endpoint::{Lends, Reads, Writes};
 use crate::channel::pipe;
-#[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::{self, Read, StrongReader};
 use crate::channel::writer::{self, HasCore, StrongWriter};
@@ -140,6 +140,10 @@ impl HasCore for Duplex {
     fn writer_core(&mut self) -> &mut writer::Core {
         self.writer.writer_core()
     }
+
+    fn writer_core_ref(&self) -> &writer::Core {
+        self.writer.writer_core_ref()
+    }
 }
 
 impl Read for Duplex {
@@ -174,9 +178,12 @@ impl Read for Duplex {
     }
 }
 
-#[cfg(not(overfall_loom))]
 impl Lend for Duplex {
     fn lender(&mut self) -> &mut StrongReader {
         &mut self.reader
     }
 }
+
+impl Reads for Duplex {}
+impl Lends for Duplex {}
+impl Writes for Duplex {}

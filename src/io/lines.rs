@@ -1,7 +1,7 @@
 //! Whole lines, from whoever writes them in pieces.
 
 use super::Blocking;
-use crate::channel::writer::HasCore;
+use crate::channel::endpoint::Writes;
 use std::fmt;
 use std::io::{self, Write};
 use std::{mem, thread};
@@ -47,15 +47,13 @@ use std::{mem, thread};
 /// # threads.into_iter().try_for_each(|thread| thread.join().unwrap())?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-pub struct LineWriter<W: HasCore> {
+pub struct LineWriter<W: Writes> {
     writer: Blocking<W>,
     /// The line that has no end yet.
     line: Vec<u8>,
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore> LineWriter<W> {
+impl<W: Writes> LineWriter<W> {
     /// One in front of `writer`.
     pub fn new(writer: Blocking<W>) -> Self {
         Self { writer, line: Vec::new() }
@@ -92,7 +90,7 @@ fn first_line(bytes: &[u8]) -> Option<usize> {
     Some(bytes.iter().position(|&byte| byte == b'\n')? + 1)
 }
 
-impl<W: HasCore> Write for LineWriter<W> {
+impl<W: Writes> Write for LineWriter<W> {
     /// Takes all of `bytes`, and waits until there is room for the lines in there.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (mut lines, begun) = bytes.split_at(whole_lines(bytes).unwrap_or(0));
@@ -121,7 +119,7 @@ impl<W: HasCore> Write for LineWriter<W> {
     }
 }
 
-impl<W: HasCore> Drop for LineWriter<W> {
+impl<W: Writes> Drop for LineWriter<W> {
     fn drop(&mut self) {
         if !thread::panicking() {
             let _nobody_to_tell = self.flush();
@@ -129,7 +127,7 @@ impl<W: HasCore> Drop for LineWriter<W> {
     }
 }
 
-impl<W: HasCore + fmt::Debug> fmt::Debug for LineWriter<W> {
+impl<W: Writes + fmt::Debug> fmt::Debug for LineWriter<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { writer, line } = self;
         f.debug_struct("LineWriter").field("writer", writer).field("begun", &line.len()).finish()

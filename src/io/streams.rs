@@ -1,8 +1,10 @@
 //! Streams and sinks of messages, for the combinators of futures.
 
+use crate::channel::endpoint::{Receives, Writes};
 use crate::channel::reader::message::Header;
-use crate::channel::reader::{Reader, Receive, StrongReader, WeakReader, poll_attempt};
-use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::channel::reader::message::compare::compare_with_bytes;
+use crate::channel::reader::{Reader, StrongReader, WeakReader, poll_attempt};
+use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{ReadError, SendError, TrySendError};
 use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
@@ -22,6 +24,14 @@ pub struct OwnedMessage {
     /// Its bytes, copied out of the ring.
     pub bytes: Bytes,
 }
+
+impl AsRef<[u8]> for OwnedMessage {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+compare_with_bytes!(OwnedMessage);
 
 impl From<OwnedMessage> for Bytes {
     fn from(message: OwnedMessage) -> Self {
@@ -79,8 +89,7 @@ impl<R> MessageStream<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Receive + Unpin> Stream for MessageStream<R> {
+impl<R: Receives + Unpin> Stream for MessageStream<R> {
     type Item = Result<OwnedMessage, ReadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -108,8 +117,7 @@ impl<R: Receive + Unpin> Stream for MessageStream<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
+impl<R: Receives + Unpin> FusedStream for MessageStream<R> {
     fn is_terminated(&self) -> bool {
         self.has_ended
     }
@@ -156,8 +164,7 @@ impl<R: Receive + Unpin> FusedStream for MessageStream<R> {
 /// # }).unwrap();
 /// ```
 #[must_use = "sinks do nothing unless polled"]
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-pub struct MessageSink<W: HasCore> {
+pub struct MessageSink<W: Writes> {
     /// There until the sink is converted back.
     writer: Option<W>,
     waiting: Option<Bytes>,
@@ -166,8 +173,7 @@ pub struct MessageSink<W: HasCore> {
     budget: Budget,
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore> MessageSink<W> {
+impl<W: Writes> MessageSink<W> {
     fn new(writer: W) -> Self {
         Self { writer: Some(writer), waiting: None, is_fresh: false, budget: Budget::default() }
     }
@@ -239,8 +245,7 @@ impl<W: HasCore> MessageSink<W> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
+impl<W: Writes + Unpin> Sink<Bytes> for MessageSink<W> {
     type Error = SendError;
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
@@ -290,7 +295,7 @@ impl<W: HasCore + Unpin> Sink<Bytes> for MessageSink<W> {
     }
 }
 
-impl<W: HasCore> Drop for MessageSink<W> {
+impl<W: Writes> Drop for MessageSink<W> {
     fn drop(&mut self) {
         let mut panics = Panics::new();
         panics.run(|| self.let_go());
@@ -298,7 +303,7 @@ impl<W: HasCore> Drop for MessageSink<W> {
     }
 }
 
-impl<W: HasCore + fmt::Debug> fmt::Debug for MessageSink<W> {
+impl<W: Writes + fmt::Debug> fmt::Debug for MessageSink<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.waiting.as_ref().map(Bytes::len);
         f.debug_struct("MessageSink")

@@ -340,6 +340,12 @@ impl Ring {
         unsafe { self.storage.lend(slice, offset, length as usize) }
     }
 
+    /// In the models, the rest of the one slice.
+    #[cfg(overfall_loom)]
+    pub(crate) fn lend(&self, held: &Held, slice: Position, offset: u64) -> &[u8] {
+        self.see(slice, offset).map_or(&[], |seen| self.lend_seen(held, &seen))
+    }
+
     /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong
     /// reader whose hold is there or before it.
     #[inline(always)]

@@ -48,10 +48,8 @@
 /// than Linux, or if the system refuses `membarrier`, it does nothing.
 ///
 /// ```
-/// fn main() {
-///     overfall::prepare();
-///     // The rest of the program.
-/// }
+/// overfall::prepare();
+/// // The rest of the program.
 /// ```
 pub fn prepare() {
     imp::register();

@@ -6,7 +6,7 @@ use crate::channel::WeakChannel;
 use crate::channel::reader::StrongReader;
 use crate::channel::reader::message::{Header, Message};
 use crate::io::Blocking;
-use crate::io::layers::{Endpoint, Receive, wait_for};
+use crate::io::layers::{Endpoint, Receives, wait_for};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -68,16 +68,14 @@ impl<T, R> Reader<T, R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T, R: Endpoint> Reader<T, R> {
     /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
-        self.reader.weak_channel()
+        self.reader.channel()
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Receivable, R: Receive> Reader<T, R> {
+impl<T: Receivable, R: Receives> Reader<T, R> {
     /// Receives the next value without waiting. `Ok(None)` is the end.
     ///
     /// # Errors
@@ -111,8 +109,7 @@ impl<T: Receivable, R: Receive> Reader<T, R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Receivable, R: Receive> Reader<T, Blocking<R>> {
+impl<T: Receivable, R: Receives> Reader<T, Blocking<R>> {
     /// Receives the next value, and parks the thread until there is one. `Ok(None)` is the end.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::channel::writer::slice::Slice;
 use crate::channel::{Sent, WeakChannel};
 use crate::error::{self, ReserveError};
 use crate::io::Blocking;
-use crate::io::layers::{Endpoint, HasCore, Until, Wait};
+use crate::io::layers::{Endpoint, HasCore, Until, Wait, Writes};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -196,16 +196,14 @@ impl<T, W> Writer<T, W> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 impl<T, W: Endpoint> Writer<T, W> {
     /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
-        self.writer.weak_channel()
+        self.writer.channel()
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Sendable, W: HasCore> Writer<T, W> {
+impl<T: Sendable, W: Writes> Writer<T, W> {
     /// Sends a value without waiting.
     ///
     /// # Errors
@@ -289,8 +287,7 @@ impl<T: Sendable, W: HasCore> Writer<T, W> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<T: Sendable, W: HasCore> Writer<T, Blocking<W>> {
+impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// Sends a value, and parks the thread until there is room. Otherwise as
     /// [`send`](Writer::send) of the writers that do not park.
     ///

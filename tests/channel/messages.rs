@@ -118,7 +118,7 @@ fn the_bytes_of_a_batch_are_written_at_once() {
     let mut writer = channel.new_strong_writer();
     let readers: [Reader; 2] =
         [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
-    writer.try_send_many(&[b"a", b"", b"bcd"]).unwrap();
+    writer.try_send_many(&["a", "", "bcd"]).unwrap();
     for mut reader in readers {
         let messages = reader.try_recv_many(10).unwrap().unwrap();
         let slices: Vec<_> = messages.bytes().map(IoSlice::new).collect();
@@ -426,4 +426,95 @@ fn a_batch_of_a_weak_reader_ends_although_there_is_always_more() {
         channel.terminate();
         sending.join().unwrap();
     });
+}
+
+#[test]
+fn whatever_lends_its_bytes_can_be_sent() {
+    let (mut writer, mut reader) = pipe(4096);
+    writer.try_send("text").unwrap();
+    writer.try_send(String::from("owned")).unwrap();
+    writer.try_send(vec![1, 2]).unwrap();
+    writer.try_send([3; 64]).unwrap();
+    writer.try_send(bytes::Bytes::from("shared")).unwrap();
+    let boxed: Box<[u8]> = vec![4].into();
+    Task::new(writer.send(&boxed)).result().unwrap();
+    Task::new(writer.send_or_drop("later", std::future::pending::<()>())).result().unwrap();
+    writer.try_send_many(&[vec![5], vec![], vec![6, 7]]).unwrap();
+    Task::new(writer.send_many(&[[8; 2], [9; 2]])).result().unwrap();
+    let mut writer = writer.blocking();
+    writer.send("blocking").unwrap();
+    writer.send_many(&[bytes::Bytes::from("a"), bytes::Bytes::from("bc")]).unwrap();
+    drop(writer);
+    let mut all = Vec::new();
+    while let Some(message) = reader.try_recv().unwrap() {
+        all.push(message.to_vec());
+    }
+    let expected: &[&[u8]] = &[
+        b"text",
+        b"owned",
+        &[1, 2],
+        &[3; 64],
+        b"shared",
+        &[4],
+        b"later",
+        &[5],
+        &[],
+        &[6, 7],
+        &[8; 2],
+        &[9; 2],
+        b"blocking",
+        b"a",
+        b"bc",
+    ];
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn messages_compare_with_bytes_of_every_form_both_ways() {
+    let (mut writer, mut reader) = pipe(4096);
+    writer.try_send("abc").unwrap();
+    let message = reader.try_recv().unwrap().unwrap();
+    assert_eq!(message, *b"abc");
+    assert_eq!(message, b"abc");
+    assert_eq!(message, b"abc"[..]);
+    assert_eq!(message, &b"abc"[..]);
+    assert_eq!(message, b"abc".to_vec());
+    assert_eq!(*b"abc", message);
+    assert_eq!(b"abc", message);
+    assert_eq!(b"abc"[..], message);
+    assert_eq!(&b"abc"[..], message);
+    assert_eq!(b"abc".to_vec(), message);
+    assert_ne!(message, b"abd");
+    assert_ne!(message, b"ab");
+    let joined = Joiner::new().join(&message).unwrap();
+    assert_eq!(joined, b"abc");
+    assert_eq!(b"abc".to_vec(), joined);
+    assert_eq!(AsRef::<[u8]>::as_ref(&joined), b"abc");
+}
+
+/// What lends its bytes is code of others.
+#[test]
+fn a_batch_whose_bytes_panic_or_change_is_given_up_as_a_whole() {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    struct Moody(Cell<u32>, fn(u32) -> &'static [u8]);
+    impl AsRef<[u8]> for Moody {
+        fn as_ref(&self) -> &[u8] {
+            self.0.set(self.0.get() + 1);
+            self.1(self.0.get())
+        }
+    }
+    let moods: [fn(u32) -> &'static [u8]; 3] = [
+        |call| if call == 1 { b"x" } else { panic!("on purpose") },
+        |call| if call == 1 { b"x" } else { &[1; 65] },
+        |call| if call == 1 { &[1; 65] } else { b"x" },
+    ];
+    for mood in moods {
+        let (mut writer, mut reader) = pipe(1024);
+        let batch = [Moody(Cell::new(0), |_| b"good"), Moody(Cell::new(0), mood)];
+        assert!(catch_unwind(AssertUnwindSafe(|| writer.try_send_many(&batch))).is_err());
+        writer.try_send("next").unwrap();
+        assert_eq!(reader.try_recv().unwrap().unwrap(), b"next");
+        assert_eq!(writer.stats().slices, 1);
+    }
 }

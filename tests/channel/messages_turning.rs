@@ -218,7 +218,7 @@ fn an_empty_message_is_not_lost_when_its_reader_turns() {
     let channel = Channel::new(1024);
     let mut writer = channel.new_writer();
     let reader = channel.new_strong_reader();
-    writer.try_send_many(&[b"", b"x"]).unwrap();
+    writer.try_send_many(&["", "x"]).unwrap();
     let mut reader = reader.into_weak();
     let header = next(&mut reader);
     assert_eq!((header.sequence, header.len), (0, 0));

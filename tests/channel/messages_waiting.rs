@@ -54,7 +54,7 @@ fn whoever_waits_for_a_message_is_woken_by_it_once() {
         assert_eq!(buffer, b"the second and last");
 
         let task = Task::parked(reader.recv_many(10));
-        writer.try_send_many(&[b"", b"1", b"22"]).unwrap();
+        writer.try_send_many(&["", "1", "22"]).unwrap();
         assert_eq!(task.wakes(), 1);
         assert_eq!(lengths(&task.result().unwrap().unwrap()), [0, 1, 2]);
     }
@@ -386,7 +386,7 @@ fn a_lossy_send_never_waits_and_tells_and_counts_what_it_drops() {
         assert_eq!(writer.try_send_many(&[b"x"]), Err(TrySendError::Full));
         assert_eq!(writer.stats().dropped_slices, 0, "who tries is told");
         assert_eq!(Task::new(writer.send(b"333")).result(), Ok(Sent::Dropped));
-        assert_eq!(Task::new(writer.send_many(&[b"", b"55"])).result(), Ok(Sent::Dropped));
+        assert_eq!(Task::new(writer.send_many(&["", "55"])).result(), Ok(Sent::Dropped));
         let mut writer = writer.blocking();
         assert_eq!(writer.send(b"6").unwrap(), Sent::Dropped);
         assert_eq!(writer.send_many(&[b"7"]).unwrap(), Sent::Dropped);

@@ -245,7 +245,7 @@ fn a_panic_points_at_the_line_of_the_caller() {
         #[cfg(feature = "futures")]
         ("AsyncBufRead", line!(), || Pin::new(&mut overfall::pipe(64).1).consume(1)),
         #[cfg(feature = "futures")]
-        ("Sink", line!(), || _ = Pin::new(&mut unready()).start_send("b".into())),
+        ("Sink", line!(), || Pin::new(&mut unready()).start_send("b".into()).unwrap()),
     ];
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (here, note) = (thread::current().id(), seen.clone());
@@ -265,6 +265,36 @@ fn a_panic_points_at_the_line_of_the_caller() {
         let at = seen.lock().unwrap().remove(0).unwrap();
         assert_eq!(at, (file!().to_string(), *line), "{name}");
     }
+}
+
+#[test]
+fn endpoints_go_into_catch_unwind_and_go_on_after_a_panic() {
+    use std::panic::{UnwindSafe, catch_unwind};
+    /// Runs a job that panics, with what it takes.
+    fn panics(job: impl FnOnce() + UnwindSafe) {
+        assert!(catch_unwind(job).is_err());
+    }
+    let channel = Channel::new(1024);
+    let (writer, reader) = (channel.new_writer(), channel.new_strong_reader());
+    let (mut other, mut tap) = (writer.clone(), channel.new_weak_reader());
+    panics(|| {
+        let mut writer = writer.clone();
+        writer.try_send(b"sent").unwrap();
+        let mut slice = writer.try_reserve(8).unwrap();
+        slice.write_all(b"half").unwrap();
+        panic!("with {slice:?} in hand");
+    });
+    other.try_send(b"next").unwrap();
+    panics(|| {
+        let mut reader = reader.clone().blocking();
+        let message = reader.recv().unwrap();
+        panic!("with {message:?} in hand, of {channel:?}");
+    });
+    assert_eq!(tap.try_recv().unwrap().as_deref(), Some(&b"sent"[..]));
+    panics(move || panic!("with {:?} in hand", tap.try_recv()));
+    let mut reader = reader;
+    assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 2);
+    assert_eq!(channel.stats().strong_readers, 1);
 }
 
 /// A sink with a message that has no room.

@@ -1,6 +1,7 @@
 //! Endpoints that park the thread.
 
-use overfall::error::{Lagged, TryReadError, TryReserveError, TrySendError};
+use overfall::endpoint::{Receives, Writes};
+use overfall::error::{Lagged, SendError, TryReadError, TryReserveError, TrySendError};
 use overfall::{Backpressure, Blocking, Channel, Reader, Sent, StrongReader, Writer, pipe};
 use overfall_tests::{LIMIT, until, waiting_writers, within};
 use std::io::{self, BufRead, BufWriter, ErrorKind, IoSlice, Read, Write};
@@ -471,4 +472,67 @@ fn a_parked_reader_of_either_kind_is_woken_by_each_write() {
         let mut late = channel.new_strong_reader_at(overfall::StartAt::Now);
         assert_eq!(late.try_read(&mut [0]), Err(TryReadError::Empty));
     });
+}
+
+/// Generic over what is inside: this compiles.
+fn pump<R: Receives, W: Writes>(mut from: Blocking<R>, to: &mut Blocking<W>) -> io::Result<u64> {
+    while let Some(message) = from.recv()? {
+        to.send(&message)?;
+    }
+    let mut rest = [0; 8];
+    assert_eq!(from.read(&mut rest)?, 0);
+    assert!(
+        from.is_closed() && from.missed().is_none() && from.missed_by_writer().next().is_none()
+    );
+    Ok(from.stats().payload_bytes)
+}
+
+#[test]
+fn generic_code_takes_blocking_endpoints_of_any_kind() {
+    let channel = Channel::new(1024);
+    let (strong, weak) = (channel.new_strong_reader(), channel.new_weak_reader());
+    let (to, mut far) = pipe(1024);
+    channel.new_writer().try_send("once").unwrap();
+    channel.drain().unwrap();
+    let mut to = to.blocking();
+    assert_eq!(pump(strong.clone().blocking(), &mut to).unwrap(), 4);
+    assert_eq!(pump(weak.blocking(), &mut to).unwrap(), 4);
+    assert_eq!(pump(Reader::from(strong).blocking(), &mut to).unwrap(), 4);
+    assert_eq!(far.try_recv_many(9).unwrap().unwrap().len(), 3);
+}
+
+#[test]
+fn blocking_endpoints_have_what_their_endpoints_have() {
+    let channel = Channel::new(1024);
+    let mut writer = channel.new_writer().blocking();
+    let mut reader = channel.new_strong_reader().blocking();
+    writer.set_name("first");
+    writer.set_backpressure(Backpressure::Drop);
+    let mut clone = writer.clone();
+    assert_eq!((clone.backpressure(), clone.max_slice()), (Backpressure::Drop, 1024));
+    assert_ne!(clone.id(), writer.id());
+    clone.send("of the clone").unwrap();
+    writer.send("mine").unwrap();
+    assert_eq!((writer.stats().slices, clone.stats().slices), (1, 1));
+    assert_eq!(reader.writer_name(writer.id()).as_deref(), Some("first"));
+    assert_eq!(reader.read(&mut [0; 3]).unwrap(), 3);
+    let mut second = reader.clone();
+    assert_eq!(reader.skip_rest(), 9);
+    assert_eq!(second.recv().unwrap().unwrap(), b"the clone");
+    assert_eq!(second.stats().payload_bytes, 9);
+    writer.shut_down();
+    assert!(writer.is_closed() && !clone.is_closed());
+    clone.terminate();
+    assert_eq!(clone.send("x").unwrap_err(), SendError::Terminated);
+    let mut tap = channel.new_weak_reader().blocking();
+    tap.set_silent(true);
+    let mut other = channel.new_writer().blocking();
+    drop((reader, second));
+    (0..100).for_each(|_| assert_eq!(other.send("flood"), Ok(Sent::Delivered)));
+    assert_eq!(tap.recv().unwrap().unwrap(), b"flood");
+    assert_eq!(tap.missed_by_writer().map(|(_, missed)| missed.messages).sum::<u64>(), 102 - 16);
+    let (client, server) = overfall::duplex(1024);
+    let (mut client, mut server) = (client.blocking(), server.blocking());
+    client.shut_down();
+    assert_eq!(server.read(&mut [0; 8]).unwrap(), 0);
 }

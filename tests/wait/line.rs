@@ -80,9 +80,11 @@ fn waits() -> Vec<(&'static str, Wait)> {
                 slice.commit();
             })
         }),
-        ("send", |writer, bytes| Task::new(async { writer.send(bytes).await.map(drop).unwrap() })),
+        ("send", |writer, bytes| {
+            Task::new(async move { writer.send(bytes).await.map(drop).unwrap() })
+        }),
         ("send_many", |writer, bytes| {
-            Task::new(async { writer.send_many(&[bytes]).await.map(drop).unwrap() })
+            Task::new(async move { writer.send_many(&[bytes]).await.map(drop).unwrap() })
         }),
     ];
     #[cfg(feature = "futures")]

@@ -1,5 +1,6 @@
 //! Messages: whole slices with a header.
 
+pub(crate) mod compare;
 mod joiner;
 
 pub use crate::channel::loss::Missed;
@@ -69,6 +70,17 @@ impl Header {
 /// A strong reader lends it where it lies in the ring, and writers get its room back when it is
 /// dropped. A weak reader returns a copy. Either way the bytes are contiguous and do not change.
 /// They start at a multiple of 64 in memory, unless a part of the message was read as bytes before.
+///
+/// It compares with bytes, as it is:
+///
+/// ```
+/// let (mut writer, mut reader) = overfall::pipe(4096);
+/// writer.try_send("hello")?;
+/// let message = reader.try_recv()?.unwrap();
+/// assert_eq!(message, b"hello");
+/// assert_eq!(message, vec![104, 101, 108, 108, 111]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Message<'a> {
     body: Body<'a>,
 }

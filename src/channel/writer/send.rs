@@ -8,6 +8,15 @@ macro_rules! send_methods {
             /// Sends a message without waiting. It may be empty. Readers of bytes do not see an
             /// empty one.
             ///
+            /// ```
+            /// let (mut writer, mut reader) = overfall::pipe(4096);
+            /// writer.try_send("text")?;
+            /// writer.try_send(b"bytes")?;
+            /// writer.try_send(vec![1, 2, 3])?;
+            /// assert_eq!(reader.try_recv()?.unwrap(), b"text");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
             /// # Errors
             ///
             /// - [`TrySendError::Full`] if there is no room, or if others wait for it or have a
@@ -18,8 +27,8 @@ macro_rules! send_methods {
             ///   shut down.
             /// - [`TrySendError::Terminated`] if the channel or this writer was terminated.
             #[inline]
-            pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-                self.core_mut().try_send(message)
+            pub fn try_send(&mut self, message: impl AsRef<[u8]>) -> Result<(), TrySendError> {
+                self.core_mut().try_send(message.as_ref())
             }
 
             /// Sends a message, and waits for room if need be.
@@ -37,8 +46,8 @@ macro_rules! send_methods {
             ///
             /// If the future is dropped while it waits, nothing was sent, nothing is counted as
             /// dropped, and the next writer in the line moves up.
-            pub async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
-                let core = self.core_mut();
+            pub async fn send(&mut self, message: impl AsRef<[u8]>) -> Result<Sent, SendError> {
+                let (core, message) = (self.core_mut(), message.as_ref());
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send(context, message, wait)).await
             }
@@ -77,21 +86,33 @@ macro_rules! send_methods {
             /// dropped.
             pub async fn send_or_drop(
                 &mut self,
-                message: &[u8],
+                message: impl AsRef<[u8]>,
                 until: impl Future,
             ) -> Result<Sent, SendError> {
-                self.core_mut().send_or_drop(message, until).await
+                self.core_mut().send_or_drop(message.as_ref(), until).await
             }
 
             /// Sends several messages without waiting, with one reservation and one wake-up.
             /// Readers see all of them, one right after the other, or none.
+            ///
+            /// ```
+            /// let (mut writer, mut reader) = overfall::pipe(4096);
+            /// writer.try_send_many(&["a", "few", "words"])?;
+            /// let lines: Vec<Vec<u8>> = vec![b"and".to_vec(), b"lines".to_vec()];
+            /// writer.try_send_many(&lines)?;
+            /// assert_eq!(reader.try_recv_many(9)?.unwrap().len(), 5);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
             ///
             /// # Errors
             ///
             /// As for [`try_send`](Self::try_send). Together they must fit into one slice, where
             /// each message takes whole granules of 64 bytes. [`TrySendError::TooLong`] tells these
             /// ring bytes.
-            pub fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
+            pub fn try_send_many(
+                &mut self,
+                messages: &[impl AsRef<[u8]>],
+            ) -> Result<(), TrySendError> {
                 self.core_mut().try_send_many(messages)
             }
 
@@ -105,7 +126,10 @@ macro_rules! send_methods {
             /// # Cancel safety
             ///
             /// As for `send`.
-            pub async fn send_many(&mut self, messages: &[&[u8]]) -> Result<Sent, SendError> {
+            pub async fn send_many(
+                &mut self,
+                messages: &[impl AsRef<[u8]>],
+            ) -> Result<Sent, SendError> {
                 let core = self.core_mut();
                 let wait = Wait::LeavesWhenDropped;
                 core.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await

@@ -1,16 +1,16 @@
 //! Messages, with threads that park.
 
 use super::{Blocking, Until};
+use crate::channel::endpoint::{Receives, Writes};
 use crate::channel::reader::message::{Header, Message, Messages};
-use crate::channel::reader::{Receive, poll_attempt, unless_empty};
+use crate::channel::reader::{poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
-use crate::channel::writer::{Core, HasCore, Wait};
+use crate::channel::writer::{Core, Wait};
 use crate::error::{ReadError, SendError, TryReadError, TrySendError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<R: Receive> Blocking<R> {
+impl<R: Receives> Blocking<R> {
     /// Receives the next message, as [`StrongReader::recv`](crate::StrongReader::recv) does.
     /// `Ok(None)` is the end.
     ///
@@ -173,8 +173,7 @@ impl<R: Receive> Blocking<R> {
     }
 }
 
-#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-impl<W: HasCore> Blocking<W> {
+impl<W: Writes> Blocking<W> {
     /// Sends a message, as [`StrongWriter::send`](crate::StrongWriter::send) does, and tells whether it was
     /// delivered or dropped.
     ///
@@ -182,8 +181,8 @@ impl<W: HasCore> Blocking<W> {
     ///
     /// As for [`StrongWriter::send`](crate::StrongWriter::send).
     #[inline]
-    pub fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
-        match self.wait_to_send(message, Until::Forever, Wait::LeavesWhenDropped) {
+    pub fn send(&mut self, message: impl AsRef<[u8]>) -> Result<Sent, SendError> {
+        match self.wait_to_send(message.as_ref(), Until::Forever, Wait::LeavesWhenDropped) {
             Some(sent) => sent,
             None => unreachable!("there is no deadline"),
         }
@@ -201,7 +200,7 @@ impl<W: HasCore> Blocking<W> {
         message: &[u8],
         deadline: Instant,
     ) -> Result<Sent, TrySendError> {
-        self.send_until(message, Until::Deadline(deadline))
+        self.send_until(message.as_ref(), Until::Deadline(deadline))
     }
 
     /// Like [`send`](Self::send), or fails with [`TrySendError::Full`] if there is no room
@@ -215,7 +214,7 @@ impl<W: HasCore> Blocking<W> {
         message: &[u8],
         timeout: Duration,
     ) -> Result<Sent, TrySendError> {
-        self.send_until(message, Until::timeout(timeout))
+        self.send_until(message.as_ref(), Until::timeout(timeout))
     }
 
     /// Sends a message. If there is no room within `timeout`, drops and counts it, as with
@@ -242,7 +241,12 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_or_drop(&mut self, message: &[u8], timeout: Duration) -> Result<Sent, SendError> {
+    pub fn send_or_drop(
+        &mut self,
+        message: impl AsRef<[u8]>,
+        timeout: Duration,
+    ) -> Result<Sent, SendError> {
+        let message = message.as_ref();
         match self.wait_to_send(message, Until::timeout(timeout), Wait::UntilGivenUp) {
             Some(sent) => sent,
             None => Ok(self.endpoint.writer_core().drop_message(message.len() as u64)),
@@ -279,7 +283,7 @@ impl<W: HasCore> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_many(&mut self, messages: &[&[u8]]) -> Result<Sent, SendError> {
+    pub fn send_many(&mut self, messages: &[impl AsRef<[u8]>]) -> Result<Sent, SendError> {
         match self.wait_to_send_many(messages, Until::Forever) {
             Some(sent) => sent,
             None => unreachable!("there is no deadline"),
@@ -294,7 +298,7 @@ impl<W: HasCore> Blocking<W> {
     /// As for [`send`](Self::send), and `Full`.
     pub fn send_many_deadline(
         &mut self,
-        messages: &[&[u8]],
+        messages: &[impl AsRef<[u8]>],
         deadline: Instant,
     ) -> Result<Sent, TrySendError> {
         self.send_many_until(messages, Until::Deadline(deadline))
@@ -308,20 +312,24 @@ impl<W: HasCore> Blocking<W> {
     /// As for [`send`](Self::send), and `Full`.
     pub fn send_many_timeout(
         &mut self,
-        messages: &[&[u8]],
+        messages: &[impl AsRef<[u8]>],
         timeout: Duration,
     ) -> Result<Sent, TrySendError> {
         self.send_many_until(messages, Until::timeout(timeout))
     }
 
-    fn send_many_until(&mut self, messages: &[&[u8]], until: Until) -> Result<Sent, TrySendError> {
+    fn send_many_until(
+        &mut self,
+        messages: &[impl AsRef<[u8]>],
+        until: Until,
+    ) -> Result<Sent, TrySendError> {
         Ok(self.wait_to_send_many(messages, until).ok_or(TrySendError::Full)??)
     }
 
     /// Nothing if the time is up first.
     fn wait_to_send_many(
         &mut self,
-        messages: &[&[u8]],
+        messages: &[impl AsRef<[u8]>],
         until: Until,
     ) -> Option<Result<Sent, SendError>> {
         let wait = Wait::LeavesWhenDropped;

@@ -185,6 +185,12 @@ impl Joiner {
     }
 }
 
+impl AsRef<[u8]> for Joined<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Deref for Joined<'_> {
     type Target = [u8];
 

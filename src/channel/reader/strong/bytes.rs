@@ -3,7 +3,6 @@
 use super::StrongReader;
 use super::find::Next;
 use super::hold::Hold;
-#[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
 use crate::channel::reader::core::{Core, Place};
@@ -95,7 +94,6 @@ impl StrongReader {
         copied
     }
 
-    #[cfg(not(overfall_loom))]
     #[inline]
     fn lend(&mut self) -> &[u8] {
         let Hold { shared, held: Some(held), .. } = &self.hold else { return &[] };
@@ -134,7 +132,6 @@ impl StrongReader {
     /// - [`TryReadError::Empty`] if there is nothing yet.
     /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
     /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
-    #[cfg(not(overfall_loom))]
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
@@ -148,7 +145,6 @@ impl StrongReader {
     }
 
     /// As [`try_fill_buf`](Self::try_fill_buf), waiting.
-    #[cfg(not(overfall_loom))]
     #[inline]
     pub(crate) fn poll_fill_buf(
         &mut self,
@@ -259,7 +255,6 @@ impl Read for StrongReader {
     }
 }
 
-#[cfg(not(overfall_loom))]
 impl Lend for StrongReader {
     #[inline]
     fn lender(&mut self) -> &mut StrongReader {

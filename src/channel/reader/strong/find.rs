@@ -58,7 +58,6 @@ impl StrongReader {
     }
 
     /// Looks, and if there is nothing, registers to be woken and looks again.
-    #[cfg(not(overfall_loom))]
     #[inline]
     pub(super) fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Result<Next, ReadError>> {
         match self.find_byte() {

@@ -78,17 +78,15 @@ impl Core {
         self.after_count(reservation.position, 1, length);
     }
 
-    /// Commits each of `messages`, which have been written side by side into a reservation of just
-    /// their size. The last one goes first: nobody comes to it before the first one is there, and so
+    /// Commits messages of the lengths noted, which have been written side by side into a reservation of
+    /// just their size. The last one goes first: nobody comes to it before the first one is there, and so
     /// readers see all of them or none.
-    pub(crate) fn publish_many(&mut self, reservation: Reservation, messages: &[&[u8]]) {
-        let figures = &self.slot.figures;
-        let total: u64 = messages.iter().map(|message| message.len() as u64).sum();
-        let count = Count::new(messages.len() as u64, total);
+    pub(crate) fn publish_many(&mut self, reservation: Reservation) {
+        let (figures, lengths) = (&self.slot.figures, &self.lengths);
+        let count = Count::new(lengths.len() as u64, lengths.iter().sum());
         let sent = figures.sent.own();
         let (mut offset, mut left) = (reservation.size, sent.plus(count));
-        for message in messages.iter().rev() {
-            let length = message.len() as u64;
+        for &length in lengths.iter().rev() {
             offset -= slice_size(length);
             left = left.minus(Count::new(1, length));
             let description = Description {
@@ -100,7 +98,7 @@ impl Core {
             };
             self.shared.ring.commit(reservation.part(offset, length), description);
         }
-        figures.sent.add(count, messages[0].len() as u64);
+        figures.sent.add(count, lengths[0]);
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, count.messages, count.bytes);
     }

@@ -60,7 +60,10 @@ impl Core {
         }
     }
 
-    pub(crate) fn try_send_many(&mut self, messages: &[&[u8]]) -> Result<(), TrySendError> {
+    pub(crate) fn try_send_many(
+        &mut self,
+        messages: &[impl AsRef<[u8]>],
+    ) -> Result<(), TrySendError> {
         if messages.is_empty() {
             return Ok(());
         }
@@ -74,7 +77,7 @@ impl Core {
     pub(crate) fn poll_send_many(
         &mut self,
         context: &mut Context<'_>,
-        messages: &[&[u8]],
+        messages: &[impl AsRef<[u8]>],
         wait: Wait,
     ) -> Poll<Result<Sent, SendError>> {
         if messages.is_empty() {
@@ -87,7 +90,7 @@ impl Core {
                 Sent::Delivered
             }
             None => {
-                let bytes = messages.iter().map(|message| message.len() as u64).sum();
+                let bytes = messages.iter().map(|message| message.as_ref().len() as u64).sum();
                 self.drop_messages(messages.len() as u64, bytes, total_size(messages))
             }
         }))
@@ -137,14 +140,23 @@ impl Core {
         self.publish(reservation, message.len() as u64, Joins::default());
     }
 
-    fn send_slices(&mut self, reservation: Reservation, messages: &[&[u8]]) {
+    fn send_slices(&mut self, reservation: Reservation, messages: &[impl AsRef<[u8]>]) {
         self.end_record();
+        // `as_ref` is code of others. If it panics, or tells more than before, the slice is given up by
+        // what this writer does next.
+        self.set_in_flight(reservation);
+        self.lengths.clear();
         let mut offset = 0;
         for message in messages {
+            let message = message.as_ref();
             self.fill(&reservation, offset, message);
+            self.lengths.push(message.len() as u64);
             offset += slice_size(message.len() as u64);
         }
-        self.publish_many(reservation, messages);
+        assert_eq!(offset, reservation.size, "messages have become shorter meanwhile");
+        let _whole = self.in_flight.take();
+        self.open_lane(&reservation);
+        self.publish_many(reservation);
     }
 
     /// Counts messages that are dropped for want of room, and their bytes; `length` is what was to be
@@ -165,7 +177,7 @@ impl Core {
 }
 
 /// The ring bytes that messages take side by side. Saturates: that is more than any ring has.
-fn total_size(messages: &[&[u8]]) -> u64 {
-    let sizes = messages.iter().map(|message| slice_size(message.len() as u64));
+fn total_size(messages: &[impl AsRef<[u8]>]) -> u64 {
+    let sizes = messages.iter().map(|message| slice_size(message.as_ref().len() as u64));
     sizes.fold(0, u64::saturating_add)
 }
