@@ -88,6 +88,8 @@ impl Reign {
     pub(super) const NONE: Self = Self(0);
     /// The last reign, which has ended from the start.
     const LAST: Self = Self(u64::MAX - 1);
+    /// The same where there never was another one.
+    const ONLY: Self = Self(u64::MAX - 3);
 
     fn lives(self) -> bool {
         self.0 & Self::LIVES != 0
@@ -226,7 +228,7 @@ impl Cursor {
         }
         let reign = &self.movable.reign;
         let last = Reign(reign.load(Ordering::Relaxed));
-        if last.lives() || last == Reign::LAST {
+        if last.lives() || matches!(last, Reign::LAST | Reign::ONLY) {
             return None;
         }
         pause::point();
@@ -284,12 +286,15 @@ impl Cursor {
     /// Closes the cursor: no thread moves it any more.
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
-        // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
-        // make no step: the swap comes after its begin, and ends its reign.
-        let last = Reign(reign.swap(Reign::LAST.0, Ordering::Relaxed));
-        if last != Reign::NONE {
-            // ORD(interrupt) as in `share`: from here on no step stores. If there never was a reign, none
-            // does in any case.
+        // If there never was a reign, there are no sections to interrupt, and perhaps no way to.
+        let (none, only, order) = (Reign::NONE.0, Reign::ONLY.0, Ordering::Relaxed);
+        let before = reign.compare_exchange(none, only, order, order).unwrap_or_else(|last| last);
+        if before != none && before != only {
+            pause::point();
+            // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
+            // make no step: the swap comes after its begin, and ends its reign.
+            reign.swap(Reign::LAST.0, Ordering::Relaxed);
+            // ORD(interrupt) as in `share`: from here on no step stores.
             pause::point();
             sections.interrupt();
         }

@@ -95,6 +95,9 @@ fn use_all(channel: &Channel, (mut writer, mut reader): (StrongWriter, StrongRea
     writer.try_write(&[3; 64]).unwrap();
     channel.drain().unwrap();
     assert_eq!(sleeper.join().unwrap(), [3; 64]);
+    // An end that comes after another one asks for no more than the first.
+    channel.drain().unwrap();
+    channel.terminate();
 }
 
 fn made_behind_the_filter() {
