@@ -120,7 +120,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     pub fn new_writer(&self) -> Writer {
         self.new_strong_writer().into()
     }
@@ -129,7 +129,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     pub fn new_strong_writer(&self) -> StrongWriter {
         StrongWriter::new(&self.shared)
     }
@@ -138,7 +138,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)
     }
@@ -150,7 +150,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 readers already.
+    /// If the channel has 16 777 212 readers already.
     pub fn new_strong_reader(&self) -> StrongReader {
         self.new_strong_reader_at(StartAt::Oldest)
     }
@@ -159,7 +159,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 readers already.
+    /// If the channel has 16 777 212 readers already.
     pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
         StrongReader::new(&self.shared, start)
     }
@@ -168,7 +168,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 readers already.
+    /// If the channel has 16 777 212 readers already.
     pub fn new_weak_reader(&self) -> WeakReader {
         self.new_weak_reader_at(StartAt::Oldest)
     }
@@ -177,7 +177,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 readers already.
+    /// If the channel has 16 777 212 readers already.
     pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
         WeakReader::new(&self.shared, start)
     }
