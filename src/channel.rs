@@ -104,7 +104,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     #[track_caller]
     pub fn new_writer(&self) -> Writer {
         self.new_strong_writer().into()
@@ -114,7 +114,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     #[track_caller]
     pub fn new_strong_writer(&self) -> StrongWriter {
         StrongWriter::new(&self.shared)
@@ -124,7 +124,7 @@ impl Channel {
     ///
     /// # Panics
     ///
-    /// If the channel has 16 777 208 writers already.
+    /// If the channel has 16 777 212 writers already.
     #[track_caller]
     pub fn new_weak_writer(&self) -> WeakWriter {
         WeakWriter::new(&self.shared)

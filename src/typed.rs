@@ -46,8 +46,10 @@
 //! # Limits
 //!
 //! Values start at a multiple of 64 in memory. A type with a part that asks for a larger alignment
-//! does not compile. Values are validated to a depth of 256, such as boxes in boxes. What is nested
-//! deeper is an error on receiving.
+//! does not compile. Values are validated to a depth of 256, such as boxes in boxes. A value that is
+//! nested deeper is refused by the writer, before anything is reserved. For that a value of 256 parts and
+//! more, such as strings in a list, is validated by its writer as well, in memory that the writer keeps;
+//! one of fewer parts costs nothing for it.
 //!
 //! A channel of `T` has writers and readers of `T` alone. Backpressure, endings, figures and gaps
 //! are those of the channel of bytes [beneath](Channel::bytes).

@@ -37,7 +37,7 @@ macro_rules! handle_methods {
             ///
             /// # Panics
             ///
-            /// If the channel has 16 777 208 readers already.
+            /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_strong_reader(&self) -> StrongReader {
                 self.new_strong_reader_at(StartAt::Oldest)
@@ -47,7 +47,7 @@ macro_rules! handle_methods {
             ///
             /// # Panics
             ///
-            /// If the channel has 16 777 208 readers already.
+            /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
                 StrongReader::new(&self.shared, start)
@@ -57,7 +57,7 @@ macro_rules! handle_methods {
             ///
             /// # Panics
             ///
-            /// If the channel has 16 777 208 readers already.
+            /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_weak_reader(&self) -> WeakReader {
                 self.new_weak_reader_at(StartAt::Oldest)
@@ -67,7 +67,7 @@ macro_rules! handle_methods {
             ///
             /// # Panics
             ///
-            /// If the channel has 16 777 208 readers already.
+            /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
                 WeakReader::new(&self.shared, start)

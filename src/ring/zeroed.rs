@@ -118,7 +118,7 @@ mod system {
 
     /// From so many bytes on they are mapped. Below that, clearing them is cheaper than the calls, and
     /// they are a few pages at most.
-    const MAPPED_FROM: usize = 16 * 1024;
+    const MAPPED_FROM: usize = 8 * 1024;
 
     /// Zeroed bytes, at least one.
     pub(super) fn allocate(bytes: usize) -> Option<NonNull<u8>> {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn values_of_every_number_are_zero_aligned_and_writable() {
-        for length in [1, 2, 63, 64, 100, 127, 128, 129, 1000, 16_263, 16_264, 16_265, 1 << 20] {
+        for length in [1, 2, 63, 64, 100, 127, 128, 129, 1000, 8071, 8072, 8073, 1 << 20] {
             let bytes = Zeroed::<UnsafeCell<u8>>::new(length).unwrap();
             assert_eq!((bytes.len(), bytes.as_ptr().addr() % ALIGNMENT), (length, 0));
             // SAFETY: no other thread is here, and no reference is held.

@@ -23,7 +23,17 @@ use std::time::{Duration, Instant};
 
 /// How deep values may be nested. The sender of the bytes decides how deep the validation goes, and
 /// the stack has an end.
-const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 256;
+
+/// Whether `bytes` are a value of `T`, nested no deeper than that.
+#[inline]
+pub(super) fn validate<T: Receivable>(bytes: &[u8]) -> Result<(), Error> {
+    // The value itself is a level for the validator, and it fails with the level that it counts down to 0.
+    const LEVELS: Option<NonZeroUsize> = NonZeroUsize::new(MAX_DEPTH + 2);
+    let archive = ArchiveValidator::with_max_depth(bytes, LEVELS);
+    let mut validator = Validator::new(archive, SharedValidator::new());
+    access_with_context::<T::Archived, _, Error>(bytes, &mut validator).map(|_| ())
+}
 
 /// What can be received: every type that derives rkyv's `Archive`, with validation.
 pub trait Receivable:
@@ -175,10 +185,8 @@ pub struct Received<'a, T> {
 impl<'a, T: Receivable> Received<'a, T> {
     #[inline]
     fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
-        let archive = ArchiveValidator::with_max_depth(&message, NonZeroUsize::new(MAX_DEPTH));
-        let mut validator = Validator::new(archive, SharedValidator::new());
-        match access_with_context::<T::Archived, _, Error>(&message, &mut validator) {
-            Ok(_) => Ok(Self { message, value: PhantomData }),
+        match validate::<T>(&message) {
+            Ok(()) => Ok(Self { message, value: PhantomData }),
             Err(source) => Err(InvalidMessage { header: message.header(), source }),
         }
     }

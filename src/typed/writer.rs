@@ -1,5 +1,6 @@
 //! Sending values.
 
+use super::reader::{MAX_DEPTH, Receivable, validate};
 use super::{SendError, TrySendError};
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
@@ -15,6 +16,7 @@ use rkyv::rancor::{BoxedError as Error, Source};
 use rkyv::ser::allocator::{Arena, ArenaHandle};
 use rkyv::ser::sharing::Share;
 use rkyv::ser::{Positional, Writer as Serializer};
+use rkyv::util::AlignedVec;
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::marker::PhantomData;
@@ -24,23 +26,36 @@ use std::time::{Duration, Instant};
 /// Where messages start in memory: no part of a value may ask for more.
 const ALIGNMENT: usize = 64;
 
-/// What can be sent: every type that derives rkyv's `Archive` and `Serialize`.
+/// What can be sent: every type that derives rkyv's `Archive` and `Serialize`, and can be received.
 pub trait Sendable:
-    for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
+    Receivable + for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
 impl<T> Sendable for T where
-    T: for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
+    T: Receivable + for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
-/// Where a value is serialized to: a slice of the ring, or nowhere, to measure its length.
+/// Where a value is serialized to.
 #[derive(Debug)]
 pub struct Target<'a> {
-    slice: Option<&'a Slice<'a>>,
+    to: To<'a>,
     position: usize,
+    /// How many parts were written. Each level of nesting is one at least.
+    parts: usize,
 }
+
+#[derive(Debug)]
+enum To<'a> {
+    /// To measure its length.
+    Nowhere,
+    Slice(&'a Slice<'a>),
+    Scratch(&'a mut Scratch),
+}
+
+/// Aligned as messages are.
+type Scratch = AlignedVec<ALIGNMENT>;
 
 impl Positional for Target<'_> {
     #[inline]
@@ -52,13 +67,18 @@ impl Positional for Target<'_> {
 impl Serializer<Error> for Target<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(slice) = self.slice {
-            if bytes.len() > slice.len() - self.position {
-                return Err(Error::new(Unsteady));
+        match &mut self.to {
+            To::Nowhere => {}
+            To::Slice(slice) => {
+                if bytes.len() > slice.len() - self.position {
+                    return Err(Error::new(Unsteady));
+                }
+                slice.fill(self.position, bytes);
             }
-            slice.fill(self.position, bytes);
+            To::Scratch(scratch) => scratch.extend_from_slice(bytes),
         }
         self.position += bytes.len();
+        self.parts += 1;
         Ok(())
     }
 }
@@ -69,6 +89,16 @@ impl Serializer<Error> for Target<'_> {
     "the value became longer while it was serialized: its `Serialize` does not always do the same"
 )]
 struct Unsteady;
+
+/// A value that every reader would refuse.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no reader would accept the value: it is nested deeper than {MAX_DEPTH} levels, or not valid \
+     for its own type; send it in parts, or flat, as a list of its nodes"
+)]
+struct Unacceptable {
+    source: Error,
+}
 
 /// How long the next value will be, if the last few were all as long.
 ///
@@ -101,48 +131,72 @@ impl Guess {
 }
 
 /// What serializing keeps from one value to the next.
+///
+/// Readers validate what they receive, to a certain depth. A value of few parts cannot be nested deeper,
+/// and goes straight into the ring. One of many parts is serialized into `scratch`, validated there as
+/// readers do it, and copied.
 struct Serialization {
-    /// Scratch memory of the serializer.
+    /// Memory of the serializer.
     arena: Arena,
     guess: Guess,
+    /// The value that was measured last, if it has many parts; otherwise empty.
+    scratch: Scratch,
+}
+
+/// Serializes a value, and tells how long it became, and whether it has many parts.
+#[inline]
+fn serialize<T: Sendable>(
+    arena: &mut Arena,
+    value: &T,
+    to: To<'_>,
+) -> Result<(usize, bool), Error> {
+    const {
+        assert!(
+            align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
+            "messages are aligned to 64 bytes, and the archived type asks for more"
+        );
+    }
+    let target = Target { to, position: 0, parts: 0 };
+    let mut serializer = rkyv::ser::Serializer::new(target, arena.acquire(), Share::new());
+    serialize_using(value, &mut serializer)?;
+    let Target { position, parts, .. } = serializer.into_writer();
+    Ok((position, parts >= MAX_DEPTH))
 }
 
 impl Serialization {
     fn new() -> Self {
-        Self { arena: Arena::new(), guess: Guess::default() }
+        Self { arena: Arena::new(), guess: Guess::default(), scratch: Scratch::new() }
     }
 
-    /// Serializes a value, and tells how long it became.
-    #[inline]
-    fn serialize<T: Sendable>(
-        &mut self,
-        value: &T,
-        slice: Option<&Slice<'_>>,
-    ) -> Result<usize, Error> {
-        const {
-            assert!(
-                align_of::<<T as Archive>::Archived>() <= ALIGNMENT,
-                "messages are aligned to 64 bytes, and the archived type asks for more"
-            );
-        }
-        let target = Target { slice, position: 0 };
-        let mut serializer = rkyv::ser::Serializer::new(target, self.arena.acquire(), Share::new());
-        serialize_using(value, &mut serializer)?;
-        Ok(serializer.into_writer().position)
-    }
-
-    /// Tells how long a value becomes.
+    /// Tells how long a value becomes, if readers accept it.
     #[inline]
     fn measure<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
-        let length = self.serialize(value, None)?;
+        self.scratch.clear();
+        let (length, has_many_parts) = serialize(&mut self.arena, value, To::Nowhere)?;
+        if has_many_parts {
+            return self.validate(value);
+        }
         self.guess.learn(length);
         Ok(length)
     }
 
-    /// Serializes a value into a slice, and commits it. On an error the slice is given up.
+    #[cold]
+    fn validate<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
+        self.guess = Guess::default();
+        serialize(&mut self.arena, value, To::Scratch(&mut self.scratch))?;
+        validate::<T>(&self.scratch).map_err(|source| Error::new(Unacceptable { source }))?;
+        Ok(self.scratch.len())
+    }
+
+    /// Fills a slice with the value that was measured, and commits it. On an error the slice is given up.
     #[inline]
     fn fill<T: Sendable>(&mut self, value: &T, slice: Slice<'_>) -> Result<(), Error> {
-        let length = self.serialize(value, Some(&slice))?;
+        let length = if self.scratch.is_empty() {
+            serialize(&mut self.arena, value, To::Slice(&slice))?.0
+        } else {
+            slice.fill(0, &self.scratch);
+            self.scratch.len()
+        };
         slice.commit_filled(length);
         Ok(())
     }
@@ -154,8 +208,10 @@ impl Serialization {
         let core = writer.writer_core();
         let Ok(reservation) = core.try_reserve(size) else { return false };
         let slice = Slice::of_writer(core, reservation, size);
-        // If anything is wrong, the long way finds it again.
-        let Ok(length) = self.serialize(value, Some(&slice)) else { return false };
+        // If anything is wrong, or many parts are to be validated, the long way finds it again.
+        let Ok((length, false)) = serialize(&mut self.arena, value, To::Slice(&slice)) else {
+            return false;
+        };
         slice.commit_filled(length);
         self.guess.learn(length);
         true

@@ -27,6 +27,7 @@ fn parse(bytes: [u8; 16]) -> (u64, u64) {
 
 /// Writes and reads on one thread until the writer is taken for alone, and nobody looks for sleepers.
 fn run_alone(writer: &mut StrongWriter, reader: &mut StrongReader) {
+    overfall::prepare();
     let mut buffer = [0; 16];
     for number in 0..LONG {
         assert_eq!(writer.try_write(&message(0, number)), Ok(16));

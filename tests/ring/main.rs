@@ -3,6 +3,7 @@
 mod alone;
 mod backpressure;
 mod clones;
+mod crowd;
 mod lagging;
 mod ordering;
 mod positions;

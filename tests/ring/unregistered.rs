@@ -31,6 +31,7 @@ fn unregister() {
 
 #[test]
 fn an_owner_goes_on_in_a_thread_that_cannot_have_sections() {
+    overfall::prepare();
     within(LIMIT, || {
         let (mut writer, mut reader) = overfall::pipe(4096);
         for _ in 0..5000 {

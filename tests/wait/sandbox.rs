@@ -27,6 +27,7 @@ const CASES: [(&str, fn()); 5] = [
 fn child() {
     let Ok(name) = std::env::var(WORK) else { return };
     let (_, work) = CASES.iter().find(|(case, _)| *case == name).expect("a case of that name");
+    overfall::prepare();
     work();
 }
 

@@ -41,6 +41,7 @@ const REFUSED: i32 = 77;
 fn child() {
     let Ok(name) = std::env::var(WORK) else { return };
     let (_, work) = CASES.iter().find(|(case, _)| *case == name).expect("a case of that name");
+    overfall::prepare();
     work();
 }
 

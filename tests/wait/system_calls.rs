@@ -70,6 +70,7 @@ fn counted(work: impl FnOnce()) {
 fn child() {
     let Ok(name) = std::env::var(WORK) else { return };
     let (_, work) = CASES.iter().find(|(case, _)| *case == name).expect("a case of that name");
+    overfall::prepare();
     work();
 }
 
