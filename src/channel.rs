@@ -6,6 +6,7 @@ pub mod endpoint;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod owned_slice;
 pub(crate) mod reader;
 mod registry;
 pub(crate) mod shared;

@@ -31,6 +31,7 @@ mod models;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use channel::ChannelMetrics;
+pub use channel::owned_slice::OwnedSlice;
 pub use channel::reader::message::{
     Header, Joined, Joiner, Message, Messages, MessagesIter, Missed,
 };

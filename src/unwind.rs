@@ -15,6 +15,7 @@
 //! after any other call. A reader that was to receive more, or a half-written record, is the caller's
 //! matter, as with any channel.
 
+use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::message::{Joined, Joiner, Message, Messages, MessagesIter};
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::channel::writer::slice::Slice;
@@ -55,7 +56,7 @@ unwind_safe!(
     Joined<'_>,
     Duplex,
 );
-unwind_safe!(of an endpoint: Blocking);
+unwind_safe!(of an endpoint: Blocking, OwnedSlice);
 
 #[cfg(feature = "metrics")]
 unwind_safe!(crate::channel::ChannelMetrics);
@@ -94,4 +95,4 @@ mod of_values {
 }
 
 const _: () = asserts::<(Blocking<Reader>, Blocking<Writer>, Blocking<Duplex>)>();
-const _: () = asserts::<LineWriter<Writer>>();
+const _: () = asserts::<(LineWriter<Writer>, OwnedSlice<Writer>)>();

@@ -5,6 +5,7 @@ mod backpressure;
 mod clones;
 mod lagging;
 mod ordering;
+mod owned_slices;
 mod positions;
 mod refused;
 mod slices;
