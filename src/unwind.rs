@@ -17,6 +17,7 @@
 
 use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::message::{Joined, Joiner, Message, Messages, MessagesIter};
+use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
@@ -50,6 +51,7 @@ unwind_safe!(
     Reader,
     Slice<'_>,
     Message<'_>,
+    Peeked<'_>,
     Messages<'_>,
     MessagesIter<'_>,
     Joiner,

@@ -6,8 +6,9 @@ mod park;
 use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Writes};
 use crate::channel::loss::Missed;
 use crate::channel::owned_slice::OwnedSlice;
+use crate::channel::reader::skip::Skipped;
 use crate::channel::reader::{Reader, StrongReader, WeakReader, unless_empty};
-use crate::channel::terms::Backpressure;
+use crate::channel::terms::{Backpressure, StartAt};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{
@@ -165,6 +166,11 @@ impl<R: Receives> Blocking<R> {
     /// does.
     pub fn skip_rest(&mut self) -> usize {
         self.endpoint.skip_rest() as usize
+    }
+
+    /// Passes over messages, as [`StrongReader::skip_to`] does.
+    pub fn skip_to(&mut self, start: StartAt) -> Skipped {
+        self.endpoint.skip_to(start)
     }
 
     /// The name of the writer with this number, as [`StrongReader::writer_name`] tells.
