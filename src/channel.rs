@@ -8,6 +8,7 @@ mod handle;
 pub(crate) mod loss;
 #[cfg(feature = "metrics")]
 mod metrics;
+pub(crate) mod owned_slice;
 pub(crate) mod reader;
 mod registry;
 pub(crate) mod shared;

@@ -301,6 +301,17 @@ pub struct IntoStrongError<R> {
     pub reader: R,
 }
 
+/// `reserve_owned` or `try_reserve_owned` failed. The writer is in here, unchanged.
+#[derive(Debug, Error)]
+#[error("{error}")]
+#[non_exhaustive]
+pub struct ReserveOwnedError<W, E> {
+    /// The writer.
+    pub writer: W,
+    /// Why it has no slice: a [`ReserveError`] or a [`TryReserveError`].
+    pub error: E,
+}
+
 impl From<ReadError> for TryReadError {
     fn from(error: ReadError) -> Self {
         match error {
@@ -401,6 +412,13 @@ into_io_error! {
     }
     /// As for [`TryReserveError`].
     SendError { TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
+}
+
+impl<W, E: Into<io::Error>> From<ReserveOwnedError<W, E>> for io::Error {
+    /// As for the error inside. The writer is dropped.
+    fn from(error: ReserveOwnedError<W, E>) -> Self {
+        error.error.into()
+    }
 }
 
 impl<R: fmt::Debug + Send + Sync + 'static> From<IntoStrongError<R>> for io::Error {

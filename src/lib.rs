@@ -31,9 +31,12 @@ mod models;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use channel::ChannelMetrics;
+pub use channel::owned_slice::OwnedSlice;
 pub use channel::reader::message::{
     Header, Joined, Joiner, Message, Messages, MessagesIter, Missed,
 };
+pub use channel::reader::peek::Peeked;
+pub use channel::reader::skip::Skipped;
 pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};

@@ -15,7 +15,9 @@
 //! after any other call. A reader that was to receive more, or a half-written record, is the caller's
 //! matter, as with any channel.
 
+use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::message::{Joined, Joiner, Message, Messages, MessagesIter};
+use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
@@ -49,13 +51,14 @@ unwind_safe!(
     Reader,
     Slice<'_>,
     Message<'_>,
+    Peeked<'_>,
     Messages<'_>,
     MessagesIter<'_>,
     Joiner,
     Joined<'_>,
     Duplex,
 );
-unwind_safe!(of an endpoint: Blocking);
+unwind_safe!(of an endpoint: Blocking, OwnedSlice);
 
 #[cfg(feature = "metrics")]
 unwind_safe!(crate::channel::ChannelMetrics);
@@ -94,4 +97,4 @@ mod of_values {
 }
 
 const _: () = asserts::<(Blocking<Reader>, Blocking<Writer>, Blocking<Duplex>)>();
-const _: () = asserts::<LineWriter<Writer>>();
+const _: () = asserts::<(LineWriter<Writer>, OwnedSlice<Writer>)>();

@@ -253,6 +253,11 @@ impl Shared {
         (survey, unread, late)
     }
 
+    /// The late slices of the reader of these figures.
+    pub(crate) fn late_of(&self, reader: &ReaderFigures) -> Vec<Late> {
+        if reader.late.get() == 0 { Vec::new() } else { lock(&self.registry).late_of(reader) }
+    }
+
     /// Takes the late slices of the reader of these figures, which has them from here on.
     pub(crate) fn take_late(&self, reader: &ReaderFigures) -> Vec<Late> {
         let mut registry = lock(&self.registry);

@@ -45,7 +45,10 @@ pub trait Lends: Reads + Lend {}
 
 /// What receives messages: every reader.
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
-pub trait Receives: Endpoint<Stats = ReaderStats> + Reads + Receive {}
+pub trait Receives:
+    Endpoint<Stats = ReaderStats> + Reads + Receive + Send + Sync + 'static
+{
+}
 
 /// What writes: every writer, and an end of a [`duplex`](crate::duplex()).
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]

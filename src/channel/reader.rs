@@ -2,8 +2,10 @@
 
 mod core;
 pub(crate) mod message;
+pub(crate) mod peek;
 mod receive;
 mod receive_buffer;
+pub(crate) mod skip;
 mod strong;
 #[cfg(all(test, not(overfall_loom)))]
 mod tests;
@@ -16,8 +18,12 @@ pub use strong::StrongReader;
 pub use weak::WeakReader;
 
 use crate::channel::reader::message::{Header, Message, Messages, Missed};
+use crate::channel::reader::peek::Peeked;
+use crate::channel::reader::skip::Skipped;
 use crate::channel::stats::ReaderStats;
+use crate::channel::terms::StartAt;
 use crate::error::{IntoStrongError, ReadError, TryReadError};
+use crate::ring::descriptor::Description;
 use std::fmt;
 use std::task::{Context, Poll};
 
@@ -245,6 +251,22 @@ impl Receive for Reader {
 
     fn skip_rest(&mut self) -> u64 {
         self.as_read_mut().skip_rest()
+    }
+
+    fn skip_to(&mut self, start: StartAt) -> Skipped {
+        self.as_read_mut().skip_to(start)
+    }
+
+    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
+        self.as_read_mut().look()
+    }
+
+    fn seen(&self) -> (Header, &[u8]) {
+        self.as_read().seen()
+    }
+
+    fn consume_seen(&mut self, description: &Description) {
+        self.as_read_mut().consume_seen(description);
     }
 }
 

@@ -64,6 +64,33 @@ pub enum StartAt {
     /// At most this many payload bytes back, in whole slices. With slices of 40 bytes, `Back(100)`
     /// starts two slices back. The search takes time in proportion to the slices in the ring.
     Back(u64),
+    /// At the newest message that is there; if there is none, at the next one.
+    Newest,
+    /// At a position that was noted, in ring bytes: [`Header::position`](crate::Header::position), to
+    /// read that message again, or [`ReaderStats::position`](crate::stats::ReaderStats::position), to go
+    /// on where a reader stood, also in the middle of a slice that it had read in part.
+    ///
+    /// If what was there is gone, the reader starts at the oldest slice that is left. A weak reader tells
+    /// the gap by its first read, as [`Lagged`](crate::error::Lagged). What was sent before the reader
+    /// started is no part of what it [missed](crate::WeakReader::missed). A position that the channel has
+    /// not come to stands for `Now`. One within a slice in flight, or in what was given up, stands for
+    /// the start of that, or for what comes behind. Positions of another channel mean nothing.
+    ///
+    /// ```
+    /// use overfall::{Channel, StartAt};
+    ///
+    /// let channel = Channel::new(4096);
+    /// let (mut writer, mut first) = (channel.new_writer(), channel.new_weak_reader());
+    /// writer.try_send_many(&["one", "two", "three"])?;
+    /// first.try_recv()?;
+    /// let noted = first.stats().position;
+    /// drop(first);
+    ///
+    /// let mut second = channel.new_weak_reader_at(StartAt::Position(noted));
+    /// assert_eq!(second.try_recv()?.unwrap(), b"two");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Position(u64),
 }
 
 /// What becomes of a channel when its last strong reader has gone, until another one comes:

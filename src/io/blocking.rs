@@ -5,12 +5,17 @@ mod park;
 
 use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Sealed, Writes};
 use crate::channel::loss::Missed;
+use crate::channel::owned_slice::OwnedSlice;
+use crate::channel::reader::skip::Skipped;
 use crate::channel::reader::{Reader, StrongReader, WeakReader, unless_empty};
-use crate::channel::terms::Backpressure;
+use crate::channel::terms::{Backpressure, StartAt};
 use crate::channel::weak::WeakChannel;
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
-use crate::error::{ReadError, ReserveError, TryReserveError, TryWriteError, WriteError};
+use crate::error::{
+    ReadError, ReserveError, ReserveOwnedError, TryReserveError, TryWriteError, WriteError,
+};
+use crate::ring::Reservation;
 pub(crate) use park::Until;
 use park::Waits;
 use std::fmt;
@@ -189,6 +194,11 @@ impl<R: Receives> Blocking<R> {
     /// does.
     pub fn skip_rest(&mut self) -> usize {
         self.endpoint.skip_rest() as usize
+    }
+
+    /// Passes over messages, as [`StrongReader::skip_to`] does.
+    pub fn skip_to(&mut self, start: StartAt) -> Skipped {
+        self.endpoint.skip_to(start)
     }
 
     /// The name of the writer with this number, as [`StrongReader::writer_name`] tells.
@@ -454,15 +464,42 @@ impl<W: Writes> Blocking<W> {
         until: Until,
         wait: Wait,
     ) -> Option<Result<Slice<'_>, ReserveError>> {
-        let reserved = self.until_room(until, wait, |core, context| match context {
+        let reserved = self.wait_to_reserve(len, until, wait);
+        let core = self.endpoint.writer_core();
+        reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
+    }
+
+    fn wait_to_reserve(
+        &mut self,
+        len: usize,
+        until: Until,
+        wait: Wait,
+    ) -> Option<Result<Reservation, ReserveError>> {
+        self.until_room(until, wait, |core, context| match context {
             None => match core.try_reserve(len) {
                 Err(TryReserveError::Full) => Poll::Pending,
                 reserved => Poll::Ready(reserved.map_err(ReserveError::from)),
             },
             Some(context) => core.poll_reserve(context, len, wait),
-        });
-        let core = self.endpoint.writer_core();
-        reserved.map(|reserved| Ok(Slice::of_writer(core, reserved?, len)))
+        })
+    }
+}
+
+impl<W: Writes> Blocking<W> {
+    /// Reserves room for one slice of up to `len` payload bytes, and parks the thread until it is there.
+    /// The slice owns this writer, and gives it back when it is committed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reserve`](Self::reserve), with the writer in the error.
+    #[allow(clippy::result_large_err, reason = "the writer goes back to its owner")]
+    pub fn reserve_owned(
+        mut self,
+        len: usize,
+    ) -> Result<OwnedSlice<Self>, ReserveOwnedError<Self, ReserveError>> {
+        let reserved = self.wait_to_reserve(len, Until::Forever, Wait::LeavesWhenDropped);
+        let Some(reserved) = reserved else { unreachable!("there is no deadline") };
+        OwnedSlice::new(self, |writer| writer.endpoint.writer_core(), reserved, len)
     }
 }
 

@@ -237,6 +237,56 @@ impl Ring {
         Some(position)
     }
 
+    /// Where the last slice starts that is there, up to what is reserved or in flight, or the next one, if
+    /// none is. As [`Ring::back`] otherwise.
+    pub(crate) fn newest(&self, from: Position) -> Option<Position> {
+        let reserved = self.reserved();
+        let (mut position, mut newest) = (from, None);
+        while position != reserved {
+            if !reserved.is_within(self.capacity(), position) {
+                return None;
+            }
+            let next = match self.find(position) {
+                Found::Slice(length) => {
+                    newest = Some(position);
+                    position.plus(slice_size(length))
+                }
+                Found::Skip(next) => next,
+                Found::Nothing => break,
+                Found::Overrun => return None,
+            };
+            if !self.is_intact(position) {
+                return None;
+            }
+            position = next;
+        }
+        newest.or(Some(position))
+    }
+
+    /// The slice in which `position` lies, at or after the start `oldest` of a slice, and at most at what
+    /// is reserved; and its payload bytes, if it is committed. In what was skipped it is the place behind
+    /// it. Of a slice in flight no more is known than where the last one before it ends.
+    pub(crate) fn slice_at(&self, oldest: Position, position: Position) -> (Position, Option<u64>) {
+        let granules = position.since(oldest);
+        for back in 0..=granules {
+            let slice = position.minus(back * GRANULE);
+            let descriptor = self.descriptor(slice);
+            let Some(state) = descriptor.state(slice) else { continue };
+            let length = descriptor.length();
+            // The stamp tells its own position, and so the length is that of this slice, if it is
+            // intact. What is not is recycled padding, or will be found overrun.
+            if !self.is_intact(slice) {
+                continue;
+            }
+            let end = slice.plus(slice_size(length));
+            return match state {
+                State::Committed if position.is_before(end) => (slice, Some(length)),
+                _ => (end, None),
+            };
+        }
+        (oldest, None)
+    }
+
     /// Adds up the payload of slices for as long as `goes_on`, given the length of each, lets it
     /// pass.
     fn payload(

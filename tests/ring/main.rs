@@ -6,6 +6,7 @@ mod clones;
 mod crowd;
 mod lagging;
 mod ordering;
+mod owned_slices;
 mod positions;
 mod refused;
 mod slices;

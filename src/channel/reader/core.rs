@@ -334,6 +334,23 @@ impl Core {
         self.pass(description, offset, u64::from(description.length))
     }
 
+    /// What [`Core::count_message`] would tell; counts nothing. Where it is not just the next message, it
+    /// takes a copy of what is known of writers.
+    pub(crate) fn would_miss(&self, description: &Description, offset: u64) -> Missed {
+        let (figures, to) = (self.figures(), u64::from(description.length));
+        let is_known = self.counted == figures.payload_bytes.get();
+        let mut losses = self.losses.clone();
+        if is_known && losses.pass_next(description, to) {
+            return Missed::default();
+        }
+        let strength = self.strength.unwrap_or(Strength::Weak);
+        if !is_known && strength == Strength::Strong {
+            losses.restart(self.shared.first_newer_writer());
+        }
+        let late = self.shared.late_of(figures);
+        losses.pass(strength, description, (offset, to), &late)
+    }
+
     fn pass(&mut self, description: &Description, from: u64, to: u64) -> Missed {
         let (shared, figures) = (&self.shared, &self.slot.figures);
         let strength = self.strength.unwrap_or(Strength::Weak);

@@ -2,7 +2,10 @@
 
 use super::Read;
 use crate::channel::reader::message::{Header, Message, Messages};
+use crate::channel::reader::skip::Skipped;
+use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
+use crate::ring::descriptor::Description;
 use crate::wait::budget::Budget;
 use std::future::poll_fn;
 use std::mem;
@@ -25,6 +28,17 @@ pub(crate) trait Receive: Read {
 
     /// Skips what is left of a message that was read in part; so many bytes.
     fn skip_rest(&mut self) -> u64;
+
+    /// Passes over messages.
+    fn skip_to(&mut self, start: StartAt) -> Skipped;
+
+    /// Looks at the next message, which stays there. [`Receive::seen`] is it, for as long as nothing else
+    /// is done, and [`Receive::consume_seen`] takes it.
+    fn look(&mut self) -> Result<Option<Description>, TryReadError>;
+
+    fn seen(&self) -> (Header, &[u8]);
+
+    fn consume_seen(&mut self, description: &Description);
 }
 
 /// Tries, and if there is nothing, registers to be woken and tries again.
@@ -201,6 +215,69 @@ macro_rules! receive_methods {
                 let taken =
                     wait_for(&mut *self, |reader| Receive::take_many(reader, limit)).await?;
                 Ok(if taken { Some(Receive::messages(self)) } else { None })
+            }
+
+            /// Looks at the next message without receiving it, and without waiting. `Ok(None)` is the
+            /// end. [`Peeked::consume`](crate::Peeked::consume) receives it. Otherwise it is there for
+            /// the next receive.
+            ///
+            /// # Errors
+            ///
+            /// As for [`try_recv`](Self::try_recv).
+            pub fn try_peek(&mut self) -> Result<Option<Peeked<'_>>, TryReadError> {
+                let seen = Receive::look(self)?;
+                Ok(seen.map(|description| Peeked::new(self, description)))
+            }
+
+            /// Like [`try_peek`](Self::try_peek), but waits for a message.
+            ///
+            /// # Errors
+            ///
+            /// As for [`recv`](Self::recv).
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped while it waits, nothing is lost. Nor is anything when the
+            /// [`Peeked`](crate::Peeked) is dropped.
+            pub async fn peek(&mut self) -> Result<Option<Peeked<'_>>, ReadError> {
+                let seen = wait_for(&mut *self, Receive::look).await?;
+                Ok(seen.map(|description| Peeked::new(self, description)))
+            }
+
+            /// Passes over messages that are there, and tells how many and how large these were. It
+            /// never goes back, and stops before a slice in flight.
+            ///
+            /// - [`StartAt::Newest`](crate::StartAt::Newest) leaves the newest message, for who wants
+            ///   no other.
+            /// - [`StartAt::Now`](crate::StartAt::Now) leaves none.
+            /// - [`StartAt::Back`](crate::StartAt::Back) leaves at most so many payload bytes, in whole
+            ///   slices.
+            /// - [`StartAt::Position`](crate::StartAt::Position) goes on to the slice in which that
+            ///   position lies.
+            /// - [`StartAt::Oldest`](crate::StartAt::Oldest) passes over nothing.
+            ///
+            /// What is passed over is not [missed](Self::missed), but counts as read: received,
+            /// skipped, missed and unread make up what was sent. If a weak reader was overrun on the
+            /// way, that is missed as usual, and counted, but no read tells it as an error.
+            ///
+            /// It takes time in proportion to what is passed over, and copies nothing. On a reader
+            /// that was terminated it does nothing.
+            ///
+            /// ```
+            /// use overfall::{Channel, StartAt};
+            ///
+            /// let channel = Channel::new(4096);
+            /// let (mut level, mut meter) = (channel.new_writer(), channel.new_weak_reader());
+            /// for value in 0..100u8 {
+            ///     level.try_send([value])?;
+            /// }
+            /// let skipped = meter.skip_to(StartAt::Newest);
+            /// assert_eq!(skipped.messages + meter.missed().messages, 99);
+            /// assert_eq!(meter.try_recv()?.unwrap(), [99]);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn skip_to(&mut self, start: StartAt) -> Skipped {
+                Receive::skip_to(self, start)
             }
 
             /// Skips the rest of a message of which a part was read as bytes. Returns how many

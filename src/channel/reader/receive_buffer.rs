@@ -49,6 +49,15 @@ impl Space for Appended<'_> {
     }
 }
 
+/// For a message that is passed over: its bytes go nowhere.
+pub(super) struct Nowhere;
+
+impl Space for Nowhere {
+    fn space(&mut self, _length: usize) -> &mut [u8] {
+        &mut []
+    }
+}
+
 impl ReceiveBuffer {
     /// Empty again.
     #[inline]

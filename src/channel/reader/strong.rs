@@ -10,7 +10,9 @@ pub(super) use lent::{Lent, LentBatch, LentOne};
 
 use super::core::{Core, Place};
 use super::message::{Header, Message, Messages};
+use super::peek::Peeked;
 use super::receive::{Receive, receive_methods, wait_for};
+use super::skip::{Skipped, resume};
 use super::{Read, WeakReader, reader_methods};
 use crate::channel::loss::Missed;
 use crate::channel::shared::Shared;
@@ -18,6 +20,7 @@ use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{StartAt, Strength};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::Found;
+use crate::ring::position::Position;
 use hold::{Hold, Joined};
 use lent::{Batch, Taken};
 use std::fmt;
@@ -51,6 +54,22 @@ pub struct StrongReader {
     batch: Batch,
 }
 
+/// A place behind a hold at `oldest`, as `look` tells from a slice on that is intact.
+fn find_held(
+    shared: &Shared,
+    oldest: &Place,
+    look: impl Fn(Position) -> Option<Position>,
+) -> Place {
+    let mut from = oldest.slice;
+    loop {
+        match look(from) {
+            Some(start) => break Place::at(start),
+            // Padding at our hold was recycled: what we hold begins after it.
+            None => from = shared.ring.oldest_intact(from),
+        }
+    }
+}
+
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
         Self { core, hold, place, lent: 0, taken: None, batch: Batch::default() }
@@ -59,26 +78,23 @@ impl StrongReader {
     #[track_caller]
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (joined, oldest) = Joined::new(shared);
-        let (hold, place) = match start {
-            StartAt::Oldest => joined.stand(),
+        let place = match start {
+            StartAt::Oldest => None,
             StartAt::Now => {
                 // Not before the hold, however old a look this is.
                 let reserved = shared.ring.reserved();
                 let is_before = reserved.is_before(oldest.slice);
-                let place = if is_before { oldest } else { Place::at(reserved) };
-                (joined.stand_at(&place), place)
+                Some(if is_before { oldest } else { Place::at(reserved) })
             }
             StartAt::Back(bytes) => {
-                let mut from = oldest.slice;
-                let place = loop {
-                    match shared.ring.back(from, bytes) {
-                        Some(start) => break Place::at(start),
-                        // Padding at our hold was recycled: what we hold begins after it.
-                        None => from = shared.ring.oldest_intact(from),
-                    }
-                };
-                (joined.stand_at(&place), place)
+                Some(find_held(shared, &oldest, |from| shared.ring.back(from, bytes)))
             }
+            StartAt::Newest => Some(find_held(shared, &oldest, |from| shared.ring.newest(from))),
+            StartAt::Position(label) => Some(resume(&shared.ring, oldest.slice, label).0),
+        };
+        let (hold, place) = match place {
+            Some(place) => (joined.stand_at(&place), place),
+            None => joined.stand(),
         };
         let core = Core::new(shared.clone(), Strength::Strong, place);
         let reader = Self::at(hold, core, place);

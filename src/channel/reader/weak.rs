@@ -1,8 +1,10 @@
 //! The weak reader.
 
 use super::core::{Core, Place};
+use super::peek::Peeked;
 use super::receive::{Receive, receive_methods, wait_for};
-use super::receive_buffer::{Appended, ReceiveBuffer, Space};
+use super::receive_buffer::{Appended, Nowhere, ReceiveBuffer, Space};
+use super::skip::{Skipped, resume, target};
 use super::{Read, StrongReader, reader_methods};
 use crate::channel::reader::message::{Header, Message, Messages, Missed};
 use crate::channel::shared::Shared;
@@ -12,6 +14,7 @@ use crate::channel::terms::Strength;
 use crate::channel::trace;
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
 use crate::ring::Found;
+use crate::ring::descriptor::Description;
 use crate::wait::panics::Panics;
 use std::fmt;
 use std::sync::Arc;
@@ -61,11 +64,22 @@ impl WeakReader {
             StartAt::Back(bytes) => {
                 (0..8).find_map(|_| ring.back(oldest(), bytes)).unwrap_or_else(|| ring.reserved())
             }
+            StartAt::Newest => {
+                (0..8).find_map(|_| ring.newest(oldest())).unwrap_or_else(|| ring.reserved())
+            }
+            StartAt::Position(label) => {
+                let (place, gone) = resume(ring, oldest(), label);
+                return Self::at(shared, place, gone);
+            }
         };
-        let place = Place::at(slice);
+        Self::at(shared, Place::at(slice), 0)
+    }
+
+    #[track_caller]
+    fn at(shared: &Arc<Shared>, place: Place, missed: u64) -> Self {
         let core = Core::new(shared.clone(), Strength::Weak, place);
         core.tell_that_it_came();
-        Self { core, place, missed: 0, silent: false, receive_buffer: None }
+        Self { core, place, missed, silent: false, receive_buffer: None }
     }
 
     #[inline]
@@ -517,6 +531,69 @@ impl Receive for WeakReader {
 
     fn messages(&mut self) -> Messages<'_> {
         Messages::copied(self.receive_buffer.get_or_insert_default(), self.core.shared())
+    }
+
+    fn skip_to(&mut self, start: StartAt) -> Skipped {
+        let mut skipped = Skipped::default();
+        let Some(end) = target(self.core.shared(), &self.place, start) else { return skipped };
+        let before = self.core.before();
+        // Who passes over messages is told no gap in there.
+        let silent = std::mem::replace(&mut self.silent, true);
+        while let Ok(Next::Slice(left)) = self.find_slice() {
+            let next = self.place.after(self.place.offset + left).slice;
+            if !self.core.shared().ring.is_intact(self.place.slice) {
+                self.catch_up();
+            } else if end.is_before(next) {
+                break;
+            } else {
+                match take_slice(&mut self.core, &mut self.place, left, &mut Nowhere) {
+                    Some(_) => skipped += left,
+                    None => self.catch_up(),
+                }
+            }
+        }
+        self.silent = silent;
+        self.core.record_place(self.place);
+        self.tell_event(before);
+        skipped
+    }
+
+    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
+        let before = self.core.before();
+        let seen = self.with_receive_buffer(|reader, receive_buffer| {
+            loop {
+                let left = match reader.find_slice()? {
+                    Next::Slice(left) => left,
+                    Next::Nothing => return Err(TryReadError::Empty),
+                    Next::End => return Ok(None),
+                };
+                let Place { slice, offset, .. } = reader.place;
+                let ring = &reader.core.shared().ring;
+                let description = ring.describe(slice);
+                ring.copy_racing(slice, offset, receive_buffer.space(left as usize));
+                if ring.is_intact(slice) {
+                    let missed = reader.core.would_miss(&description, offset);
+                    receive_buffer.keep(Header::of(&description, slice, offset, missed));
+                    return Ok(Some(description));
+                }
+                reader.catch_up();
+            }
+        });
+        self.tell_event(before);
+        seen
+    }
+
+    fn seen(&self) -> (Header, &[u8]) {
+        let Some(receive_buffer) = &self.receive_buffer else { unreachable!("it was looked at") };
+        let header = receive_buffer.headers()[0];
+        (header, receive_buffer.next(&mut 0, &header))
+    }
+
+    fn consume_seen(&mut self, description: &Description) {
+        let Place { slice, offset, .. } = self.place;
+        self.place = self.place.after(u64::from(description.length));
+        self.core.count_message(slice, offset, description);
+        self.core.record_place(self.place);
     }
 
     fn skip_rest(&mut self) -> u64 {

@@ -62,10 +62,7 @@ use std::marker::PhantomData;
 #[must_use = "dropped without `commit`, a slice is skipped by every reader"]
 pub struct Slice<'a> {
     owner: Owner<'a>,
-    reservation: Reservation,
-    /// Payload bytes that were asked for.
-    len: usize,
-    written: usize,
+    filling: Filling,
 }
 
 /// Whose slice it is.
@@ -79,84 +76,22 @@ enum Owner<'a> {
 impl<'a> Slice<'a> {
     #[inline]
     pub(crate) fn of_writer(core: &'a mut Core, reservation: Reservation, len: usize) -> Self {
-        Self { owner: Owner::Writer(core), reservation, len, written: 0 }
+        Self { owner: Owner::Writer(core), filling: Filling::new(reservation, len) }
     }
 
     pub(crate) fn of_channel(core: Core, reservation: Reservation, len: usize) -> Self {
         core.mark_in_flight();
-        Self { owner: Owner::Channel(core, PhantomData), reservation, len, written: 0 }
+        let owner = Owner::Channel(core, PhantomData);
+        Self { owner, filling: Filling::new(reservation, len) }
     }
 
     #[inline]
-    fn core(&mut self) -> &mut Core {
-        match &mut self.owner {
+    fn parts(&mut self) -> (&mut Core, &mut Filling) {
+        let core = match &mut self.owner {
             Owner::Writer(core) => core,
             Owner::Channel(core, _) => core,
-        }
-    }
-
-    /// The position of the slice's first byte: the number of that ring byte, counted since the
-    /// channel was made.
-    pub fn position(&self) -> u64 {
-        self.reservation.position.label(0)
-    }
-
-    /// The payload bytes that were reserved.
-    #[allow(clippy::len_without_is_empty, reason = "whether it is empty depends on `written`")]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The payload bytes written so far, which [`Slice::commit`] would publish.
-    pub fn written(&self) -> usize {
-        self.written
-    }
-
-    /// The payload bytes that can still be written.
-    pub fn remaining(&self) -> usize {
-        self.len - self.written
-    }
-
-    /// Appends all of `bytes`. Never waits.
-    ///
-    /// It is the `write_all` of [`io::Write`], for who has not imported that trait. With the trait,
-    /// `write!` works as well, and fails in the same way.
-    ///
-    /// # Errors
-    ///
-    /// [`io::ErrorKind::WriteZero`] if there is no room for all of them. Then none was appended.
-    #[inline]
-    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let remaining = self.remaining();
-        if bytes.len() > remaining {
-            let full = DoesNotFit { bytes: bytes.len(), remaining, len: self.len };
-            return Err(io::Error::new(io::ErrorKind::WriteZero, full));
-        }
-        self.append(bytes);
-        Ok(())
-    }
-
-    /// Appends as many of `bytes` as there is room for, and returns how many those are. Never waits.
-    ///
-    /// **What does not fit is left out without an error**: use [`write_all`](Self::write_all) unless
-    /// that is what you want. This is the `write` of [`io::Write`], which cannot fail here: it takes the
-    /// trait's place, and its result needs no `?`.
-    #[must_use = "what did not fit was left out: `write_all` fails instead"]
-    #[inline]
-    pub fn write(&mut self, bytes: &[u8]) -> usize {
-        let part = bytes.len().min(self.remaining());
-        self.append(&bytes[..part]);
-        part
-    }
-
-    /// Appends what fits.
-    #[inline]
-    fn append(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            let (reservation, offset) = (self.reservation, self.written as u64);
-            self.core().fill(&reservation, offset, bytes);
-            self.written += bytes.len();
-        }
+        };
+        (core, &mut self.filling)
     }
 
     /// Publishes what was written, in one step. Never waits and never fails. After
@@ -166,8 +101,8 @@ impl<'a> Slice<'a> {
     /// bytes do not see it.
     #[inline]
     pub fn commit(mut self) {
-        let written = self.written as u64;
-        self.core().commit(written);
+        let (core, filling) = self.parts();
+        core.commit(filling.written as u64);
     }
 
     /// Writes `bytes` at `offset`, behind what has been written before: the last word of a piece is
@@ -179,15 +114,15 @@ impl<'a> Slice<'a> {
             Owner::Writer(core) => &**core,
             Owner::Channel(core, _) => core,
         };
-        core.fill(&self.reservation, offset as u64, bytes);
+        core.fill(&self.filling.reservation, offset as u64, bytes);
     }
 
     /// Commits the first `length` bytes, which [`Slice::fill`] has written.
     #[cfg(feature = "rkyv")]
     #[inline]
     pub(crate) fn commit_filled(mut self, length: usize) {
-        assert!(length <= self.len, "more than was reserved");
-        self.core().commit(length as u64);
+        assert!(length <= self.filling.len, "more than was reserved");
+        self.parts().0.commit(length as u64);
     }
 
     /// Gives the slice up. Dropping it does the same.
@@ -205,34 +140,141 @@ struct DoesNotFit {
     len: usize,
 }
 
-impl io::Write for Slice<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(Slice::write(self, bytes))
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Slice::write_all(self, bytes)
-    }
-
-    /// Does nothing: readers see the slice when it is committed.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Drop for Slice<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.core().abort();
+        self.parts().0.abort();
     }
 }
 
-impl fmt::Debug for Slice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slice")
-            .field("position", &self.position())
-            .field("len", &self.len)
-            .field("written", &self.written)
-            .finish()
+/// How far a slice is filled.
+pub(crate) struct Filling {
+    pub(crate) reservation: Reservation,
+    /// Payload bytes that were asked for.
+    pub(crate) len: usize,
+    pub(crate) written: usize,
+}
+
+impl Filling {
+    #[inline]
+    pub(crate) fn new(reservation: Reservation, len: usize) -> Self {
+        Self { reservation, len, written: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn remaining(&self) -> usize {
+        self.len - self.written
+    }
+
+    #[inline]
+    pub(crate) fn write_all(&mut self, core: &Core, bytes: &[u8]) -> io::Result<()> {
+        let remaining = self.remaining();
+        if bytes.len() > remaining {
+            let full = DoesNotFit { bytes: bytes.len(), remaining, len: self.len };
+            return Err(io::Error::new(io::ErrorKind::WriteZero, full));
+        }
+        self.append(core, bytes);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn write(&mut self, core: &Core, bytes: &[u8]) -> usize {
+        let part = bytes.len().min(self.remaining());
+        self.append(core, &bytes[..part]);
+        part
+    }
+
+    /// Appends what fits.
+    #[inline]
+    fn append(&mut self, core: &Core, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            core.fill(&self.reservation, self.written as u64, bytes);
+            self.written += bytes.len();
+        }
     }
 }
+
+/// What a slice has, whoever owns its writer. `parts` are the writer's core and the [`Filling`].
+macro_rules! slice_methods {
+    ($slice:ident<$of:tt>) => {
+        impl<$of> $slice<$of> {
+            /// The position of the slice's first byte: the number of that ring byte, counted since the
+            /// channel was made.
+            pub fn position(&self) -> u64 {
+                self.filling.reservation.position.label(0)
+            }
+
+            /// The payload bytes that were reserved.
+            #[allow(
+                clippy::len_without_is_empty,
+                reason = "whether it is empty depends on `written`"
+            )]
+            pub fn len(&self) -> usize {
+                self.filling.len
+            }
+
+            /// The payload bytes written so far, which `commit` would publish.
+            pub fn written(&self) -> usize {
+                self.filling.written
+            }
+
+            /// The payload bytes that can still be written.
+            pub fn remaining(&self) -> usize {
+                self.filling.remaining()
+            }
+
+            /// Appends all of `bytes`. Never waits.
+            ///
+            /// It is the `write_all` of [`io::Write`], for who has not imported that trait. With the trait,
+            /// `write!` works as well, and fails in the same way.
+            ///
+            /// # Errors
+            ///
+            /// [`io::ErrorKind::WriteZero`] if there is no room for all of them. Then none was appended.
+            #[inline]
+            pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+                let (core, filling) = self.parts();
+                filling.write_all(core, bytes)
+            }
+
+            /// Appends as many of `bytes` as there is room for, and returns how many those are. Never waits.
+            ///
+            /// **What does not fit is left out without an error**: use [`write_all`](Self::write_all) unless
+            /// that is what you want. This is the `write` of [`io::Write`], which cannot fail here: it takes the
+            /// trait's place, and its result needs no `?`.
+            #[must_use = "what did not fit was left out: `write_all` fails instead"]
+            #[inline]
+            pub fn write(&mut self, bytes: &[u8]) -> usize {
+                let (core, filling) = self.parts();
+                filling.write(core, bytes)
+            }
+        }
+
+        impl<$of> io::Write for $slice<$of> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok($slice::write(self, bytes))
+            }
+
+            fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+                $slice::write_all(self, bytes)
+            }
+
+            /// Does nothing: readers see the slice when it is committed.
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl<$of> fmt::Debug for $slice<$of> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($slice))
+                    .field("position", &self.position())
+                    .field("len", &self.len())
+                    .field("written", &self.written())
+                    .finish()
+            }
+        }
+    };
+}
+pub(crate) use slice_methods;
+slice_methods!(Slice<'a>);

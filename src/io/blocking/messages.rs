@@ -3,6 +3,7 @@
 use super::{Blocking, Until};
 use crate::channel::endpoint::{Receives, Writes};
 use crate::channel::reader::message::{Header, Message, Messages};
+use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
 use crate::channel::writer::{Core, Wait};
@@ -88,6 +89,38 @@ impl<R: Receives> Blocking<R> {
         timeout: Duration,
     ) -> Result<Option<Header>, TryReadError> {
         self.attempt_until(Until::timeout(timeout), |reader| reader.take_into(buffer))
+    }
+
+    /// Looks at the next message without receiving it, as [`StrongReader::peek`](crate::StrongReader::peek)
+    /// does. `Ok(None)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn peek(&mut self) -> Result<Option<Peeked<'_>>, ReadError> {
+        let seen = self.attempt(R::look)?;
+        Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
+    }
+
+    /// Like [`peek`](Self::peek), or fails with [`TryReadError::Empty`] if there is nothing by `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for `peek`, and `Empty`.
+    pub fn peek_deadline(&mut self, deadline: Instant) -> Result<Option<Peeked<'_>>, TryReadError> {
+        let seen = self.attempt_until(Until::Deadline(deadline), R::look)?;
+        Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
+    }
+
+    /// Like [`peek`](Self::peek), or fails with [`TryReadError::Empty`] if there is nothing within
+    /// `timeout`. A timeout that overflows [`Instant`] never ends.
+    ///
+    /// # Errors
+    ///
+    /// As for `peek`, and `Empty`.
+    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Option<Peeked<'_>>, TryReadError> {
+        let seen = self.attempt_until(Until::timeout(timeout), R::look)?;
+        Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
     }
 
     /// Waits for a message, and receives those that are there, at most `limit`. `Ok(None)` is the

@@ -35,7 +35,6 @@ macro_rules! compare_with_bytes {
         }
     )+};
 }
-#[cfg(feature = "futures")]
 pub(crate) use compare_with_bytes;
 
 compare_with_bytes!(Message<'_>);

@@ -35,20 +35,20 @@ impl Batch {
 impl StrongReader {
     /// The message that was received last and not given back.
     #[inline(always)]
-    fn taken(&self) -> &Taken {
+    pub(super) fn taken(&self) -> &Taken {
         let Some(taken) = &self.taken else { unreachable!("it was taken") };
         taken
     }
 
     #[inline(always)]
-    fn lend_message(&self, taken: &Taken) -> &[u8] {
+    pub(super) fn lend_message(&self, taken: &Taken) -> &[u8] {
         let Hold { shared, held, .. } = &self.hold;
         let Some(held) = held else { unreachable!("what was taken is held") };
         shared.ring.lend_seen(held, &taken.seen)
     }
 
     #[inline]
-    fn header_of(&self, taken: &Taken) -> Header {
+    pub(super) fn header_of(&self, taken: &Taken) -> Header {
         let Seen { slice, offset, .. } = taken.seen;
         let description = self.hold.shared.ring.describe(slice);
         Header::of(&description, slice, offset, taken.missed)

@@ -6,8 +6,11 @@ use super::lent::{Lent, LentBatch, Taken};
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
+use crate::channel::reader::skip::{Skipped, target};
+use crate::channel::terms::StartAt;
 use crate::error::TryReadError;
-use crate::ring::Found;
+use crate::ring::descriptor::Description;
+use crate::ring::{Found, Seen};
 
 impl StrongReader {
     /// Takes the slice at the present place; nothing if it is not there.
@@ -101,6 +104,44 @@ impl Receive for StrongReader {
 
     fn messages(&mut self) -> Messages<'_> {
         Messages::lent(LentBatch(self))
+    }
+
+    fn skip_to(&mut self, start: StartAt) -> Skipped {
+        let mut skipped = Skipped::default();
+        let Some(end) = target(&self.hold.shared, &self.place, start) else { return skipped };
+        // Terminated or not, nothing else than a slice is there to be passed over.
+        while let Ok(Next::Slice(left)) = self.find_slice() {
+            let next = self.place.after(self.place.offset + left).slice;
+            if end.is_before(next) || self.take_slice().is_none() {
+                break;
+            }
+            skipped += left;
+        }
+        self.settle();
+        skipped
+    }
+
+    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
+        let left = match self.find_slice()? {
+            Next::Slice(left) => left,
+            Next::Nothing => return Err(TryReadError::Empty),
+            Next::End => return Ok(None),
+        };
+        let Place { slice, offset, .. } = self.place;
+        let description = self.hold.shared.ring.describe(slice);
+        let missed = self.core.would_miss(&description, offset);
+        self.taken = Some(Taken { seen: Seen { slice, offset, left }, missed });
+        Ok(Some(description))
+    }
+
+    fn seen(&self) -> (Header, &[u8]) {
+        let taken = self.taken();
+        (self.header_of(taken), self.lend_message(taken))
+    }
+
+    fn consume_seen(&mut self, _description: &Description) {
+        self.taken = self.take_slice();
+        self.settle();
     }
 
     fn skip_rest(&mut self) -> u64 {
