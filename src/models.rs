@@ -20,6 +20,7 @@ mod padding;
 mod parking;
 pub(crate) mod storage;
 mod strong;
+mod waiting;
 mod watch;
 
 use crate::ring::descriptor::{Description, Joins};

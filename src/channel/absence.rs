@@ -35,7 +35,7 @@ pub(crate) enum Going {
 }
 
 /// What the registry keeps of times without a strong reader.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Absence {
     /// The channel's own hold.
     hold: Option<Held>,
@@ -44,14 +44,32 @@ pub(super) struct Absence {
     began: Option<(Position, Count)>,
     /// What was overwritten in those that are over.
     overwritten: Count,
-    /// How many times the last strong reader has gone.
+    /// How many times the last strong reader has gone, and its hold was not kept.
     times: u64,
+    /// Where the last strong reader stopped; where the first one is to start.
+    stopped: Position,
+    /// What lies between was read by no strong reader: from where the last one stopped, to where the
+    /// next one started. Of several such times the last one.
+    skipped: (Position, Position),
 }
 
 impl Absence {
     /// That before the first strong reader.
     pub(super) fn first(start: Position) -> Self {
-        Self { began: Some((start, Count::default())), ..Self::default() }
+        Self {
+            hold: None,
+            began: Some((start, Count::default())),
+            overwritten: Count::default(),
+            times: 0,
+            stopped: start,
+            skipped: (start, start),
+        }
+    }
+}
+
+impl Default for Absence {
+    fn default() -> Self {
+        Self::first(Position::new(0))
     }
 }
 
@@ -63,11 +81,25 @@ impl Shared {
         registry.absence.began = None;
     }
 
-    /// Counts a strong reader, which has joined at `oldest` and has its hold there still. It may have the
-    /// channel's own hold, if there is one, and else takes it down.
-    pub(crate) fn strong_reader_came(&self, oldest: Position) -> Option<Held> {
+    /// Counts a strong reader, which has joined at `oldest` and has its hold there still. It will start
+    /// at `start`, or, if that is not said, where the last one stopped, if that was kept, and else at
+    /// `oldest`. It may have the channel's own hold for that, if there is one, and else takes it down.
+    pub(crate) fn strong_reader_came(
+        &self,
+        oldest: Position,
+        start: Option<Position>,
+    ) -> Option<Held> {
         let mut registry = lock(&self.registry);
         registry.strong_readers += 1;
+        if registry.strong_readers == 1 {
+            let absence = &mut registry.absence;
+            let kept = absence.hold.as_ref().map(Held::position);
+            let start = start.or(kept).unwrap_or(oldest);
+            let from = self.ring.behind_skipped(absence.stopped, start);
+            if from.is_before(start) {
+                absence.skipped = (from, start);
+            }
+        }
         let (hold, began) = (registry.absence.hold.take(), registry.absence.began.take());
         let began = began.filter(|(stopped, _)| stopped.is_before(oldest));
         let absence = began.map(|(_, before)| (before, self.survey(&registry)));
@@ -82,6 +114,7 @@ impl Shared {
 
     /// Counts a strong reader out, and takes its hold down, or leaves it to the channel.
     pub(crate) fn strong_reader_goes(&self, held: Held, going: Going) {
+        let stopped = held.position();
         let mut held = Some(held);
         let mut registry = lock(&self.registry);
         registry.strong_readers -= 1;
@@ -89,17 +122,18 @@ impl Shared {
         let mut closes = false;
         let mut begins = None;
         if is_last {
-            registry.absence.times += 1;
+            registry.absence.stopped = stopped;
+            let is_kept = self.after_last == AfterLast::Wait && going == Going::Gone;
+            registry.absence.times += u64::from(!is_kept);
             match self.after_last {
-                AfterLast::Wait if going == Going::Gone => registry.absence.hold = held.take(),
+                AfterLast::Wait if is_kept => registry.absence.hold = held.take(),
                 AfterLast::Close if going == Going::Gone => closes = true,
                 _ => begins = Some((registry.absence.times, self.survey(&registry))),
             }
         }
         let is_over = closes || registry.is_over();
         drop(registry);
-        if let (Some((times, survey)), Some(held), false) = (begins, &held, is_over) {
-            let stopped = held.position();
+        if let (Some((times, survey)), false) = (begins, is_over) {
             let before = self.passed(stopped, &survey, Count::default());
             let registry = &mut *lock(&self.registry);
             // If a reader has come meanwhile, it found our hold, and nothing was overwritten.
@@ -115,6 +149,7 @@ impl Shared {
         if is_over && self.ending() == Ending::Open {
             panics.run(|| self.end(Ending::Drained));
         }
+        panics.run(|| self.after_audience());
         panics.finish();
     }
 
@@ -145,6 +180,24 @@ impl Shared {
 }
 
 impl Registry {
+    /// How many times there was no strong reader, and none was waited for.
+    pub(super) fn losses(&self) -> u64 {
+        self.absence.times
+    }
+
+    /// Whether what ends at `end` was read by no strong reader: the last one stopped before, and the
+    /// next one started behind.
+    pub(super) fn was_skipped(&self, end: Position) -> bool {
+        let (from, to) = self.absence.skipped;
+        from.is_before(end) && !to.is_before(end)
+    }
+
+    /// Where the last strong reader stopped, if there is none, and none is waited for.
+    pub(super) fn stopped_for_good(&self) -> Option<Position> {
+        let is_waited_for = self.strong_readers > 0 || self.absence.hold.is_some();
+        (!is_waited_for).then_some(self.absence.stopped)
+    }
+
     /// For [`Shared::overwritten`].
     pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
         (self.absence.overwritten, self.absence.began)

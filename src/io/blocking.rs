@@ -2,6 +2,7 @@
 
 mod messages;
 mod park;
+mod waiting;
 
 #[cfg(not(overfall_loom))]
 use crate::channel::reader::Lend;

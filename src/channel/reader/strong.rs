@@ -16,6 +16,7 @@ use crate::channel::loss::Missed;
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{StartAt, Strength};
+use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::Found;
 use hold::{Hold, Joined};
@@ -59,7 +60,7 @@ impl StrongReader {
     pub(crate) fn new(shared: &Arc<Shared>, start: StartAt) -> Self {
         let (joined, oldest) = Joined::new(shared);
         let (hold, place) = match start {
-            StartAt::Oldest => joined.stand(),
+            StartAt::Oldest => joined.stand(oldest),
             StartAt::Now => {
                 // Not before the hold, however old a look this is.
                 let reserved = shared.ring.reserved();

@@ -73,6 +73,7 @@ impl Core {
             joins,
         };
         self.shared.ring.commit(reservation, description);
+        self.slot.last.set(reservation.position.raw());
         figures.sent.raise(sent, Count::new(1, length));
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, 1, length);
@@ -100,6 +101,8 @@ impl Core {
             };
             self.shared.ring.commit(reservation.part(offset, length), description);
         }
+        let last = reservation.size - slice_size(messages[messages.len() - 1].len() as u64);
+        self.slot.last.set(reservation.position.plus(last).raw());
         figures.sent.add(count, messages[0].len() as u64);
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, count.messages, count.bytes);
