@@ -17,7 +17,6 @@
 //! overwritten. A hold stands at either place while that is looked up. The means are those of
 //! `account.rs`, and writers pay nothing.
 
-use crate::channel::registry::Registry;
 use crate::channel::shared::Shared;
 use crate::channel::survey::Survey;
 use crate::channel::terms::{AfterLast, Ending};
@@ -32,45 +31,6 @@ pub(crate) enum Going {
     Gone,
     /// It is a weak one from now on.
     TurnedWeak,
-}
-
-/// What the registry keeps of times without a strong reader.
-#[derive(Debug)]
-pub(super) struct Absence {
-    /// The channel's own hold.
-    hold: Option<Held>,
-    /// While the ring overwrites: where the last strong reader stopped, and what had been committed
-    /// before.
-    began: Option<(Position, Count)>,
-    /// What was overwritten in those that are over.
-    overwritten: Count,
-    /// How many times the last strong reader has gone, and its hold was not kept.
-    times: u64,
-    /// Where the last strong reader stopped; where the first one is to start.
-    stopped: Position,
-    /// What lies between was read by no strong reader: from where the last one stopped, to where the
-    /// next one started. Of several such times the last one.
-    skipped: (Position, Position),
-}
-
-impl Absence {
-    /// That before the first strong reader.
-    pub(super) fn first(start: Position) -> Self {
-        Self {
-            hold: None,
-            began: Some((start, Count::default())),
-            overwritten: Count::default(),
-            times: 0,
-            stopped: start,
-            skipped: (start, start),
-        }
-    }
-}
-
-impl Default for Absence {
-    fn default() -> Self {
-        Self::first(Position::new(0))
-    }
 }
 
 impl Shared {
@@ -161,8 +121,8 @@ impl Shared {
         if (passed.messages as i64) < 0 { Count::default() } else { passed }
     }
 
-    /// What was overwritten while no strong reader was there. `before` is of the present absence, as
-    /// [`Absence::began`], of the same moment as `survey`.
+    /// What was overwritten while no strong reader was there. The pair is of the present absence, as
+    /// `began` of the registry, of the same moment as `survey`.
     pub(super) fn overwritten(
         &self,
         absence: (Count, Option<(Position, Count)>),
@@ -176,30 +136,5 @@ impl Shared {
             }
             _ => overwritten,
         }
-    }
-}
-
-impl Registry {
-    /// How many times there was no strong reader, and none was waited for.
-    pub(super) fn losses(&self) -> u64 {
-        self.absence.times
-    }
-
-    /// Whether what ends at `end` was read by no strong reader: the last one stopped before, and the
-    /// next one started behind.
-    pub(super) fn was_skipped(&self, end: Position) -> bool {
-        let (from, to) = self.absence.skipped;
-        from.is_before(end) && !to.is_before(end)
-    }
-
-    /// Where the last strong reader stopped, if there is none, and none is waited for.
-    pub(super) fn stopped_for_good(&self) -> Option<Position> {
-        let is_waited_for = self.strong_readers > 0 || self.absence.hold.is_some();
-        (!is_waited_for).then_some(self.absence.stopped)
-    }
-
-    /// For [`Shared::overwritten`].
-    pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
-        (self.absence.overwritten, self.absence.began)
     }
 }

@@ -1,8 +1,7 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
-use crate::channel::absence::Absence;
 use crate::channel::loss::Losses;
-use crate::channel::registry::Registry;
+use crate::channel::registry::{Absence, Registry};
 use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::survey::Survey;
 use crate::channel::terms::{AfterLast, Backpressure, Ending, Strength};
