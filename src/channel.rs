@@ -16,6 +16,7 @@ pub mod stats;
 mod survey;
 pub(crate) mod terms;
 mod trace;
+pub(crate) mod waiting;
 mod wake;
 pub(crate) mod weak;
 pub(crate) mod writer;
@@ -26,7 +27,9 @@ pub use builder::Builder;
 pub use metrics::ChannelMetrics;
 pub use terms::{AfterLast, Backpressure, Sent, StartAt};
 
-use crate::error::{ChannelError, FailError, Failure, ReserveError, TryReserveError};
+use crate::error::{
+    ChannelError, FailError, Failure, FlushError, ReserveError, TryReserveError, WriteError,
+};
 use handle::handle_methods;
 use reader::{StrongReader, WeakReader};
 use shared::Shared;
@@ -34,6 +37,7 @@ use stats::ChannelStats;
 use std::fmt;
 use std::sync::Arc;
 use terms::Ending;
+use waiting::{Attended, Closed, Waiting};
 pub use weak::WeakChannel;
 use writer::slice::Slice;
 use writer::{Core, StrongWriter, WeakWriter, Writer};

@@ -139,6 +139,21 @@ pub enum WriteError {
     Terminated,
 }
 
+/// Why `flushed` failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// It was not read by all strong readers, and will not be: there was, or is, none.
+    #[error(
+        "unread, and no strong reader is there to read it: make one before what it is to get is sent, or \
+         have writers wait for it (`Builder::wait_for_strong_reader`, `AfterLast::Wait`)"
+    )]
+    Unread,
+    /// The channel was terminated.
+    #[error("terminated: the channel was ended at once; what was unread is gone")]
+    Terminated,
+}
+
 /// Why `try_reserve` failed, or `reserve_deadline` of a [`Blocking`](crate::Blocking) writer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
@@ -400,6 +415,8 @@ into_io_error! {
         Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,
         Terminated => ConnectionAborted
     }
+    /// `Unread` is `BrokenPipe`, `Terminated` is `ConnectionAborted`.
+    FlushError { Unread => BrokenPipe, Terminated => ConnectionAborted }
     /// As for [`TryReserveError`].
     ReserveError {
         Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe,

@@ -21,6 +21,7 @@ mod parking;
 pub(crate) mod storage;
 mod strong;
 mod table;
+mod waiting;
 mod watch;
 
 use crate::ring::descriptor::{Description, Joins};

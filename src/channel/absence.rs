@@ -17,7 +17,6 @@
 //! overwritten. A hold stands at either place while that is looked up. The means are those of
 //! `account.rs`, and writers pay nothing.
 
-use crate::channel::registry::Registry;
 use crate::channel::shared::Shared;
 use crate::channel::survey::Survey;
 use crate::channel::terms::{AfterLast, Ending};
@@ -34,27 +33,6 @@ pub(crate) enum Going {
     TurnedWeak,
 }
 
-/// What the registry keeps of times without a strong reader.
-#[derive(Debug, Default)]
-pub(super) struct Absence {
-    /// The channel's own hold.
-    hold: Option<Held>,
-    /// While the ring overwrites: where the last strong reader stopped, and what had been committed
-    /// before.
-    began: Option<(Position, Count)>,
-    /// What was overwritten in those that are over.
-    overwritten: Count,
-    /// How many times the last strong reader has gone.
-    times: u64,
-}
-
-impl Absence {
-    /// That before the first strong reader.
-    pub(super) fn first(start: Position) -> Self {
-        Self { began: Some((start, Count::default())), ..Self::default() }
-    }
-}
-
 impl Shared {
     /// Has writers wait for the first strong reader. Nothing was written yet.
     pub(super) fn hold_for_first_reader(&self) {
@@ -63,11 +41,25 @@ impl Shared {
         registry.absence.began = None;
     }
 
-    /// Counts a strong reader, which has joined at `oldest` and has its hold there still. It may have the
-    /// channel's own hold, if there is one, and else takes it down.
-    pub(crate) fn strong_reader_came(&self, oldest: Position) -> Option<Held> {
+    /// Counts a strong reader, which has joined at `oldest` and has its hold there still. It will start
+    /// at `start`, or, if that is not said, where the last one stopped, if that was kept, and else at
+    /// `oldest`. It may have the channel's own hold for that, if there is one, and else takes it down.
+    pub(crate) fn strong_reader_came(
+        &self,
+        oldest: Position,
+        start: Option<Position>,
+    ) -> Option<Held> {
         let mut registry = lock(&self.registry);
         registry.strong_readers += 1;
+        if registry.strong_readers == 1 {
+            let absence = &mut registry.absence;
+            let kept = absence.hold.as_ref().map(Held::position);
+            let start = start.or(kept).unwrap_or(oldest);
+            let from = self.ring.behind_skipped(absence.stopped, start);
+            if from.is_before(start) {
+                absence.skipped = (from, start);
+            }
+        }
         let (hold, began) = (registry.absence.hold.take(), registry.absence.began.take());
         let began = began.filter(|(stopped, _)| stopped.is_before(oldest));
         let absence = began.map(|(_, before)| (before, self.survey(&registry)));
@@ -82,6 +74,7 @@ impl Shared {
 
     /// Counts a strong reader out, and takes its hold down, or leaves it to the channel.
     pub(crate) fn strong_reader_goes(&self, held: Held, going: Going) {
+        let stopped = held.position();
         let mut held = Some(held);
         let mut registry = lock(&self.registry);
         registry.strong_readers -= 1;
@@ -89,17 +82,18 @@ impl Shared {
         let mut closes = false;
         let mut begins = None;
         if is_last {
-            registry.absence.times += 1;
+            registry.absence.stopped = stopped;
+            let is_kept = self.after_last == AfterLast::Wait && going == Going::Gone;
+            registry.absence.times += u64::from(!is_kept);
             match self.after_last {
-                AfterLast::Wait if going == Going::Gone => registry.absence.hold = held.take(),
+                AfterLast::Wait if is_kept => registry.absence.hold = held.take(),
                 AfterLast::Close if going == Going::Gone => closes = true,
                 _ => begins = Some((registry.absence.times, self.survey(&registry))),
             }
         }
         let is_over = closes || registry.is_over();
         drop(registry);
-        if let (Some((times, survey)), Some(held), false) = (begins, &held, is_over) {
-            let stopped = held.position();
+        if let (Some((times, survey)), false) = (begins, is_over) {
             let before = self.passed(stopped, &survey, Count::default());
             let registry = &mut *lock(&self.registry);
             // If a reader has come meanwhile, it found our hold, and nothing was overwritten.
@@ -116,6 +110,7 @@ impl Shared {
             self.ring.leave(held);
             panics.run(|| self.after_release());
         }
+        panics.run(|| self.after_audience());
         panics.finish();
     }
 
@@ -127,8 +122,8 @@ impl Shared {
         if (passed.messages as i64) < 0 { Count::default() } else { passed }
     }
 
-    /// What was overwritten while no strong reader was there. `before` is of the present absence, as
-    /// [`Absence::began`], of the same moment as `survey`.
+    /// What was overwritten while no strong reader was there. The pair is of the present absence, as
+    /// `began` of the registry, of the same moment as `survey`.
     pub(super) fn overwritten(
         &self,
         absence: (Count, Option<(Position, Count)>),
@@ -142,12 +137,5 @@ impl Shared {
             }
             _ => overwritten,
         }
-    }
-}
-
-impl Registry {
-    /// For [`Shared::overwritten`].
-    pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
-        (self.absence.overwritten, self.absence.began)
     }
 }

@@ -31,9 +31,12 @@
 //! [`Reader`](crate::Reader).
 
 use crate::channel::reader::{self, Lend, Read, Receive, StrongReader, WeakReader};
+use crate::channel::shared::Shared;
 use crate::channel::stats::{ReaderStats, WriterStats};
+use crate::channel::waiting::Flushed;
 use crate::channel::weak::WeakChannel;
 use crate::channel::writer::{self, HasCore, StrongWriter, WeakWriter};
+use std::sync::Arc;
 
 /// What reads bytes: every reader, and an end of a [`duplex`](crate::duplex()).
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
@@ -53,6 +56,10 @@ pub trait Receives:
 /// What writes: every writer, and an end of a [`duplex`](crate::duplex()).
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
 pub trait Writes: HasCore {}
+
+/// What sends, or stands for all that do: every writer, and a [`WeakChannel`].
+#[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
+pub trait Sends: Sending {}
 
 /// What every writer and every reader has. Their own methods of the same names do the same.
 #[allow(private_bounds, reason = "implemented for the endpoints of this crate alone")]
@@ -74,6 +81,42 @@ pub trait Endpoint: Sealed {
 }
 
 pub(crate) trait Sealed {}
+
+pub(crate) trait Sending {
+    fn shared(&self) -> &Arc<Shared>;
+
+    /// That what was sent so far is read.
+    fn sent(&self) -> Flushed;
+}
+
+impl Sending for WeakChannel {
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared()
+    }
+
+    fn sent(&self) -> Flushed {
+        self.shared().everything()
+    }
+}
+
+impl Sends for WeakChannel {}
+
+macro_rules! sending {
+    ($($writer:ty),*) => {$(
+        impl Sending for $writer {
+            fn shared(&self) -> &Arc<Shared> {
+                self.core().shared()
+            }
+
+            fn sent(&self) -> Flushed {
+                self.core().sent()
+            }
+        }
+
+        impl Sends for $writer {}
+    )*};
+}
+sending!(writer::Writer, StrongWriter, WeakWriter);
 
 macro_rules! endpoints {
     ($stats:ident: $($endpoint:ty),*) => {$(

@@ -139,8 +139,87 @@ macro_rules! handle_methods {
             /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
             /// the channel open.
             pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-                let shared = self.shared.clone();
-                async move { shared.closed().await }
+                Waiting::new(&self.shared, Closed)
+            }
+
+            /// Waits until all strong readers have read what was sent so far: until they
+            /// have given back the room of it. What is sent while it waits does not count.
+            /// Slices that are in flight at the call count as well.
+            ///
+            /// # Errors
+            ///
+            /// - [`FlushError::Unread`] if there is no strong reader to read it, and none is
+            ///   [waited for](crate::AfterLast::Wait): the last one went before it had, or none came in
+            ///   time.
+            /// - [`FlushError::Terminated`] if the channel was terminated.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
+            /// the channel open.
+            pub fn flushed(&self) -> impl Future<Output = Result<(), FlushError>> + Send + 'static {
+                Waiting::new(&self.shared, self.shared.everything())
+            }
+
+            /// Waits until there is a reader, strong or weak; at once, if there is one.
+            ///
+            /// With [`reader_absent`](Self::reader_absent) a producer works only while somebody listens.
+            /// The channel needs a [`Channel`](crate::Channel) meanwhile: without that it closes when its
+            /// last reader goes.
+            ///
+            /// ```
+            /// # futures::executor::block_on(async {
+            /// use overfall::{AfterLast, Channel};
+            ///
+            /// let builder = Channel::builder().size(1024);
+            /// let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build()?;
+            /// let mut writer = channel.new_writer();
+            /// let mut listener = channel.new_strong_reader();
+            /// let produce = async {
+            ///     while writer.reader_present().await.is_ok() {
+            ///         let gone = writer.reader_absent();
+            ///         // ... until `gone` is ready:
+            ///         writer.send(b"news").await?;
+            ///         gone.await;
+            ///     }
+            ///     Ok::<(), overfall::error::SendError>(())
+            /// };
+            /// let listen = async {
+            ///     assert_eq!(listener.recv().await.unwrap().as_deref(), Some(&b"news"[..]));
+            ///     drop(listener);
+            ///     channel.drain()
+            /// };
+            /// let (produced, drained) = futures::join!(produce, listen);
+            /// # (produced?, drained?);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// # }).unwrap();
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// [`WriteError`] if the channel takes no more slices.
+            ///
+            /// # Cancel safety
+            ///
+            /// If the future is dropped, nothing is lost. It does not borrow the handle, and does not keep
+            /// the channel open.
+            pub fn reader_present(
+                &self,
+            ) -> impl Future<Output = Result<(), WriteError>> + Send + 'static {
+                Waiting::new(&self.shared, Attended(true))
+            }
+
+            /// Waits until there is no reader, neither strong nor weak, or until the channel takes no
+            /// more slices.
+            ///
+            /// # Cancel safety
+            ///
+            /// As for [`reader_present`](Self::reader_present).
+            pub fn reader_absent(&self) -> impl Future<Output = ()> + Send + 'static {
+                let absent = Waiting::new(&self.shared, Attended(false));
+                async move {
+                    let _whether_it_is_closed = absent.await;
+                }
             }
 
             /// The name of the writer with this number, if it has one. It is known for as long as the ring
@@ -168,8 +247,7 @@ macro_rules! handle_methods {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut debug = f.debug_struct(stringify!($handle));
                 debug.field("name", &self.name());
-                debug.field("stats", &self.stats()).field("ending", &self.shared.ending());
-                debug.field("waiting_writers", &self.shared.room.len()).finish()
+                debug.field("stats", &self.stats()).field("ending", &self.shared.ending()).finish()
             }
         }
     };

@@ -205,7 +205,6 @@ const GAUGES: [Metric; 7] = [
 ];
 
 fn unread_bytes(stats: &ChannelStats) -> u64 {
-    let strong = stats.readers.iter().filter(|reader| reader.strong);
     // A reader's place and the last reservation may be of different moments, and then seem too far apart.
-    strong.map(|reader| reader.lag).max().unwrap_or(0).min(stats.capacity)
+    stats.slowest_reader().map_or(0, |reader| reader.lag).min(stats.capacity)
 }

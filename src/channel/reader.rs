@@ -22,6 +22,7 @@ use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::skip::Skipped;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::StartAt;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{IntoStrongError, ReadError, TryReadError};
 use crate::ring::descriptor::Description;
 use std::fmt;
@@ -96,13 +97,34 @@ macro_rules! reader_methods {
             ///
             /// If the future is dropped, nothing is lost. It does not borrow the reader.
             pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-                let shared = Read::core(self).shared().clone();
-                async move { shared.closed().await }
+                Waiting::new(Read::core(self).shared(), Closed)
             }
 
             /// Whether the channel takes no more slices. There may still be something to read.
             pub fn is_closed(&self) -> bool {
                 Read::core(self).is_closed()
+            }
+
+            /// Gives this reader a name, for its figures and for events of the feature `tracing`. Clones
+            /// do not inherit it.
+            ///
+            /// ```
+            /// use overfall::Channel;
+            ///
+            /// let channel = Channel::new(1024);
+            /// let mut writer = channel.new_writer();
+            /// let recorder = channel.new_strong_reader();
+            /// recorder.set_name("recorder");
+            /// writer.try_send(b"a line")?;
+            ///
+            /// let stats = channel.stats();
+            /// let slowest = stats.slowest_reader().unwrap();
+            /// assert_eq!((slowest.name.as_deref(), slowest.lag), (Some("recorder"), 64));
+            /// assert_eq!((stats.held_ring_bytes, stats.capacity), (64, 1024));
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn set_name(&self, name: impl Into<std::sync::Arc<str>>) {
+                Read::core(self).set_name(name.into());
             }
 
             /// What this reader has read so far.

@@ -1,10 +1,10 @@
 //! Who is there, and what those who have gone had counted.
 
-use crate::channel::absence::Absence;
 use crate::channel::stats::Totals;
 use crate::channel::survey::{Late, Sent};
 use crate::channel::terms::Strength;
-use crate::ring::{Count, WriterFigures};
+use crate::ring::position::Position;
+use crate::ring::{Count, Held, WriterFigures};
 use crate::wait::reader_figures::ReaderFigures;
 use std::collections::VecDeque;
 
@@ -29,6 +29,45 @@ pub(super) struct Registry {
     pub(super) gone: VecDeque<(u32, Sent)>,
     /// At most one for each reader and each writer that had a slice in flight when that started.
     pub(super) late: Vec<Late>,
+}
+
+/// What is kept of times without a strong reader: `absence.rs`.
+#[derive(Debug)]
+pub(super) struct Absence {
+    /// The channel's own hold.
+    pub(super) hold: Option<Held>,
+    /// While the ring overwrites: where the last strong reader stopped, and what had been committed
+    /// before.
+    pub(super) began: Option<(Position, Count)>,
+    /// What was overwritten in those that are over.
+    pub(super) overwritten: Count,
+    /// How many times the last strong reader has gone, and its hold was not kept.
+    pub(super) times: u64,
+    /// Where the last strong reader stopped; where the first one is to start.
+    pub(super) stopped: Position,
+    /// What lies between was read by no strong reader: from where the last one stopped, to where the
+    /// next one started. Of several such times the last one.
+    pub(super) skipped: (Position, Position),
+}
+
+impl Absence {
+    /// That before the first strong reader.
+    pub(super) fn first(start: Position) -> Self {
+        Self {
+            hold: None,
+            began: Some((start, Count::default())),
+            overwritten: Count::default(),
+            times: 0,
+            stopped: start,
+            skipped: (start, start),
+        }
+    }
+}
+
+impl Default for Absence {
+    fn default() -> Self {
+        Self::first(Position::new(0))
+    }
 }
 
 impl Registry {
@@ -86,5 +125,28 @@ impl Registry {
     #[inline]
     pub(super) fn is_over(&self) -> bool {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
+    }
+
+    /// How many times there was no strong reader, and none was waited for.
+    pub(super) fn losses(&self) -> u64 {
+        self.absence.times
+    }
+
+    /// Whether what ends at `end` was read by no strong reader: the last one stopped before, and the
+    /// next one started behind.
+    pub(super) fn was_skipped(&self, end: Position) -> bool {
+        let (from, to) = self.absence.skipped;
+        from.is_before(end) && !to.is_before(end)
+    }
+
+    /// Where the last strong reader stopped, if there is none, and none is waited for.
+    pub(super) fn stopped_for_good(&self) -> Option<Position> {
+        let is_waited_for = self.strong_readers > 0 || self.absence.hold.is_some();
+        (!is_waited_for).then_some(self.absence.stopped)
+    }
+
+    /// What was overwritten in times that are over, and since when there is no strong reader.
+    pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
+        (self.absence.overwritten, self.absence.began)
     }
 }

@@ -1,8 +1,7 @@
 //! What the endpoints of a channel have in common: the ring, who waits for it, and who is there.
 
-use crate::channel::absence::Absence;
 use crate::channel::loss::Losses;
-use crate::channel::registry::Registry;
+use crate::channel::registry::{Absence, Registry};
 use crate::channel::stats::{ChannelStats, ReaderStats, WriterStats};
 use crate::channel::survey::Survey;
 use crate::channel::terms::{AfterLast, Backpressure, Ending, Strength};
@@ -47,6 +46,10 @@ pub(crate) struct Shared {
     pub(crate) owed: CachePadded<Owed>,
     /// Whoever waits for the channel to close.
     pub(super) closing: Line,
+    /// Whoever waits until something was read.
+    pub(super) reading: Line,
+    /// Whoever waits for a reader, or until there is none.
+    pub(super) audience: Line,
     /// How many numbers were given to writers; the low half is the last one.
     writer_ids: AtomicU64,
     pub(super) next_reader_id: AtomicU32,
@@ -65,6 +68,11 @@ impl trace::Source for Shared {
     #[cfg(feature = "tracing")]
     fn name_of(&self, writer: u32) -> Option<Arc<str>> {
         self.writer_name(writer)
+    }
+
+    #[cfg(feature = "tracing")]
+    fn name_of_reader(&self, reader: u32) -> Option<Arc<str>> {
+        self.reader_name(reader)
     }
 
     #[cfg(feature = "tracing")]
@@ -95,6 +103,8 @@ impl Shared {
             room: Line::new(),
             owed: CachePadded::new(Owed::new(start)),
             closing: Line::new(),
+            reading: Line::new(),
+            audience: Line::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),
             furthest_start: CachePadded::new(AtomicU64::new(start.raw())),
@@ -139,7 +149,9 @@ impl Shared {
         full_fence(Ordering::SeqCst);
         self.parking.wake_all(&mut panics);
         panics.run(|| self.room.wake_all());
-        panics.run(|| self.closing.wake_all());
+        for line in [&self.closing, &self.reading, &self.audience] {
+            panics.run(|| line.wake_all());
+        }
         if is_new {
             panics.run(|| trace::ended(self, self.ring.capacity(), ending));
         }
@@ -237,6 +249,16 @@ impl Shared {
         lock(&self.names).get(id)
     }
 
+    /// Gives a reader a name.
+    pub(crate) fn name_reader(&self, id: u32, name: Arc<str>) {
+        // The old one is dropped behind the lock.
+        let _before = lock(&self.names).readers.insert(id, name);
+    }
+
+    pub(crate) fn reader_name(&self, id: u32) -> Option<Arc<str>> {
+        lock(&self.names).readers.get(&id).cloned()
+    }
+
     /// Whether somebody may still read what ended at `end`.
     fn is_kept(&self, end: Position) -> bool {
         let reserved = self.ring.reserved();
@@ -282,7 +304,7 @@ impl Shared {
     pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
         slot.figures.present.store(false, Ordering::Relaxed);
         let id = slot.figures.id.get() as u32;
-        self.unregister(strength, id);
+        self.unregister(strength, id, self.reader_name(id));
     }
 
     /// Takes the slot of a reader, and counts it out if it was not yet.
@@ -291,16 +313,18 @@ impl Shared {
         let id = slot.figures.id.get() as u32;
         lock(&self.registry).retire_reader(&slot.figures);
         self.parking.slots.release(slot);
+        let name = lock(&self.names).readers.remove(&id);
         // Last, as others' code may run in there.
         if let Some(strength) = strength {
-            self.unregister(strength, id);
+            self.unregister(strength, id, name);
         }
     }
 
-    fn unregister(&self, strength: Strength, id: u32) {
+    fn unregister(&self, strength: Strength, id: u32, name: Option<Arc<str>>) {
         let mut panics = Panics::new();
         panics.run(|| self.change(|registry| registry.count_reader_out(strength)));
-        panics.run(|| trace::went(self, "reader", strength, id, None));
+        panics.run(|| self.after_audience());
+        panics.run(|| trace::went(self, "reader", strength, id, name));
         panics.finish();
     }
 
@@ -354,6 +378,10 @@ impl Shared {
             let slots = self.parking.slots.iter().map(|slot| &slot.figures);
             slots.filter(|figures| figures.present.load(Ordering::Relaxed))
         };
+        let writers = ring.writers().iter().filter_map(|slot| {
+            let id = slot.id.get() as u32;
+            (id != 0).then(|| WriterStats::read(&slot.figures, id))
+        });
         let (survey, overwritten) = (self.survey(&registry), registry.overwritten());
         let Survey { sent, dropped, .. } = survey;
         let mut stats = ChannelStats {
@@ -374,9 +402,20 @@ impl Shared {
             overwritten_slices: 0,
             overwritten_bytes: 0,
             failure: self.failure(),
+            held_ring_bytes: ring.held(),
+            waiting_writers: self.room.len(),
+            writers: writers.collect(),
             readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
         };
         drop(registry);
+        let names = lock(&self.names);
+        for writer in &mut stats.writers {
+            writer.name = names.get(writer.id);
+        }
+        for reader in &mut stats.readers {
+            reader.name = names.readers.get(&reader.id).cloned();
+        }
+        drop(names);
         let overwritten = self.overwritten(overwritten, &survey);
         (stats.overwritten_slices, stats.overwritten_bytes) =
             (overwritten.messages, overwritten.bytes);

@@ -10,6 +10,7 @@ use crate::ring::{Count, WriterFigures};
 use crate::sync::Ordering;
 use crate::sync::figure::Figure;
 use crate::wait::reader_figures::ReaderFigures;
+use std::sync::Arc;
 
 /// What a channel has done so far, and who takes part in it.
 ///
@@ -17,15 +18,26 @@ use crate::wait::reader_figures::ReaderFigures;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ChannelStats {
-    /// The size of the ring, in bytes.
+    /// The size of the ring, in bytes: the most that can be held for strong readers, and the furthest
+    /// that a weak reader can be behind before it is overrun.
     pub capacity: u64,
     /// The position of the first slice, in ring bytes.
     pub start: u64,
-    /// The position after the last reserved slice.
+    /// The position after the last reserved slice, whether it is committed or still in flight.
     pub reserved: u64,
-    /// The oldest position at which a strong reader can still start. Writers may go one capacity
-    /// past it, and for a moment less than two: with a slice that takes an empty ring, and padding.
+    /// What lies before this position may be overwritten, and nothing behind it. So it is the oldest
+    /// position at which a new strong reader can start. Writers may go one capacity past it, and for a
+    /// moment less than two: with a slice that takes an empty ring, and padding.
+    ///
+    /// A writer moves it when it needs room, and not before. So it stays behind the slowest strong
+    /// reader, and `reserved - gate` does not tell how full the ring is. `held_ring_bytes` does.
     pub gate: u64,
+    /// How full the ring is: the ring bytes from the slowest strong reader to `reserved`. At `capacity`,
+    /// writers wait or drop. Without a strong reader it is 0, unless the channel
+    /// [holds](crate::AfterLast::Wait) the ring for the next one.
+    pub held_ring_bytes: u64,
+    /// Writers that wait for room now.
+    pub waiting_writers: usize,
     /// Payload bytes committed.
     pub payload_bytes: u64,
     /// Ring bytes used: whole granules of 64 bytes, padding at the end of the ring, slices given
@@ -59,16 +71,28 @@ pub struct ChannelStats {
     pub weak_readers: usize,
     /// What the channel failed with, if it did and was not terminated since.
     pub failure: Option<Failure>,
+    /// The figures of each writer that exists now.
+    pub writers: Vec<WriterStats>,
     /// The figures of each reader that exists now.
     pub readers: Vec<ReaderStats>,
 }
 
+impl ChannelStats {
+    /// The strong reader that is furthest behind: the one for which writers wait when the ring is full.
+    /// Its [`lag`](ReaderStats::lag) tells how far.
+    pub fn slowest_reader(&self) -> Option<&ReaderStats> {
+        self.readers.iter().filter(|reader| reader.strong).max_by_key(|reader| reader.lag)
+    }
+}
+
 /// What a writer has written so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct WriterStats {
     /// The number of this writer, which the header of its messages tells.
     pub id: u32,
+    /// Its [name](crate::Writer::set_name), if it has one.
+    pub name: Option<Arc<str>>,
     /// Slices committed.
     pub slices: u64,
     /// Payload bytes committed.
@@ -87,11 +111,13 @@ pub struct WriterStats {
 ///
 /// `payload_bytes + padding_bytes + skipped_ring_bytes` is how many ring bytes it has passed since it
 /// started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct ReaderStats {
     /// The number of this reader among those of its channel. Numbers start over after 2^32.
     pub id: u32,
+    /// Its [name](crate::Reader::set_name), if it has one.
+    pub name: Option<Arc<str>>,
     /// Whether writers wait for it.
     pub strong: bool,
     /// The position of the next byte that it will read.
@@ -115,6 +141,7 @@ impl WriterStats {
         let (dropped, sent) = (figures.dropped.read(), figures.sent.read());
         Self {
             id,
+            name: None,
             slices: sent.messages.saturating_sub(dropped.messages),
             payload_bytes: sent.bytes.saturating_sub(dropped.bytes),
             ring_bytes: figures.ring_bytes.get(),
@@ -132,6 +159,7 @@ impl ReaderStats {
         let way = label_past(position, figures.start.get());
         Self {
             id: figures.id.get() as u32,
+            name: None,
             strong: figures.strong.load(Ordering::Relaxed),
             position,
             lag: label_past(reserved.label(0), position),

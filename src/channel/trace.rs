@@ -31,6 +31,10 @@ pub(crate) trait Source {
     #[cfg(feature = "tracing")]
     fn name_of(&self, writer: u32) -> Option<Arc<str>>;
 
+    /// What a reader is called.
+    #[cfg(feature = "tracing")]
+    fn name_of_reader(&self, reader: u32) -> Option<Arc<str>>;
+
     #[cfg(feature = "tracing")]
     fn log(&self) -> &Log;
 }
@@ -127,10 +131,11 @@ mod events {
         });
     }
 
-    /// It is strong, or weak, from now on. Only writers have names.
+    /// It is strong, or weak, from now on.
     pub(crate) fn converted(source: &impl Source, endpoint: &str, strength: Strength, id: u32) {
         tell(source, || {
-            let name = || if endpoint == "writer" { source.name_of(id) } else { None };
+            let is_writer = endpoint == "writer";
+            let name = || if is_writer { source.name_of(id) } else { source.name_of_reader(id) };
             tracing::debug!(
                 target: "overfall", channel = &*label(source), endpoint, ?strength, id,
                 name = name().as_deref(), "endpoint turned"
@@ -175,7 +180,8 @@ mod events {
     pub(crate) fn lagged(source: &impl Source, id: u32, ring_bytes: u64) {
         tell(source, || {
             tracing::debug!(
-                target: "overfall", channel = &*label(source), id, ring_bytes, "weak reader overrun"
+                target: "overfall", channel = &*label(source), id, ring_bytes,
+                name = source.name_of_reader(id).as_deref(), "weak reader overrun"
             );
         });
     }

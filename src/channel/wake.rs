@@ -2,16 +2,14 @@
 //! `src/wait/`, where those who sleep stand.
 
 use crate::channel::shared::Shared;
-use crate::channel::terms::Ending;
 use crate::ring::position::Position;
 use crate::ring::{Count, Ring, WriterSlot};
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence as full_fence};
-use crate::wait::line::{Line, Never, Request, Room, Ticket};
+use crate::wait::line::{Request, Room, Ticket};
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 impl Room for Ring {
     #[inline]
@@ -74,7 +72,8 @@ impl Shared {
         position.is_before(Position::of_clean_raw(self.furthest_start.load(Ordering::Relaxed)))
     }
 
-    /// Wakes whom a reader that moved on, or left, may have unblocked.
+    /// Wakes whom a reader that moved on, or left, may have unblocked: writers, and who waits until
+    /// something was read.
     #[inline]
     pub(crate) fn after_release(&self) {
         if self.watch.must_check() {
@@ -100,18 +99,22 @@ impl Shared {
         let mut panics = Panics::new();
         self.parking.wake_all(&mut panics);
         panics.run(|| self.wake_writers());
+        panics.run(|| self.wake_flushers());
         panics.finish();
     }
 
-    /// The same for writers alone.
+    /// The same without readers.
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        self.wake_writers();
+        let mut panics = Panics::new();
+        panics.run(|| self.wake_writers());
+        panics.run(|| self.wake_flushers());
+        panics.finish();
     }
 
     fn is_anybody_asleep(&self) -> bool {
-        !self.parking.is_empty() || !self.room.is_empty()
+        !self.parking.is_empty() || !self.room.is_empty() || !self.reading.is_empty()
     }
 
     /// After how many looks in vain the watch should [end](Self::end_watch).
@@ -137,7 +140,7 @@ impl Shared {
         self.parking.unpark(slot);
     }
 
-    /// Joins the line for room, as [`Line::join`]. After this the writer must try once more
+    /// Joins the line for room, as [`Line::join`](crate::wait::line::Line::join). After this the writer must try once more
     /// before it sleeps.
     pub(crate) fn wait_for_room(
         &self,
@@ -177,29 +180,5 @@ impl Shared {
     #[inline]
     pub(crate) fn leave_line(&self, ticket: Ticket) {
         self.room.leave(ticket, &self.ring);
-    }
-
-    /// Waits until the channel takes no more slices.
-    pub(crate) async fn closed(&self) {
-        /// Leaves the line when the future is dropped.
-        struct Place<'a>(&'a Line, Option<Ticket>);
-        impl Drop for Place<'_> {
-            fn drop(&mut self) {
-                if let Some(ticket) = self.1 {
-                    self.0.leave(ticket, &Never);
-                }
-            }
-        }
-        let mut place = Place(&self.closing, None);
-        poll_fn(|context| {
-            if self.ending() == Ending::Open {
-                let request = Request { length: 0, claim: 1, threshold: 0 };
-                place.0.join(&mut place.1, request, context.waker(), &Never);
-                // Whoever ends the channel goes through the line, or has it done by who has the lock,
-                // and so comes before us, who see the end, or after us, and finds us.
-            }
-            if self.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
     }
 }

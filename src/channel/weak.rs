@@ -7,8 +7,9 @@ use crate::channel::reader::{Read, Reader, StrongReader, WeakReader};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ChannelStats;
 use crate::channel::terms::{Backpressure, Ending, StartAt};
+use crate::channel::waiting::{Attended, Closed, Waiting};
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
-use crate::error::{ChannelError, FailError, Failure};
+use crate::error::{ChannelError, FailError, Failure, FlushError, WriteError};
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,6 +55,10 @@ pub struct WeakChannel {
 impl WeakChannel {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self { shared: shared.clone() }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

@@ -1,4 +1,4 @@
-//! The names of writers, by their numbers.
+//! The names of writers and readers, by their numbers.
 
 use crate::ring::position::Position;
 use std::collections::{BTreeMap, VecDeque};
@@ -8,6 +8,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     names: BTreeMap<u32, Arc<str>>,
+    /// Those of readers that are there: nobody asks for others.
+    pub(crate) readers: BTreeMap<u32, Arc<str>>,
     /// Who has gone, and where the last of its messages ended at the latest. In order.
     gone: VecDeque<(Position, u32)>,
 }

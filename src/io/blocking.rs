@@ -2,6 +2,7 @@
 
 mod messages;
 mod park;
+mod waiting;
 
 use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Sealed, Writes};
 use crate::channel::loss::Missed;

@@ -5,6 +5,7 @@ use super::*;
 use crate::channel::reader::StrongReader;
 use crate::channel::terms::Ending;
 use crate::channel::terms::StartAt;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::channel::writer::StrongWriter;
 use crate::error::{Failure, ReadError, WriteError};
 use loom::future::block_on;
@@ -107,7 +108,7 @@ fn a_future_for_the_end_is_woken_by_it() {
         let shared = shared(2);
         let ending = shared.clone();
         let thread = thread::spawn(move || ending.end(Ending::Drained));
-        block_on(shared.closed());
+        block_on(Waiting::new(&shared, Closed));
         thread.join().unwrap();
     });
 }

@@ -6,6 +6,7 @@ use crate::channel::reader::Read;
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::terms::Ending;
 use crate::channel::terms::StartAt;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::{HasCore, Wait};
 use loom::future::block_on;
@@ -156,7 +157,7 @@ fn a_waker_that_panics_costs_nobody_the_end() {
         park(&mut reader, &Waker::from(Arc::new(Panicking)));
         let ending = shared.clone();
         let thread = thread::spawn(move || panics(|| ending.end(Ending::Drained)));
-        block_on(shared.closed());
+        block_on(Waiting::new(&shared, Closed));
         thread.join().unwrap();
     });
 }

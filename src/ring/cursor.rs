@@ -110,6 +110,8 @@ pub(crate) struct WriterSlot {
     pub(crate) figures: WriterFigures,
     /// The number of the writer; 0 if the slot is free, or belongs to a slice without a writer.
     pub(crate) id: Figure,
+    /// The position of the slice that it committed last, as a word.
+    pub(crate) last: Figure,
     /// The slice that was reserved through the channel's handle and is in flight: its granule, and
     /// its size, which is 0 if there is none. If the guard is leaked, the handle still finds it.
     pub(crate) in_flight: (Figure, Figure),

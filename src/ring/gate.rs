@@ -258,7 +258,7 @@ impl Gate {
     }
 
     /// [`Gate::smallest_hold`], even if holds are cloned meanwhile; `None` if too many are.
-    fn check_holds(&self, gate: Position) -> Option<Option<SmallestHold>> {
+    pub(super) fn check_holds(&self, gate: Position) -> Option<Option<SmallestHold>> {
         // ORD(clones:A) Acquire, pairs with ORD(clones:B): clones that are counted here are found.
         let mut clones = self.clones.load(Ordering::Acquire);
         for _ in 0..LOOKS {

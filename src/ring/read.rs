@@ -330,6 +330,18 @@ impl Ring {
             && length <= self.geometry.rest_of_lap(position)
     }
 
+    /// Where what is not skipped begins, from `from` on; not behind `to`.
+    pub(crate) fn behind_skipped(&self, from: Position, to: Position) -> Position {
+        let mut position = from;
+        while position.is_before(to) {
+            match self.find(position) {
+                Found::Skip(next) => position = next,
+                Found::Slice(_) | Found::Nothing | Found::Overrun => break,
+            }
+        }
+        position
+    }
+
     /// Shows every committed slice from `from` on, a place of a reader, up to what is reserved: those
     /// behind a slice in flight as well, since a stamp tells its own position. What was overwritten
     /// meanwhile is left out. Takes time in proportion to the granules on the way.

@@ -326,6 +326,37 @@ impl Ring {
         self.descriptor(next).state(next) == Some(State::Committed)
     }
 
+    /// Whether all strong readers have given back what lies before `end`; nothing if there are none.
+    /// What is skipped needs no reader.
+    pub(crate) fn was_read(&self, end: Position) -> Option<bool> {
+        loop {
+            let gate = self.gate.load();
+            // If holds are cloned all the time, it is not known. Who clones one looks for who waits.
+            let Some(smallest) = self.gate.check_holds(gate) else { return Some(false) };
+            let hold = smallest?;
+            if !gate.on(hold.ahead).is_before(end) {
+                return Some(true);
+            }
+            let reserved_ahead = self.reserved().since(gate);
+            let skip = |state, _| state == State::Skip;
+            let next = gate.on(self.walk(gate, hold.ahead, reserved_ahead, skip));
+            // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if anything on the way was written over,
+            // the gate has moved.
+            fence(Ordering::Acquire);
+            if self.gate.load() == gate {
+                return Some(!next.is_before(end));
+            }
+        }
+    }
+
+    /// The ring bytes from the smallest hold on, as far as they are reserved; 0 if there is no hold.
+    pub(crate) fn held(&self) -> u64 {
+        let gate = self.gate.load();
+        let Some(hold) = self.gate.smallest_hold(gate) else { return 0 };
+        // The two looks are of different moments, and may seem too far apart.
+        self.reserved().bytes_since(gate.on(hold.ahead)).min(self.capacity())
+    }
+
     /// Moves the gate so that there is room up to `end`, if it can, or as far as it can, and tells where
     /// it is. `reserved` is where the cursor was before the call, and `end` at most a capacity on. If the
     /// cursor has moved on and the gate with it, what is told may be past `reserved`.

@@ -4,6 +4,8 @@ mod absence;
 mod ending;
 mod ending_parked;
 mod failing;
+mod figures;
+mod flushing;
 mod handles;
 mod lossy;
 mod messages;

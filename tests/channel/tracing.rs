@@ -2,6 +2,7 @@
 #![cfg(feature = "tracing")]
 
 use overfall::{Backpressure, Channel, pipe};
+use overfall_tests::overwriting;
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::io::Write as _;
@@ -99,7 +100,7 @@ impl Listener {
 #[test]
 fn channels_and_endpoints_that_come_and_go_are_told() {
     let listener = Listener::new();
-    let channel = Channel::new(1000);
+    let channel = overwriting(1000);
     listener.hears(&[&["channel made", "capacity=1024"]]);
     let writer = channel.new_writer();
     listener.hears(&[&["endpoint came", "\"writer\"", "Strong"]]);
@@ -117,6 +118,22 @@ fn channels_and_endpoints_that_come_and_go_are_told() {
     listener.hears(&[&["endpoint went", "\"reader\"", "Strong"]]);
     drop(writer);
     listener.hears(&[&["endpoint went", "\"writer\"", "Strong"]]);
+}
+
+#[test]
+fn a_reader_is_told_by_its_name() {
+    let listener = Listener::new();
+    let channel = overwriting(1024);
+    let reader = channel.new_strong_reader();
+    reader.set_name("recorder");
+    let reader = reader.into_weak();
+    drop(reader);
+    listener.hears(&[
+        &["channel made"],
+        &["endpoint came"],
+        &["endpoint turned", "recorder"],
+        &["endpoint went", "recorder"],
+    ]);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 use futures::{SinkExt, StreamExt};
 use overfall::error::{ReadError, ReserveError, TryReadError, TryReserveError, TryWriteError};
-use overfall::{Backpressure, Channel, Sent, StrongReader, StrongWriter, WeakReader, typed};
-use overfall_tests::{LIMIT, Task, block_on, counting_waker, waiting_writers, within};
+use overfall::{
+    AfterLast, Backpressure, Channel, Sent, StrongReader, StrongWriter, WeakReader, typed,
+};
+use overfall_tests::{LIMIT, Task, block_on, counting_waker, overwriting, waiting_writers, within};
 use std::cell::{Cell, RefCell};
 use std::fmt::{Debug, Write as _};
 use std::io::{BufRead, ErrorKind, Read, Write};
@@ -349,7 +351,7 @@ fn a_read_from_within_an_event_fails_where_there_is_nothing() {
     ];
     within(LIMIT, || {
         for read in READS {
-            let channel = Channel::new(64);
+            let channel = overwriting(64);
             let to_read = channel.clone();
             let lines = noting(move || read(&to_read));
             drop(channel.new_writer());
@@ -362,7 +364,7 @@ fn a_read_from_within_an_event_fails_where_there_is_nothing() {
 #[test]
 fn a_writer_for_each_event_of_every_kind_makes_no_more_events() {
     within(LIMIT, || {
-        let log = Channel::new(64 * 1024);
+        let log = overwriting(64 * 1024);
         let mut reader = log.new_strong_reader();
         let to = log.clone();
         on_each_event(move |line| {
@@ -647,7 +649,9 @@ fn panicking(part: &'static str) {
 #[test]
 fn a_subscriber_that_panics_leaves_the_counts_right() {
     within(LIMIT, || {
-        let channel = Channel::new(256);
+        let builder = Channel::builder().size(256).fail_on_panic(false);
+        let builder = builder.after_last_strong_reader(AfterLast::Overwrite);
+        let channel = builder.build().unwrap();
         let counts = || {
             let stats = channel.stats();
             let readers = [stats.strong_readers, stats.weak_readers, stats.readers.len()];

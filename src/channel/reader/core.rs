@@ -135,7 +135,10 @@ impl Core {
 
     pub(crate) fn tell_that_it_came(&self) {
         if let Some(strength) = self.strength {
-            trace::came(&*self.shared, "reader", strength, self.id());
+            let mut panics = Panics::new();
+            panics.run(|| self.shared.after_audience());
+            panics.run(|| trace::came(&*self.shared, "reader", strength, self.id()));
+            panics.finish();
         }
     }
 
@@ -418,7 +421,12 @@ impl Core {
 
     pub(crate) fn stats(&self) -> ReaderStats {
         let reserved = self.shared.ring.reserved();
-        ReaderStats::read(self.figures(), reserved)
+        let name = self.shared.reader_name(self.id());
+        ReaderStats { name, ..ReaderStats::read(self.figures(), reserved) }
+    }
+
+    pub(crate) fn set_name(&self, name: Arc<str>) {
+        self.shared.name_reader(self.id(), name);
     }
 }
 

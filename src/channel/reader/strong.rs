@@ -18,6 +18,7 @@ use crate::channel::loss::Missed;
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{StartAt, Strength};
+use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::Found;
 use crate::ring::position::Position;
@@ -94,7 +95,7 @@ impl StrongReader {
         };
         let (hold, place) = match place {
             Some(place) => (joined.stand_at(&place), place),
-            None => joined.stand(),
+            None => joined.stand(oldest),
         };
         let core = Core::new(shared.clone(), Strength::Strong, place);
         let reader = Self::at(hold, core, place);

@@ -12,6 +12,7 @@ use crate::channel::stats::ReaderStats;
 use crate::channel::terms::StartAt;
 use crate::channel::terms::Strength;
 use crate::channel::trace;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
 use crate::ring::Found;
 use crate::ring::descriptor::Description;

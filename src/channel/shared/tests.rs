@@ -1,6 +1,7 @@
 use super::*;
 use crate::channel::reader::{Read, StrongReader, WeakReader};
 use crate::channel::terms::StartAt;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::channel::writer::HasCore;
 use crate::channel::writer::StrongWriter;
 use crate::error::TrySendError;
@@ -59,7 +60,7 @@ fn with_both_locked(work: impl FnOnce(&mut StrongWriter, &mut StrongReader)) -> 
     let [mut of_room, mut of_end] = [&wakers[0], &wakers[1]].map(Context::from_waker);
     let mut send = std::pin::pin!(waiting.send(&[2; 64]));
     assert!(send.as_mut().poll(&mut of_room).is_pending());
-    let mut closed = std::pin::pin!(shared.closed());
+    let mut closed = std::pin::pin!(Waiting::new(&shared, Closed));
     assert!(closed.as_mut().poll(&mut of_end).is_pending());
     shared.room.while_locked(&shared.ring, || {
         shared.closing.while_locked(&Never, || work(&mut writer, &mut reader));

@@ -14,6 +14,8 @@ use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Strength};
 use crate::channel::trace;
+use crate::channel::waiting::Flushed;
+use crate::ring::position::Position;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
 use crate::wait::line::Ticket;
@@ -119,7 +121,15 @@ impl Core {
     }
 
     pub(crate) fn stats(&self) -> WriterStats {
-        WriterStats::read(&self.slot.figures, self.id)
+        let name = self.shared.writer_name(self.id);
+        WriterStats { name, ..WriterStats::read(&self.slot.figures, self.id) }
+    }
+
+    /// That what this writer has committed is read.
+    pub(crate) fn sent(&self) -> Flushed {
+        let figures = &self.slot.figures;
+        let has_sent = figures.sent.own().messages != figures.dropped.own().messages;
+        self.shared.up_to(has_sent.then(|| Position::of_clean_raw(self.slot.last.get())))
     }
 
     #[inline]

@@ -4,9 +4,11 @@ use super::{Core, HasCore, Wait, WeakWriter, send_methods, writer_methods};
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Sent, Strength};
+use crate::channel::waiting::{Attended, Closed, Waiting};
 use crate::channel::writer::slice::Slice;
 use crate::error::{
-    FailError, Failure, ReserveError, SendError, TryReserveError, TrySendError, TryWriteError,
+    FailError, Failure, FlushError, ReserveError, SendError, TryReserveError, TrySendError,
+    TryWriteError, WriteError,
 };
 use std::fmt;
 use std::io::IoSlice;

@@ -22,44 +22,34 @@ impl Joined {
     /// From here on it is that of a strong reader, which goes to `place`, however many slices are in
     /// flight before it.
     pub(super) fn stand_at(mut self, place: &Place) -> Hold {
-        if let Some(held) = &mut self.held {
-            let kept = self.shared.strong_reader_came(held.position());
-            self.shared.ring.jump(held, place.slice);
-            self.take_down(kept);
-        }
-        self.into_hold()
+        let (shared, mut held) = (self.shared.clone(), self.held.take());
+        let kept = held.as_mut().and_then(|held| {
+            let kept = shared.strong_reader_came(held.position(), Some(place.slice));
+            shared.ring.jump(held, place.slice);
+            kept
+        });
+        Hold { shared, held }.in_place_of(kept)
     }
 
     /// The same for one that goes on where the last strong reader stopped, if that was kept for it. The
     /// gate may not have come there yet.
-    pub(super) fn stand(mut self) -> (Hold, Place) {
-        if let Some(held) = &self.held {
-            if let Some(kept) = self.shared.strong_reader_came(held.position()) {
-                let joined = self.held.replace(kept);
-                self.take_down(joined);
+    pub(super) fn stand(mut self, oldest: Place) -> (Hold, Place) {
+        let (shared, joined) = (self.shared.clone(), self.held.take());
+        match shared.strong_reader_came(oldest.slice, None) {
+            Some(kept) => {
+                let place = Place::at(kept.position());
+                (Hold { shared, held: Some(kept) }.in_place_of(joined), place)
             }
+            None => (Hold { shared, held: joined }, oldest),
         }
-        let hold = self.into_hold();
-        let place = hold.held.as_ref().map(Held::position);
-        let Some(place) = place else { unreachable!("it has joined") };
-        (hold, Place::at(place))
-    }
-
-    /// Leaves a hold that another one stands for.
-    fn take_down(&self, held: Option<Held>) {
-        held.into_iter().for_each(|held| self.shared.ring.leave(held));
-        self.shared.after_release();
-    }
-
-    fn into_hold(mut self) -> Hold {
-        Hold { shared: self.shared.clone(), held: self.held.take() }
     }
 }
 
 impl Drop for Joined {
     fn drop(&mut self) {
         if let Some(held) = self.held.take() {
-            self.take_down(Some(held));
+            self.shared.ring.leave(held);
+            self.shared.after_release();
         }
     }
 }
@@ -77,12 +67,19 @@ impl Hold {
         Self { shared: shared.clone(), held: None }
     }
 
+    /// Takes another hold down, which it stands for. Who is woken may panic: then it goes again.
+    fn in_place_of(self, other: Option<Held>) -> Self {
+        other.into_iter().for_each(|other| self.shared.ring.leave(other));
+        self.shared.after_release();
+        self
+    }
+
     /// Another one at the same place; given up, if this one is.
     #[track_caller]
     pub(super) fn another(&self) -> Self {
         let held = self.held.as_ref().map(|held| {
             let another = self.shared.ring.join_beside(held);
-            let kept = self.shared.strong_reader_came(another.position());
+            let kept = self.shared.strong_reader_came(another.position(), None);
             debug_assert!(kept.is_none(), "the other one is there");
             another
         });

@@ -73,6 +73,7 @@ impl Core {
             joins,
         };
         self.shared.ring.commit(reservation, description);
+        self.slot.last.set(reservation.position.raw());
         figures.sent.raise(sent, Count::new(1, length));
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, 1, length);
@@ -98,6 +99,8 @@ impl Core {
             };
             self.shared.ring.commit(reservation.part(offset, length), description);
         }
+        let last = reservation.size - slice_size(lengths[lengths.len() - 1]);
+        self.slot.last.set(reservation.position.plus(last).raw());
         figures.sent.add(count, lengths[0]);
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, count.messages, count.bytes);
