@@ -10,6 +10,8 @@ use crate::channel::writer::{HasCore, StrongWriter};
 use crate::ring::position::{Geometry, Position};
 use crate::sync::asymmetric::Abilities;
 use crate::sync::pause;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 const CAPACITY: u64 = 1024;
@@ -20,8 +22,7 @@ fn shared(start: u64) -> Arc<Shared> {
 }
 
 /// Gives up several rings, writes a message, and gives up what there is room for.
-fn go_on(shared: &Arc<Shared>) {
-    let mut writer = StrongWriter::new(shared);
+fn go_on(shared: &Arc<Shared>, writer: &mut StrongWriter) {
     for _ in 0..5 * CAPACITY / 256 {
         let _given_up = writer.writer_core().try_reserve(256).map(|_| writer.writer_core().abort());
     }
@@ -51,9 +52,12 @@ fn at_every_step(make: impl Fn(&Arc<Shared>) -> Reader) {
             let shared = shared(start);
             let mut writer = StrongWriter::new(&shared);
             (0..messages).for_each(|_| writer.try_send(&[7; 64]).unwrap());
-            let others = shared.clone();
-            let (mut reader, was_stopped) =
-                pause::at(nth, move || go_on(&others), || make(&shared));
+            // It is there before: endpoints come and go one after the other, behind a lock.
+            let another = Rc::new(RefCell::new(StrongWriter::new(&shared)));
+            let (others, kept) = (shared.clone(), another.clone());
+            let work = move || go_on(&others, &mut another.borrow_mut());
+            let (mut reader, was_stopped) = pause::at(nth, work, || make(&shared));
+            drop(kept);
             while let Reader::Weak(weak) = &mut reader {
                 // Gaps are told.
                 let told = weak.try_recv();
