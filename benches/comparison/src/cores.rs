@@ -16,29 +16,15 @@ pub(crate) fn count() -> usize {
     all().len()
 }
 
-/// Pins this thread to a core: round robin if there are fewer cores than threads.
+/// Pins a thread to a core: the first to the last core, since interrupts are more often served by the
+/// first, and so on, round robin.
 pub(crate) fn pin(thread: usize) {
-    if let Some(core) = all().get(thread % all().len().max(1)) {
+    if let Some(core) = all().iter().rev().cycle().nth(thread) {
         core_affinity::set_for_current(*core);
     }
 }
 
-/// Runs on a thread that is pinned to the last core: interrupts are more often served by the first.
-pub(crate) fn pinned<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    let last = count().saturating_sub(1);
-    thread::scope(|scope| {
-        let runner = scope.spawn(move || {
-            pin(last);
-            run()
-        });
-        match runner.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-/// How many nanoseconds a cache line takes from the first core to the second and back: the median of
+/// How many nanoseconds a cache line takes from one core to the next and back: the median of
 /// several batches of round trips. Nothing if there is but one core.
 ///
 /// On a virtual machine the cores move: two that share a cache now may not share one in a second,

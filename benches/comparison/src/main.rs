@@ -32,7 +32,6 @@
 //! [`AsyncReceiver`]: endpoints::AsyncReceiver
 //! [`Case`]: cases::Case
 
-mod bytes;
 mod cases;
 mod cores;
 mod drivers;
@@ -47,6 +46,7 @@ mod results;
 mod rivals;
 mod sheet;
 
+use cases::Case;
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ pub(crate) struct Options {
     #[arg(long)]
     size: Option<usize>,
     /// Only rivals whose name contains this.
-    #[arg(long)]
-    rival: Option<String>,
+    #[arg(long, default_value = "")]
+    rival: String,
     /// Where the results are written; `results` beside the program's source if everything is run.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -73,14 +73,12 @@ pub(crate) struct Options {
 fn main() -> std::io::Result<()> {
     let options = Options::parse();
     let is_everything =
-        options.cases.is_empty() && options.size.is_none() && options.rival.is_none();
+        options.cases.is_empty() && options.size.is_none() && options.rival.is_empty();
     println!("{} cores", cores::count());
-    let is_chosen = |name: &str| options.cases.iter().any(|chosen| chosen == name);
-    let chosen = cases::ALL.iter().filter(|case| options.cases.is_empty() || is_chosen(case.name));
-    let tables: Vec<_> = chosen.map(|case| case.run(&options)).collect();
+    let is_chosen =
+        |case: &&&Case| options.cases.is_empty() || options.cases.iter().any(|c| c == case.name);
+    let sheets: Vec<_> =
+        cases::ALL.iter().filter(is_chosen).map(|case| case.run(&options)).collect();
     let place = is_everything.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("results"));
-    match options.out.or(place) {
-        Some(out) => results::write(&out, &tables),
-        None => Ok(()),
-    }
+    options.out.clone().or(place).map_or(Ok(()), |out| results::write(&out, &sheets))
 }

@@ -2,83 +2,28 @@
 
 use crate::cases::Case;
 use crate::pair::Comparison;
+use crate::sheet::{Row, Sheet};
 use std::fmt::Write as _;
-
-/// What a ratio is to be, if anything was promised.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Target {
-    /// So many times as much as the rival in the same time.
-    Ratio(f64),
-    /// More than the rival.
-    Faster,
-    /// At most so many times the rival's time.
-    Cost(f64),
-}
-
-impl Target {
-    fn is_met(self, ratio: f64) -> bool {
-        match self {
-            Self::Ratio(least) => ratio >= least,
-            Self::Faster => ratio > 1.0,
-            Self::Cost(most) => ratio * most >= 1.0,
-        }
-    }
-
-    fn words(self) -> String {
-        match self {
-            Self::Ratio(least) => format!("≥ {least}"),
-            Self::Faster => "> 1".into(),
-            Self::Cost(most) => format!("≥ {:.2} (time ≤ {most}×)", 1.0 / most),
-        }
-    }
-}
-
-/// One comparison, and what it is of.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    /// What was done, such as the length of the messages.
-    pub(crate) cell: String,
-    pub(crate) rival: String,
-    /// The bytes of a message, for the throughput.
-    pub(crate) size: usize,
-    pub(crate) target: Option<Target>,
-    pub(crate) comparison: Comparison,
-}
-
-/// All rows of a case.
-pub(crate) struct Table {
-    pub(crate) case: &'static Case,
-    pub(crate) rows: Vec<Row>,
-    /// Of what there is no row, since somebody did not go on.
-    pub(crate) stuck: Vec<String>,
-}
 
 impl Row {
     fn cells(&self) -> [String; 8] {
-        let Comparison { ratio, ours, theirs, kept, taken } = self.comparison;
-        let (median, quartiles, range, verdict) = match ratio {
-            None => ("–".into(), "–".into(), "–".into(), "nothing to judge".into()),
-            Some(spread) => (
-                format!("{:.2}", spread.median),
-                format!("{:.2} – {:.2}", spread.lower, spread.upper),
-                format!("{:.2} – {:.2}", spread.min, spread.max),
-                self.target.map_or("".into(), |target| {
-                    let verdict = if target.is_met(spread.median) { "met" } else { "**missed**" };
-                    format!("{}: {verdict}", target.words())
-                }),
-            ),
-        };
-        let figures = |ns: f64| format!("{} ({})", time(ns), throughput(self.size, ns));
-        [
-            self.cell.clone(),
-            self.rival.clone(),
-            median,
-            quartiles,
-            range,
-            format!("{kept} of {taken}"),
-            verdict,
-            format!("{} / {}", figures(ours), figures(theirs)),
-        ]
+        let Comparison { ratio, times, kept, taken } = self.comparison;
+        let [mut median, mut quartiles, mut range] = [(); 3].map(|()| "–".to_owned());
+        let mut verdict = "nothing to judge".to_owned();
+        if let Some([min, lower, middle, upper, max]) = ratio {
+            median = format!("{middle:.2}");
+            quartiles = format!("{lower:.2} – {upper:.2}");
+            range = format!("{min:.2} – {max:.2}");
+            verdict = self.target.map_or(String::new(), |least| {
+                let verdict = if middle >= least { "met" } else { "**missed**" };
+                format!("≥ {least:.2}: {verdict}")
+            });
+        }
+        let [ours, theirs] =
+            times.map(|ns| format!("{} ({})", time(ns), throughput(self.size, ns)));
+        let (cell, rival) = (self.cell.clone(), self.rival.clone());
+        let (pairs, figures) = (format!("{kept} of {taken}"), format!("{ours} / {theirs}"));
+        [cell, rival, median, quartiles, range, pairs, verdict, figures]
     }
 
     /// Shows the row on the screen.
@@ -87,12 +32,12 @@ impl Row {
         let verdict = verdict.replace('*', "");
         println!(
             "{cell:<26} {rival:<30} {median:>6}  [{quartiles}]  ({range})  {pairs:<8} \
-             {verdict:<28} {figures}"
+             {verdict:<16} {figures}"
         );
     }
 }
 
-impl Table {
+impl Sheet<'_> {
     /// The section of the results.
     pub(crate) fn markdown(&self) -> String {
         let Case { name, title, about, .. } = self.case;
@@ -119,10 +64,7 @@ fn time(ns: f64) -> String {
 }
 
 fn throughput(size: usize, ns: f64) -> String {
-    if ns.is_nan() {
-        return "–".into();
-    }
-    format!("{:.0} MB/s", size as f64 * 1e3 / ns)
+    if ns.is_nan() { "–".into() } else { format!("{:.0} MB/s", size as f64 * 1e3 / ns) }
 }
 
 /// So many of something in words.

@@ -10,24 +10,23 @@ pub(super) const CASE: Case = Case {
 and polls (`spin_loop`) while there is no room or nothing to read. One message a call on both sides, \
 and the reader copies each into a buffer of its own. The operating system's pipe cannot be polled \
 like that; its calls wait in the kernel.",
-    run,
+    runs: &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)],
 };
 
-fn run(sheet: &mut Sheet<'_>) {
-    for size in sheet.sizes([8, 64, 256, 1024, 4096, 16 * 1024]) {
-        let than_rtrb = match size {
-            8 => 1.0,
-            ..=1024 => 1.5,
-            _ => 1.15,
-        };
-        sheet
-            .group(bytes(size), Cores::Several, Setup::of(size), |s| polling(s, ours::polled(s)))
-            .goal(Target::Ratio(than_rtrb))
-            .against("rtrb", |s| polling(s, rtrb::new(s)))
-            .goal(Target::Ratio(1.2))
-            .against("nexus-logbuf spsc", |s| polling(s, nexus::polled_spsc(s)))
-            .against("nexus-logbuf mpsc", |s| polling(s, nexus::polled_mpsc(s)))
-            .against("bbqueue", |s| polling(s, bbqueue::new(s)))
-            .against("pipe of the system", |s| polling(s, os_pipe::new(s)));
-    }
+fn run(sheet: &mut Sheet<'_>, size: usize) {
+    let than_rtrb = match size {
+        8 => 1.0,
+        ..=1024 => 1.5,
+        _ => 1.15,
+    };
+    let setup = Setup { wait: Wait::Spin, ..Setup::of(size) };
+    sheet
+        .group(bytes(size), setup, |s| threads(s, ours::polled(s)))
+        .goal(than_rtrb)
+        .against("rtrb", |s| threads(s, rtrb::new(s)))
+        .goal(1.2)
+        .against("nexus-logbuf spsc", |s| threads(s, nexus::polled_spsc(s)))
+        .against("nexus-logbuf mpsc", |s| threads(s, nexus::polled_mpsc(s)))
+        .against("bbqueue", |s| threads(s, bbqueue::new(s)))
+        .against("pipe of the system", |s| threads(s, os_pipe::new(s)));
 }

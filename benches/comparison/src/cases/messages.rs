@@ -15,66 +15,63 @@ is ours against ours with `recv_many`. *Tasks*: one writer and one reader on tok
 runtime with one worker or two, unconstrained. *By turns*, on one thread: readers that may be overrun, \
 which are our weak ones and the receivers of tokio's broadcast of `Bytes`, keep up; half a ring is \
 written, and then each reads it, and both are timed. The target is for the best of each group.",
-    run,
+    runs: &[(64, of::<64>), (1024, of::<1024>)],
 };
 
-const GOAL: Target = Target::Ratio(1.2);
+const GOAL: f64 = 1.2;
 
-fn run(sheet: &mut Sheet<'_>) {
-    of::<64>(sheet);
-    of::<1024>(sheet);
-}
-
-fn of<const N: usize>(sheet: &mut Sheet<'_>) {
-    if !sheet.wants(N) {
-        return;
-    }
+fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
     for writers in [1, 4] {
-        among_threads::<N>(sheet, writers);
+        let name = format!("{}, {}", count(writers, "writer"), bytes(size));
+        let ours = |s| threads(s, ours::pipe(s, ours::send, ours::recv));
+        let mut group = sheet.group(name, Setup { writers, ..Setup::of(size) }, ours);
+        if writers == 1 {
+            group.against("nexus-logbuf spsc", |s| threads(s, nexus::spsc(s)));
+        }
+        group
+            .against("nexus-logbuf mpsc", |s| threads(s, nexus::mpsc(s)))
+            .against("thingbuf", |s| threads(s, thingbuf::in_slots::<N>(s)))
+            .against("kanal", |s| threads(s, kanal::new(s, array::<N>)))
+            .against("crossbeam-channel", |s| threads(s, crossbeam::new(s, array::<N>)));
+        if N > 64 {
+            group
+                .against("kanal, boxed", |s| threads(s, kanal::new(s, boxed)))
+                .against("crossbeam-channel, boxed", |s| threads(s, crossbeam::new(s, boxed)));
+        }
+        let batches = |s| threads(s, ours::pipe(s, ours::send, ours::recv_many));
+        group
+            .against("tokio mpsc, Bytes", |s| {
+                threads(s, tokio_mpsc::new(s, Bytes::copy_from_slice))
+            })
+            .best(GOAL)
+            .against("ours, in batches", batches);
     }
     for workers in [1, 2] {
-        let name = format!("tasks, {}, {}", count(workers, "worker"), bytes(N));
-        let ours = move |s| tasks(s, workers, ours::message_tasks(s));
+        let name = format!("tasks, {}, {}", count(workers, "worker"), bytes(size));
+        let setup = Setup { workers, ..Setup::of(size) };
         sheet
-            .group(name, Cores::of_workers(workers), Setup::of(N), ours)
-            .against("tokio mpsc, Bytes", |s| tasks(s, workers, tokio_mpsc::tasks::<Bytes>(s)))
-            .against("kanal", |s| tasks(s, workers, kanal::tasks::<[u8; N]>(s)))
-            .against("kanal, Bytes", |s| tasks(s, workers, kanal::tasks::<Bytes>(s)))
+            .group(name, setup, |s| tasks(s, ours::message_tasks(s)))
+            .against("tokio mpsc, Bytes", |s| {
+                tasks(s, tokio_mpsc::tasks(s, Bytes::copy_from_slice))
+            })
+            .against("kanal", |s| tasks(s, kanal::tasks(s, array::<N>)))
+            .against("kanal, Bytes", |s| tasks(s, kanal::tasks(s, Bytes::copy_from_slice)))
             .best(GOAL);
     }
     for readers in [1, 4] {
-        let setup = Setup { readers, ..Setup::of(N) };
-        let name = format!("by turns, {}, {}", count(readers, "weak reader"), bytes(N));
-        let both = (Pace::KeepingUp, Timed::All);
+        let name = format!("by turns, {}, {}", count(readers, "weak reader"), bytes(size));
+        let setup = Setup { readers, ..Setup::of(size) };
         sheet
-            .group(name, Cores::One, setup, move |s| by_turns(s, both, ours::weak_messages(s)))
+            .group(name, setup, |s| {
+                by_turns(s, (Pace::KeepingUp, Timed::All), ours::weak_messages(s))
+            })
             .goal(GOAL)
             .against("tokio broadcast, Bytes", |s| {
-                by_turns(s, both, tokio_broadcast::new::<[u8], Bytes>(s))
+                by_turns(
+                    s,
+                    (Pace::KeepingUp, Timed::All),
+                    tokio_broadcast::new(s, Bytes::copy_from_slice),
+                )
             });
     }
-}
-
-fn among_threads<const N: usize>(sheet: &mut Sheet<'_>, writers: usize) {
-    let name = format!("{}, {}", count(writers, "writer"), bytes(N));
-    let setup = Setup { writers, ..Setup::of(N) };
-    let ours = |s| waiting(s, ours::pipe(s, ours::send, ours::recv));
-    let mut group = sheet.group(name, Cores::Several, setup, ours);
-    if writers == 1 {
-        group.against("nexus-logbuf spsc", |s| waiting::<[u8]>(s, nexus::spsc(s)));
-    }
-    group
-        .against("nexus-logbuf mpsc", |s| waiting::<[u8]>(s, nexus::mpsc(s)))
-        .against("thingbuf", |s| waiting(s, thingbuf::new::<N>(s)))
-        .against("kanal", |s| waiting(s, kanal::threads::<_, [u8; N]>(s)))
-        .against("crossbeam-channel", |s| waiting(s, crossbeam::new::<_, [u8; N]>(s)));
-    if N > 64 {
-        group
-            .against("kanal, boxed", |s| waiting(s, kanal::threads::<_, Box<[u8]>>(s)))
-            .against("crossbeam-channel, boxed", |s| waiting(s, crossbeam::new::<_, Box<[u8]>>(s)));
-    }
-    group
-        .against("tokio mpsc, Bytes", |s| waiting(s, tokio_mpsc::threads::<[u8], Bytes>(s)))
-        .best(GOAL)
-        .against("ours, in batches", |s| waiting(s, ours::pipe(s, ours::send, ours::recv_many)));
 }

@@ -15,11 +15,9 @@ mod typed;
 use crate::drivers::*;
 use crate::endpoints::*;
 use crate::ours;
-use crate::pair::Cores;
-use crate::report::{Table, Target, bytes, count};
+use crate::report::{bytes, count};
 use crate::sheet::{Group, Sheet};
 use ::bytes::Bytes;
-use std::sync::Arc;
 
 use crate::Options;
 use clap::builder::PossibleValue;
@@ -45,7 +43,8 @@ pub(crate) struct Case {
     pub(crate) title: &'static str,
     /// What is measured, and what the goal is.
     pub(crate) about: &'static str,
-    run: fn(&mut Sheet<'_>),
+    /// The lengths of its messages, and what compares contestants with them.
+    runs: &'static [(usize, fn(&mut Sheet<'_>, usize))],
 }
 
 impl Case {
@@ -53,9 +52,13 @@ impl Case {
         PossibleValue::new(self.name).help(self.title)
     }
 
-    pub(crate) fn run(&'static self, options: &Options) -> Table {
+    pub(crate) fn run<'a>(&'static self, options: &'a Options) -> Sheet<'a> {
         let mut sheet = Sheet::new(options, self);
-        (self.run)(&mut sheet);
-        sheet.table
+        for (size, run) in self.runs {
+            if options.size.is_none_or(|only| only == *size) {
+                run(&mut sheet, *size);
+            }
+        }
+        sheet
     }
 }

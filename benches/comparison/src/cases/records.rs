@@ -13,50 +13,35 @@ nexus-logbuf that finds no room can but spin and yield. Channels of `T` have roo
 as fit the ring, and pass them by value (`[u8; N]`); for 1 KiB also boxed. thingbuf's records are \
 filled and read in place. The reader copies each record into a buffer of its own. The target is for \
 the best of all. The last row of each group is ours against ours with one `read` a record.",
-    run,
+    runs: &[(64, of::<64>), (1024, of::<1024>)],
 };
 
-fn run(sheet: &mut Sheet<'_>) {
-    of::<64>(sheet);
-    of::<1024>(sheet);
-}
-
-fn of<const N: usize>(sheet: &mut Sheet<'_>) {
-    if !sheet.wants(N) {
-        return;
-    }
+fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
     for writers in [1, 2, 4, 8] {
-        let name = format!("{}, {}", count(writers, "writer"), bytes(N));
-        let setup = Setup { writers, ..Setup::of(N) };
-        let ours = |s| waiting(s, ours::pipe(s, ours::write, ours::fill_buf));
-        let mut group = sheet.group(name, Cores::Several, setup, ours);
+        let name = format!("{}, {}", count(writers, "writer"), bytes(size));
+        let ours = |s| threads(s, ours::pipe(s, ours::write, ours::fill_buf));
+        let mut group = sheet.group(name, Setup { writers, ..Setup::of(size) }, ours);
         group
-            .against("nexus-logbuf mpsc", |s| waiting::<[u8]>(s, nexus::mpsc(s)))
-            .against("thingbuf", |s| waiting(s, thingbuf::new::<N>(s)));
-        let names = ["kanal", "crossfire", "crossbeam-channel", "flume", "std mpsc"];
-        channels::<[u8; N]>(&mut group, names);
+            .against("nexus-logbuf mpsc", |s| threads(s, nexus::mpsc(s)))
+            .against("thingbuf", |s| threads(s, thingbuf::in_slots::<N>(s)));
+        channels(&mut group, "", array::<N>);
         if N > 64 {
-            let names = [
-                "kanal, boxed",
-                "crossfire, boxed",
-                "crossbeam-channel, boxed",
-                "flume, boxed",
-                "std mpsc, boxed",
-            ];
-            channels::<Box<[u8]>>(&mut group, names);
+            channels(&mut group, ", boxed", boxed);
         }
         group
-            .best(Target::Ratio(1.2))
-            .against("ours, a read each", |s| waiting(s, ours::pipe(s, ours::write, ours::read)));
+            .best(1.2)
+            .against("ours, a read each", |s| threads(s, ours::pipe(s, ours::write, ours::read)));
     }
 }
 
 /// Channels of `T`.
-fn channels<T: Record<[u8]>>(group: &mut Group<'_, '_>, names: [&'static str; 5]) {
+fn channels<T: Record>(group: &mut Group<'_, '_>, form: &str, pack: impl Pack<T>) {
     group
-        .against(names[0], |s| waiting(s, kanal::threads::<_, T>(s)))
-        .against(names[1], |s| waiting(s, crossfire::new::<_, T>(s)))
-        .against(names[2], |s| waiting(s, crossbeam::new::<_, T>(s)))
-        .against(names[3], |s| waiting(s, flume::new::<_, T>(s)))
-        .against(names[4], |s| waiting(s, std_mpsc::new::<_, T>(s)));
+        .against(&format!("kanal{form}"), |s| threads(s, kanal::new(s, pack.clone())))
+        .against(&format!("crossfire{form}"), |s| threads(s, crossfire::new(s, pack.clone())))
+        .against(&format!("crossbeam-channel{form}"), |s| {
+            threads(s, crossbeam::new(s, pack.clone()))
+        })
+        .against(&format!("flume{form}"), |s| threads(s, flume::new(s, pack.clone())))
+        .against(&format!("std mpsc{form}"), |s| threads(s, std_mpsc::new(s, pack.clone())));
 }

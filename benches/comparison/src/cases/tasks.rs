@@ -11,24 +11,21 @@ worker thread or two, each pinned to a core of its own; `write_all` and `read_ex
 within tokio's co-operative budget (`unconstrained`), as some of the rivals know nothing of it. \
 sluice has no bound in bytes: four chunks, each as long as a write, go to and fro in it. The target \
 is for the best of duplex, simplex and piper.",
-    run,
+    runs: &[(64, run), (1024, run), (16 * 1024, run)],
 };
 
-fn run(sheet: &mut Sheet<'_>) {
+fn run(sheet: &mut Sheet<'_>, size: usize) {
     for workers in [1, 2] {
-        for size in sheet.sizes([64, 1024, 16 * 1024]) {
-            let name = format!("{}, {}", count(workers, "worker"), bytes(size));
-            let (cores, setup) = (Cores::of_workers(workers), Setup::of(size));
-            let mut group =
-                sheet.group(name, cores, setup, move |s| tasks(s, workers, ours::tasks(s)));
-            group
-                .against("tokio duplex", |s| tasks(s, workers, io::duplex(s)))
-                .against("tokio simplex", |s| tasks(s, workers, io::simplex(s)))
-                .against("piper", |s| tasks(s, workers, io::piper(s)))
-                .best(Target::Ratio(1.2))
-                .against("sluice", |s| tasks(s, workers, io::sluice(s)));
-            #[cfg(feature = "selium")]
-            group.against("selium-messaging", |s| tasks(s, workers, crate::rivals::selium::new(s)));
-        }
+        let name = format!("{}, {}", count(workers, "worker"), bytes(size));
+        let setup = Setup { workers, ..Setup::of(size) };
+        let mut group = sheet.group(name, setup, |s| tasks(s, ours::tasks(s)));
+        group
+            .against("tokio duplex", |s| tasks(s, io::duplex(s)))
+            .against("tokio simplex", |s| tasks(s, io::simplex(s)))
+            .against("piper", |s| tasks(s, io::piper(s)))
+            .best(1.2)
+            .against("sluice", |s| tasks(s, io::sluice(s)));
+        #[cfg(feature = "selium")]
+        group.against("selium-messaging", |s| tasks(s, crate::rivals::selium::new(s)));
     }
 }

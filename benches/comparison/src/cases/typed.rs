@@ -1,7 +1,7 @@
 //! Values that are serialized, against vectors of serialized values.
 
 use super::*;
-use crate::event::{Event, serialize_into, serializing};
+use crate::event::{SIZE, fill, pack, serializing};
 use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mpsc};
 use rkyv::util::AlignedVec;
 
@@ -16,47 +16,50 @@ last two rows of each group are no vectors that are sent, and so without a targe
 nexus-logbuf's sender keeps for all events, and thingbuf's slots, which keep theirs. *By turns*, on \
 one thread: tokio's broadcast of vectors as `Bytes`, as for messages. The target is for the best of \
 each group.",
-    run,
+    runs: &[(SIZE, run)],
 };
 
-const GOAL: Target = Target::Ratio(2.0);
+const GOAL: f64 = 2.0;
 
-fn run(sheet: &mut Sheet<'_>) {
-    let size = Event::size();
-    if !sheet.wants(size) {
-        return;
-    }
+fn run(sheet: &mut Sheet<'_>, size: usize) {
     for writers in [1, 4] {
         let name = format!("{}, {}", count(writers, "writer"), bytes(size));
-        let setup = Setup { writers, ..Setup::of(size) };
-        let mut group = sheet.group(name, Cores::Several, setup, |s| waiting(s, ours::typed(s)));
+        let setup = Setup { is_typed: true, writers, ..Setup::of(size) };
+        let mut group = sheet.group(name, setup, |s| threads(s, ours::typed(s)));
         if writers == 1 {
-            group.against("nexus-logbuf spsc", |s| waiting(s, serializing(nexus::spsc(s), false)));
+            group.against("nexus-logbuf spsc", |s| threads(s, serializing(nexus::spsc(s), anew())));
         }
         group
-            .against("nexus-logbuf mpsc", |s| waiting(s, serializing(nexus::mpsc(s), false)))
-            .against("thingbuf", |s| waiting(s, thingbuf::by_value::<_, AlignedVec>(s)))
-            .against("kanal", |s| waiting(s, kanal::threads::<_, AlignedVec>(s)))
-            .against("crossbeam-channel", |s| waiting(s, crossbeam::new::<_, AlignedVec>(s)))
-            .against("tokio mpsc", |s| waiting(s, tokio_mpsc::threads::<_, AlignedVec>(s)))
+            .against("nexus-logbuf mpsc", |s| threads(s, serializing(nexus::mpsc(s), anew())))
+            .against("thingbuf", |s| threads(s, thingbuf::new(s, pack())))
+            .against("kanal", |s| threads(s, kanal::new(s, pack())))
+            .against("crossbeam-channel", |s| threads(s, crossbeam::new(s, pack())))
+            .against("tokio mpsc", |s| threads(s, tokio_mpsc::new(s, pack())))
             .best(GOAL)
             .against("nexus-logbuf mpsc, one buffer", |s| {
-                waiting(s, serializing(nexus::mpsc(s), true))
+                threads(s, serializing(nexus::mpsc(s), fill()))
             })
             .against("thingbuf, in its slots", |s| {
                 let slot = move || AlignedVec::with_capacity(s.size);
-                waiting(s, thingbuf::in_place::<_, AlignedVec>(s, slot, serialize_into))
+                threads(s, thingbuf::in_place(s, slot, fill()))
             });
     }
     for readers in [1, 4] {
-        let setup = Setup { readers, ..Setup::of(size) };
+        let setup = Setup { is_typed: true, readers, ..Setup::of(size) };
         let name = format!("by turns, {}", count(readers, "weak reader"));
-        let both = (Pace::KeepingUp, Timed::All);
         sheet
-            .group(name, Cores::One, setup, move |s| by_turns(s, both, ours::typed_weak(s)))
+            .group(name, setup, |s| by_turns(s, (Pace::KeepingUp, Timed::All), ours::typed_weak(s)))
             .goal(GOAL)
             .against("tokio broadcast, Bytes", |s| {
-                by_turns(s, both, tokio_broadcast::new::<Event, Bytes>(s))
+                let mut pack = pack();
+                let pack = move |message: &[u8]| Bytes::from_owner(pack(message));
+                by_turns(s, (Pace::KeepingUp, Timed::All), tokio_broadcast::new(s, pack))
             });
     }
+}
+
+/// A new vector for each.
+fn anew() -> impl Fill<AlignedVec> {
+    let mut pack = pack();
+    move |buffer: &mut AlignedVec, message: &[u8]| *buffer = pack(message)
 }

@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Both directions have a buffer; one is used.
 pub(crate) fn duplex(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     let (one, other) = tokio::io::duplex(RING);
-    Ends::one(Tokio(one, ()), Tokio(other, ()))
+    Ends::one(Tokio(one), Tokio(other))
 }
 
 pub(crate) fn simplex(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     let (reader, writer) = tokio::io::simplex(RING);
-    Ends::one(Tokio(writer, ()), Tokio(reader, ()))
+    Ends::one(Tokio(writer), Tokio(reader))
 }
 
 pub(crate) fn piper(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
@@ -28,32 +28,33 @@ pub(crate) fn sluice(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     Ends::one(Futures(writer), Futures(reader))
 }
 
-/// An end with tokio's traits, and what is to be kept beside it.
-pub(crate) struct Tokio<E, K = ()>(pub(crate) E, pub(crate) K);
-
-impl<E: AsyncWrite + Unpin + Send + 'static, K: Send + 'static> AsyncSender for Tokio<E, K> {
-    async fn send(&mut self, message: &[u8]) {
-        self.0.write_all(message).await.expect("a write");
-    }
-}
-
-impl<E: AsyncRead + Unpin + Send + 'static, K: Send + 'static> AsyncReceiver for Tokio<E, K> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        self.0.read_exact(buffer).await.expect("a read");
-    }
-}
-
-/// An end with the traits of futures-io.
+/// An end with tokio's traits.
+pub(crate) struct Tokio<E>(pub(crate) E);
+/// An end with those of futures-io.
 struct Futures<E>(E);
 
-impl<E: futures_io::AsyncWrite + Unpin + Send + 'static> AsyncSender for Futures<E> {
-    async fn send(&mut self, message: &[u8]) {
-        futures_io::AsyncWriteExt::write_all(&mut self.0, message).await.expect("a write");
-    }
+macro_rules! ends {
+    ($End:ident, $Write:path, $write_all:path, $Read:path, $read_exact:path) => {
+        impl<E: $Write + Unpin + Send + 'static> AsyncSender for $End<E> {
+            async fn send(&mut self, message: &[u8]) {
+                $write_all(&mut self.0, message).await.expect("a write");
+            }
+        }
+
+        impl<E: $Read + Unpin + Send + 'static> AsyncReceiver for $End<E> {
+            async fn receive(&mut self, sink: &mut Sink) {
+                $read_exact(&mut self.0, sink.buffer()).await.expect("a read");
+                sink.received();
+            }
+        }
+    };
 }
 
-impl<E: futures_io::AsyncRead + Unpin + Send + 'static> AsyncReceiver for Futures<E> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        futures_io::AsyncReadExt::read_exact(&mut self.0, buffer).await.expect("a read");
-    }
-}
+ends!(Tokio, AsyncWrite, AsyncWriteExt::write_all, AsyncRead, AsyncReadExt::read_exact);
+ends!(
+    Futures,
+    futures_io::AsyncWrite,
+    futures_io::AsyncWriteExt::write_all,
+    futures_io::AsyncRead,
+    futures_io::AsyncReadExt::read_exact
+);

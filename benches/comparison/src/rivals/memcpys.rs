@@ -5,14 +5,14 @@
 //! through `black_box`, as for all, and so does the ring between the two, so that both copies are
 //! calls of `memcpy` with a length that is not known before, and the second is from the ring.
 
-use crate::bytes::aligned;
-use crate::drivers::{Contestant, pass_on};
+use crate::drivers::{Team, pass_on};
 use crate::endpoints::*;
+use crate::message::aligned;
 use std::hint::black_box;
 
-pub(crate) fn one_thread(setup: Setup) -> Box<dyn Contestant> {
+pub(crate) fn one_thread(setup: Setup) -> Team {
     let (ring, mut offset) = (aligned(RING), 0);
-    pass_on(setup, move |message, sink| {
+    pass_on(setup, None, move |message, sink| {
         if RING - offset < message.len() {
             offset = 0;
         }
