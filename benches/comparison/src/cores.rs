@@ -24,50 +24,41 @@ pub(crate) fn pin(thread: usize) {
     }
 }
 
-/// How many nanoseconds a cache line takes from one core to the next and back: the median of
-/// several batches of round trips. Nothing if there is but one core.
+/// How many nanoseconds a cache line takes from one core to the next and back: the median of several
+/// batches of round trips. It is nothing if there is but one core.
 ///
 /// On a virtual machine the cores move: two that share a cache now may not share one in a second,
 /// and every figure of two threads is another then.
-pub(crate) fn distance() -> Option<f64> {
+pub(crate) fn distance() -> f64 {
     const BATCHES: usize = 9;
-    const ROUND_TRIPS: u64 = 500;
+    const ROUND_TRIPS: u32 = 500;
     if count() < 2 {
-        return None;
+        return 0.0;
     }
     #[repr(align(128))]
     struct Line(AtomicU64);
-    let line = Line(AtomicU64::new(0));
-    let last = 2 * ROUND_TRIPS * BATCHES as u64;
-    // Odd turns are the second thread's.
-    let wait_for = |turn| {
-        while line.0.load(Ordering::Acquire) != turn {
-            std::hint::spin_loop();
-        }
-    };
-    let mut batches = thread::scope(|scope| {
-        scope.spawn(|| {
-            pin(1);
-            for turn in (1..last).step_by(2) {
-                wait_for(turn);
-                line.0.store(turn + 1, Ordering::Release);
-            }
-        });
-        let first = scope.spawn(|| {
-            pin(0);
-            let mut turn = 0;
-            std::array::from_fn::<f64, BATCHES, _>(|_| {
-                let begun = Instant::now();
-                for _ in 0..ROUND_TRIPS {
-                    line.0.store(turn + 1, Ordering::Release);
-                    turn += 2;
-                    wait_for(turn);
+    let line = &Line(AtomicU64::new(0));
+    let play = |thread| {
+        pin(thread);
+        // Odd turns are the second thread's.
+        let mut turn = thread as u64;
+        let mut batches = [(); BATCHES].map(|()| {
+            let begun = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                while line.0.load(Ordering::Acquire) != turn {
+                    std::hint::spin_loop();
                 }
-                begun.elapsed().as_nanos() as f64 / ROUND_TRIPS as f64
-            })
+                line.0.store(turn + 1, Ordering::Release);
+                turn += 2;
+            }
+            begun.elapsed().as_nanos() as f64 / f64::from(ROUND_TRIPS)
         });
+        batches.sort_by(f64::total_cmp);
+        batches[BATCHES / 2]
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| play(0));
+        scope.spawn(|| play(1));
         first.join().expect("the distance could not be measured")
-    });
-    batches.sort_by(f64::total_cmp);
-    Some(batches[BATCHES / 2])
+    })
 }

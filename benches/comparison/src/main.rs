@@ -1,12 +1,10 @@
 //! Overfall side by side with its rivals.
 //!
 //! ```sh
-//! cargo run --release
+//! cargo run --release | tee results/README.md
 //! cargo run --release -- bytes one-thread --pairs 9 --seconds 0.05
+//! cargo run -- --pairs 1 --seconds 0.001 # only checks that all contestants work
 //! ```
-//!
-//! Without a choice of cases it does them all and writes `results/`; with one it only shows them,
-//! unless it is told where to write.
 //!
 //! # To add a rival
 //!
@@ -40,22 +38,18 @@ mod event;
 mod message;
 mod ours;
 mod pair;
-mod plot;
-mod report;
-mod results;
 mod rivals;
 mod sheet;
 
-use cases::Case;
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
-use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
 
-/// Compares Overfall with its rivals, ours and theirs in turn.
-#[derive(Parser, Debug)]
+/// Compares Overfall with its rivals, ours and theirs in turn, and writes a page of Markdown.
+#[derive(Parser)]
 pub(crate) struct Options {
     /// What to compare; everything if nothing is said.
-    #[arg(value_parser = PossibleValuesParser::new(cases::ALL.iter().map(|case| case.choice())))]
+    #[arg(value_parser = Vec::from_iter(cases::ALL.iter().map(|case| case.name)))]
     cases: Vec<String>,
     #[command(flatten)]
     plan: pair::Plan,
@@ -65,20 +59,48 @@ pub(crate) struct Options {
     /// Only rivals whose name contains this.
     #[arg(long, default_value = "")]
     rival: String,
-    /// Where the results are written; `results` beside the program's source if everything is run.
-    #[arg(long)]
-    out: Option<PathBuf>,
 }
 
-fn main() -> std::io::Result<()> {
+fn main() {
     let options = Options::parse();
-    let is_everything =
-        options.cases.is_empty() && options.size.is_none() && options.rival.is_empty();
-    println!("{} cores", cores::count());
+    println!("{}\n{}", include_str!("head.md"), circumstances());
     let is_chosen =
-        |case: &&&Case| options.cases.is_empty() || options.cases.iter().any(|c| c == case.name);
-    let sheets: Vec<_> =
-        cases::ALL.iter().filter(is_chosen).map(|case| case.run(&options)).collect();
-    let place = is_everything.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("results"));
-    options.out.clone().or(place).map_or(Ok(()), |out| results::write(&out, &sheets))
+        |name: &&str| options.cases.is_empty() || options.cases.iter().any(|c| c == name);
+    for case in cases::ALL.iter().filter(|case| is_chosen(&case.name)) {
+        println!("\n{}\n{}", case.about, sheet::HEAD);
+        for (size, run) in case.runs {
+            if options.size.is_none_or(|only| only == *size) {
+                run(&options, *size);
+            }
+        }
+    }
+}
+
+/// The machine, the day, the command, the compiler, the versions.
+fn circumstances() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown", |(_, model)| model);
+    let arguments = Vec::from_iter(env::args().skip(1)).join(" ");
+    let versions = ["tree", "--depth=1", "--prefix=none", "--format={p}", "--manifest-path"];
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let versions = said_by("cargo", &[&versions[..], &[manifest]].concat());
+    format!(
+        "| | |\n|---|---|\n\
+         | machine | {model}, {} cores |\n\
+         | date | {} |\n\
+         | command | `cargo run --release -- {arguments}` |\n\
+         | compiler | {} |\n\
+         | versions | {versions} |",
+        cores::count(),
+        said_by("date", &["-u", "+%F"]),
+        said_by("rustc", &["--version"]),
+    )
+}
+
+/// What a command of the system writes, its lines with commas between them.
+fn said_by(command: &str, arguments: &[&str]) -> String {
+    let output = Command::new(command).args(arguments).output();
+    let text = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    text.as_deref().unwrap_or("unknown").trim().replace('\n', ", ")
 }

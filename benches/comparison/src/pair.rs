@@ -58,7 +58,7 @@ pub(crate) fn compare(plan: Plan, size: usize, ours: &Team, theirs: &Team) -> Co
     }
     let messages = teams.map(|team| calibrate(plan, team));
     let sample = |which: usize| time(teams[which], messages[which]) / messages[which] as f64;
-    let distance = || if ours.is_one_thread() { None } else { cores::distance() };
+    let distance = || if ours.is_one_thread() { 0.0 } else { cores::distance() };
     let (mut kept, mut taken) = (Vec::new(), 0);
     while kept.len() < plan.pairs && taken < ATTEMPTS * plan.pairs {
         let before = distance();
@@ -66,7 +66,7 @@ pub(crate) fn compare(plan: Plan, size: usize, ours: &Team, theirs: &Team) -> Co
         let between = distance();
         let their_time = sample(1);
         taken += 1;
-        if are_same(&[before, between, distance()]) {
+        if are_same([before, between, distance()]) {
             kept.push([our_time, their_time]);
         }
     }
@@ -99,10 +99,9 @@ fn time(team: &Team, messages: u64) -> f64 {
     team.round(Round { messages, check: false }).as_nanos() as f64
 }
 
-fn are_same(distances: &[Option<f64>]) -> bool {
-    let known = || distances.iter().flatten().copied();
-    let (min, max) = (known().fold(f64::INFINITY, f64::min), known().fold(0.0, f64::max));
-    max <= min * SAME_DISTANCE
+fn are_same(distances: [f64; 3]) -> bool {
+    let most = distances.into_iter().fold(0.0, f64::max);
+    distances.into_iter().all(|distance| most <= distance * SAME_DISTANCE)
 }
 
 #[cfg(test)]
@@ -117,8 +116,8 @@ mod tests {
 
     #[test]
     fn distances_that_differ_are_told() {
-        assert!(are_same(&[Some(100.0), Some(120.0), Some(125.0)]));
-        assert!(!are_same(&[Some(100.0), Some(126.0), Some(110.0)]));
-        assert!(are_same(&[None, None, None]), "one core is as far from itself as ever");
+        assert!(are_same([100.0, 120.0, 125.0]));
+        assert!(!are_same([100.0, 126.0, 110.0]));
+        assert!(are_same([0.0; 3]), "one core is as far from itself as ever");
     }
 }

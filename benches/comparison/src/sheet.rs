@@ -1,62 +1,50 @@
-//! A case in the making: compares ours with one rival after the other, and shows each row.
+//! Rows of the results, in Markdown: ours is compared with one rival after the other.
 
 use crate::Options;
-use crate::cases::Case;
 use crate::drivers::{Stuck, Team};
 use crate::endpoints::Setup;
 use crate::pair::{Comparison, compare};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// One comparison, and what it is of.
-pub(crate) struct Row {
-    /// What was done, such as the length of the messages.
-    pub(crate) cell: String,
-    pub(crate) rival: String,
-    /// The bytes of a message, for the throughput.
-    pub(crate) size: usize,
-    /// What the ratio is to be at least, if anything was promised.
-    pub(crate) target: Option<f64>,
-    pub(crate) comparison: Comparison,
-}
+pub(crate) const HEAD: &str = "\
+| what | rival | ratio | quartiles | from – to | pairs kept | target | ours / theirs |
+|---|---|---|---|---|---|---|---|";
 
-/// All rows of a case.
-pub(crate) struct Sheet<'a> {
+/// Rows of one kind, which are shown when they are all there. The best of their rivals may be what
+/// ours is judged by.
+pub(crate) struct Group<'a> {
     options: &'a Options,
-    pub(crate) case: &'static Case,
-    pub(crate) rows: Vec<Row>,
-    /// Of what there is no row, since somebody did not go on.
-    pub(crate) stuck: Vec<String>,
-}
-
-/// Rows of one kind. The best of their rivals may be what ours is judged by.
-pub(crate) struct Group<'s, 'a> {
-    sheet: &'s mut Sheet<'a>,
+    /// What is done, such as the length of the messages.
     name: String,
     setup: Setup,
-    first: usize,
     ours: Box<dyn Fn(Setup) -> Team>,
+    /// What the next row is to reach.
     target: Option<f64>,
+    rows: Vec<Row>,
 }
 
-impl<'a> Sheet<'a> {
-    pub(crate) fn new(options: &'a Options, case: &'static Case) -> Self {
-        println!("\n{}", case.title);
-        Self { options, case, rows: Vec::new(), stuck: Vec::new() }
-    }
+struct Row {
+    rival: String,
+    /// What the ratio is to be at least, if anything was promised.
+    target: Option<f64>,
+    /// Nothing if somebody did not go on, which is in the second place.
+    comparison: Result<Comparison, Stuck>,
+}
 
-    /// Begins a group. The name says what is done, such as the length of the messages.
-    pub(crate) fn group<'s>(
-        &'s mut self,
+impl Options {
+    /// Begins a group.
+    pub(crate) fn group(
+        &self,
         name: String,
         setup: Setup,
         ours: impl Fn(Setup) -> Team + 'static,
-    ) -> Group<'s, 'a> {
-        let first = self.rows.len();
-        Group { sheet: self, name, setup, first, ours: Box::new(ours), target: None }
+    ) -> Group<'_> {
+        let ours = Box::new(ours);
+        Group { options: self, name, setup, ours, target: None, rows: Vec::new() }
     }
 }
 
-impl Group<'_, '_> {
+impl Group<'_> {
     /// From here on another of ours takes part.
     pub(crate) fn ours(&mut self, ours: impl Fn(Setup) -> Team + 'static) -> &mut Self {
         self.ours = Box::new(ours);
@@ -69,45 +57,88 @@ impl Group<'_, '_> {
         self
     }
 
-    /// Compares ours with a rival, if that was asked for. When one does not go on, there is a line
-    /// that says so instead of a figure, and the rest can still be done.
+    /// Compares ours with a rival, if that was asked for. When one does not go on, that is said
+    /// instead of a figure, and the rest can still be done.
     pub(crate) fn against(&mut self, rival: &str, theirs: impl Fn(Setup) -> Team) -> &mut Self {
-        let Self { sheet, name, setup, ours, target, .. } = self;
-        let target = target.take();
-        if !rival.contains(&sheet.options.rival) {
-            return self;
-        }
-        let run = || {
-            let ours = ours(Setup { name: "ours", ..*setup });
-            let theirs = theirs(Setup { name: rival.to_owned().leak(), ..*setup });
-            compare(sheet.options.plan, setup.size, &ours, &theirs)
-        };
-        let result = catch_unwind(AssertUnwindSafe(run));
-        match result.map_err(|panic| panic.downcast::<Stuck>()) {
-            Ok(comparison) => {
-                let (cell, rival) = (name.clone(), rival.to_owned());
-                let row = Row { cell, rival, size: setup.size, target, comparison };
-                row.print();
-                sheet.rows.push(row);
-            }
-            Err(Ok(stuck)) => {
-                println!("{name}: {} did not go on; there is no figure", stuck.0);
-                sheet.stuck.push(format!("{name}, against {rival}: {}", stuck.0));
-            }
-            Err(Err(panic)) => resume_unwind(panic),
+        let target = self.target.take();
+        if rival.contains(&self.options.rival) {
+            let run = || {
+                let ours = (self.ours)(Setup { name: "ours", ..self.setup });
+                let theirs = theirs(Setup { name: rival.to_owned().leak(), ..self.setup });
+                compare(self.options.plan, self.setup.size, &ours, &theirs)
+            };
+            let comparison = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+                *panic.downcast::<Stuck>().unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            self.rows.push(Row { rival: rival.into(), target, comparison });
         }
         self
     }
 
     /// Judges ours by the best of the group's rivals so far: the one against whom it looks worst.
     pub(crate) fn best(&mut self, target: f64) -> &mut Self {
-        let ratio = |row: &Row| row.comparison.ratio.map_or(f64::INFINITY, |spread| spread[2]);
-        let rows = &mut self.sheet.rows[self.first..];
-        if let Some(best) = rows.iter_mut().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
+        let ratio = |row: &Row| {
+            row.comparison
+                .as_ref()
+                .ok()
+                .and_then(|c| c.ratio)
+                .map_or(f64::INFINITY, |[_, _, m, ..]| m)
+        };
+        if let Some(best) = self.rows.iter_mut().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
             best.target = Some(target);
             best.rival += " (the best)";
-            best.print();
         }
         self
     }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        for row in &self.rows {
+            println!("| {} | {} |", self.name, row.cells(self.setup.size));
+        }
+    }
+}
+
+impl Row {
+    fn cells(&self, size: usize) -> String {
+        let rival = &self.rival;
+        let comparison = match &self.comparison {
+            Ok(comparison) => comparison,
+            Err(stuck) => {
+                return format!("{rival} | – | – | – | – | {} did not go on | –", stuck.0);
+            }
+        };
+        let Comparison { ratio, times, kept, taken } = comparison;
+        let Some([min, lower, median, upper, max]) = ratio else {
+            return format!("{rival} | – | – | – | 0 of {taken} | nothing to judge | –");
+        };
+        let verdict = self.target.map_or(String::new(), |least| {
+            format!("≥ {least:.2}: {}", if *median >= least { "met" } else { "**missed**" })
+        });
+        let [ours, theirs] =
+            times.map(|ns| format!("{} ({:.0} MB/s)", time(ns), size as f64 * 1e3 / ns));
+        format!(
+            "{rival} | {median:.2} | {lower:.2} – {upper:.2} | {min:.2} – {max:.2} | \
+             {kept} of {taken} | {verdict} | {ours} / {theirs}"
+        )
+    }
+}
+
+fn time(ns: f64) -> String {
+    match ns {
+        ..1e3 => format!("{ns:.1} ns"),
+        ..1e6 => format!("{:.2} µs", ns / 1e3),
+        _ => format!("{:.2} ms", ns / 1e6),
+    }
+}
+
+/// So many of something in words.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The length of a message in words.
+pub(crate) fn bytes(size: usize) -> String {
+    if size < 1024 { format!("{size} B") } else { format!("{} KiB", size / 1024) }
 }

@@ -5,22 +5,18 @@ use crate::rivals::{bbqueue, nexus, os_pipe, rtrb};
 
 pub(super) const CASE: Case = Case {
     name: "bytes",
-    title: "One writer, one reader, threads that poll",
-    about: "One writer and one reader, each on a thread that is pinned to a core of its own \
-and polls (`spin_loop`) while there is no room or nothing to read. One message a call on both sides, \
-and the reader copies each into a buffer of its own. The operating system's pipe cannot be polled \
-like that; its calls wait in the kernel.",
+    about: include_str!("bytes.md"),
     runs: &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)],
 };
 
-fn run(sheet: &mut Sheet<'_>, size: usize) {
+fn run(options: &Options, size: usize) {
     let than_rtrb = match size {
         8 => 1.0,
         ..=1024 => 1.5,
         _ => 1.15,
     };
     let setup = Setup { wait: Wait::Spin, ..Setup::of(size) };
-    sheet
+    options
         .group(bytes(size), setup, |s| threads(s, ours::polled(s)))
         .goal(than_rtrb)
         .against("rtrb", |s| threads(s, rtrb::new(s)))

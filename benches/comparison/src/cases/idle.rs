@@ -8,21 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
-pub(super) const CASE: Case = Case {
-    name: "idle",
-    title: "Idle endpoints",
-    about: "One thread writes a message and reads it, on a channel that has idle endpoints \
-besides, against one that has none: ours against ours. The parked readers each have a waker \
-registered; what they are parked for is the next write, which wakes them all, and then they are not \
-parked any more. So they are parked anew, untimed, before every batch of 10 000 messages; that the \
-first write of each wakes a thousand is in the figure.",
-    runs: &[(64, run), (1024, run)],
-};
+pub(super) const CASE: Case =
+    Case { name: "idle", about: include_str!("idle.md"), runs: &[(64, run), (1024, run)] };
 
 /// Makes idle endpoints, which what is done before each batch of messages owns.
 type Idle = fn(&Arc<Channel>) -> Prepare;
 
-fn run(sheet: &mut Sheet<'_>, size: usize) {
+fn run(options: &Options, size: usize) {
     let kinds: [(&str, Idle); 3] = [
         ("1000 weak writers", |channel| keep(1000, || channel.new_weak_writer())),
         ("1000 parked weak readers", parked_readers),
@@ -30,7 +22,7 @@ fn run(sheet: &mut Sheet<'_>, size: usize) {
     ];
     for (name, idle) in kinds {
         let name = format!("{name}, {}", bytes(size));
-        sheet
+        options
             .group(name, Setup::of(size), move |s| beside(s, idle))
             .goal(1.0 / 1.1)
             .against("none of them", |s| beside(s, |_| Box::new(|| {})));

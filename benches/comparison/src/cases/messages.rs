@@ -5,26 +5,17 @@ use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mp
 
 pub(super) const CASE: Case = Case {
     name: "messages",
-    title: "Messages",
-    about: "Ours by `send` and `recv`, which lends the message; the reader copies each into a \
-buffer of its own, as all do. *Threads* that wait, spread over the cores round robin (the reader's is \
-the first): the rivals are those of *several writers* that pass messages on by themselves, in the \
-same form, and tokio's mpsc with its blocking calls and `Bytes`, each copied from the message. A \
-channel of nexus-logbuf for but one sender takes part where there is one. The last row of each group \
-is ours against ours with `recv_many`. *Tasks*: one writer and one reader on tokio's multi-threaded \
-runtime with one worker or two, unconstrained. *By turns*, on one thread: readers that may be overrun, \
-which are our weak ones and the receivers of tokio's broadcast of `Bytes`, keep up; half a ring is \
-written, and then each reads it, and both are timed. The target is for the best of each group.",
+    about: include_str!("messages.md"),
     runs: &[(64, of::<64>), (1024, of::<1024>)],
 };
 
 const GOAL: f64 = 1.2;
 
-fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
+fn of<const N: usize>(options: &Options, size: usize) {
     for writers in [1, 4] {
         let name = format!("{}, {}", count(writers, "writer"), bytes(size));
         let ours = |s| threads(s, ours::pipe(s, ours::send, ours::recv));
-        let mut group = sheet.group(name, Setup { writers, ..Setup::of(size) }, ours);
+        let mut group = options.group(name, Setup { writers, ..Setup::of(size) }, ours);
         if writers == 1 {
             group.against("nexus-logbuf spsc", |s| threads(s, nexus::spsc(s)));
         }
@@ -49,7 +40,7 @@ fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
     for workers in [1, 2] {
         let name = format!("tasks, {}, {}", count(workers, "worker"), bytes(size));
         let setup = Setup { workers, ..Setup::of(size) };
-        sheet
+        options
             .group(name, setup, |s| tasks(s, ours::message_tasks(s)))
             .against("tokio mpsc, Bytes", |s| {
                 tasks(s, tokio_mpsc::tasks(s, Bytes::copy_from_slice))
@@ -61,7 +52,7 @@ fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
     for readers in [1, 4] {
         let name = format!("by turns, {}, {}", count(readers, "weak reader"), bytes(size));
         let setup = Setup { readers, ..Setup::of(size) };
-        sheet
+        options
             .group(name, setup, |s| {
                 by_turns(s, (Pace::KeepingUp, Timed::All), ours::weak_messages(s))
             })

@@ -5,22 +5,18 @@ use crate::rivals::{bbqueue, memcpys, nexus, rtrb};
 
 pub(super) const CASE: Case = Case {
     name: "one-thread",
-    title: "Nobody waiting, one thread",
-    about: "One thread writes a message and reads it, so that nobody ever waits and \
-everything is in its cache. *Two memcpys* is the least that can be done: `copy_from_slice` into a \
-buffer as large as the ring, at an offset that advances and wraps, and out of it into the reader's \
-buffer, with a length that is known only when it runs.",
+    about: include_str!("one_thread.md"),
     runs: &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)],
 };
 
-fn run(sheet: &mut Sheet<'_>, size: usize) {
+fn run(options: &Options, size: usize) {
     // At most so many times the time of the copies.
     let than_copies = match size {
         64 => Some(1.0 / 1.25),
         4096 => Some(1.0 / 1.15),
         _ => None,
     };
-    sheet
+    options
         .group(bytes(size), Setup::of(size), |s| one_thread(s, ours::polled(s)))
         .goal(than_copies)
         .against("two memcpys", memcpys::one_thread)

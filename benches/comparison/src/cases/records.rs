@@ -5,22 +5,15 @@ use crate::rivals::{crossbeam, crossfire, flume, kanal, nexus, std_mpsc, thingbu
 
 pub(super) const CASE: Case = Case {
     name: "records",
-    title: "Several writers, one reader, threads that wait",
-    about: "Several writers and one reader, on threads that are spread over the cores round \
-robin (the reader's is the first) and use the calls that wait: ours are the blocking endpoints, one \
-write a record, and a reader that copies each record out of what `fill_buf` lends. A sender of \
-nexus-logbuf that finds no room can but spin and yield. Channels of `T` have room for as many records \
-as fit the ring, and pass them by value (`[u8; N]`); for 1 KiB also boxed. thingbuf's records are \
-filled and read in place. The reader copies each record into a buffer of its own. The target is for \
-the best of all. The last row of each group is ours against ours with one `read` a record.",
+    about: include_str!("records.md"),
     runs: &[(64, of::<64>), (1024, of::<1024>)],
 };
 
-fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
+fn of<const N: usize>(options: &Options, size: usize) {
     for writers in [1, 2, 4, 8] {
         let name = format!("{}, {}", count(writers, "writer"), bytes(size));
         let ours = |s| threads(s, ours::pipe(s, ours::write, ours::fill_buf));
-        let mut group = sheet.group(name, Setup { writers, ..Setup::of(size) }, ours);
+        let mut group = options.group(name, Setup { writers, ..Setup::of(size) }, ours);
         group
             .against("nexus-logbuf mpsc", |s| threads(s, nexus::mpsc(s)))
             .against("thingbuf", |s| threads(s, thingbuf::in_slots::<N>(s)));
@@ -35,7 +28,7 @@ fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
 }
 
 /// Channels of `T`.
-fn channels<T: Record>(group: &mut Group<'_, '_>, form: &str, pack: impl Pack<T>) {
+fn channels<T: Record>(group: &mut Group<'_>, form: &str, pack: impl Pack<T>) {
     group
         .against(&format!("kanal{form}"), |s| threads(s, kanal::new(s, pack.clone())))
         .against(&format!("crossfire{form}"), |s| threads(s, crossfire::new(s, pack.clone())))

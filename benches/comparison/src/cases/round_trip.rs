@@ -3,23 +3,17 @@
 use super::*;
 use crate::rivals::{crossbeam, io, os_pipe, std_mpsc, tokio_mpsc};
 
-pub(super) const CASE: Case = Case {
-    name: "round-trip",
-    title: "Round trips",
-    about: "A message of 64 bytes goes from one party to the other and back, over two channels, \
-and both wait for each. *Tasks*: on tokio's multi-threaded runtime with one worker or two, \
-unconstrained. *Threads*: each on a core of its own, with the calls that wait.",
-    runs: &[(64, run)],
-};
+pub(super) const CASE: Case =
+    Case { name: "round-trip", about: include_str!("round_trip.md"), runs: &[(64, run)] };
 
 /// What a rival that is made for this takes is what ours may take.
 const NO_SLOWER: f64 = 1.0;
 
-fn run(sheet: &mut Sheet<'_>, size: usize) {
+fn run(options: &Options, size: usize) {
     for workers in [1, 2] {
         let name = format!("tasks, {}", count(workers, "worker"));
         let setup = Setup { workers, ..Setup::of(size) };
-        let mut group = sheet.group(name, setup, |s| round_trip_tasks(s, ours::tasks));
+        let mut group = options.group(name, setup, |s| round_trip_tasks(s, ours::tasks));
         group
             .goal(NO_SLOWER)
             .against("tokio mpsc", |s| round_trip_tasks(s, |s| tokio_mpsc::tasks(s, array::<64>)))
@@ -28,7 +22,7 @@ fn run(sheet: &mut Sheet<'_>, size: usize) {
         group.against("selium-messaging", |s| round_trip_tasks(s, crate::rivals::selium::new));
     }
     let ours = |s| round_trip(s, |s| ours::pipe(s, ours::write, ours::read));
-    sheet
+    options
         .group("threads".into(), Setup::of(size), ours)
         .goal(NO_SLOWER)
         .against("crossbeam-channel", |s| round_trip(s, |s| crossbeam::new(s, array::<64>)))

@@ -5,17 +5,7 @@ use crate::rivals::{outcry, tokio_broadcast};
 
 pub(super) const CASE: Case = Case {
     name: "taps",
-    title: "Taps: four readers that may be overrun",
-    about: "*By turns*, on one thread, so that only what is timed is timed: it writes half a \
-ring of messages at a time; taps that *keep up* then read all of these; those that are *overrun* are \
-looked at after every third lap of the ring, find a gap, always, and read one message. *Writes*: only \
-the writes are timed. *All*: those and the reads of the taps. Against our own ring without taps, a \
-strong reader reads everything in both, untimed; otherwise there is none. *Another thread reads*: one \
-thread writes as fast as it can, and another, on another core, lets the four taps read by turns, for \
-as long as that takes; what they miss is not counted, and only the writes are timed. The row \
-against ours without taps has no target there: without taps, the ring never leaves the writer's \
-cache. Records of tokio's broadcast are passed by value, for 1 KiB also in an `Arc`. After a gap, \
-outcry's readers go on at the newest message and have nothing to read.",
+    about: include_str!("taps.md"),
     runs: &[(64, of::<64>), (1024, of::<1024>)],
 };
 
@@ -45,17 +35,17 @@ fn ours_alone(kind: Kind, setup: Setup) -> Team {
     }
 }
 
-fn of<const N: usize>(sheet: &mut Sheet<'_>, size: usize) {
+fn of<const N: usize>(options: &Options, size: usize) {
     for (words, kind) in KINDS {
         let name = format!("{words}, {}", bytes(size));
         let setup = Setup { readers: 4, wait: Wait::Spin, ..Setup::of(size) };
         if !matches!(kind, Some((_, Timed::All))) {
-            sheet
+            options
                 .group(name.clone(), setup, move |s| ours_alone(kind, s))
                 .goal(kind.map(|_| 1.0 / 1.1))
                 .against("ours without taps", |s| ours_alone(kind, Setup { readers: 0, ..s }));
         }
-        let mut group = sheet.group(name, setup, move |s| start(kind, s, ours::weak(s)));
+        let mut group = options.group(name, setup, move |s| start(kind, s, ours::weak(s)));
         group.against("tokio broadcast", |s| start(kind, s, tokio_broadcast::new(s, array::<N>)));
         if N > 64 {
             group.against("tokio broadcast, Arc", |s| {

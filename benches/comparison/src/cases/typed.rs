@@ -5,27 +5,16 @@ use crate::event::{SIZE, fill, pack, serializing};
 use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mpsc};
 use rkyv::util::AlignedVec;
 
-pub(super) const CASE: Case = Case {
-    name: "typed",
-    title: "Typed channels",
-    about: "Events of five numbers, a name of some 30 characters and eight `f32`, serialized by \
-rkyv (112 bytes), whose reader validates each and adds all fields up where they lie. Ours are channels \
-of `overfall::typed`. *Threads* that wait, as for messages: through the rivals goes the `AlignedVec` \
-that `rkyv::to_bytes` makes of each event, by value, and for nexus-logbuf as a copy of its bytes. The \
-last two rows of each group are no vectors that are sent, and so without a target: a vector that \
-nexus-logbuf's sender keeps for all events, and thingbuf's slots, which keep theirs. *By turns*, on \
-one thread: tokio's broadcast of vectors as `Bytes`, as for messages. The target is for the best of \
-each group.",
-    runs: &[(SIZE, run)],
-};
+pub(super) const CASE: Case =
+    Case { name: "typed", about: include_str!("typed.md"), runs: &[(SIZE, run)] };
 
 const GOAL: f64 = 2.0;
 
-fn run(sheet: &mut Sheet<'_>, size: usize) {
+fn run(options: &Options, size: usize) {
     for writers in [1, 4] {
         let name = format!("{}, {}", count(writers, "writer"), bytes(size));
         let setup = Setup { is_typed: true, writers, ..Setup::of(size) };
-        let mut group = sheet.group(name, setup, |s| threads(s, ours::typed(s)));
+        let mut group = options.group(name, setup, |s| threads(s, ours::typed(s)));
         if writers == 1 {
             group.against("nexus-logbuf spsc", |s| threads(s, serializing(nexus::spsc(s), anew())));
         }
@@ -47,7 +36,7 @@ fn run(sheet: &mut Sheet<'_>, size: usize) {
     for readers in [1, 4] {
         let setup = Setup { is_typed: true, readers, ..Setup::of(size) };
         let name = format!("by turns, {}", count(readers, "weak reader"));
-        sheet
+        options
             .group(name, setup, |s| by_turns(s, (Pace::KeepingUp, Timed::All), ours::typed_weak(s)))
             .goal(GOAL)
             .against("tokio broadcast, Bytes", |s| {
