@@ -82,9 +82,14 @@ fn circumstances() -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown", |(_, model)| model);
     let arguments = Vec::from_iter(env::args().skip(1)).join(" ");
-    let versions = ["tree", "--depth=1", "--prefix=none", "--format={p}", "--manifest-path"];
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let versions = said_by("cargo", &[&versions[..], &[manifest]].concat());
+    let tree = ["tree", "--depth=1", "--prefix=none", "--manifest-path"];
+    let tree = said_by(
+        "cargo",
+        &[&tree[..], &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]].concat(),
+    );
+    // Without this package, and without where they are.
+    let versions = tree.lines().skip(1).filter_map(|line| line.split(" (").next());
+    let versions = Vec::from_iter(versions).join(", ");
     format!(
         "| | |\n|---|---|\n\
          | machine | {model}, {} cores |\n\
@@ -98,9 +103,9 @@ fn circumstances() -> String {
     )
 }
 
-/// What a command of the system writes, its lines with commas between them.
+/// What a command of the system writes.
 fn said_by(command: &str, arguments: &[&str]) -> String {
     let output = Command::new(command).args(arguments).output();
     let text = output.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-    text.as_deref().unwrap_or("unknown").trim().replace('\n', ", ")
+    text.as_deref().unwrap_or("unknown").trim().to_owned()
 }

@@ -1,14 +1,13 @@
 //! Ours, in all its forms. Every message is a slice of the ring.
 
 use crate::endpoints::*;
-use crate::event::{Event, Events, see};
+use crate::event::{Event, see};
 use crate::message::aligned;
 use crate::rivals::io::Tokio;
 use overfall::error::{TryReadError, TryWriteError};
 use overfall::{Channel, StrongReader, StrongWriter, WeakReader, typed};
 use std::io::{BufRead, Read, Write};
 use std::mem;
-use std::sync::Arc;
 
 /// So many writers and readers of a pipe, used in a certain way.
 pub(crate) fn pipe<S, R>(
@@ -24,6 +23,11 @@ pub(crate) fn pipe<S, R>(
 /// Bytes, polled.
 pub(crate) fn polled(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     pipe(setup, try_write, try_read)
+}
+
+/// Bytes, on threads that wait. What is lent has several messages.
+pub(crate) fn waiting(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+    pipe(setup, write, fill_buf)
 }
 
 /// Bytes, as tasks.
@@ -137,23 +141,18 @@ pub(crate) fn recv_many(reader: StrongReader) -> impl Receiver {
     }
 }
 
-/// A writer that waits for nobody, and readers that may be overrun.
-pub(crate) fn weak(setup: Setup) -> Ends<impl Sender, impl Receiver> {
-    weak_of(setup, Channel::new(RING))
-}
-
-/// The same, with a strong reader that reads everything, untimed.
-pub(crate) fn weak_beside_strong(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+/// A writer that waits for nobody, and readers that may be overrun; if that is wanted, with a strong
+/// reader that reads everything, untimed.
+pub(crate) fn weak(setup: Setup, is_beside_strong: bool) -> Ends<impl Sender, impl Receiver> {
     let channel = Channel::new(RING);
-    let (mut strong, buffer) = (channel.new_strong_reader(), aligned(setup.size));
-    let settle = move || while strong.try_read(buffer).is_ok() {};
-    Ends { prepare: Some(Box::new(settle)), ..weak_of(setup, channel) }
-}
-
-fn weak_of(setup: Setup, channel: Arc<Channel>) -> Ends<impl Sender, impl Receiver> {
     let try_read = |mut reader: WeakReader| reading(move |buffer| reader.try_read(buffer));
     let readers = (0..setup.readers).map(|_| try_read(channel.new_weak_reader()));
-    kept_open(Ends::new([try_write(channel.new_strong_writer())], readers), channel)
+    let mut ends = Ends::new([try_write(channel.new_strong_writer())], readers);
+    if is_beside_strong {
+        let (mut strong, buffer) = (channel.new_strong_reader(), aligned(setup.size));
+        ends.prepare = Some(Box::new(move || while strong.try_read(buffer).is_ok() {}));
+    }
+    kept_open(ends, channel)
 }
 
 /// Messages to readers that may be overrun.
@@ -183,9 +182,9 @@ pub(crate) fn typed(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     let channel = typed::Channel::<Event>::new(RING);
     let sender = |_| {
         let mut writer = channel.new_strong_writer().blocking();
-        let mut events = Events::default();
+        let mut event = Event::default();
         move |message: &[u8]| {
-            writer.send(events.of(message)).map(|_| true).expect("an event is sent")
+            writer.send(event.of_message(message)).map(|_| true).expect("an event is sent")
         }
     };
     let mut reader = channel.new_strong_reader().blocking();
@@ -198,7 +197,7 @@ pub(crate) fn typed(setup: Setup) -> Ends<impl Sender, impl Receiver> {
 /// Events, to readers that may be overrun.
 pub(crate) fn typed_weak(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     let channel = typed::Channel::<Event>::new(RING);
-    let (mut writer, mut events) = (channel.new_strong_writer(), Events::default());
+    let (mut writer, mut event) = (channel.new_strong_writer(), Event::default());
     let receiver = |_| {
         let mut reader = channel.new_weak_reader();
         move |sink: &mut Sink| match reader.try_recv() {
@@ -207,6 +206,6 @@ pub(crate) fn typed_weak(setup: Setup) -> Ends<impl Sender, impl Receiver> {
             Err(error) => panic!("ours: {error}"),
         }
     };
-    let send = move |message: &[u8]| writer.try_send(events.of(message)).is_ok();
+    let send = move |message: &[u8]| writer.try_send(event.of_message(message)).is_ok();
     kept_open(Ends::new([send], (0..setup.readers).map(receiver)), channel)
 }

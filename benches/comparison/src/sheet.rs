@@ -32,22 +32,27 @@ struct Row {
 }
 
 impl Options {
-    /// Begins a group.
-    pub(crate) fn group(
+    /// Begins a group: ours makes the endpoints, and one of the [`drivers`](crate::drivers) lets them work.
+    pub(crate) fn group<E>(
         &self,
         name: String,
         setup: Setup,
-        ours: impl Fn(Setup) -> Team + 'static,
+        driver: impl Fn(Setup, E) -> Team + 'static,
+        ours: impl Fn(Setup) -> E + 'static,
     ) -> Group<'_> {
-        let ours = Box::new(ours);
+        let ours = Box::new(move |setup| driver(setup, ours(setup)));
         Group { options: self, name, setup, ours, target: None, rows: Vec::new() }
     }
 }
 
 impl Group<'_> {
     /// From here on another of ours takes part.
-    pub(crate) fn ours(&mut self, ours: impl Fn(Setup) -> Team + 'static) -> &mut Self {
-        self.ours = Box::new(ours);
+    pub(crate) fn ours<E>(
+        &mut self,
+        driver: impl Fn(Setup, E) -> Team + 'static,
+        ours: impl Fn(Setup) -> E + 'static,
+    ) -> &mut Self {
+        self.ours = Box::new(move |setup| driver(setup, ours(setup)));
         self
     }
 
@@ -59,13 +64,18 @@ impl Group<'_> {
 
     /// Compares ours with a rival, if that was asked for. When one does not go on, that is said
     /// instead of a figure, and the rest can still be done.
-    pub(crate) fn against(&mut self, rival: &str, theirs: impl Fn(Setup) -> Team) -> &mut Self {
+    pub(crate) fn against<E>(
+        &mut self,
+        rival: &str,
+        driver: impl Fn(Setup, E) -> Team,
+        theirs: impl Fn(Setup) -> E,
+    ) -> &mut Self {
         let target = self.target.take();
         if rival.contains(&self.options.rival) {
             let run = || {
                 let ours = (self.ours)(Setup { name: "ours", ..self.setup });
-                let theirs = theirs(Setup { name: rival.to_owned().leak(), ..self.setup });
-                compare(self.options.plan, self.setup.size, &ours, &theirs)
+                let setup = Setup { name: rival.to_owned().leak(), ..self.setup };
+                compare(self.options.plan, setup.size, &ours, &driver(setup, theirs(setup)))
             };
             let comparison = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
                 *panic.downcast::<Stuck>().unwrap_or_else(|panic| resume_unwind(panic))
@@ -139,6 +149,6 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 }
 
 /// The length of a message in words.
-pub(crate) fn bytes(size: usize) -> String {
+pub(crate) fn length(size: usize) -> String {
     if size < 1024 { format!("{size} B") } else { format!("{} KiB", size / 1024) }
 }

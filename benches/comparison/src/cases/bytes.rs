@@ -3,11 +3,8 @@
 use super::*;
 use crate::rivals::{bbqueue, nexus, os_pipe, rtrb};
 
-pub(super) const CASE: Case = Case {
-    name: "bytes",
-    about: include_str!("bytes.md"),
-    runs: &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)],
-};
+pub(super) const RUNS: Runs =
+    &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
     let than_rtrb = match size {
@@ -17,12 +14,12 @@ fn run(options: &Options, size: usize) {
     };
     let setup = Setup { wait: Wait::Spin, ..Setup::of(size) };
     options
-        .group(bytes(size), setup, |s| threads(s, ours::polled(s)))
+        .group(length(size), setup, threads, ours::polled)
         .goal(than_rtrb)
-        .against("rtrb", |s| threads(s, rtrb::new(s)))
+        .against("rtrb", threads, rtrb::new)
         .goal(1.2)
-        .against("nexus-logbuf spsc", |s| threads(s, nexus::polled_spsc(s)))
-        .against("nexus-logbuf mpsc", |s| threads(s, nexus::polled_mpsc(s)))
-        .against("bbqueue", |s| threads(s, bbqueue::new(s)))
-        .against("pipe of the system", |s| threads(s, os_pipe::new(s)));
+        .against("nexus-logbuf spsc", threads, nexus::polled_spsc)
+        .against("nexus-logbuf mpsc", threads, nexus::polled_mpsc)
+        .against("bbqueue", threads, bbqueue::new)
+        .against("pipe of the system", threads, os_pipe::new);
 }

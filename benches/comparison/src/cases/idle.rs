@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use tokio::io::{AsyncRead, ReadBuf};
 
-pub(super) const CASE: Case =
-    Case { name: "idle", about: include_str!("idle.md"), runs: &[(64, run), (1024, run)] };
+pub(super) const RUNS: Runs = &[(64, run), (1024, run)];
 
 /// Makes idle endpoints, which what is done before each batch of messages owns.
 type Idle = fn(&Arc<Channel>) -> Prepare;
@@ -21,20 +20,20 @@ fn run(options: &Options, size: usize) {
         ("100 strong writers", |channel| keep(100, || channel.new_strong_writer())),
     ];
     for (name, idle) in kinds {
-        let name = format!("{name}, {}", bytes(size));
+        let name = format!("{name}, {}", length(size));
         options
-            .group(name, Setup::of(size), move |s| beside(s, idle))
+            .group(name, Setup::of(size), one_thread, move |_| beside(idle))
             .goal(1.0 / 1.1)
-            .against("none of them", |s| beside(s, |_| Box::new(|| {})));
+            .against("none of them", one_thread, |_| beside(|_| Box::new(|| {})));
     }
 }
 
 /// A writer and a reader beside endpoints that are idle.
-fn beside(setup: Setup, idle: Idle) -> Team {
+fn beside(idle: Idle) -> Ends<impl Sender, impl Receiver> {
     let channel = Channel::new(RING);
     let (writer, reader) = (channel.new_strong_writer(), channel.new_strong_reader());
     let ends = Ends::one(ours::try_write(writer), ours::try_read(reader));
-    one_thread(setup, Ends { prepare: Some(idle(&channel)), ..ends })
+    Ends { prepare: Some(idle(&channel)), ..ends }
 }
 
 fn keep<E: Send + 'static>(number: usize, new: impl Fn() -> E) -> Prepare {

@@ -16,21 +16,20 @@ use crate::Options;
 use crate::drivers::*;
 use crate::endpoints::*;
 use crate::ours;
-use crate::sheet::{Group, bytes, count};
-use ::bytes::Bytes;
+use crate::sheet::{Group, count, length};
 
 /// All of them, in the order of the results.
 pub(crate) const ALL: &[Case] = &[
-    bytes::CASE,
-    tasks::CASE,
-    records::CASE,
-    messages::CASE,
-    typed::CASE,
-    fan_out::CASE,
-    taps::CASE,
-    one_thread::CASE,
-    round_trip::CASE,
-    idle::CASE,
+    Case { name: "bytes", about: include_str!("bytes.md"), runs: bytes::RUNS },
+    Case { name: "tasks", about: include_str!("tasks.md"), runs: tasks::RUNS },
+    Case { name: "records", about: include_str!("records.md"), runs: records::RUNS },
+    Case { name: "messages", about: include_str!("messages.md"), runs: messages::RUNS },
+    Case { name: "typed", about: include_str!("typed.md"), runs: typed::RUNS },
+    Case { name: "fan-out", about: include_str!("fan_out.md"), runs: fan_out::RUNS },
+    Case { name: "taps", about: include_str!("taps.md"), runs: taps::RUNS },
+    Case { name: "one-thread", about: include_str!("one_thread.md"), runs: one_thread::RUNS },
+    Case { name: "round-trip", about: include_str!("round_trip.md"), runs: round_trip::RUNS },
+    Case { name: "idle", about: include_str!("idle.md"), runs: idle::RUNS },
 ];
 
 /// A table of the results.
@@ -39,6 +38,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// The title, what is measured, and what the goal is.
     pub(crate) about: &'static str,
-    /// The lengths of its messages, and what compares contestants with them.
-    pub(crate) runs: &'static [(usize, fn(&Options, usize))],
+    pub(crate) runs: Runs,
 }
+
+/// The lengths of a case's messages, and what compares contestants with them.
+type Runs = &'static [(usize, fn(&Options, usize))];

@@ -3,11 +3,8 @@
 use super::*;
 use crate::rivals::{bbqueue, memcpys, nexus, rtrb};
 
-pub(super) const CASE: Case = Case {
-    name: "one-thread",
-    about: include_str!("one_thread.md"),
-    runs: &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)],
-};
+pub(super) const RUNS: Runs =
+    &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
     // At most so many times the time of the copies.
@@ -17,12 +14,12 @@ fn run(options: &Options, size: usize) {
         _ => None,
     };
     options
-        .group(bytes(size), Setup::of(size), |s| one_thread(s, ours::polled(s)))
+        .group(length(size), Setup::of(size), one_thread, ours::polled)
         .goal(than_copies)
-        .against("two memcpys", memcpys::one_thread)
+        .against("two memcpys", pass_on, memcpys::new)
         .goal(1.0)
-        .against("rtrb", |s| one_thread(s, rtrb::new(s)))
-        .against("nexus-logbuf spsc", |s| one_thread(s, nexus::polled_spsc(s)))
-        .against("nexus-logbuf mpsc", |s| one_thread(s, nexus::polled_mpsc(s)))
-        .against("bbqueue", |s| one_thread(s, bbqueue::new(s)));
+        .against("rtrb", one_thread, rtrb::new)
+        .against("nexus-logbuf spsc", one_thread, nexus::polled_spsc)
+        .against("nexus-logbuf mpsc", one_thread, nexus::polled_mpsc)
+        .against("bbqueue", one_thread, bbqueue::new);
 }

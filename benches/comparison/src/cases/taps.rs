@@ -3,11 +3,7 @@
 use super::*;
 use crate::rivals::{outcry, tokio_broadcast};
 
-pub(super) const CASE: Case = Case {
-    name: "taps",
-    about: include_str!("taps.md"),
-    runs: &[(64, of::<64>), (1024, of::<1024>)],
-};
+pub(super) const RUNS: Runs = &[(64, of::<64>), (1024, of::<1024>)];
 
 /// How the taps are read: by turns, or else by another thread.
 type Kind = Option<(Pace, Timed)>;
@@ -27,31 +23,33 @@ fn start(kind: Kind, setup: Setup, ends: Ends<impl Sender, impl Receiver>) -> Te
     }
 }
 
-/// What is compared with itself, with and without taps.
-fn ours_alone(kind: Kind, setup: Setup) -> Team {
-    match kind {
-        Some(_) => start(kind, setup, ours::weak_beside_strong(setup)),
-        None => start(kind, setup, ours::weak(setup)),
-    }
-}
-
 fn of<const N: usize>(options: &Options, size: usize) {
     for (words, kind) in KINDS {
-        let name = format!("{words}, {}", bytes(size));
+        let name = format!("{words}, {}", length(size));
         let setup = Setup { readers: 4, wait: Wait::Spin, ..Setup::of(size) };
+        // Ours with itself, with and without taps: by turns there is a strong reader besides.
         if !matches!(kind, Some((_, Timed::All))) {
+            let ours = move |s| ours::weak(s, kind.is_some());
             options
-                .group(name.clone(), setup, move |s| ours_alone(kind, s))
+                .group(name.clone(), setup, move |s, e| start(kind, s, e), ours)
                 .goal(kind.map(|_| 1.0 / 1.1))
-                .against("ours without taps", |s| ours_alone(kind, Setup { readers: 0, ..s }));
+                .against(
+                    "ours without taps",
+                    |s, e| start(kind, s, e),
+                    |s| ours(Setup { readers: 0, ..s }),
+                );
         }
-        let mut group = options.group(name, setup, move |s| start(kind, s, ours::weak(s)));
-        group.against("tokio broadcast", |s| start(kind, s, tokio_broadcast::new(s, array::<N>)));
+        let ours = |s| ours::weak(s, false);
+        let mut group = options.group(name, setup, move |s, e| start(kind, s, e), ours);
+        group.against(
+            "tokio broadcast",
+            |s, e| start(kind, s, e),
+            |s| tokio_broadcast::new(s, array::<N>),
+        );
         if N > 64 {
-            group.against("tokio broadcast, Arc", |s| {
-                start(kind, s, tokio_broadcast::new(s, shared))
-            });
+            let shared = |s| tokio_broadcast::new(s, shared);
+            group.against("tokio broadcast, Arc", |s, e| start(kind, s, e), shared);
         }
-        group.best(3.0).against("outcry", |s| start(kind, s, outcry::new(s)));
+        group.best(3.0).against("outcry", |s, e| start(kind, s, e), outcry::new);
     }
 }

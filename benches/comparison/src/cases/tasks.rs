@@ -3,24 +3,20 @@
 use super::*;
 use crate::rivals::io;
 
-pub(super) const CASE: Case = Case {
-    name: "tasks",
-    about: include_str!("tasks.md"),
-    runs: &[(64, run), (1024, run), (16 * 1024, run)],
-};
+pub(super) const RUNS: Runs = &[(64, run), (1024, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
     for workers in [1, 2] {
-        let name = format!("{}, {}", count(workers, "worker"), bytes(size));
+        let name = format!("{}, {}", count(workers, "worker"), length(size));
         let setup = Setup { workers, ..Setup::of(size) };
-        let mut group = options.group(name, setup, |s| tasks(s, ours::tasks(s)));
+        let mut group = options.group(name, setup, tasks, ours::tasks);
         group
-            .against("tokio duplex", |s| tasks(s, io::duplex(s)))
-            .against("tokio simplex", |s| tasks(s, io::simplex(s)))
-            .against("piper", |s| tasks(s, io::piper(s)))
+            .against("tokio duplex", tasks, io::duplex)
+            .against("tokio simplex", tasks, io::simplex)
+            .against("piper", tasks, io::piper)
             .best(1.2)
-            .against("sluice", |s| tasks(s, io::sluice(s)));
+            .against("sluice", tasks, io::sluice);
         #[cfg(feature = "selium")]
-        group.against("selium-messaging", |s| tasks(s, crate::rivals::selium::new(s)));
+        group.against("selium-messaging", tasks, crate::rivals::selium::new);
     }
 }

@@ -3,46 +3,42 @@
 use super::*;
 use crate::event::{SIZE, fill, pack, serializing};
 use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mpsc};
+use ::bytes::Bytes;
 use rkyv::util::AlignedVec;
 
-pub(super) const CASE: Case =
-    Case { name: "typed", about: include_str!("typed.md"), runs: &[(SIZE, run)] };
-
+pub(super) const RUNS: Runs = &[(SIZE, run)];
 const GOAL: f64 = 2.0;
 
 fn run(options: &Options, size: usize) {
+    let setup = Setup { is_typed: true, ..Setup::of(size) };
     for writers in [1, 4] {
-        let name = format!("{}, {}", count(writers, "writer"), bytes(size));
-        let setup = Setup { is_typed: true, writers, ..Setup::of(size) };
-        let mut group = options.group(name, setup, |s| threads(s, ours::typed(s)));
+        let name = format!("{}, {}", count(writers, "writer"), length(size));
+        let mut group = options.group(name, Setup { writers, ..setup }, threads, ours::typed);
         if writers == 1 {
-            group.against("nexus-logbuf spsc", |s| threads(s, serializing(nexus::spsc(s), anew())));
+            group.against("nexus-logbuf spsc", threads, |s| serializing(nexus::spsc(s), anew()));
         }
         group
-            .against("nexus-logbuf mpsc", |s| threads(s, serializing(nexus::mpsc(s), anew())))
-            .against("thingbuf", |s| threads(s, thingbuf::new(s, pack())))
-            .against("kanal", |s| threads(s, kanal::new(s, pack())))
-            .against("crossbeam-channel", |s| threads(s, crossbeam::new(s, pack())))
-            .against("tokio mpsc", |s| threads(s, tokio_mpsc::new(s, pack())))
+            .against("nexus-logbuf mpsc", threads, |s| serializing(nexus::mpsc(s), anew()))
+            .against("thingbuf", threads, |s| thingbuf::new(s, pack()))
+            .against("kanal", threads, |s| kanal::new(s, pack()))
+            .against("crossbeam-channel", threads, |s| crossbeam::new(s, pack()))
+            .against("tokio mpsc", threads, |s| tokio_mpsc::new(s, pack()))
             .best(GOAL)
-            .against("nexus-logbuf mpsc, one buffer", |s| {
-                threads(s, serializing(nexus::mpsc(s), fill()))
+            .against("nexus-logbuf mpsc, one buffer", threads, |s| {
+                serializing(nexus::mpsc(s), fill())
             })
-            .against("thingbuf, in its slots", |s| {
-                let slot = move || AlignedVec::with_capacity(s.size);
-                threads(s, thingbuf::in_place(s, slot, fill()))
+            .against("thingbuf, in its slots", threads, |s| {
+                thingbuf::in_place(s, || AlignedVec::with_capacity(SIZE), fill())
             });
     }
     for readers in [1, 4] {
-        let setup = Setup { is_typed: true, readers, ..Setup::of(size) };
         let name = format!("by turns, {}", count(readers, "weak reader"));
         options
-            .group(name, setup, |s| by_turns(s, (Pace::KeepingUp, Timed::All), ours::typed_weak(s)))
+            .group(name, Setup { readers, ..setup }, keeping_up, ours::typed_weak)
             .goal(GOAL)
-            .against("tokio broadcast, Bytes", |s| {
+            .against("tokio broadcast, Bytes", keeping_up, |s| {
                 let mut pack = pack();
-                let pack = move |message: &[u8]| Bytes::from_owner(pack(message));
-                by_turns(s, (Pace::KeepingUp, Timed::All), tokio_broadcast::new(s, pack))
+                tokio_broadcast::new(s, move |message: &[u8]| Bytes::from_owner(pack(message)))
             });
     }
 }

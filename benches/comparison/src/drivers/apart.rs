@@ -20,7 +20,7 @@ impl Wait {
 
     /// Receives one message at least.
     #[inline]
-    fn for_messages(self, sink: &mut Sink, receive: &mut impl Receiver) {
+    pub(super) fn for_messages(self, sink: &mut Sink, receive: &mut impl Receiver) {
         let left = sink.left;
         self.until(|| {
             receive(sink);
@@ -51,34 +51,6 @@ pub(crate) fn threads(setup: Setup, ends: Ends<impl Sender, impl Receiver>) -> T
         });
     }
     team
-}
-
-/// There and back, over two channels of the same kind.
-pub(crate) fn round_trip<S: Sender, R: Receiver>(
-    setup: Setup,
-    make: impl Fn(Setup) -> Ends<S, R>,
-) -> Team {
-    let ((mut send, mut receive), (mut send_back, mut receive_back)) =
-        (make(setup).into_one(), make(setup).into_one());
-    let mut answers = answers(setup);
-    let ask = move |message: &[u8]| {
-        setup.wait.until(|| send(message));
-        setup.wait.for_messages(&mut answers, &mut receive_back);
-        *answers.buffer() == *message || panic!("{}: another answer", setup.name)
-    };
-    let answer = move |sink: &mut Sink| {
-        setup.wait.for_messages(sink, &mut receive);
-        let message = sink.buffer();
-        setup.wait.until(|| send_back(message));
-    };
-    threads(setup, Ends::one(ask, answer))
-}
-
-/// What answers are received with.
-fn answers(setup: Setup) -> Sink {
-    let mut sink = Sink::new(setup, false);
-    sink.begin(Round { messages: u64::MAX, check: false });
-    sink
 }
 
 pub(crate) fn tasks(setup: Setup, ends: Ends<impl AsyncSender, impl AsyncReceiver>) -> Team {
@@ -113,38 +85,5 @@ impl<S: AsyncSender> Task for Write<S> {
         for number in 0..source.begin(round) {
             sender.send(source.message(round, number)).await;
         }
-    }
-}
-
-/// There and back, as tasks.
-pub(crate) fn round_trip_tasks<S: AsyncSender, R: AsyncReceiver>(
-    setup: Setup,
-    make: impl Fn(Setup) -> Ends<S, R>,
-) -> Team {
-    let ((sender, receiver), (sender_back, receiver_back)) =
-        (make(setup).into_one(), make(setup).into_one());
-    tasks(
-        setup,
-        Ends::one(Ask(sender, receiver_back, answers(setup)), Answer(receiver, sender_back)),
-    )
-}
-
-struct Ask<S, R>(S, R, Sink);
-
-impl<S: AsyncSender, R: AsyncReceiver> AsyncSender for Ask<S, R> {
-    async fn send(&mut self, message: &[u8]) {
-        let Self(sender, receiver, answers) = self;
-        sender.send(message).await;
-        receiver.receive(answers).await;
-        assert!(*answers.buffer() == *message, "{}: another answer", answers.setup.name);
-    }
-}
-
-struct Answer<R, S>(R, S);
-
-impl<R: AsyncReceiver, S: AsyncSender> AsyncReceiver for Answer<R, S> {
-    async fn receive(&mut self, sink: &mut Sink) {
-        self.0.receive(sink).await;
-        self.1.send(sink.buffer()).await;
     }
 }

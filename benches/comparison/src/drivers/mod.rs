@@ -2,10 +2,12 @@
 
 mod apart;
 mod overrun;
+mod round_trip;
 mod team;
 mod turns;
 
-pub(crate) use apart::{round_trip, round_trip_tasks, tasks, threads};
+pub(crate) use apart::{tasks, threads};
 pub(crate) use overrun::overrun;
+pub(crate) use round_trip::{round_trip, round_trip_tasks};
 pub(crate) use team::{Stuck, Team};
-pub(crate) use turns::{Pace, Timed, by_turns, one_thread, pass_on};
+pub(crate) use turns::{Pace, Timed, by_turns, keeping_up, one_thread, pass_on};

@@ -32,18 +32,18 @@ fn in_lots(
 pub(crate) fn one_thread(setup: Setup, mut ends: Ends<impl Sender, impl Receiver>) -> Team {
     let prepare = ends.prepare.take();
     let (mut send, mut receive) = ends.into_one();
-    pass_on(setup, prepare, move |message, sink| {
+    let pass = move |message: &[u8], sink: &mut Sink| {
         if send(message) {
             receive(sink);
         }
-    })
+    };
+    pass_on(setup, (prepare, pass))
 }
 
 /// For what is no channel, but takes a message and gives it back at once.
 pub(crate) fn pass_on(
     setup: Setup,
-    mut prepare: Option<Prepare>,
-    mut pass: impl FnMut(&[u8], &mut Sink) + Send + 'static,
+    (mut prepare, mut pass): (Option<Prepare>, impl FnMut(&[u8], &mut Sink) + Send + 'static),
 ) -> Team {
     let (mut source, mut sink) = (Source::new(setup, 0), Sink::new(setup, false));
     in_lots(setup, prepare.is_some().then_some(PREPARED), move |round| {
@@ -106,6 +106,11 @@ pub(crate) fn by_turns(
         readers.iter_mut().for_each(|(_, sink)| sink.finish());
         time
     })
+}
+
+/// All of it is timed, and the readers keep up.
+pub(crate) fn keeping_up(setup: Setup, ends: Ends<impl Sender, impl Receiver>) -> Team {
+    by_turns(setup, (Pace::KeepingUp, Timed::All), ends)
 }
 
 #[inline]

@@ -30,31 +30,32 @@ pub(crate) fn sluice(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
 
 /// An end with tokio's traits.
 pub(crate) struct Tokio<E>(pub(crate) E);
+
+impl<E: AsyncWrite + Unpin + Send + 'static> AsyncSender for Tokio<E> {
+    async fn send(&mut self, message: &[u8]) {
+        self.0.write_all(message).await.expect("a write");
+    }
+}
+
+impl<E: AsyncRead + Unpin + Send + 'static> AsyncReceiver for Tokio<E> {
+    async fn receive(&mut self, sink: &mut Sink) {
+        self.0.read_exact(sink.buffer()).await.expect("a read");
+        sink.received();
+    }
+}
+
 /// An end with those of futures-io.
 struct Futures<E>(E);
 
-macro_rules! ends {
-    ($End:ident, $Write:path, $write_all:path, $Read:path, $read_exact:path) => {
-        impl<E: $Write + Unpin + Send + 'static> AsyncSender for $End<E> {
-            async fn send(&mut self, message: &[u8]) {
-                $write_all(&mut self.0, message).await.expect("a write");
-            }
-        }
-
-        impl<E: $Read + Unpin + Send + 'static> AsyncReceiver for $End<E> {
-            async fn receive(&mut self, sink: &mut Sink) {
-                $read_exact(&mut self.0, sink.buffer()).await.expect("a read");
-                sink.received();
-            }
-        }
-    };
+impl<E: futures_io::AsyncWrite + Unpin + Send + 'static> AsyncSender for Futures<E> {
+    async fn send(&mut self, message: &[u8]) {
+        futures_io::AsyncWriteExt::write_all(&mut self.0, message).await.expect("a write");
+    }
 }
 
-ends!(Tokio, AsyncWrite, AsyncWriteExt::write_all, AsyncRead, AsyncReadExt::read_exact);
-ends!(
-    Futures,
-    futures_io::AsyncWrite,
-    futures_io::AsyncWriteExt::write_all,
-    futures_io::AsyncRead,
-    futures_io::AsyncReadExt::read_exact
-);
+impl<E: futures_io::AsyncRead + Unpin + Send + 'static> AsyncReceiver for Futures<E> {
+    async fn receive(&mut self, sink: &mut Sink) {
+        futures_io::AsyncReadExt::read_exact(&mut self.0, sink.buffer()).await.expect("a read");
+        sink.received();
+    }
+}
