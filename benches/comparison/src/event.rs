@@ -100,13 +100,14 @@ pub(crate) fn stamp(buffer: &mut [u8], header: u64) {
     archived(&serialized(&Event::of(header))).leave(buffer);
 }
 
-#[inline]
+#[inline(never)]
 pub(crate) fn access(sink: &mut Sink, bytes: &[u8]) {
     see(sink, archived(bytes));
 }
 
 /// Looks at every field.
-#[inline]
+// Not inlined, alike for all, so that it is no part of the loops of readers of bytes.
+#[inline(never)]
 pub(crate) fn see(sink: &mut Sink, event: &ArchivedEvent) {
     event.leave(sink.buffer());
     if sink.round.check {

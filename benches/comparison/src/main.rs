@@ -9,26 +9,18 @@
 //! # To add a rival
 //!
 //! 1. `Cargo.toml`: the crate, with its reason.
-//! 2. `rivals/NAME.rs`, and its line in `rivals/mod.rs`: a function from a [`Setup`] to the [`Ends`]
-//!    of a channel, which are closures that send and receive ([`Sender`], [`Receiver`]). For a
-//!    channel of `T`, [`records`](endpoints::records) makes them; `rivals/flume.rs` shows that, and
-//!    `rivals/rtrb.rs` a ring of bytes. For tasks, implement [`AsyncSender`] and [`AsyncReceiver`].
-//! 3. A line `.against("NAME", |s| polling(s, NAME::new(s)))`, or with another of the [`drivers`], in
-//!    each case in which it takes part.
+//! 2. `rivals/NAME.rs`, and its line in `rivals/mod.rs`: a function from a [`Setup`](endpoints::Setup)
+//!    to the [`Ends`](endpoints::Ends) of a channel, which are closures that send and receive.
+//!    `rivals/rtrb.rs` shows that. A channel of `T` only names its calls, as `rivals/flume.rs`, and
+//!    for tasks as well, as `rivals/kanal.rs`.
+//! 3. A line `.against("NAME", threads, NAME::new)`, or with another of the [`drivers`], in each
+//!    case in which it takes part.
 //!
 //! # To add a case
 //!
-//! `cases/NAME.rs`, with a [`Case`]: its name, what is measured, and a function that runs it; and its
-//! two lines in `cases/mod.rs`. The function begins a [group](sheet::Sheet::group) with ours, names
-//! the goal and the rivals, and says which of the [`drivers`] lets the endpoints work.
-//!
-//! [`Setup`]: endpoints::Setup
-//! [`Ends`]: endpoints::Ends
-//! [`Sender`]: endpoints::Sender
-//! [`Receiver`]: endpoints::Receiver
-//! [`AsyncSender`]: endpoints::AsyncSender
-//! [`AsyncReceiver`]: endpoints::AsyncReceiver
-//! [`Case`]: cases::Case
+//! `cases/NAME.rs`, with its `RUNS`; `cases/NAME.md`, with the title and what is measured; and its two
+//! lines in `cases/mod.rs`. A run begins a [group](Options::group) with ours, and names the goals, the
+//! rivals and the driver.
 
 mod cases;
 mod cores;
@@ -82,12 +74,9 @@ fn circumstances() -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown", |(_, model)| model);
     let arguments = Vec::from_iter(env::args().skip(1)).join(" ");
-    let tree = ["tree", "--depth=1", "--prefix=none", "--manifest-path"];
-    let tree = said_by(
-        "cargo",
-        &[&tree[..], &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]].concat(),
-    );
+    let manifest = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     // Without this package, and without where they are.
+    let tree = said_by("cargo", &["tree", "--depth=1", "--prefix=none", manifest]);
     let versions = tree.lines().skip(1).filter_map(|line| line.split(" (").next());
     let versions = Vec::from_iter(versions).join(", ");
     format!(

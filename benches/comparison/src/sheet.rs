@@ -25,14 +25,14 @@ pub(crate) struct Group<'a> {
 
 struct Row {
     rival: String,
-    /// What the ratio is to be at least, if anything was promised.
     target: Option<f64>,
-    /// Nothing if somebody did not go on, which is in the second place.
+    /// Who did not go on, instead of a figure.
     comparison: Result<Comparison, Stuck>,
 }
 
 impl Options {
-    /// Begins a group: ours makes the endpoints, and one of the [`drivers`](crate::drivers) lets them work.
+    /// Begins a group: ours makes the endpoints, and one of the [`drivers`](crate::drivers) lets
+    /// them work.
     pub(crate) fn group<E>(
         &self,
         name: String,
@@ -87,12 +87,9 @@ impl Group<'_> {
 
     /// Judges ours by the best of the group's rivals so far: the one against whom it looks worst.
     pub(crate) fn best(&mut self, target: f64) -> &mut Self {
-        let ratio = |row: &Row| {
-            row.comparison
-                .as_ref()
-                .ok()
-                .and_then(|c| c.ratio)
-                .map_or(f64::INFINITY, |[_, _, m, ..]| m)
+        let ratio = |row: &Row| match row.comparison {
+            Ok(Comparison { ratio: Some([_, _, median, ..]), .. }) => median,
+            _ => f64::INFINITY,
         };
         if let Some(best) = self.rows.iter_mut().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
             best.target = Some(target);
