@@ -103,10 +103,6 @@ impl<T: AsRef<[u8]> + Clone + Send + Sync + 'static> Record for T {}
 pub(crate) trait Pack<T>: FnMut(&[u8]) -> T + Clone + Send + 'static {}
 impl<T, F: FnMut(&[u8]) -> T + Clone + Send + 'static> Pack<T> for F {}
 
-/// Makes it where the last one was.
-pub(crate) trait Fill<T>: FnMut(&mut T, &[u8]) + Clone + Send + 'static {}
-impl<T, F: FnMut(&mut T, &[u8]) + Clone + Send + 'static> Fill<T> for F {}
-
 #[inline]
 pub(crate) fn array<const N: usize>(message: &[u8]) -> [u8; N] {
     message.try_into().expect("messages are all of one length")

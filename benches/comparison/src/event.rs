@@ -69,7 +69,7 @@ pub(crate) fn pack() -> impl Pack<AlignedVec> {
 }
 
 /// The same, in a vector that is kept.
-pub(crate) fn fill() -> impl Fill<AlignedVec> {
+pub(crate) fn fill() -> impl FnMut(&mut AlignedVec, &[u8]) + Clone + Send + 'static {
     let mut event = Event::default();
     move |buffer: &mut AlignedVec, message: &[u8]| {
         buffer.clear();
@@ -77,15 +77,16 @@ pub(crate) fn fill() -> impl Fill<AlignedVec> {
     }
 }
 
-/// Sends the bytes of events, out of a vector that each sender has.
-pub(crate) fn serializing<R>(
-    ends: Ends<impl Sender, R>,
-    fill: impl Fill<AlignedVec>,
-) -> Ends<impl Sender, R> {
+/// Sends the bytes of events, out of a vector that is kept or of a new one for each.
+pub(crate) fn serializing<R>(ends: Ends<impl Sender, R>, is_kept: bool) -> Ends<impl Sender, R> {
     let senders = ends.senders.into_iter().map(|mut send| {
-        let (mut buffer, mut fill) = (AlignedVec::new(), fill.clone());
+        let (mut buffer, mut pack, mut fill) = (AlignedVec::new(), pack(), fill());
         move |message: &[u8]| {
-            fill(&mut buffer, message);
+            if is_kept {
+                fill(&mut buffer, message);
+            } else {
+                buffer = pack(message);
+            }
             send(&buffer)
         }
     });

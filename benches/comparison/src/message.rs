@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_round_that_is_right_passes() {
         let mut sink = sink(2, 3, true);
-        [(0, 0), (1, 0), (0, 1)].map(|(writer, number)| sink.accept(&message(writer, number)));
+        [message(0, 0), message(1, 0), message(0, 1)].iter().for_each(|m| sink.accept(m));
         sink.finish();
     }
 

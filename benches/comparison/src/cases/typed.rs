@@ -15,17 +15,17 @@ fn run(options: &Options, size: usize) {
         let name = format!("{}, {}", count(writers, "writer"), length(size));
         let mut group = options.group(name, Setup { writers, ..setup }, threads, ours::typed);
         if writers == 1 {
-            group.against("nexus-logbuf spsc", threads, |s| serializing(nexus::spsc(s), anew()));
+            group.against("nexus-logbuf spsc", threads, |s| serializing(nexus::spsc(s), false));
         }
         group
-            .against("nexus-logbuf mpsc", threads, |s| serializing(nexus::mpsc(s), anew()))
+            .against("nexus-logbuf mpsc", threads, |s| serializing(nexus::mpsc(s), false))
             .against("thingbuf", threads, |s| thingbuf::new(s, pack()))
             .against("kanal", threads, |s| kanal::new(s, pack()))
             .against("crossbeam-channel", threads, |s| crossbeam::new(s, pack()))
             .against("tokio mpsc", threads, |s| tokio_mpsc::new(s, pack()))
             .best(GOAL)
             .against("nexus-logbuf mpsc, one buffer", threads, |s| {
-                serializing(nexus::mpsc(s), fill())
+                serializing(nexus::mpsc(s), true)
             })
             .against("thingbuf, in its slots", threads, |s| {
                 thingbuf::in_place(s, || AlignedVec::with_capacity(SIZE), fill())
@@ -41,10 +41,4 @@ fn run(options: &Options, size: usize) {
                 tokio_broadcast::new(s, move |message: &[u8]| Bytes::from_owner(pack(message)))
             });
     }
-}
-
-/// A new vector for each.
-fn anew() -> impl Fill<AlignedVec> {
-    let mut pack = pack();
-    move |buffer: &mut AlignedVec, message: &[u8]| *buffer = pack(message)
 }

@@ -19,7 +19,7 @@ impl<T, F: Fn() -> T> Recycle<T> for Keep<F> {
 pub(crate) fn in_place<T: Record>(
     setup: Setup,
     new: impl Fn() -> T + Send + Sync + 'static,
-    fill: impl Fill<T>,
+    fill: impl FnMut(&mut T, &[u8]) + Clone + Send + 'static,
 ) -> Ends<impl Sender, impl Receiver> {
     let (sender, receiver) = blocking::with_recycle(setup.capacity(), Keep(new));
     let sender = |_| {
