@@ -16,72 +16,49 @@ pub(crate) fn count() -> usize {
     all().len()
 }
 
-/// Pins this thread to a core: round robin if there are fewer cores than threads.
+/// Pins a thread to a core: the first to the last core, since interrupts are more often served by the
+/// first, and so on, round robin.
 pub(crate) fn pin(thread: usize) {
-    if let Some(core) = all().get(thread % all().len().max(1)) {
+    if let Some(core) = all().iter().rev().cycle().nth(thread) {
         core_affinity::set_for_current(*core);
     }
 }
 
-/// Runs on a thread that is pinned to the last core: interrupts are more often served by the first.
-pub(crate) fn pinned<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    let last = count().saturating_sub(1);
-    thread::scope(|scope| {
-        let runner = scope.spawn(move || {
-            pin(last);
-            run()
-        });
-        match runner.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
-/// How many nanoseconds a cache line takes from the first core to the second and back: the median of
-/// several batches of round trips. Nothing if there is but one core.
+/// How many nanoseconds a cache line takes from one core to the next and back: the median of several
+/// batches of round trips. It is nothing if there is but one core.
 ///
 /// On a virtual machine the cores move: two that share a cache now may not share one in a second,
 /// and every figure of two threads is another then.
-pub(crate) fn distance() -> Option<f64> {
+pub(crate) fn distance() -> f64 {
     const BATCHES: usize = 9;
-    const ROUND_TRIPS: u64 = 500;
+    const ROUND_TRIPS: u32 = 500;
     if count() < 2 {
-        return None;
+        return 0.0;
     }
     #[repr(align(128))]
     struct Line(AtomicU64);
-    let line = Line(AtomicU64::new(0));
-    let last = 2 * ROUND_TRIPS * BATCHES as u64;
-    // Odd turns are the second thread's.
-    let wait_for = |turn| {
-        while line.0.load(Ordering::Acquire) != turn {
-            std::hint::spin_loop();
-        }
-    };
-    let mut batches = thread::scope(|scope| {
-        scope.spawn(|| {
-            pin(1);
-            for turn in (1..last).step_by(2) {
-                wait_for(turn);
-                line.0.store(turn + 1, Ordering::Release);
-            }
-        });
-        let first = scope.spawn(|| {
-            pin(0);
-            let mut turn = 0;
-            std::array::from_fn::<f64, BATCHES, _>(|_| {
-                let begun = Instant::now();
-                for _ in 0..ROUND_TRIPS {
-                    line.0.store(turn + 1, Ordering::Release);
-                    turn += 2;
-                    wait_for(turn);
+    let line = &Line(AtomicU64::new(0));
+    let play = |thread| {
+        pin(thread);
+        // Odd turns are the second thread's.
+        let mut turn = thread as u64;
+        let mut batches = [(); BATCHES].map(|()| {
+            let begun = Instant::now();
+            for _ in 0..ROUND_TRIPS {
+                while line.0.load(Ordering::Acquire) != turn {
+                    std::hint::spin_loop();
                 }
-                begun.elapsed().as_nanos() as f64 / ROUND_TRIPS as f64
-            })
+                line.0.store(turn + 1, Ordering::Release);
+                turn += 2;
+            }
+            begun.elapsed().as_nanos() as f64 / f64::from(ROUND_TRIPS)
         });
+        batches.sort_by(f64::total_cmp);
+        batches[BATCHES / 2]
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| play(0));
+        scope.spawn(|| play(1));
         first.join().expect("the distance could not be measured")
-    });
-    batches.sort_by(f64::total_cmp);
-    Some(batches[BATCHES / 2])
+    })
 }

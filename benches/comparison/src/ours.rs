@@ -1,13 +1,13 @@
 //! Ours, in all its forms. Every message is a slice of the ring.
 
-use crate::bytes::aligned;
 use crate::endpoints::*;
-use crate::event::Event;
+use crate::event::{Event, see};
+use crate::message::aligned;
 use crate::rivals::io::Tokio;
 use overfall::error::{TryReadError, TryWriteError};
 use overfall::{Channel, StrongReader, StrongWriter, WeakReader, typed};
 use std::io::{BufRead, Read, Write};
-use std::sync::Arc;
+use std::mem;
 
 /// So many writers and readers of a pipe, used in a certain way.
 pub(crate) fn pipe<S, R>(
@@ -16,9 +16,8 @@ pub(crate) fn pipe<S, R>(
     receive: impl Fn(StrongReader) -> R,
 ) -> Ends<S, R> {
     let (writer, reader) = overfall::pipe(RING);
-    let writers = vec![writer; setup.writers].into_iter();
-    let readers = vec![reader; setup.readers].into_iter();
-    Ends::new(writers.map(send).collect(), readers.map(receive).collect())
+    let readers = vec![reader; setup.readers].into_iter().map(receive);
+    Ends::new(vec![writer; setup.writers].into_iter().map(send), readers)
 }
 
 /// Bytes, polled.
@@ -26,14 +25,31 @@ pub(crate) fn polled(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     pipe(setup, try_write, try_read)
 }
 
+/// Bytes, on threads that wait. What is lent has several messages.
+pub(crate) fn waiting(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+    pipe(setup, write, fill_buf)
+}
+
 /// Bytes, as tasks.
 pub(crate) fn tasks(setup: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
-    pipe(setup, |writer| Tokio(writer, ()), |reader| Tokio(reader, ()))
+    pipe(setup, Tokio, Tokio)
 }
 
 /// Messages, as tasks.
 pub(crate) fn message_tasks(setup: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
-    pipe(setup, Messages, Messages)
+    pipe(setup, |writer| writer, |reader| reader)
+}
+
+impl AsyncSender for StrongWriter {
+    async fn send(&mut self, message: &[u8]) {
+        StrongWriter::send(self, message).await.expect("a message is sent");
+    }
+}
+
+impl AsyncReceiver for StrongReader {
+    async fn receive(&mut self, sink: &mut Sink) {
+        sink.accept(&self.recv().await.expect("a message").expect("it is not the end"));
+    }
 }
 
 pub(crate) fn try_write(mut writer: StrongWriter) -> impl Sender {
@@ -45,25 +61,19 @@ pub(crate) fn try_write(mut writer: StrongWriter) -> impl Sender {
 }
 
 pub(crate) fn try_read(mut reader: StrongReader) -> impl Receiver {
-    move |sink: &mut Sink| {
-        let read = reader.try_read(sink.buffer());
-        received(sink, read);
-    }
-}
-
-fn try_read_weak(mut reader: WeakReader) -> impl Receiver {
-    move |sink: &mut Sink| {
-        let read = reader.try_read(sink.buffer());
-        received(sink, read);
-    }
+    reading(move |buffer| reader.try_read(buffer))
 }
 
 /// Slices are as long as the buffer, so that there are no reads that are shorter.
-#[inline]
-fn received(sink: &mut Sink, read: Result<usize, TryReadError>) {
-    if let Some(read) = there(read, sink) {
-        assert_eq!(read, sink.setup.size, "ours: a short read");
-        sink.received();
+fn reading(
+    mut read: impl FnMut(&mut [u8]) -> Result<usize, TryReadError> + Send + 'static,
+) -> impl Receiver {
+    move |sink: &mut Sink| {
+        let read = read(sink.buffer());
+        if let Some(read) = there(read, sink) {
+            assert_eq!(read, sink.setup.size, "ours: a short read");
+            sink.received();
+        }
     }
 }
 
@@ -97,10 +107,7 @@ pub(crate) fn write(writer: StrongWriter) -> impl Sender {
 
 pub(crate) fn read(reader: StrongReader) -> impl Receiver {
     let mut reader = reader.blocking();
-    move |sink: &mut Sink| {
-        let read = reader.read(sink.buffer()).expect("a read");
-        received(sink, Ok(read));
-    }
+    reading(move |buffer| Ok(reader.read(buffer).expect("a read")))
 }
 
 pub(crate) fn fill_buf(reader: StrongReader) -> impl Receiver {
@@ -113,10 +120,7 @@ pub(crate) fn fill_buf(reader: StrongReader) -> impl Receiver {
 
 pub(crate) fn send(writer: StrongWriter) -> impl Sender {
     let mut writer = writer.blocking();
-    move |message: &[u8]| {
-        writer.send(message).expect("a message is sent");
-        true
-    }
+    move |message: &[u8]| writer.send(message).map(|_| true).expect("a message is sent")
 }
 
 pub(crate) fn recv(reader: StrongReader) -> impl Receiver {
@@ -133,110 +137,75 @@ pub(crate) fn recv_many(reader: StrongReader) -> impl Receiver {
     move |sink: &mut Sink| {
         let limit = sink.left.min((RING / 4 / sink.setup.size) as u64) as usize;
         let messages = reader.recv_many(limit).expect("messages").expect("it is not the end");
-        for message in &messages {
-            sink.accept(&message);
-        }
+        messages.iter().for_each(|message| sink.accept(&message));
     }
 }
 
-/// An end that is used for messages, and not for bytes.
-struct Messages<E>(E);
-
-impl AsyncSender for Messages<StrongWriter> {
-    async fn send(&mut self, message: &[u8]) {
-        self.0.send(message).await.expect("a message is sent");
-    }
-}
-
-impl AsyncReceiver for Messages<StrongReader> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        let message = self.0.recv().await.expect("a message").expect("it is not the end");
-        buffer.copy_from_slice(&message);
-    }
-}
-
-/// A writer that waits for nobody, and readers that may be overrun.
-pub(crate) fn weak(setup: Setup) -> Ends<impl Sender, impl Receiver> {
-    regardless(setup, Channel::new(RING), try_write, try_read_weak)
-}
-
-/// The same, with a strong reader that reads everything, untimed.
-pub(crate) fn weak_beside_strong(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+/// A writer that waits for nobody, and readers that may be overrun; if that is wanted, with a strong
+/// reader that reads everything, untimed.
+pub(crate) fn weak(setup: Setup, is_beside_strong: bool) -> Ends<impl Sender, impl Receiver> {
     let channel = Channel::new(RING);
-    let (mut strong, buffer) = (channel.new_strong_reader(), aligned(setup.size));
-    let settle = move || while strong.try_read(buffer).is_ok() {};
-    let ends = regardless(setup, channel, try_write, try_read_weak);
-    Ends { settle: Some(Box::new(settle)), ..ends }
+    let try_read = |mut reader: WeakReader| reading(move |buffer| reader.try_read(buffer));
+    let readers = (0..setup.readers).map(|_| try_read(channel.new_weak_reader()));
+    let mut ends = Ends::new([try_write(channel.new_strong_writer())], readers);
+    if is_beside_strong {
+        let (mut strong, buffer) = (channel.new_strong_reader(), aligned(setup.size));
+        ends.prepare = Some(Box::new(move || while strong.try_read(buffer).is_ok() {}));
+    }
+    kept_open(ends, channel)
 }
 
 /// Messages to readers that may be overrun.
 pub(crate) fn weak_messages(setup: Setup) -> Ends<impl Sender, impl Receiver> {
-    regardless(setup, Channel::new(RING), try_send, try_recv_weak)
-}
-
-fn regardless<S: Sender, R>(
-    setup: Setup,
-    channel: Arc<Channel>,
-    send: impl Fn(StrongWriter) -> S,
-    receive: impl Fn(WeakReader) -> R,
-) -> Ends<impl Sender, R> {
-    let receivers = (0..setup.readers).map(|_| receive(channel.new_weak_reader())).collect();
-    let mut send = send(channel.new_strong_writer());
-    let sender = move |message: &[u8]| {
-        // The handle keeps the channel open.
-        let _ = &channel;
-        send(message)
-    };
-    Ends::new(vec![sender], receivers)
-}
-
-fn try_send(mut writer: StrongWriter) -> impl Sender {
-    move |message: &[u8]| writer.try_send(message).is_ok()
-}
-
-fn try_recv_weak(mut reader: WeakReader) -> impl Receiver {
-    move |sink: &mut Sink| {
-        if let Some(message) = there(reader.try_recv(), sink) {
-            sink.accept(&message.expect("it is not the end"));
+    let channel = Channel::new(RING);
+    let mut writer = channel.new_strong_writer();
+    let reader = |_| {
+        let mut reader = channel.new_weak_reader();
+        move |sink: &mut Sink| {
+            if let Some(message) = there(reader.try_recv(), sink) {
+                sink.accept(&message.expect("it is not the end"));
+            }
         }
-    }
+    };
+    let send = move |message: &[u8]| writer.try_send(message).is_ok();
+    kept_open(Ends::new([send], (0..setup.readers).map(reader)), channel)
+}
+
+/// Without strong readers it is a handle that keeps a channel open. This one is never dropped.
+fn kept_open<S, R, C>(ends: Ends<S, R>, channel: C) -> Ends<S, R> {
+    mem::forget(channel);
+    ends
 }
 
 /// Events, on threads that park while they wait.
-pub(crate) fn typed(setup: Setup) -> Ends<impl Sender<Event>, impl Receiver<Event>> {
+pub(crate) fn typed(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     let channel = typed::Channel::<Event>::new(RING);
     let sender = |_| {
         let mut writer = channel.new_strong_writer().blocking();
-        move |event: &Event| {
-            writer.send(event).expect("an event is sent");
-            true
+        let mut event = Event::default();
+        move |message: &[u8]| {
+            writer.send(event.of_message(message)).map(|_| true).expect("an event is sent")
         }
     };
-    let senders = (0..setup.writers).map(sender).collect();
     let mut reader = channel.new_strong_reader().blocking();
-    let receive = move |sink: &mut Sink<Event>| {
-        sink.see(&reader.recv().expect("an event").expect("it is not the end"));
+    let receive = move |sink: &mut Sink| {
+        see(sink, &reader.recv().expect("an event").expect("it is not the end"));
     };
-    Ends::new(senders, vec![receive])
+    Ends::new((0..setup.writers).map(sender), [receive])
 }
 
 /// Events, to readers that may be overrun.
-pub(crate) fn typed_weak(setup: Setup) -> Ends<impl Sender<Event>, impl Receiver<Event>> {
+pub(crate) fn typed_weak(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     let channel = typed::Channel::<Event>::new(RING);
-    let mut writer = channel.new_strong_writer();
+    let (mut writer, mut event) = (channel.new_strong_writer(), Event::default());
     let receiver = |_| {
         let mut reader = channel.new_weak_reader();
-        move |sink: &mut Sink<Event>| match reader.try_recv() {
-            Ok(event) => sink.see(&event.expect("it is not the end")),
+        move |sink: &mut Sink| match reader.try_recv() {
+            Ok(event) => see(sink, &event.expect("it is not the end")),
             Err(typed::TryRecvError::Empty) => {}
             Err(error) => panic!("ours: {error}"),
         }
     };
-    let receivers = (0..setup.readers).map(receiver).collect();
-    let send = move |event: &Event| {
-        // The handle keeps the channel open.
-        let _ = &channel;
-        writer.try_send(event).is_ok()
-    };
-    Ends::new(vec![send], receivers)
+    let send = move |message: &[u8]| writer.try_send(event.of_message(message)).is_ok();
+    kept_open(Ends::new([send], (0..setup.readers).map(receiver)), channel)
 }

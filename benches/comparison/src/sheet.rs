@@ -1,119 +1,151 @@
-//! A case in the making: compares ours with one rival after the other, and shows each row.
+//! Rows of the results, in Markdown: ours is compared with one rival after the other.
 
 use crate::Options;
-use crate::cases::Case;
-use crate::cores;
-use crate::drivers::{Contestant, Stuck};
+use crate::drivers::{Stuck, Team};
 use crate::endpoints::Setup;
-use crate::pair::{Cores, compare};
-use crate::report::{Row, Table, Target};
+use crate::pair::{Comparison, compare};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-pub(crate) struct Sheet<'a> {
+pub(crate) const HEAD: &str = "\
+| what | rival | ratio | quartiles | from – to | pairs kept | target | ours / theirs |
+|---|---|---|---|---|---|---|---|";
+
+/// Rows of one kind, which are shown when they are all there. The best of their rivals may be what
+/// ours is judged by.
+pub(crate) struct Group<'a> {
     options: &'a Options,
-    pub(crate) table: Table,
-}
-
-/// Rows of one kind. The best of their rivals may be what ours is judged by.
-pub(crate) struct Group<'s, 'a> {
-    sheet: &'s mut Sheet<'a>,
+    /// What is done, such as the length of the messages.
     name: String,
-    cores: Cores,
     setup: Setup,
-    first: usize,
-    ours: Box<dyn Fn(Setup) -> Box<dyn Contestant> + Send + Sync>,
-    goal: Option<Target>,
-}
-
-impl<'a> Sheet<'a> {
-    pub(crate) fn new(options: &'a Options, case: &'static Case) -> Self {
-        println!("\n{}", case.title);
-        Self { options, table: Table { case, rows: Vec::new(), stuck: Vec::new() } }
-    }
-
-    pub(crate) fn wants(&self, size: usize) -> bool {
-        self.options.size.is_none_or(|only| only == size)
-    }
-
-    /// Those of a case's lengths of messages that were asked for.
-    pub(crate) fn sizes<const N: usize>(&self, sizes: [usize; N]) -> Vec<usize> {
-        sizes.into_iter().filter(|&size| self.wants(size)).collect()
-    }
-
-    /// Begins a group. The name says what is done, such as the length of the messages.
-    pub(crate) fn group<'s>(
-        &'s mut self,
-        name: String,
-        cores: Cores,
-        setup: Setup,
-        ours: impl Fn(Setup) -> Box<dyn Contestant> + Send + Sync + 'static,
-    ) -> Group<'s, 'a> {
-        let (first, ours) = (self.table.rows.len(), Box::new(ours));
-        Group { sheet: self, name, cores, setup, first, ours, goal: None }
-    }
-}
-
-impl Group<'_, '_> {
-    /// From here on another of ours takes part.
-    pub(crate) fn ours(
-        &mut self,
-        ours: impl Fn(Setup) -> Box<dyn Contestant> + Send + Sync + 'static,
-    ) -> &mut Self {
-        self.ours = Box::new(ours);
-        self
-    }
-
+    ours: Box<dyn Fn(Setup) -> Team>,
     /// What the next row is to reach.
-    pub(crate) fn goal(&mut self, goal: impl Into<Option<Target>>) -> &mut Self {
-        self.goal = goal.into();
+    target: Option<f64>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    rival: String,
+    target: Option<f64>,
+    /// Who did not go on, instead of a figure.
+    comparison: Result<Comparison, Stuck>,
+}
+
+impl Options {
+    /// Begins a group: ours makes the endpoints, and one of the [`drivers`](crate::drivers) lets
+    /// them work.
+    pub(crate) fn group<E>(
+        &self,
+        name: String,
+        setup: Setup,
+        driver: impl Fn(Setup, E) -> Team + 'static,
+        ours: impl Fn(Setup) -> E + 'static,
+    ) -> Group<'_> {
+        let ours = Box::new(move |setup| driver(setup, ours(setup)));
+        Group { options: self, name, setup, ours, target: None, rows: Vec::new() }
+    }
+}
+
+impl Group<'_> {
+    /// From here on another of ours takes part.
+    pub(crate) fn ours<E>(
+        &mut self,
+        driver: impl Fn(Setup, E) -> Team + 'static,
+        ours: impl Fn(Setup) -> E + 'static,
+    ) -> &mut Self {
+        self.ours = Box::new(move |setup| driver(setup, ours(setup)));
         self
     }
 
-    /// Compares ours with a rival, if that was asked for. When one does not go on, there is a line
-    /// that says so instead of a figure, and the rest can still be done.
-    pub(crate) fn against(
+    /// The ratio that the next row is to reach.
+    pub(crate) fn goal(&mut self, ratio: impl Into<Option<f64>>) -> &mut Self {
+        self.target = ratio.into();
+        self
+    }
+
+    /// Compares ours with a rival, if that was asked for. When one does not go on, that is said
+    /// instead of a figure, and the rest can still be done.
+    pub(crate) fn against<E>(
         &mut self,
-        rival: &'static str,
-        theirs: impl FnOnce(Setup) -> Box<dyn Contestant> + Send,
+        rival: &str,
+        driver: impl Fn(Setup, E) -> Team,
+        theirs: impl Fn(Setup) -> E,
     ) -> &mut Self {
-        let Self { sheet, name, cores, setup, ours, goal, .. } = self;
-        let (target, options) = (goal.take(), sheet.options);
-        if options.rival.as_ref().is_some_and(|part| !rival.contains(part)) {
-            return self;
-        }
-        let setup_of = |name| Setup { name, ..*setup };
-        let run = || {
-            let (mut ours, mut theirs) = (ours(setup_of("ours")), theirs(setup_of(rival)));
-            compare(options.plan, *cores, setup.size, &mut *ours, &mut *theirs)
-        };
-        let run = || catch_unwind(AssertUnwindSafe(run));
-        let result = if *cores == Cores::One { cores::pinned(run) } else { run() };
-        match result.map_err(|panic| panic.downcast::<Stuck>()) {
-            Ok(comparison) => {
-                let (cell, rival) = (name.clone(), rival.into());
-                let row = Row { cell, rival, size: setup.size, target, comparison };
-                row.print();
-                sheet.table.rows.push(row);
-            }
-            Err(Ok(stuck)) => {
-                println!("{name}: {} did not go on; there is no figure", stuck.0);
-                sheet.table.stuck.push(format!("{name}, against {rival}: {}", stuck.0));
-            }
-            Err(Err(panic)) => resume_unwind(panic),
+        let target = self.target.take();
+        if rival.contains(&self.options.rival) {
+            let run = || {
+                let ours = (self.ours)(Setup { name: "ours", ..self.setup });
+                let setup = Setup { name: rival.to_owned().leak(), ..self.setup };
+                compare(self.options.plan, setup.size, &ours, &driver(setup, theirs(setup)))
+            };
+            let comparison = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+                *panic.downcast::<Stuck>().unwrap_or_else(|panic| resume_unwind(panic))
+            });
+            self.rows.push(Row { rival: rival.into(), target, comparison });
         }
         self
     }
 
     /// Judges ours by the best of the group's rivals so far: the one against whom it looks worst.
-    pub(crate) fn best(&mut self, goal: Target) -> &mut Self {
-        let ratio = |row: &Row| row.comparison.ratio.map_or(f64::INFINITY, |ratio| ratio.median);
-        let rows = &mut self.sheet.table.rows[self.first..];
-        let best = rows.iter_mut().min_by(|one, other| ratio(one).total_cmp(&ratio(other)));
-        if let Some(best) = best {
-            best.target = Some(goal);
+    pub(crate) fn best(&mut self, target: f64) -> &mut Self {
+        let ratio = |row: &Row| match row.comparison {
+            Ok(Comparison { ratio: Some([_, _, median, ..]), .. }) => median,
+            _ => f64::INFINITY,
+        };
+        if let Some(best) = self.rows.iter_mut().min_by(|a, b| ratio(a).total_cmp(&ratio(b))) {
+            best.target = Some(target);
             best.rival += " (the best)";
-            best.print();
         }
         self
     }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        for row in &self.rows {
+            println!("| {} | {} |", self.name, row.cells(self.setup.size));
+        }
+    }
+}
+
+impl Row {
+    fn cells(&self, size: usize) -> String {
+        let rival = &self.rival;
+        let comparison = match &self.comparison {
+            Ok(comparison) => comparison,
+            Err(stuck) => {
+                return format!("{rival} | – | – | – | – | {} did not go on | –", stuck.0);
+            }
+        };
+        let Comparison { ratio, times, kept, taken } = comparison;
+        let Some([min, lower, median, upper, max]) = ratio else {
+            return format!("{rival} | – | – | – | 0 of {taken} | nothing to judge | –");
+        };
+        let verdict = self.target.map_or(String::new(), |least| {
+            format!("≥ {least:.2}: {}", if *median >= least { "met" } else { "**missed**" })
+        });
+        let [ours, theirs] =
+            times.map(|ns| format!("{} ({:.0} MB/s)", time(ns), size as f64 * 1e3 / ns));
+        format!(
+            "{rival} | {median:.2} | {lower:.2} – {upper:.2} | {min:.2} – {max:.2} | \
+             {kept} of {taken} | {verdict} | {ours} / {theirs}"
+        )
+    }
+}
+
+fn time(ns: f64) -> String {
+    match ns {
+        ..1e3 => format!("{ns:.1} ns"),
+        ..1e6 => format!("{:.2} µs", ns / 1e3),
+        _ => format!("{:.2} ms", ns / 1e6),
+    }
+}
+
+/// So many of something in words.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The length of a message in words.
+pub(crate) fn length(size: usize) -> String {
+    if size < 1024 { format!("{size} B") } else { format!("{} KiB", size / 1024) }
 }

@@ -1,58 +1,50 @@
 //! What endpoints cost that do nothing.
 
 use super::*;
-use crate::message::Round;
-use overfall::{Channel, StartAt, WeakReader};
+use overfall::{Channel, StartAt};
 use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 
-pub(super) const CASE: Case = Case {
-    name: "idle",
-    title: "Idle endpoints",
-    about: "One thread writes a message and reads it, on a channel that has idle endpoints \
-besides, against one that has none: ours against ours. The parked readers each have a waker \
-registered; what they are parked for is the next write, which wakes them all, and then they are not \
-parked any more. So they are parked anew, untimed, before every batch of 10 000 messages; that the \
-first write of each wakes a thousand is in the figure.",
-    run,
-};
+pub(super) const RUNS: Runs = &[(64, run), (1024, run)];
 
-/// How many messages go by between two times that readers are parked.
-const BATCH: u64 = 10_000;
-
-/// What is to be done before a batch. It owns the endpoints that are idle.
-type Prepare = Box<dyn FnMut()>;
+/// Makes idle endpoints, which what is done before each batch of messages owns.
 type Idle = fn(&Arc<Channel>) -> Prepare;
 
-fn run(sheet: &mut Sheet<'_>) {
+fn run(options: &Options, size: usize) {
     let kinds: [(&str, Idle); 3] = [
         ("1000 weak writers", |channel| keep(1000, || channel.new_weak_writer())),
         ("1000 parked weak readers", parked_readers),
         ("100 strong writers", |channel| keep(100, || channel.new_strong_writer())),
     ];
-    for size in sheet.sizes([64, 1024]) {
-        for (name, idle) in kinds {
-            let name = format!("{name}, {}", bytes(size));
-            sheet
-                .group(name, Cores::One, Setup::of(size), move |s| beside(s, idle))
-                .goal(Target::Cost(1.1))
-                .against("none of them", |s| beside(s, |_| Box::new(|| {})));
-        }
+    for (name, idle) in kinds {
+        let name = format!("{name}, {}", length(size));
+        options
+            .group(name, Setup::of(size), one_thread, move |_| beside(idle))
+            .goal(1.0 / 1.1)
+            .against("none of them", one_thread, |_| beside(|_| Box::new(|| {})));
     }
 }
 
-fn keep<E: 'static>(number: usize, new: impl Fn() -> E) -> Prepare {
-    let idle: Vec<E> = (0..number).map(|_| new()).collect();
+/// A writer and a reader beside endpoints that are idle.
+fn beside(idle: Idle) -> Ends<impl Sender, impl Receiver> {
+    let channel = Channel::new(RING);
+    let (writer, reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    let ends = Ends::one(ours::try_write(writer), ours::try_read(reader));
+    Ends { prepare: Some(idle(&channel)), ..ends }
+}
+
+fn keep<E: Send + 'static>(number: usize, new: impl Fn() -> E) -> Prepare {
+    let idle = Vec::from_iter((0..number).map(|_| new()));
     Box::new(move || _ = black_box(&idle))
 }
 
 /// New ones each time, at the end: the old ones have a ring to read first.
 fn parked_readers(channel: &Arc<Channel>) -> Prepare {
     let channel = channel.clone();
-    let mut readers: Vec<WeakReader> = (0..1000).map(|_| channel.new_weak_reader()).collect();
+    let mut readers = Vec::from_iter((0..1000).map(|_| channel.new_weak_reader()));
     Box::new(move || {
         let mut context = Context::from_waker(Waker::noop());
         for reader in &mut readers {
@@ -61,30 +53,4 @@ fn parked_readers(channel: &Arc<Channel>) -> Prepare {
             assert!(read.is_pending(), "there is nothing to read");
         }
     })
-}
-
-/// A writer and a reader beside endpoints that are idle.
-fn beside(setup: Setup, idle: Idle) -> Box<dyn Contestant> {
-    let channel = Channel::new(RING);
-    let (writer, reader) = (channel.new_strong_writer(), channel.new_strong_reader());
-    let ends = Ends::one(ours::try_write(writer), ours::try_read(reader));
-    Box::new(Beside { prepare: idle(&channel), contestant: one_thread(setup, ends) })
-}
-
-struct Beside {
-    prepare: Prepare,
-    contestant: Box<dyn Contestant>,
-}
-
-impl Contestant for Beside {
-    /// Both contestants do the same batches, with or without readers to park.
-    fn round(&mut self, round: Round) -> Duration {
-        let batches = round.messages.div_ceil(BATCH);
-        let batch = |_| {
-            (self.prepare)();
-            self.contestant.round(Round { messages: BATCH, ..round })
-        };
-        let time: Duration = (0..batches).map(batch).sum();
-        time.mul_f64(round.messages as f64 / (batches * BATCH) as f64)
-    }
 }

@@ -12,50 +12,34 @@ mod tasks;
 mod typed;
 
 // What cases have in common: each begins with `use super::*`.
+use crate::Options;
 use crate::drivers::*;
 use crate::endpoints::*;
 use crate::ours;
-use crate::pair::Cores;
-use crate::report::{Table, Target, bytes, count};
-use crate::sheet::{Group, Sheet};
-use ::bytes::Bytes;
-use std::sync::Arc;
-
-use crate::Options;
-use clap::builder::PossibleValue;
+use crate::sheet::{Group, count, length};
 
 /// All of them, in the order of the results.
-pub(crate) const ALL: &[&Case] = &[
-    &bytes::CASE,
-    &tasks::CASE,
-    &records::CASE,
-    &messages::CASE,
-    &typed::CASE,
-    &fan_out::CASE,
-    &taps::CASE,
-    &one_thread::CASE,
-    &round_trip::CASE,
-    &idle::CASE,
+pub(crate) const ALL: &[Case] = &[
+    Case { name: "bytes", about: include_str!("bytes.md"), runs: bytes::RUNS },
+    Case { name: "tasks", about: include_str!("tasks.md"), runs: tasks::RUNS },
+    Case { name: "records", about: include_str!("records.md"), runs: records::RUNS },
+    Case { name: "messages", about: include_str!("messages.md"), runs: messages::RUNS },
+    Case { name: "typed", about: include_str!("typed.md"), runs: typed::RUNS },
+    Case { name: "fan-out", about: include_str!("fan_out.md"), runs: fan_out::RUNS },
+    Case { name: "taps", about: include_str!("taps.md"), runs: taps::RUNS },
+    Case { name: "one-thread", about: include_str!("one_thread.md"), runs: one_thread::RUNS },
+    Case { name: "round-trip", about: include_str!("round_trip.md"), runs: round_trip::RUNS },
+    Case { name: "idle", about: include_str!("idle.md"), runs: idle::RUNS },
 ];
 
 /// A table of the results.
 pub(crate) struct Case {
     /// By which it is chosen on the command line.
     pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    /// What is measured, and what the goal is.
+    /// The title, what is measured, and what the goal is.
     pub(crate) about: &'static str,
-    run: fn(&mut Sheet<'_>),
+    pub(crate) runs: Runs,
 }
 
-impl Case {
-    pub(crate) fn choice(&self) -> PossibleValue {
-        PossibleValue::new(self.name).help(self.title)
-    }
-
-    pub(crate) fn run(&'static self, options: &Options) -> Table {
-        let mut sheet = Sheet::new(options, self);
-        (self.run)(&mut sheet);
-        sheet.table
-    }
-}
+/// The lengths of a case's messages, and what compares contestants with them.
+type Runs = &'static [(usize, fn(&Options, usize))];

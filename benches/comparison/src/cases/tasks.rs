@@ -3,32 +3,20 @@
 use super::*;
 use crate::rivals::io;
 
-pub(super) const CASE: Case = Case {
-    name: "tasks",
-    title: "One writer, one reader, tokio tasks",
-    about: "One writer and one reader, tasks on tokio's multi-threaded runtime with one \
-worker thread or two, each pinned to a core of its own; `write_all` and `read_exact`. Nobody runs \
-within tokio's co-operative budget (`unconstrained`), as some of the rivals know nothing of it. \
-sluice has no bound in bytes: four chunks, each as long as a write, go to and fro in it. The target \
-is for the best of duplex, simplex and piper.",
-    run,
-};
+pub(super) const RUNS: Runs = &[(64, run), (1024, run), (16 * 1024, run)];
 
-fn run(sheet: &mut Sheet<'_>) {
+fn run(options: &Options, size: usize) {
     for workers in [1, 2] {
-        for size in sheet.sizes([64, 1024, 16 * 1024]) {
-            let name = format!("{}, {}", count(workers, "worker"), bytes(size));
-            let (cores, setup) = (Cores::of_workers(workers), Setup::of(size));
-            let mut group =
-                sheet.group(name, cores, setup, move |s| tasks(s, workers, ours::tasks(s)));
-            group
-                .against("tokio duplex", |s| tasks(s, workers, io::duplex(s)))
-                .against("tokio simplex", |s| tasks(s, workers, io::simplex(s)))
-                .against("piper", |s| tasks(s, workers, io::piper(s)))
-                .best(Target::Ratio(1.2))
-                .against("sluice", |s| tasks(s, workers, io::sluice(s)));
-            #[cfg(feature = "selium")]
-            group.against("selium-messaging", |s| tasks(s, workers, crate::rivals::selium::new(s)));
-        }
+        let name = format!("{}, {}", count(workers, "worker"), length(size));
+        let setup = Setup { workers, ..Setup::of(size) };
+        let mut group = options.group(name, setup, tasks, ours::tasks);
+        group
+            .against("tokio duplex", tasks, io::duplex)
+            .against("tokio simplex", tasks, io::simplex)
+            .against("piper", tasks, io::piper)
+            .best(1.2)
+            .against("sluice", tasks, io::sluice);
+        #[cfg(feature = "selium")]
+        group.against("selium-messaging", tasks, crate::rivals::selium::new);
     }
 }

@@ -1,24 +1,13 @@
-//! Ways to let endpoints work: each makes a [`Contestant`] of them.
+//! Ways to let endpoints work: each makes a [`Team`] of them.
 
-mod by_turns;
-mod one_thread;
+mod apart;
 mod overrun;
-mod tasks;
+mod round_trip;
 mod team;
-mod threads;
+mod turns;
 
-pub(crate) use by_turns::{Pace, Timed, by_turns};
-pub(crate) use one_thread::{one_thread, pass_on};
+pub(crate) use apart::{tasks, threads};
 pub(crate) use overrun::overrun;
-pub(crate) use tasks::{round_trip_tasks, tasks};
-pub(crate) use team::Stuck;
-pub(crate) use threads::{polling, round_trip, waiting};
-
-use crate::message::Round;
-use std::time::Duration;
-
-/// Something that can do a number of messages, again and again.
-pub(crate) trait Contestant {
-    /// Returns how long the messages took.
-    fn round(&mut self, round: Round) -> Duration;
-}
+pub(crate) use round_trip::{round_trip, round_trip_tasks};
+pub(crate) use team::{Stuck, Team};
+pub(crate) use turns::{Pace, Timed, by_turns, keeping_up, one_thread, pass_on};

@@ -1,7 +1,7 @@
 //! Threads and tasks that are started once and then do one round after the other.
 
-use super::Contestant;
 use crate::cores;
+use crate::endpoints::Setup;
 use crate::message::Round;
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,66 +22,86 @@ pub(crate) struct Stuck(pub(crate) &'static str);
 /// When a member began a round, and when it was done.
 type Span = (Instant, Instant);
 
-/// Threads or tasks that take part in each round.
+/// A contestant: the threads or tasks that take part in each of its rounds.
 pub(crate) struct Team {
-    name: &'static str,
+    setup: Setup,
     members: Vec<(UnboundedSender<Round>, mpsc::Receiver<Span>)>,
     threads: Vec<JoinHandle<()>>,
     runtime: Option<Runtime>,
 }
 
+/// What a task does in a round.
+pub(crate) trait Task: Send + 'static {
+    fn round(&mut self, round: Round) -> impl Future<Output = ()> + Send;
+}
+
 impl Team {
-    pub(crate) fn of_threads(name: &'static str) -> Self {
-        Self { name, members: Vec::new(), threads: Vec::new(), runtime: None }
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self { setup, members: Vec::new(), threads: Vec::new(), runtime: None }
     }
 
-    /// A team of tasks, on a runtime with so many worker threads, each of which is pinned.
-    pub(crate) fn of_tasks(name: &'static str, workers: usize) -> Self {
-        let started = AtomicUsize::new(0);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(workers)
-            .thread_name(name)
-            .on_thread_start(move || cores::pin(started.fetch_add(1, Ordering::Relaxed)))
-            .build();
-        let mut team = Self::of_threads(name);
-        team.runtime = Some(runtime.expect("a runtime"));
-        team
-    }
-
-    fn orders(&mut self) -> Orders {
+    fn member(&mut self) -> (UnboundedReceiver<Round>, mpsc::Sender<Span>) {
         let (to_member, rounds) = unbounded_channel();
         let (spans, from_member) = mpsc::channel();
         self.members.push((to_member, from_member));
-        Orders { rounds, spans, begun: Instant::now() }
+        (rounds, spans)
     }
 
-    /// Adds a thread: the first is pinned to the first core, the second to the second, and so on
-    /// round robin.
-    pub(crate) fn thread(&mut self, work: impl FnOnce(Orders) + Send + 'static) {
-        let (orders, number) = (self.orders(), self.threads.len());
-        let thread = thread::Builder::new().name(self.name.into()).spawn(move || {
-            cores::pin(number);
-            work(orders);
+    /// Adds a thread, which is pinned to the next core.
+    pub(crate) fn thread(&mut self, mut work: impl FnMut(Round) + Send + 'static) {
+        self.timed_thread(move |round| {
+            let begun = Instant::now();
+            work(round);
+            begun.elapsed()
         });
-        self.threads.push(thread.expect("a thread"));
     }
 
-    /// Adds a task, which runs without tokio's co-operative budget: ours and tokio's own take part
-    /// in it, the other rivals do not, and so nobody does.
-    pub(crate) fn task<F>(&mut self, work: impl FnOnce(Orders) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let task = unconstrained(work(self.orders()));
-        self.runtime.as_ref().expect("a team of tasks").spawn(task);
+    /// Adds a thread that says what counts of its time.
+    pub(crate) fn timed_thread(
+        &mut self,
+        mut work: impl FnMut(Round) -> Duration + Send + 'static,
+    ) {
+        let ((mut rounds, spans), number) = (self.member(), self.threads.len());
+        self.threads.push(thread::spawn(move || {
+            cores::pin(number);
+            while let Some(round) = rounds.blocking_recv() {
+                let begun = Instant::now();
+                // Nobody listens any more after another member's failure.
+                let _ = spans.send((begun, begun + work(round)));
+            }
+        }));
     }
-}
 
-impl Contestant for Team {
-    /// From when the first member begins to when the last one is done. What it takes to wake the
-    /// first is left out of that, and so is what follows the last.
-    fn round(&mut self, round: Round) -> Duration {
-        let name = self.name;
+    /// Adds a task, on a runtime whose threads are pinned. It runs without tokio's co-operative
+    /// budget: ours and tokio's own take part in it, the other rivals do not, and so nobody does.
+    pub(crate) fn task(&mut self, mut task: impl Task) {
+        let (mut rounds, spans) = self.member();
+        let runtime = self.runtime.get_or_insert_with(|| {
+            let started = AtomicUsize::new(0);
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(self.setup.workers);
+            builder.on_thread_start(move || cores::pin(started.fetch_add(1, Ordering::Relaxed)));
+            builder.build().expect("a runtime")
+        });
+        runtime.spawn(unconstrained(async move {
+            while let Some(round) = rounds.recv().await {
+                let begun = Instant::now();
+                task.round(round).await;
+                let _ = spans.send((begun, Instant::now()));
+            }
+        }));
+    }
+
+    /// If there is but one thread, it does not matter how far apart the cores are.
+    pub(crate) fn is_one_thread(&self) -> bool {
+        self.runtime.as_ref().map_or(self.threads.len(), |_| self.setup.workers) == 1
+    }
+
+    /// Has so many messages done, and returns how long they took: from when the first member begins
+    /// to when the last one is done. What it takes to wake the first is left out of that, and so is
+    /// what follows the last.
+    pub(crate) fn round(&self, round: Round) -> Duration {
+        let name = self.setup.name;
         for (to_member, _) in &self.members {
             assert!(to_member.send(round).is_ok(), "{name}: a member is gone");
         }
@@ -91,10 +111,8 @@ impl Contestant for Team {
                 RecvTimeoutError::Disconnected => panic!("{name}: a member failed"),
             })
         };
-        let spans: Vec<Span> = self.members.iter().map(span).collect();
-        let begun = spans.iter().map(|&(begun, _)| begun).min();
-        let done = spans.iter().map(|&(_, done)| done).max();
-        done.zip(begun).map_or(Duration::ZERO, |(done, begun)| done - begun)
+        let (begun, done): (Vec<_>, Vec<_>) = self.members.iter().map(span).unzip();
+        begun.into_iter().min().zip(done.into_iter().max()).map_or(Duration::ZERO, |(a, b)| b - a)
     }
 }
 
@@ -110,34 +128,5 @@ impl Drop for Team {
                 thread.join().expect("a member failed");
             }
         }
-    }
-}
-
-/// How a member gets to know of rounds.
-pub(crate) struct Orders {
-    rounds: UnboundedReceiver<Round>,
-    spans: mpsc::Sender<Span>,
-    begun: Instant,
-}
-
-impl Orders {
-    /// The next round, for threads. Nothing at the end.
-    pub(crate) fn wait(&mut self) -> Option<Round> {
-        let round = self.rounds.blocking_recv()?;
-        self.begun = Instant::now();
-        Some(round)
-    }
-
-    /// The next round, for tasks.
-    pub(crate) async fn next(&mut self) -> Option<Round> {
-        let round = self.rounds.recv().await?;
-        self.begun = Instant::now();
-        Some(round)
-    }
-
-    /// This member is done with the round.
-    pub(crate) fn done(&self) {
-        // Nobody listens any more after another member's failure.
-        let _ = self.spans.send((self.begun, Instant::now()));
     }
 }

@@ -2,35 +2,19 @@
 //! the futures that are not boxed, and in its blocking form.
 
 use crate::endpoints::*;
+use async_broadcast::{Receiver as Receiving, Sender as Sending, broadcast};
 
-type Sending<T> = async_broadcast::Sender<T>;
-type Receiving<T> = async_broadcast::Receiver<T>;
+async_channel!(broadcast, Sending.broadcast_direct, Receiving.recv_direct, |setup, receiver| {
+    vec![receiver; setup.readers]
+});
 
-pub(crate) fn tasks<T: Record<[u8]>>(setup: Setup) -> Ends<Sending<T>, Receiving<T>> {
-    let (sender, receiver) = async_broadcast::broadcast(setup.capacity());
-    Ends::new(vec![sender], vec![receiver; setup.readers])
-}
-
-pub(crate) fn threads<T: Record<[u8]>>(setup: Setup) -> Ends<impl Sender, impl Receiver> {
-    let Ends { senders, receivers, .. } = tasks::<T>(setup);
+pub(crate) fn new<T: Record>(setup: Setup, pack: impl Pack<T>) -> Ends<impl Sender, impl Receiver> {
+    let (sender, receiver) = broadcast(setup.capacity());
     records(
-        senders,
-        receivers,
+        [sender],
+        vec![receiver; setup.readers],
+        pack,
         |sender, record| sender.broadcast_blocking(record).is_ok(),
         |receiver| receiver.recv_blocking().ok(),
     )
-}
-
-impl<T: Record<[u8]>> AsyncSender for Sending<T> {
-    async fn send(&mut self, message: &[u8]) {
-        let sent = self.broadcast_direct(T::pack(message)).await;
-        assert!(sent.is_ok(), "the channel is closed");
-    }
-}
-
-impl<T: Record<[u8]>> AsyncReceiver for Receiving<T> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        let record = self.recv_direct().await.expect("the channel is open");
-        buffer.copy_from_slice(record.as_ref());
-    }
 }

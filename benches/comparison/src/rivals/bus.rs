@@ -4,12 +4,12 @@
 use crate::endpoints::*;
 use bus::Bus;
 
-pub(crate) fn new<T: Record<[u8]>>(setup: Setup) -> Ends<impl Sender, impl Receiver> {
-    let mut bus = Bus::<T>::new(setup.capacity());
-    let readers = (0..setup.readers).map(|_| bus.add_rx()).collect();
+pub(crate) fn new<T: Record>(setup: Setup, pack: impl Pack<T>) -> Ends<impl Sender, impl Receiver> {
+    let mut bus = Bus::new(setup.capacity());
+    let readers = Vec::from_iter((0..setup.readers).map(|_| bus.add_rx()));
     let send = |bus: &mut Bus<T>, record| {
         bus.broadcast(record);
         true
     };
-    records(vec![bus], readers, send, |reader| reader.recv().ok())
+    records([bus], readers, pack, send, |reader| reader.recv().ok())
 }

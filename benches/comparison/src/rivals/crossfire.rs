@@ -1,15 +1,5 @@
-//! crossfire in its blocking form, with room for as many records as fit the ring.
+//! crossfire in its blocking form.
 
 use crate::endpoints::*;
 
-pub(crate) fn new<M: Message + ?Sized, T: Record<M>>(
-    setup: Setup,
-) -> Ends<impl Sender<M>, impl Receiver<M>> {
-    let (sender, receiver) = crossfire::mpsc::bounded_blocking(setup.capacity());
-    records(
-        vec![sender; setup.writers],
-        vec![receiver],
-        |sender, record: T| sender.send(record).is_ok(),
-        |receiver| receiver.recv().ok(),
-    )
-}
+channel!(crossfire::mpsc::bounded_blocking, send, recv);

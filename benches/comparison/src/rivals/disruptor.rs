@@ -23,5 +23,5 @@ pub(crate) fn new<const N: usize>(setup: Setup) -> Ends<impl Sender, impl Receiv
     let send = move |message: &[u8]| {
         producer.try_publish(|event: &mut [u8; N]| event.copy_from_slice(message)).is_ok()
     };
-    Ends::new(vec![send], receivers)
+    Ends::new([send], receivers)
 }

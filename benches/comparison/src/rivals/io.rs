@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Both directions have a buffer; one is used.
 pub(crate) fn duplex(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     let (one, other) = tokio::io::duplex(RING);
-    Ends::one(Tokio(one, ()), Tokio(other, ()))
+    Ends::one(Tokio(one), Tokio(other))
 }
 
 pub(crate) fn simplex(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     let (reader, writer) = tokio::io::simplex(RING);
-    Ends::one(Tokio(writer, ()), Tokio(reader, ()))
+    Ends::one(Tokio(writer), Tokio(reader))
 }
 
 pub(crate) fn piper(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
@@ -28,22 +28,23 @@ pub(crate) fn sluice(_: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
     Ends::one(Futures(writer), Futures(reader))
 }
 
-/// An end with tokio's traits, and what is to be kept beside it.
-pub(crate) struct Tokio<E, K = ()>(pub(crate) E, pub(crate) K);
+/// An end with tokio's traits.
+pub(crate) struct Tokio<E>(pub(crate) E);
 
-impl<E: AsyncWrite + Unpin + Send + 'static, K: Send + 'static> AsyncSender for Tokio<E, K> {
+impl<E: AsyncWrite + Unpin + Send + 'static> AsyncSender for Tokio<E> {
     async fn send(&mut self, message: &[u8]) {
         self.0.write_all(message).await.expect("a write");
     }
 }
 
-impl<E: AsyncRead + Unpin + Send + 'static, K: Send + 'static> AsyncReceiver for Tokio<E, K> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        self.0.read_exact(buffer).await.expect("a read");
+impl<E: AsyncRead + Unpin + Send + 'static> AsyncReceiver for Tokio<E> {
+    async fn receive(&mut self, sink: &mut Sink) {
+        self.0.read_exact(sink.buffer()).await.expect("a read");
+        sink.received();
     }
 }
 
-/// An end with the traits of futures-io.
+/// An end with those of futures-io.
 struct Futures<E>(E);
 
 impl<E: futures_io::AsyncWrite + Unpin + Send + 'static> AsyncSender for Futures<E> {
@@ -53,7 +54,8 @@ impl<E: futures_io::AsyncWrite + Unpin + Send + 'static> AsyncSender for Futures
 }
 
 impl<E: futures_io::AsyncRead + Unpin + Send + 'static> AsyncReceiver for Futures<E> {
-    async fn receive(&mut self, buffer: &mut [u8]) {
-        futures_io::AsyncReadExt::read_exact(&mut self.0, buffer).await.expect("a read");
+    async fn receive(&mut self, sink: &mut Sink) {
+        futures_io::AsyncReadExt::read_exact(&mut self.0, sink.buffer()).await.expect("a read");
+        sink.received();
     }
 }

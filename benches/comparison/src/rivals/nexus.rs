@@ -4,11 +4,12 @@
 use crate::endpoints::*;
 use nexus_logbuf::{channel, queue};
 
-// The same code for types that have no trait in common.
-macro_rules! polled {
-    ($name:ident, $new:path) => {
-        pub(crate) fn $name(_: Setup) -> Ends<impl Sender, impl Receiver> {
-            let (mut producer, mut consumer) = $new(RING);
+// The same code for types that have no trait in common. The receiver of a channel waits; a sender
+// that finds no room spins and yields: it has no other way.
+macro_rules! ends {
+    ($polled:ident, $queue:path; $waiting:ident, $channel:path, |$sender:ident, $setup:ident| $senders:expr) => {
+        pub(crate) fn $polled(_: Setup) -> Ends<impl Sender, impl Receiver> {
+            let (mut producer, mut consumer) = $queue(RING);
             let send = move |message: &[u8]| {
                 let Ok(mut claim) = producer.try_claim(message.len()) else { return false };
                 claim.copy_from_slice(message);
@@ -22,18 +23,9 @@ macro_rules! polled {
             };
             Ends::one(send, receive)
         }
-    };
-}
-polled!(polled_spsc, queue::spsc::new);
-polled!(polled_mpsc, queue::mpsc::new);
 
-// The receiver waits. A sender that finds no room spins and yields: it has no other way.
-macro_rules! waiting {
-    ($name:ident, $new:path, |$sender:ident, $setup:ident| $senders:expr) => {
-        pub(crate) fn $name<M: Message + ?Sized>(
-            $setup: Setup,
-        ) -> Ends<impl Sender, impl Receiver<M>> {
-            let ($sender, mut receiver) = $new(RING);
+        pub(crate) fn $waiting($setup: Setup) -> Ends<impl Sender, impl Receiver> {
+            let ($sender, mut receiver) = $channel(RING);
             let senders = $senders.into_iter().map(|mut sender| {
                 move |message: &[u8]| {
                     let mut claim = sender.send(message.len()).expect("the receiver is there");
@@ -43,12 +35,14 @@ macro_rules! waiting {
                     true
                 }
             });
-            let receive = move |sink: &mut Sink<M>| {
+            let receive = move |sink: &mut Sink| {
                 sink.accept(&receiver.recv(None).expect("the senders are there"));
             };
-            Ends::new(senders.collect(), vec![receive])
+            Ends::new(senders, [receive])
         }
     };
 }
-waiting!(spsc, channel::spsc::channel, |sender, _setup| vec![sender]);
-waiting!(mpsc, channel::mpsc::channel, |sender, setup| vec![sender; setup.writers]);
+ends!(polled_spsc, queue::spsc::new; spsc, channel::spsc::channel, |sender, _setup| [sender]);
+ends!(polled_mpsc, queue::mpsc::new; mpsc, channel::mpsc::channel, |sender, setup| {
+    vec![sender; setup.writers]
+});

@@ -24,5 +24,5 @@ pub(crate) fn new(setup: Setup) -> Ends<impl Sender, impl Receiver> {
             Err(error) => panic!("outcry: {error}"),
         }
     };
-    Ends::new(vec![send], (0..setup.readers).map(receiver).collect())
+    Ends::new([send], (0..setup.readers).map(receiver))
 }

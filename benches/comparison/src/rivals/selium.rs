@@ -6,11 +6,13 @@
 use super::io::Tokio;
 use crate::endpoints::*;
 use selium_messaging::{Backpressure, Channel};
+use std::mem;
 
 pub(crate) fn new(setup: Setup) -> Ends<impl AsyncSender, impl AsyncReceiver> {
-    // Its ends do not keep the channel.
     let channel = Channel::with_parameters(RING, Backpressure::Park);
-    let reader = |_| Tokio(channel.new_strong_reader(), channel.clone());
-    let readers = (0..setup.readers).map(reader).collect();
-    Ends::new(vec![Tokio(channel.new_strong_writer(), channel)], readers)
+    let readers = (0..setup.readers).map(|_| Tokio(channel.new_strong_reader()));
+    let ends = Ends::new([Tokio(channel.new_strong_writer())], readers);
+    // Its ends do not keep the channel, so it stays for good.
+    mem::forget(channel);
+    ends
 }

@@ -1,15 +1,5 @@
-//! The mpsc channel of the standard library, with room for as many records as fit the ring.
+//! The mpsc channel of the standard library.
 
 use crate::endpoints::*;
 
-pub(crate) fn new<M: Message + ?Sized, T: Record<M>>(
-    setup: Setup,
-) -> Ends<impl Sender<M>, impl Receiver<M>> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(setup.capacity());
-    records(
-        vec![sender; setup.writers],
-        vec![receiver],
-        |sender, record: T| sender.send(record).is_ok(),
-        |receiver| receiver.recv().ok(),
-    )
-}
+channel!(std::sync::mpsc::sync_channel, send, recv);

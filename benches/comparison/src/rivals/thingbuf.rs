@@ -16,39 +16,30 @@ impl<T, F: Fn() -> T> Recycle<T> for Keep<F> {
     fn recycle(&self, _: &mut T) {}
 }
 
-pub(crate) fn in_place<M: Message + ?Sized, T: AsRef<[u8]> + Send + Sync + 'static>(
+pub(crate) fn in_place<T: Record>(
     setup: Setup,
     new: impl Fn() -> T + Send + Sync + 'static,
-    fill: impl Fn(&mut T, &M) + Copy + Send + 'static,
-) -> Ends<impl Sender<M>, impl Receiver<M>> {
+    fill: impl FnMut(&mut T, &[u8]) + Clone + Send + 'static,
+) -> Ends<impl Sender, impl Receiver> {
     let (sender, receiver) = blocking::with_recycle(setup.capacity(), Keep(new));
     let sender = |_| {
-        let sender = sender.clone();
-        move |message: &M| {
+        let (sender, mut fill) = (sender.clone(), fill.clone());
+        move |message: &[u8]| {
             let Ok(mut slot) = sender.send_ref() else { panic!("the channel is closed") };
             fill(&mut slot, message);
             true
         }
     };
-    let receive = move |sink: &mut Sink<M>| {
+    let receive = move |sink: &mut Sink| {
         sink.accept(receiver.recv_ref().expect("the channel is open").as_ref());
     };
-    Ends::new((0..setup.writers).map(sender).collect(), vec![receive])
+    Ends::new((0..setup.writers).map(sender), [receive])
 }
 
-/// Messages of `N` bytes, in place.
-pub(crate) fn new<const N: usize>(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+/// Messages of `N` bytes.
+pub(crate) fn in_slots<const N: usize>(setup: Setup) -> Ends<impl Sender, impl Receiver> {
     in_place(setup, || [0; N], |slot, message: &[u8]| slot.copy_from_slice(message))
 }
 
-pub(crate) fn by_value<M: Message + ?Sized, T: Record<M> + Default>(
-    setup: Setup,
-) -> Ends<impl Sender<M>, impl Receiver<M>> {
-    let (sender, receiver) = blocking::channel(setup.capacity());
-    records(
-        (0..setup.writers).map(|_| sender.clone()).collect(),
-        vec![receiver],
-        |sender, record: T| sender.send(record).is_ok(),
-        |receiver| receiver.recv(),
-    )
-}
+// By value.
+channel!(blocking::channel, send, recv, T: Default);
