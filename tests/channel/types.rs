@@ -274,7 +274,7 @@ fn endpoints_go_into_catch_unwind_and_go_on_after_a_panic() {
     fn panics(job: impl FnOnce() + UnwindSafe) {
         assert!(catch_unwind(job).is_err());
     }
-    let channel = Channel::new(1024);
+    let channel = Channel::builder().size(1024).fail_on_panic(false).build().unwrap();
     let (writer, reader) = (channel.new_writer(), channel.new_strong_reader());
     let (mut other, mut tap) = (writer.clone(), channel.new_weak_reader());
     panics(|| {
