@@ -309,12 +309,16 @@ impl Shared {
         let registry = lock(&self.registry);
         let ring = &self.ring;
         let reserved = ring.reserved();
-        let readers = || {
-            let slots = self.parking.slots.iter().map(|slot| &slot.figures);
-            slots.filter(|figures| figures.present.load(Ordering::Relaxed))
-        };
         let Survey { sent, dropped, .. } = self.survey(&registry);
-        let mut stats = ChannelStats {
+        let mut skipped_ring_bytes = registry.retired.skipped_ring_bytes;
+        let mut readers = Vec::with_capacity(registry.strong_readers + registry.weak_readers);
+        for Slot { figures, .. } in self.parking.slots.iter() {
+            skipped_ring_bytes = skipped_ring_bytes.wrapping_add(figures.skipped_ring_bytes.get());
+            if figures.present.load(Ordering::Relaxed) {
+                readers.push(ReaderStats::read(figures, reserved));
+            }
+        }
+        ChannelStats {
             capacity: ring.capacity(),
             start: ring.start().label(0),
             reserved: reserved.label(0),
@@ -324,18 +328,13 @@ impl Shared {
             slices: sent.messages.saturating_sub(dropped.messages),
             dropped_slices: dropped.messages,
             dropped_bytes: dropped.bytes,
-            skipped_ring_bytes: registry.retired.skipped_ring_bytes,
+            skipped_ring_bytes,
             strong_writers: registry.strong_writers,
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
             weak_readers: registry.weak_readers,
-            readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
-        };
-        for slot in self.parking.slots.iter() {
-            stats.skipped_ring_bytes =
-                stats.skipped_ring_bytes.wrapping_add(slot.figures.skipped_ring_bytes.get());
+            readers,
         }
-        stats
     }
 }
 

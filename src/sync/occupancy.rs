@@ -2,17 +2,21 @@
 //!
 //! A bit for each place, in words of 64 that lie side by side. The bit is all there is: a thread that
 //! sets it has the place, until it clears it. The first free place is taken, so that what is held lies
-//! close together, whatever was held before. Above the words is a count for each *group* of 4096 places,
-//! so that a walk comes past a group of free ones with one look.
+//! close together, whatever was held before. Above the words are counts, one for all places, and one for
+//! each *group* of 4096, so that a walk comes past free ones with one look.
 //!
-//! A thread raises the count of a group, unless the group is full, then sets a bit there. To give the
-//! place back it clears the bit, and then lowers the count. So:
+//! A thread raises the count of all, unless it has come to the number of places; raises the count of a
+//! group; and sets a bit there. If it finds none, it lowers the group's count again and goes on to the
+//! next group. To give a place back it clears the bit, lowers the group's count, and then that of all. So:
 //!
-//! - The count is never less than the number of bits. If a thread has set a bit, a look that must find
-//!   the bit also finds a count that is not 0, unless the bit was cleared since.
-//! - A thread that has raised the count finds a bit: those who have raised it are no more than the
-//!   places. It may have to look again if bits are set and cleared before and behind it meanwhile. Then
-//!   other threads have got something done.
+//! - No count is less than the number of its bits. If a thread has set a bit, a look that must find the
+//!   bit also finds counts that are not 0, unless the bit was cleared since.
+//! - A thread that has raised the count of all finds a bit, and waits for nobody. Suppose that it looks
+//!   for one. Those that are counted hold a place, look for one as well, or have just cleared their bit.
+//!   They are no more than the places, so that there are at least as many free ones as threads of the
+//!   latter two kinds, this one among them. Each of the others can make one free place look held, by a
+//!   count of a group that it has raised and not lowered yet. One is left. (If bits are set and cleared
+//!   before and behind the look, it may have to look again. Then others have got something done.)
 //!
 //! A look that finds a bit cleared, or a count 0, comes after all that the holder did (ORD(free:C)): a
 //! walk that comes past a place is as good as one that finds there that its holder has left. For all
@@ -48,22 +52,28 @@ impl Occupancy {
         self.groups.chunks(1 + GROUP / WORD)
     }
 
-    /// Takes a place, the first one or close to it; `None` if all are held.
-    pub(super) fn take(&self) -> Option<usize> {
-        self.groups().enumerate().find_map(|(number, group)| {
-            let (count, words) = (&group[0], &group[1..]);
-            let start = number * GROUP;
-            let places = GROUP.min(self.places - start);
-            let raise = |count| (count < places as u64).then_some(count + 1);
-            // Relaxed: what must be ordered is ordered by the bit.
-            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise).ok()?;
-            pause::point();
-            loop {
+    /// Takes a place, the first one or close to it; `None` if all are held. `all` is the count of all,
+    /// which its owner keeps where a walk has it at hand.
+    pub(super) fn take(&self, all: &AtomicU64) -> Option<usize> {
+        let raise = |count| (count < self.places as u64).then_some(count + 1);
+        // Relaxed, as the count of a group: what must be ordered is ordered by the bit.
+        all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise).ok()?;
+        loop {
+            for (number, group) in self.groups().enumerate() {
+                let (count, words) = (&group[0], &group[1..]);
+                let start = number * GROUP;
+                let places = GROUP.min(self.places - start);
+                if count.load(Ordering::Relaxed) >= places as u64 {
+                    continue;
+                }
+                pause::point();
+                count.fetch_add(1, Ordering::Relaxed);
                 if let Some(place) = Self::take_in(words, places) {
                     return Some(start + place);
                 }
+                count.fetch_sub(1, Ordering::Relaxed);
             }
-        })
+        }
     }
 
     /// Sets the first bit that is not set, of so many.
@@ -88,7 +98,7 @@ impl Occupancy {
     }
 
     /// Gives back a place that the caller holds.
-    pub(super) fn give_back(&self, place: usize) {
+    pub(super) fn give_back(&self, place: usize, all: &AtomicU64) {
         let group = self.groups().nth(place / GROUP).expect("a place of these");
         let (count, words) = (&group[0], &group[1..]);
         let bit = 1 << (place % WORD);
@@ -98,14 +108,16 @@ impl Occupancy {
         pause::point();
         // ORD(free:B) Release, pairs with ORD(free:C).
         count.fetch_sub(1, Ordering::Release);
+        all.fetch_sub(1, Ordering::Release);
     }
 
     /// The words that have held places: the first place of each, and its bits. All places that were
     /// taken before the call, and not given back, are among them.
     #[inline]
-    pub(super) fn held(&self) -> impl Iterator<Item = (usize, u64)> {
-        let groups = self.groups().enumerate();
+    pub(super) fn held(&self, all: &AtomicU64) -> impl Iterator<Item = (usize, u64)> {
         // ORD(free:C) Acquire, pairs with ORD(free:B): what the holders of free places did comes before.
+        let is_any = all.load(Ordering::Acquire) != 0;
+        let groups = is_any.then(|| self.groups().enumerate()).into_iter().flatten();
         let held = groups.filter(|(_, group)| group[0].load(Ordering::Acquire) != 0);
         held.flat_map(|(number, group)| {
             group[1..].iter().enumerate().filter_map(move |(word, bits)| {
@@ -115,17 +127,6 @@ impl Occupancy {
             })
         })
     }
-
-    /// As many places, all of them held.
-    #[cfg(all(test, not(overfall_loom)))]
-    pub(super) fn full(places: usize) -> Self {
-        let occupancy = Self::new(places);
-        occupancy.groups().for_each(|group| {
-            group[0].store(GROUP as u64, Ordering::Relaxed);
-            group[1..].iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
-        });
-        occupancy
-    }
 }
 
 #[cfg(all(test, not(overfall_loom)))]
@@ -133,28 +134,31 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn held(occupancy: &Occupancy) -> BTreeSet<usize> {
+    fn held(occupancy: &Occupancy, all: &AtomicU64) -> BTreeSet<usize> {
         let bits = |(start, held): (usize, u64)| {
             (0..WORD).filter(move |bit| held >> bit & 1 != 0).map(move |bit| start + bit)
         };
-        occupancy.held().flat_map(bits).collect()
+        occupancy.held(all).flat_map(bits).collect()
     }
 
     #[test]
     fn the_first_free_place_is_taken_up_to_the_last() {
         for places in [1, 2, 8, 63, 64, 65, 128, 4095, 4096, 4097, 8192, 10_000] {
-            let occupancy = Occupancy::new(places);
-            assert_eq!(occupancy.held().count(), 0);
-            assert!((0..places).all(|place| occupancy.take() == Some(place)));
-            assert_eq!(occupancy.take(), None);
-            assert_eq!(held(&occupancy), (0..places).collect());
+            let (occupancy, all) = (Occupancy::new(places), AtomicU64::new(0));
+            assert_eq!(occupancy.held(&all).count(), 0);
+            assert!((0..places).all(|place| occupancy.take(&all) == Some(place)));
+            assert_eq!(occupancy.take(&all), None);
+            assert_eq!(held(&occupancy, &all), (0..places).collect());
             for place in (0..places).step_by(3) {
-                occupancy.give_back(place);
+                occupancy.give_back(place, &all);
             }
-            assert_eq!(held(&occupancy), (0..places).filter(|place| place % 3 != 0).collect());
-            assert!((0..places).step_by(3).all(|place| occupancy.take() == Some(place)));
-            (0..places).for_each(|place| occupancy.give_back(place));
-            assert_eq!(occupancy.held().count(), 0);
+            assert_eq!(
+                held(&occupancy, &all),
+                (0..places).filter(|place| place % 3 != 0).collect()
+            );
+            assert!((0..places).step_by(3).all(|place| occupancy.take(&all) == Some(place)));
+            (0..places).for_each(|place| occupancy.give_back(place, &all));
+            assert_eq!(occupancy.held(&all).count(), 0);
         }
     }
 
@@ -162,26 +166,26 @@ mod tests {
     #[test]
     fn threads_that_take_and_give_back_are_never_two_at_a_place_and_never_refused() {
         const THREADS: usize = 4;
-        for places in [THREADS, 2 * 64 + THREADS] {
-            let occupancy = Occupancy::new(places);
+        for places in [THREADS, 2 * 64 + THREADS, GROUP + THREADS / 2] {
+            let (occupancy, all) = (Occupancy::new(places), AtomicU64::new(0));
             // All but so many that there is one for each thread.
             let kept = places - THREADS;
-            assert!((0..kept).all(|place| occupancy.take() == Some(place)));
+            assert!((0..kept).all(|place| occupancy.take(&all) == Some(place)));
             let holders: Vec<_> = (0..places).map(|_| AtomicU64::new(0)).collect();
             std::thread::scope(|scope| {
                 for _ in 0..THREADS {
                     scope.spawn(|| {
                         for _ in 0..20_000 {
-                            let place = occupancy.take().expect("there is one for each");
+                            let place = occupancy.take(&all).expect("there is one for each");
                             assert!(place >= kept);
                             assert_eq!(holders[place].swap(1, Ordering::Relaxed), 0);
                             assert_eq!(holders[place].swap(0, Ordering::Relaxed), 1);
-                            occupancy.give_back(place);
+                            occupancy.give_back(place, &all);
                         }
                     });
                 }
             });
-            assert_eq!(held(&occupancy), (0..kept).collect());
+            assert_eq!(held(&occupancy, &all), (0..kept).collect());
         }
     }
 }

@@ -9,6 +9,7 @@
 //! were (`occupancy.rs`).
 #![allow(unsafe_code)]
 
+use super::AtomicU64;
 use super::occupancy::{Occupancy, WORD};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
@@ -82,18 +83,27 @@ impl<T: Default> Chunk<T> {
     }
 }
 
+/// A chunk, once it is there, and how many of its entries are held.
+#[derive(Debug)]
+struct Part<T> {
+    /// Here, so that a walk comes past a chunk without a look into it.
+    held: AtomicU64,
+    /// In a box, since an idle channel has room for all of them.
+    chunk: OnceLock<Box<Chunk<T>>>,
+}
+
 /// Chunks are made one after the other, each when all before it are full. So the first one that is not
 /// there is the end.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    /// In boxes, since an idle channel has room for all of them.
-    chunks: [OnceLock<Box<Chunk<T>>>; CHUNKS],
+    parts: [Part<T>; CHUNKS],
 }
 
 impl<T: Default> Table<T> {
     /// A table that has no chunk yet.
     pub(crate) fn new() -> Self {
-        let table = Self { chunks: std::array::from_fn(|_| OnceLock::new()) };
+        let part = |_| Part { held: AtomicU64::new(0), chunk: OnceLock::new() };
+        let table = Self { parts: std::array::from_fn(part) };
         if cfg!(overfall_loom) {
             // loom does not know what `OnceLock` orders: models make their chunks before their threads.
             table.make(0);
@@ -103,7 +113,7 @@ impl<T: Default> Table<T> {
 
     #[inline]
     fn make(&self, number: usize) -> &Chunk<T> {
-        self.chunks[number].get_or_init(|| Box::new(Chunk::new((FIRST as usize) << number)))
+        self.parts[number].chunk.get_or_init(|| Box::new(Chunk::new((FIRST as usize) << number)))
     }
 
     /// Takes an entry for the caller alone. It is as its last holder left it.
@@ -113,7 +123,7 @@ impl<T: Default> Table<T> {
     pub(crate) fn acquire(&self) -> Seat<T> {
         for number in 0..CHUNKS {
             let chunk = self.make(number);
-            if let Some(place) = chunk.occupancy.take() {
+            if let Some(place) = chunk.occupancy.take(&self.parts[number].held) {
                 let entries = chunk.entries.clone();
                 let index = start_of(number) + place as Index;
                 return Seat { entry: NonNull::from(&entries[place]), _entries: entries, index };
@@ -127,13 +137,13 @@ impl<T: Default> Table<T> {
     /// Gives an entry back. To a walk that does not come to it any more it is as if it had.
     pub(crate) fn release(&self, seat: &Seat<T>) {
         let (chunk, place) = locate(seat.index);
-        self.chunk(chunk).occupancy.give_back(place);
+        self.chunk(chunk).occupancy.give_back(place, &self.parts[chunk].held);
     }
 
     /// A chunk of an entry that was handed out.
     #[inline]
     fn chunk(&self, number: usize) -> &Chunk<T> {
-        self.chunks[number].get().expect("an entry of it was handed out")
+        self.parts[number].chunk.get().expect("an entry of it was handed out")
     }
 
     /// An entry that was handed out once.
@@ -178,9 +188,9 @@ impl<T: Default> Table<T> {
     fn words(&self) -> impl Iterator<Item = (usize, usize, u64)> {
         // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
         // of a holder of a later chunk: that one found this chunk full.
-        let chunks = self.chunks.iter().map_while(OnceLock::get).enumerate();
-        chunks.flat_map(|(number, chunk)| {
-            chunk.occupancy.held().map(move |(start, held)| (number, start, held))
+        let parts = self.parts.iter().map_while(|part| Some((part.chunk.get()?, &part.held)));
+        parts.enumerate().flat_map(|(number, (chunk, held))| {
+            chunk.occupancy.held(held).map(move |(start, held)| (number, start, held))
         })
     }
 }
@@ -201,6 +211,7 @@ fn locate(index: Index) -> (usize, usize) {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::sync::Ordering;
     use std::collections::BTreeSet;
 
     #[test]
@@ -222,9 +233,10 @@ mod tests {
     #[should_panic(expected = "16777212 endpoints of a kind at a time")]
     fn a_table_that_is_full_says_so() {
         let table = Table::<u64>::new();
-        for (number, chunk) in table.chunks.iter().enumerate() {
-            let occupancy = Occupancy::full((FIRST as usize) << number);
-            chunk.set(Chunk { entries: Arc::new([]), occupancy }.into()).unwrap();
+        for (number, part) in table.parts.iter().enumerate() {
+            let occupancy = Occupancy::new(FIRST as usize);
+            part.chunk.set(Chunk { entries: Arc::new([]), occupancy }.into()).unwrap();
+            part.held.store(u64::from(FIRST) << number, Ordering::Relaxed);
         }
         table.acquire();
     }
@@ -249,7 +261,7 @@ mod tests {
     #[test]
     fn a_walk_comes_to_the_entries_that_are_held_and_to_no_others() {
         let table = Table::<std::sync::atomic::AtomicU32>::new();
-        assert!(table.chunks.iter().all(|chunk| chunk.get().is_none()), "it is empty at first");
+        assert!(table.parts.iter().all(|part| part.chunk.get().is_none()), "it is empty at first");
         let seats: Vec<_> = (0..20_000).map(|_| table.acquire()).collect();
         seats
             .iter()
