@@ -32,6 +32,13 @@ pub(super) const WORD: usize = u64::BITS as usize;
 /// Places of a group.
 const GROUP: usize = 64 * WORD;
 
+/// Whether any place may be held, by the count of all.
+#[inline]
+pub(super) fn is_any_held(all: &AtomicU64) -> bool {
+    // ORD(free:C) Acquire, pairs with ORD(free:B): if none is, what their holders did comes before.
+    all.load(Ordering::Acquire) != 0
+}
+
 #[derive(Debug)]
 pub(super) struct Occupancy {
     places: usize,
@@ -113,11 +120,11 @@ impl Occupancy {
 
     /// The words that have held places: the first place of each, and its bits. All places that were
     /// taken before the call, and not given back, are among them.
+    /// The caller has found that the count of all is not 0 ([`is_any_held`]).
     #[inline]
-    pub(super) fn held(&self, all: &AtomicU64) -> impl Iterator<Item = (usize, u64)> {
+    pub(super) fn held(&self) -> impl Iterator<Item = (usize, u64)> {
+        let groups = self.groups().enumerate();
         // ORD(free:C) Acquire, pairs with ORD(free:B): what the holders of free places did comes before.
-        let is_any = all.load(Ordering::Acquire) != 0;
-        let groups = is_any.then(|| self.groups().enumerate()).into_iter().flatten();
         let held = groups.filter(|(_, group)| group[0].load(Ordering::Acquire) != 0);
         held.flat_map(|(number, group)| {
             group[1..].iter().enumerate().filter_map(move |(word, bits)| {
@@ -134,31 +141,28 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn held(occupancy: &Occupancy, all: &AtomicU64) -> BTreeSet<usize> {
+    fn held(occupancy: &Occupancy) -> BTreeSet<usize> {
         let bits = |(start, held): (usize, u64)| {
             (0..WORD).filter(move |bit| held >> bit & 1 != 0).map(move |bit| start + bit)
         };
-        occupancy.held(all).flat_map(bits).collect()
+        occupancy.held().flat_map(bits).collect()
     }
 
     #[test]
     fn the_first_free_place_is_taken_up_to_the_last() {
         for places in [1, 2, 8, 63, 64, 65, 128, 4095, 4096, 4097, 8192, 10_000] {
             let (occupancy, all) = (Occupancy::new(places), AtomicU64::new(0));
-            assert_eq!(occupancy.held(&all).count(), 0);
+            assert_eq!(occupancy.held().count(), 0);
             assert!((0..places).all(|place| occupancy.take(&all) == Some(place)));
             assert_eq!(occupancy.take(&all), None);
-            assert_eq!(held(&occupancy, &all), (0..places).collect());
+            assert_eq!(held(&occupancy), (0..places).collect());
             for place in (0..places).step_by(3) {
                 occupancy.give_back(place, &all);
             }
-            assert_eq!(
-                held(&occupancy, &all),
-                (0..places).filter(|place| place % 3 != 0).collect()
-            );
+            assert_eq!(held(&occupancy), (0..places).filter(|place| place % 3 != 0).collect());
             assert!((0..places).step_by(3).all(|place| occupancy.take(&all) == Some(place)));
             (0..places).for_each(|place| occupancy.give_back(place, &all));
-            assert_eq!(occupancy.held(&all).count(), 0);
+            assert_eq!(occupancy.held().count(), 0);
         }
     }
 
@@ -185,7 +189,7 @@ mod tests {
                     });
                 }
             });
-            assert_eq!(held(&occupancy, &all), (0..kept).collect());
+            assert_eq!(held(&occupancy), (0..kept).collect());
         }
     }
 }

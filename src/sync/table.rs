@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::AtomicU64;
-use super::occupancy::{Occupancy, WORD};
+use super::occupancy::{Occupancy, WORD, is_any_held};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -188,9 +188,10 @@ impl<T: Default> Table<T> {
     fn words(&self) -> impl Iterator<Item = (usize, usize, u64)> {
         // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
         // of a holder of a later chunk: that one found this chunk full.
-        let parts = self.parts.iter().map_while(|part| Some((part.chunk.get()?, &part.held)));
-        parts.enumerate().flat_map(|(number, (chunk, held))| {
-            chunk.occupancy.held(held).map(move |(start, held)| (number, start, held))
+        let parts = self.parts.iter().map_while(|part| Some((&part.held, part.chunk.get()?)));
+        let held = parts.enumerate().filter(|(_, (held, _))| is_any_held(held));
+        held.flat_map(|(number, (_, chunk))| {
+            chunk.occupancy.held().map(move |(start, held)| (number, start, held))
         })
     }
 }
