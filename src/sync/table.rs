@@ -165,7 +165,7 @@ impl<T: Default> Table<T> {
     /// The blocks with entries that are held: the index of the first entry of each, which may be free.
     /// An entry that is held since before the call is in one of them.
     pub(crate) fn held_blocks(&self) -> impl Iterator<Item = Index> {
-        self.words().map(|(chunk, start, _)| start_of(chunk) + start as Index)
+        self.words().map(|(number, _, start, _)| start_of(number) + start as Index)
     }
 
     /// Every entry that is held.
@@ -173,8 +173,8 @@ impl<T: Default> Table<T> {
     /// An entry whose `acquire` happens before the call is among them, unless it was released.
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.words().flat_map(|(chunk, start, mut held)| {
-            let entries = &self.chunk(chunk).entries[start..];
+        self.words().flat_map(|(_, chunk, start, mut held)| {
+            let entries = &chunk.entries[start..];
             std::iter::from_fn(move || {
                 let place = held.trailing_zeros();
                 held &= held.checked_sub(1)?;
@@ -183,15 +183,15 @@ impl<T: Default> Table<T> {
         })
     }
 
-    /// The words of entries that are held: their chunk, the first place there, and the bits.
+    /// The words of entries that are held: their chunk and its number, the first place there, and the bits.
     #[inline]
-    fn words(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+    fn words(&self) -> impl Iterator<Item = (usize, &Chunk<T>, usize, u64)> {
         // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
         // of a holder of a later chunk: that one found this chunk full.
         let parts = self.parts.iter().map_while(|part| Some((&part.held, part.chunk.get()?)));
         let held = parts.enumerate().filter(|(_, (held, _))| is_any_held(held));
         held.flat_map(|(number, (_, chunk))| {
-            chunk.occupancy.held().map(move |(start, held)| (number, start, held))
+            chunk.occupancy.held().map(move |(start, held)| (number, &**chunk, start, held))
         })
     }
 }

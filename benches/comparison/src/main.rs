@@ -71,6 +71,7 @@ pub(crate) struct Options {
 }
 
 fn main() -> std::io::Result<()> {
+    overfall::prepare();
     let options = Options::parse();
     let is_everything =
         options.cases.is_empty() && options.size.is_none() && options.rival.is_none();
