@@ -234,14 +234,13 @@ impl Gate {
     #[inline]
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;
-        // A loop from inside of the walk is shorter than one around it.
-        self.holds.iter().for_each(|hold| {
+        for hold in self.holds.iter() {
             pause::point();
             // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before
             // it moved its hold, or left, come before anything that the gate then permits.
             let raw = hold.0.load(Ordering::Acquire);
             if raw == Hold::NONE {
-                return;
+                continue;
             }
             let place = Place(raw);
             let is_ahead = place.position().is_in(self.window, gate);
@@ -254,7 +253,7 @@ impl Gate {
                     is_walked: is_walked || other.is_walked,
                 },
             });
-        });
+        }
         smallest
     }
 

@@ -165,7 +165,9 @@ impl<T: Default> Table<T> {
     /// The blocks with entries that are held: the index of the first entry of each, which may be free.
     /// An entry that is held since before the call is in one of them.
     pub(crate) fn held_blocks(&self) -> impl Iterator<Item = Index> {
-        self.words().map(|(number, _, start, _)| start_of(number) + start as Index)
+        self.held().flat_map(|(number, chunk)| {
+            chunk.occupancy.held().map(move |(start, _)| start_of(number) + start as Index)
+        })
     }
 
     /// Every entry that is held.
@@ -173,26 +175,34 @@ impl<T: Default> Table<T> {
     /// An entry whose `acquire` happens before the call is among them, unless it was released.
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.words().flat_map(|(_, chunk, start, mut held)| {
-            let entries = &chunk.entries[start..];
-            std::iter::from_fn(move || {
-                let place = held.trailing_zeros();
-                held &= held.checked_sub(1)?;
-                Some(&*entries[place as usize])
-            })
+        let mut chunks = self.held();
+        let mut words = None;
+        let (mut entries, mut first, mut held) = (&[][..], 0, 0_u64);
+        std::iter::from_fn(move || {
+            while held == 0 {
+                match words.as_mut().and_then(Iterator::next) {
+                    Some(word) => (first, held) = word,
+                    None => {
+                        let (_, chunk) = chunks.next()?;
+                        entries = &chunk.entries[..];
+                        words = Some(chunk.occupancy.held());
+                    }
+                }
+            }
+            let place = first + held.trailing_zeros() as usize;
+            held &= held - 1;
+            Some(&*entries[place])
         })
     }
 
-    /// The words of entries that are held: their chunk and its number, the first place there, and the bits.
+    /// The chunks with entries that are held, and their numbers.
     #[inline]
-    fn words(&self) -> impl Iterator<Item = (usize, &Chunk<T>, usize, u64)> {
+    fn held(&self) -> impl Iterator<Item = (usize, &Chunk<T>)> {
         // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
         // of a holder of a later chunk: that one found this chunk full.
-        let parts = self.parts.iter().map_while(|part| Some((&part.held, part.chunk.get()?)));
-        let held = parts.enumerate().filter(|(_, (held, _))| is_any_held(held));
-        held.flat_map(|(number, (_, chunk))| {
-            chunk.occupancy.held().map(move |(start, held)| (number, &**chunk, start, held))
-        })
+        let chunks = self.parts.iter().map_while(|part| Some((part, &**part.chunk.get()?)));
+        let held = chunks.enumerate().filter(|(_, (part, _))| is_any_held(&part.held));
+        held.map(|(number, (_, chunk))| (number, chunk))
     }
 }
 
