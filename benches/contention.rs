@@ -20,6 +20,7 @@ const SIZES: [usize; 2] = [64, 1024];
 const WRITERS: [usize; 4] = [1, 2, 4, 8];
 
 fn main() {
+    overfall::prepare();
     common::run(&[blocking, tokio]);
 }
 

@@ -28,6 +28,7 @@ const SIZES: [usize; 13] =
 const RING: usize = 64 * 1024;
 
 fn main() {
+    overfall::prepare();
     let portable = cfg!(any(overfall_portable, not(target_arch = "x86_64")));
     eprintln!("copy: {}", if portable { "portable words" } else { "assembly" });
     common::run(&[strong, weak]);

@@ -30,6 +30,7 @@ const READERS: [usize; 4] = [1, 2, 4, 8];
 const RING: usize = 64 * 1024;
 
 fn main() {
+    overfall::prepare();
     common::run(&[blocking, tokio, taps_blocking, taps_tokio]);
 }
 

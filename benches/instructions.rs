@@ -44,6 +44,7 @@ const KINDS: [(&str, Kind); 10] = [
 ];
 
 fn main() {
+    overfall::prepare();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let numbers = |size: &str, count: &str| Some((size.parse().ok()?, count.parse().ok()?));
     if let [name, size, count] = &arguments[..] {

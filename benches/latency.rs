@@ -20,6 +20,7 @@ use overfall::pipe;
 const SIZES: [usize; 2] = [64, 1024];
 
 fn main() {
+    overfall::prepare();
     common::run(&[polling, blocking, tokio]);
 }
 

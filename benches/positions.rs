@@ -13,6 +13,7 @@ use std::time::Instant;
 const TURN: f64 = (1u128 << 68) as f64;
 
 fn main() {
+    overfall::prepare();
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let (largest, times) = if is_bench { (32, 20_000) } else { (16, 10) };
     println!("{:>12} {:>12} {:>8} {:>10}", "capacity", "slice", "ns", "hours");

@@ -22,6 +22,7 @@ use overfall::pipe;
 const SIZES: [usize; 7] = [8, 64, 256, 1024, 4096, 16 * 1024, 64 * 1024];
 
 fn main() {
+    overfall::prepare();
     common::run(&[one_thread, polling, blocking, tokio]);
 }
 

@@ -220,6 +220,7 @@ fn timeouts(
 }
 
 fn main() {
+    overfall::prepare();
     let (anywhere, near, far) = (Place::Anywhere, Place::Core(0), Place::Core(1));
     let (us, ms) = (Duration::from_micros, Duration::from_millis);
     println!("microseconds, at the 50th and at the 99th percentile");

@@ -87,7 +87,8 @@ impl Channel {
     }
 
     /// A channel with a ring of `size` bytes, rounded up to a power of two, 64 at least. Each 64
-    /// bytes of the ring take 32 bytes more for their descriptor.
+    /// bytes of the ring take 32 bytes more for their descriptor. All of that takes memory once it is
+    /// written: see [the guide](crate::guide::cost).
     ///
     /// # Panics
     ///

@@ -26,6 +26,8 @@ pub struct Builder {
 
 impl Builder {
     /// Sets the size of the ring in bytes. It is rounded up to a power of two, 64 at least.
+    ///
+    /// A large size costs address space. Memory is taken where the ring is written for the first time.
     pub fn size(mut self, size: usize) -> Self {
         self.size = size;
         self
@@ -49,6 +51,9 @@ impl Builder {
 
     /// Sets whether the channel may rely on the system call `membarrier` of Linux. It may by
     /// default.
+    ///
+    /// Channels do without it until the process is registered for the call, which the first channel that
+    /// may rely on it has done off to the side, or [`prepare`](crate::prepare) at once.
     ///
     /// A process may forbid itself system calls after its start, by a filter. If the filter refuses
     /// `membarrier`, the process is aborted when a channel that relies on it needs it next: for a

@@ -374,16 +374,20 @@ impl Shared {
         let registry = lock(&self.registry);
         let ring = &self.ring;
         let reserved = ring.reserved();
-        let readers = || {
-            let slots = self.parking.slots.iter().map(|slot| &slot.figures);
-            slots.filter(|figures| figures.present.load(Ordering::Relaxed))
-        };
         let writers = ring.writers().iter().filter_map(|slot| {
             let id = slot.id.get() as u32;
             (id != 0).then(|| WriterStats::read(&slot.figures, id))
         });
         let (survey, overwritten) = (self.survey(&registry), registry.overwritten());
         let Survey { sent, dropped, .. } = survey;
+        let mut skipped_ring_bytes = registry.retired.skipped_ring_bytes;
+        let mut readers = Vec::with_capacity(registry.strong_readers + registry.weak_readers);
+        for Slot { figures, .. } in self.parking.slots.iter() {
+            skipped_ring_bytes = skipped_ring_bytes.wrapping_add(figures.skipped_ring_bytes.get());
+            if figures.present.load(Ordering::Relaxed) {
+                readers.push(ReaderStats::read(figures, reserved));
+            }
+        }
         let mut stats = ChannelStats {
             capacity: ring.capacity(),
             start: ring.start().label(0),
@@ -394,7 +398,7 @@ impl Shared {
             slices: sent.messages.saturating_sub(dropped.messages),
             dropped_slices: dropped.messages,
             dropped_bytes: dropped.bytes,
-            skipped_ring_bytes: registry.retired.skipped_ring_bytes,
+            skipped_ring_bytes,
             strong_writers: registry.strong_writers,
             weak_writers: registry.weak_writers,
             strong_readers: registry.strong_readers,
@@ -405,7 +409,7 @@ impl Shared {
             held_ring_bytes: ring.held(),
             waiting_writers: self.room.len(),
             writers: writers.collect(),
-            readers: readers().map(|figures| ReaderStats::read(figures, reserved)).collect(),
+            readers,
         };
         drop(registry);
         let names = lock(&self.names);
@@ -419,10 +423,6 @@ impl Shared {
         let overwritten = self.overwritten(overwritten, &survey);
         (stats.overwritten_slices, stats.overwritten_bytes) =
             (overwritten.messages, overwritten.bytes);
-        for slot in self.parking.slots.iter() {
-            stats.skipped_ring_bytes =
-                stats.skipped_ring_bytes.wrapping_add(slot.figures.skipped_ring_bytes.get());
-        }
         stats
     }
 }

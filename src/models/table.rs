@@ -20,7 +20,7 @@ fn visit(table: &Table<AtomicU64>) {
 /// one stored (ORD(free:A), ORD(free:B)).
 #[test]
 fn an_entry_of_a_table_has_one_holder() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let table = Arc::new(Table::<AtomicU64>::new());
         let other = table.clone();
         let thread = thread::spawn(move || (0..2).for_each(|_| visit(&other)));
@@ -63,17 +63,20 @@ fn a_walk_finds_who_is_there() {
 
 /// Guards that a look at a free entry comes after what its last holder did (ORD(free:C)): a mover A of
 /// the gate misses a clone, and then comes past the entry of the original, which has left. A must find
-/// the clone counted. The original stands in another chunk than the clone: alone, so that the count
-/// tells that it has left, or beside a reader that is further on, so that its bit tells it.
-fn a_clone_is_found_behind_an_original_that_left(is_alone: bool) {
+/// the clone counted. The original stands in another chunk than the clone: alone there, or alone in its
+/// group, so that a count tells that it has left, or beside `others`, so that its bit tells it.
+fn a_clone_is_found_behind_an_original_that_left(others: usize) {
     model(PREEMPTIONS, move || {
         let ring = ring(2);
         let [place, mut second, original] = [ring.join(), ring.join(), ring.join()];
-        let mut fourth = (!is_alone).then(|| ring.join());
+        let mut others: Vec<_> = (0..others).map(|_| ring.join()).collect();
+        // Of two others the first one shares the group.
+        let mut last = others.pop();
+        others.into_iter().for_each(|other| ring.leave(other));
         ring.leave(place);
         write(&ring, 1, 1).unwrap();
         write(&ring, 1, 2).unwrap();
-        for held in [Some(&mut second), fourth.as_mut()].into_iter().flatten() {
+        for held in [Some(&mut second), last.as_mut()].into_iter().flatten() {
             assert_eq!((read(&ring, held), read(&ring, held)), (Some(1), Some(2)));
         }
         let other = ring.clone();
@@ -88,12 +91,17 @@ fn a_clone_is_found_behind_an_original_that_left(is_alone: bool) {
 
 #[test]
 fn a_clone_is_found_behind_an_original_whose_count_is_gone() {
-    a_clone_is_found_behind_an_original_that_left(true);
+    a_clone_is_found_behind_an_original_that_left(0);
 }
 
 #[test]
 fn a_clone_is_found_behind_an_original_whose_bit_is_gone() {
-    a_clone_is_found_behind_an_original_that_left(false);
+    a_clone_is_found_behind_an_original_that_left(1);
+}
+
+#[test]
+fn a_clone_is_found_behind_an_original_whose_group_is_gone() {
+    a_clone_is_found_behind_an_original_that_left(2);
 }
 
 /// Guards that a reader that left had finished with what it read, though nobody comes to its entry any

@@ -9,7 +9,8 @@
 //! were (`occupancy.rs`).
 #![allow(unsafe_code)]
 
-use super::occupancy::{Occupancy, WORD};
+use super::AtomicU64;
+use super::occupancy::{Occupancy, WORD, is_any_held};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -82,18 +83,27 @@ impl<T: Default> Chunk<T> {
     }
 }
 
+/// A chunk, once it is there, and how many of its entries are held.
+#[derive(Debug)]
+struct Part<T> {
+    /// Here, so that a walk comes past a chunk without a look into it.
+    held: AtomicU64,
+    /// In a box, since an idle channel has room for all of them.
+    chunk: OnceLock<Box<Chunk<T>>>,
+}
+
 /// Chunks are made one after the other, each when all before it are full. So the first one that is not
 /// there is the end.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    /// In boxes, since an idle channel has room for all of them.
-    chunks: [OnceLock<Box<Chunk<T>>>; CHUNKS],
+    parts: [Part<T>; CHUNKS],
 }
 
 impl<T: Default> Table<T> {
     /// A table that has no chunk yet.
     pub(crate) fn new() -> Self {
-        let table = Self { chunks: std::array::from_fn(|_| OnceLock::new()) };
+        let part = |_| Part { held: AtomicU64::new(0), chunk: OnceLock::new() };
+        let table = Self { parts: std::array::from_fn(part) };
         if cfg!(overfall_loom) {
             // loom does not know what `OnceLock` orders: models make their chunks before their threads.
             table.make(0);
@@ -103,7 +113,7 @@ impl<T: Default> Table<T> {
 
     #[inline]
     fn make(&self, number: usize) -> &Chunk<T> {
-        self.chunks[number].get_or_init(|| Box::new(Chunk::new((FIRST as usize) << number)))
+        self.parts[number].chunk.get_or_init(|| Box::new(Chunk::new((FIRST as usize) << number)))
     }
 
     /// Takes an entry for the caller alone. It is as its last holder left it.
@@ -114,7 +124,7 @@ impl<T: Default> Table<T> {
     pub(crate) fn acquire(&self) -> Seat<T> {
         for number in 0..CHUNKS {
             let chunk = self.make(number);
-            if let Some(place) = chunk.occupancy.take() {
+            if let Some(place) = chunk.occupancy.take(&self.parts[number].held) {
                 let entries = chunk.entries.clone();
                 let index = start_of(number) + place as Index;
                 return Seat { entry: NonNull::from(&entries[place]), _entries: entries, index };
@@ -128,13 +138,13 @@ impl<T: Default> Table<T> {
     /// Gives an entry back. To a walk that does not come to it any more it is as if it had.
     pub(crate) fn release(&self, seat: &Seat<T>) {
         let (chunk, place) = locate(seat.index);
-        self.chunk(chunk).occupancy.give_back(place);
+        self.chunk(chunk).occupancy.give_back(place, &self.parts[chunk].held);
     }
 
     /// A chunk of an entry that was handed out.
     #[inline]
     fn chunk(&self, number: usize) -> &Chunk<T> {
-        self.chunks[number].get().expect("an entry of it was handed out")
+        self.parts[number].chunk.get().expect("an entry of it was handed out")
     }
 
     /// An entry that was handed out once.
@@ -156,7 +166,9 @@ impl<T: Default> Table<T> {
     /// The blocks with entries that are held: the index of the first entry of each, which may be free.
     /// An entry that is held since before the call is in one of them.
     pub(crate) fn held_blocks(&self) -> impl Iterator<Item = Index> {
-        self.words().map(|(chunk, start, _)| start_of(chunk) + start as Index)
+        self.held().flat_map(|(number, chunk)| {
+            chunk.occupancy.held().map(move |(start, _)| start_of(number) + start as Index)
+        })
     }
 
     /// Every entry that is held.
@@ -164,25 +176,34 @@ impl<T: Default> Table<T> {
     /// An entry whose `acquire` happens before the call is among them, unless it was released.
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.words().flat_map(|(chunk, start, mut held)| {
-            let entries = &self.chunk(chunk).entries[start..];
-            std::iter::from_fn(move || {
-                let place = held.trailing_zeros();
-                held &= held.checked_sub(1)?;
-                Some(&*entries[place as usize])
-            })
+        let mut chunks = self.held();
+        let mut words = None;
+        let (mut entries, mut first, mut held) = (&[][..], 0, 0_u64);
+        std::iter::from_fn(move || {
+            while held == 0 {
+                match words.as_mut().and_then(Iterator::next) {
+                    Some(word) => (first, held) = word,
+                    None => {
+                        let (_, chunk) = chunks.next()?;
+                        entries = &chunk.entries[..];
+                        words = Some(chunk.occupancy.held());
+                    }
+                }
+            }
+            let place = first + held.trailing_zeros() as usize;
+            held &= held - 1;
+            Some(&*entries[place])
         })
     }
 
-    /// The words of entries that are held: their chunk, the first place there, and the bits.
+    /// The chunks with entries that are held, and their numbers.
     #[inline]
-    fn words(&self) -> impl Iterator<Item = (usize, usize, u64)> {
+    fn held(&self) -> impl Iterator<Item = (usize, &Chunk<T>)> {
         // If a chunk is not there yet, the `acquire` of its first holder has not returned, nor has that
         // of a holder of a later chunk: that one found this chunk full.
-        let chunks = self.chunks.iter().map_while(OnceLock::get).enumerate();
-        chunks.flat_map(|(number, chunk)| {
-            chunk.occupancy.held().map(move |(start, held)| (number, start, held))
-        })
+        let chunks = self.parts.iter().map_while(|part| Some((part, &**part.chunk.get()?)));
+        let held = chunks.enumerate().filter(|(_, (part, _))| is_any_held(&part.held));
+        held.map(|(number, (_, chunk))| (number, chunk))
     }
 }
 
@@ -202,6 +223,7 @@ fn locate(index: Index) -> (usize, usize) {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::sync::Ordering;
     use std::collections::BTreeSet;
 
     #[test]
@@ -223,9 +245,10 @@ mod tests {
     #[should_panic(expected = "16777212 endpoints of a kind at a time")]
     fn a_table_that_is_full_says_so() {
         let table = Table::<u64>::new();
-        for (number, chunk) in table.chunks.iter().enumerate() {
-            let occupancy = Occupancy::full((FIRST as usize) << number);
-            chunk.set(Chunk { entries: Arc::new([]), occupancy }.into()).unwrap();
+        for (number, part) in table.parts.iter().enumerate() {
+            let occupancy = Occupancy::new(FIRST as usize);
+            part.chunk.set(Chunk { entries: Arc::new([]), occupancy }.into()).unwrap();
+            part.held.store(u64::from(FIRST) << number, Ordering::Relaxed);
         }
         table.acquire();
     }
@@ -250,7 +273,7 @@ mod tests {
     #[test]
     fn a_walk_comes_to_the_entries_that_are_held_and_to_no_others() {
         let table = Table::<std::sync::atomic::AtomicU32>::new();
-        assert!(table.chunks.iter().all(|chunk| chunk.get().is_none()), "it is empty at first");
+        assert!(table.parts.iter().all(|part| part.chunk.get().is_none()), "it is empty at first");
         let seats: Vec<_> = (0..20_000).map(|_| table.acquire()).collect();
         seats
             .iter()

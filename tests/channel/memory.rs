@@ -483,7 +483,7 @@ mod stated {
     /// The entries that a table begins with.
     const FIRST: usize = 4;
     /// Of each part of a table.
-    const HEAD: usize = 168;
+    const HEAD: usize = 184;
     /// A writer's place in the line for room.
     const PLACE: usize = 48;
 
@@ -527,8 +527,8 @@ mod stated {
             let (mut entries, mut more, mut grown) = (0, FIRST, 0);
             while entries < count {
                 entries += more;
-                // Each time with a head of its own, with a bit for each entry, in words, and with a count.
-                grown += HEAD + more * ENTRY + 8 * (more.div_ceil(64) + 1);
+                // Each time with a head of its own, and a bit for each entry, in words.
+                grown += HEAD + more * ENTRY + 8 * more.div_ceil(64);
                 more *= 2;
             }
             assert!(entries <= FIRST.max(2 * count + 2));

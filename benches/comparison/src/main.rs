@@ -54,6 +54,7 @@ pub(crate) struct Options {
 }
 
 fn main() {
+    overfall::prepare();
     let options = Options::parse();
     println!("{}\n{}", include_str!("head.md"), circumstances());
     let is_chosen =
