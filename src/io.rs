@@ -20,7 +20,9 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 #[cfg(feature = "rkyv")]
 pub(crate) mod layers {
     pub(crate) use super::blocking::Until;
-    pub(crate) use crate::channel::endpoint::{Receives, Writes};
+    pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
+    #[cfg(feature = "futures")]
+    pub(crate) use crate::channel::reader::poll_attempt;
     pub(crate) use crate::channel::reader::wait_for;
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

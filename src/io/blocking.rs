@@ -3,7 +3,7 @@
 mod messages;
 mod park;
 
-use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Writes};
+use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Sealed, Writes};
 use crate::channel::loss::Missed;
 use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::skip::Skipped;
@@ -216,6 +216,24 @@ impl<W: Writes> Blocking<W> {
     /// Says that the writer is done, as [`StrongWriter::shut_down`] does.
     pub fn shut_down(&mut self) {
         self.endpoint.writer_core().shut_down();
+    }
+}
+
+impl<E: Endpoint> Sealed for Blocking<E> {}
+
+impl<E: Endpoint> Endpoint for Blocking<E> {
+    type Stats = E::Stats;
+
+    fn stats(&self) -> E::Stats {
+        self.endpoint.stats()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.endpoint.is_closed()
+    }
+
+    fn terminate(&mut self) {
+        self.endpoint.terminate();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::error::{self, ReserveError};
 use crate::io::Blocking;
-use crate::io::layers::{HasCore, Until, Wait, Writes};
+use crate::io::layers::{Endpoint, HasCore, Until, Wait, Writes};
 use crate::wait::budget::Budget;
 use rkyv::Archive;
 use rkyv::api::high::HighSerializer;
@@ -25,11 +25,24 @@ use std::time::{Duration, Instant};
 const ALIGNMENT: usize = 64;
 
 /// What can be sent: every type that derives rkyv's `Archive` and `Serialize`.
+///
+/// ```compile_fail,E0277
+/// struct Reading(f32); // derives nothing
+///
+/// let channel = overfall::typed::Channel::<Reading>::new(1024);
+/// channel.new_writer().try_send(&Reading(21.5)); // "derive `rkyv::Archive` and `rkyv::Serialize`"
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent through a typed channel",
+    label = "derive `rkyv::Archive` and `rkyv::Serialize` for `{Self}`",
+    note = "every part of it needs them as well"
+)]
 pub trait Sendable:
     for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Sendable for T where
     T: for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
@@ -38,8 +51,28 @@ impl<T> Sendable for T where
 /// Where a value is serialized to: a slice of the ring, or nowhere, to measure its length.
 #[derive(Debug)]
 pub struct Target<'a> {
-    slice: Option<&'a Slice<'a>>,
+    to: Destination<'a>,
     position: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Destination<'a> {
+    Nowhere,
+    /// From an offset on, so many bytes at most.
+    Slice {
+        slice: &'a Slice<'a>,
+        offset: usize,
+        limit: usize,
+    },
+    /// For a sink that keeps it.
+    #[cfg(feature = "futures")]
+    Memory(&'a mut Vec<u8>),
+}
+
+impl<'a> Destination<'a> {
+    fn whole(slice: &'a Slice<'a>) -> Self {
+        Self::Slice { slice, offset: 0, limit: slice.len() }
+    }
 }
 
 impl Positional for Target<'_> {
@@ -52,23 +85,32 @@ impl Positional for Target<'_> {
 impl Serializer<Error> for Target<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(slice) = self.slice {
-            if bytes.len() > slice.len() - self.position {
-                return Err(Error::new(Unsteady));
+        match &mut self.to {
+            Destination::Nowhere => {}
+            Destination::Slice { slice, offset, limit } => {
+                if bytes.len() > *limit - self.position {
+                    return Err(unsteady());
+                }
+                slice.fill(*offset + self.position, bytes);
             }
-            slice.fill(self.position, bytes);
+            #[cfg(feature = "futures")]
+            Destination::Memory(memory) => memory.extend_from_slice(bytes),
         }
         self.position += bytes.len();
         Ok(())
     }
 }
 
-/// A value that serializes to more bytes the second time than the first.
+/// A value that serializes to another number of bytes the second time than the first.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the value became longer while it was serialized: its `Serialize` does not always do the same"
+    "the value changed its length while it was serialized: its `Serialize` does not always do the same"
 )]
 struct Unsteady;
+
+pub(super) fn unsteady() -> Error {
+    Error::new(Unsteady)
+}
 
 /// How long the next value will be, if the last few were all as long.
 ///
@@ -101,23 +143,50 @@ impl Guess {
 }
 
 /// What serializing keeps from one value to the next.
-struct Serialization {
+pub(super) struct Serialization {
     /// Scratch memory of the serializer.
     arena: Arena,
     guess: Guess,
+    /// Of the values of a batch.
+    pub(super) lengths: Vec<u64>,
 }
 
 impl Serialization {
-    fn new() -> Self {
-        Self { arena: Arena::new(), guess: Guess::default() }
+    pub(super) fn new() -> Self {
+        Self { arena: Arena::new(), guess: Guess::default(), lengths: Vec::new() }
+    }
+
+    /// Sends a value without waiting.
+    #[inline]
+    pub(super) fn try_send<T: Sendable>(
+        &mut self,
+        value: &T,
+        writer: &mut impl HasCore,
+    ) -> Result<(), TrySendError> {
+        if self.send_as_guessed(value, writer) {
+            return Ok(());
+        }
+        let length = self.measure(value).map_err(TrySendError::Serialize)?;
+        let core = writer.writer_core();
+        let reservation = core.try_reserve(length)?;
+        let slice = Slice::of_writer(core, reservation, length);
+        self.fill(value, slice).map_err(TrySendError::Serialize)
+    }
+
+    /// A value as the bytes of its message.
+    #[cfg(feature = "futures")]
+    pub(super) fn to_bytes<T: Sendable>(&mut self, value: &T) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.serialize(value, Destination::Memory(&mut bytes))?;
+        Ok(bytes)
     }
 
     /// Serializes a value, and tells how long it became.
     #[inline]
-    fn serialize<T: Sendable>(
+    pub(super) fn serialize<T: Sendable>(
         &mut self,
         value: &T,
-        slice: Option<&Slice<'_>>,
+        to: Destination<'_>,
     ) -> Result<usize, Error> {
         const {
             assert!(
@@ -125,7 +194,7 @@ impl Serialization {
                 "messages are aligned to 64 bytes, and the archived type asks for more"
             );
         }
-        let target = Target { slice, position: 0 };
+        let target = Target { to, position: 0 };
         let mut serializer = rkyv::ser::Serializer::new(target, self.arena.acquire(), Share::new());
         serialize_using(value, &mut serializer)?;
         Ok(serializer.into_writer().position)
@@ -134,7 +203,7 @@ impl Serialization {
     /// Tells how long a value becomes.
     #[inline]
     fn measure<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
-        let length = self.serialize(value, None)?;
+        let length = self.serialize(value, Destination::Nowhere)?;
         self.guess.learn(length);
         Ok(length)
     }
@@ -142,7 +211,7 @@ impl Serialization {
     /// Serializes a value into a slice, and commits it. On an error the slice is given up.
     #[inline]
     fn fill<T: Sendable>(&mut self, value: &T, slice: Slice<'_>) -> Result<(), Error> {
-        let length = self.serialize(value, Some(&slice))?;
+        let length = self.serialize(value, Destination::whole(&slice))?;
         slice.commit_filled(length);
         Ok(())
     }
@@ -155,7 +224,7 @@ impl Serialization {
         let Ok(reservation) = core.try_reserve(size) else { return false };
         let slice = Slice::of_writer(core, reservation, size);
         // If anything is wrong, the long way finds it again.
-        let Ok(length) = self.serialize(value, Some(&slice)) else { return false };
+        let Ok(length) = self.serialize(value, Destination::whole(&slice)) else { return false };
         slice.commit_filled(length);
         self.guess.learn(length);
         true
@@ -194,9 +263,25 @@ impl<T, W> Writer<T, W> {
     pub fn into_inner(self) -> W {
         self.writer
     }
+
+    pub(super) fn parts(&mut self) -> (&mut W, &mut Serialization) {
+        (&mut self.writer, &mut self.serialization)
+    }
 }
 
-impl<T: Sendable, W: Writes> Writer<T, W> {
+impl<T, W: Endpoint> Writer<T, W> {
+    /// What this writer has written so far.
+    pub fn stats(&self) -> W::Stats {
+        self.writer.stats()
+    }
+
+    /// Ends this writer at once, as that of bytes.
+    pub fn terminate(&mut self) {
+        self.writer.terminate();
+    }
+}
+
+impl<T, W: Writes> Writer<T, W> {
     /// Sends a value without waiting.
     ///
     /// # Errors
@@ -204,15 +289,11 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// As for [`StrongWriter::try_send`], and [`TrySendError::Serialize`] if the value
     /// cannot be serialized. Nothing was sent then.
     #[inline]
-    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-        if self.serialization.send_as_guessed(value, &mut self.writer) {
-            return Ok(());
-        }
-        let length = self.serialization.measure(value).map_err(TrySendError::Serialize)?;
-        let core = self.writer.writer_core();
-        let reservation = core.try_reserve(length)?;
-        let slice = Slice::of_writer(core, reservation, length);
-        self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
+    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError>
+    where
+        T: Sendable,
+    {
+        self.serialization.try_send(value, &mut self.writer)
     }
 
     /// Sends a value, and waits for room if need be.
@@ -229,7 +310,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// # Cancel safety
     ///
     /// If the future is dropped while it waits, nothing was sent, and nothing is counted as dropped.
-    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError> {
+    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, pending::<()>(), Wait::LeavesWhenDropped).await
     }
 
@@ -243,7 +327,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// # Cancel safety
     ///
     /// As for `send`.
-    pub async fn send_or_drop(&mut self, value: &T, until: impl Future) -> Result<Sent, SendError> {
+    pub async fn send_or_drop(&mut self, value: &T, until: impl Future) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, until, Wait::UntilGivenUp).await
     }
 
@@ -252,7 +339,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
         value: &T,
         until: impl Future,
         wait: Wait,
-    ) -> Result<Sent, SendError> {
+    ) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         let mut budget = Budget::default();
         poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
         if self.serialization.send_as_guessed(value, &mut self.writer) {
@@ -271,23 +361,29 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
             Some(Err(refused)) => refused,
             None => ReserveError::Full,
         };
-        refuse(&mut self.writer, length, refused)
+        refuse(&mut self.writer, (1, length as u64), refused)
     }
 
     /// Converts this writer into one that parks the thread to wait.
-    pub fn blocking(self) -> Writer<T, Blocking<W>> {
+    pub fn blocking(self) -> Writer<T, Blocking<W>>
+    where
+        T: Sendable,
+    {
         Writer::new(Blocking::new(self.writer))
     }
 }
 
-impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
+impl<T, W: Writes> Writer<T, Blocking<W>> {
     /// Sends a value, and parks the thread until there is room. Otherwise as
     /// [`send`](Writer::send) of the writers that do not park.
     ///
     /// # Errors
     ///
     /// As for [`send`](Writer::send) of the writers that do not park.
-    pub fn send(&mut self, value: &T) -> Result<Sent, SendError> {
+    pub fn send(&mut self, value: &T) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         match self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)? {
             Some(sent) => Ok(sent),
             None => unreachable!("there is no deadline"),
@@ -300,7 +396,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `Full`.
-    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<Sent, TrySendError> {
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, Until::Deadline(deadline))
     }
 
@@ -310,7 +409,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `Full`.
-    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<Sent, TrySendError> {
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, Until::timeout(timeout))
     }
 
@@ -320,14 +422,20 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> Result<Sent, SendError> {
+    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         match self.send_or_give_up(value, Until::timeout(timeout), Wait::UntilGivenUp)? {
             Some(sent) => Ok(sent),
             None => unreachable!("it is dropped then"),
         }
     }
 
-    fn send_until(&mut self, value: &T, until: Until) -> Result<Sent, TrySendError> {
+    fn send_until(&mut self, value: &T, until: Until) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         let sent = self.send_or_give_up(value, until, Wait::LeavesWhenDropped)?;
         sent.ok_or(TrySendError::Message(error::TrySendError::Full))
     }
@@ -338,7 +446,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
         value: &T,
         until: Until,
         wait: Wait,
-    ) -> Result<Option<Sent>, SendError> {
+    ) -> Result<Option<Sent>, SendError>
+    where
+        T: Sendable,
+    {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
             return Ok(Some(Sent::Delivered));
         }
@@ -352,20 +463,20 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
             }
             Some(Err(refused)) => refused,
         };
-        refuse(self.writer.get_mut(), length, refused).map(Some)
+        refuse(self.writer.get_mut(), (1, length as u64), refused).map(Some)
     }
 }
 
-/// Drops a value for which there is no room, or says why it cannot be sent.
-fn refuse(
+/// Drops values for which there is no room, and their bytes, or says why they cannot be sent.
+pub(super) fn refuse(
     writer: &mut impl HasCore,
-    length: usize,
+    (values, bytes): (u64, u64),
     refused: ReserveError,
 ) -> Result<Sent, SendError> {
     use error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            return Ok(writer.writer_core().drop_message(length as u64));
+            return Ok(writer.writer_core().drop_messages(values, bytes));
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
         ReserveError::Closed => Refused::Closed,

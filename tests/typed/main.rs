@@ -1,6 +1,8 @@
 //! Channels of values: what is sent comes back, in place, and nothing else passes for it.
 #![cfg(feature = "rkyv")]
 
+mod batches;
+
 use overfall::error;
 use overfall::typed::{
     Channel, InvalidMessage, Reader, RecvError, TryRecvError, TrySendError, Writer,

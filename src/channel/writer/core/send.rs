@@ -160,7 +160,7 @@ impl Core {
     }
 
     /// Counts messages that are dropped for want of room, and their bytes.
-    fn drop_messages(&mut self, messages: u64, bytes: u64) -> Sent {
+    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64) -> Sent {
         self.end_record();
         self.count_dropped(messages, bytes);
         // Last, since it may be an event.
