@@ -8,6 +8,7 @@ use super::{
 use crate::channel::Sent;
 use crate::channel::reader::message::{Messages, MessagesIter};
 use crate::channel::writer::slice::Slice;
+use crate::error;
 use crate::io::Blocking;
 use crate::io::layers::{Receives, Until, Wait, Writes, wait_for};
 use crate::ring::position::slice_size;
@@ -124,7 +125,7 @@ impl<T, W: Writes> Writer<T, Blocking<W>> {
         let (writer, serialization) = self.parts();
         let size = serialization.measure_many(values).map_err(SendError::Serialize)?;
         let refused = match writer.reserve_until(size, Until::Forever, Wait::LeavesWhenDropped) {
-            None => unreachable!("there is no deadline"),
+            None => return Err(error::SendError::Full.into()),
             Some(Ok(slice)) => {
                 serialization.fill_many(values, slice).map_err(SendError::Serialize)?;
                 return Ok(Sent::Delivered);

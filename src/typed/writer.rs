@@ -384,10 +384,8 @@ impl<T, W: Writes> Writer<T, Blocking<W>> {
     where
         T: Sendable,
     {
-        match self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)? {
-            Some(sent) => Ok(sent),
-            None => unreachable!("there is no deadline"),
-        }
+        let sent = self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)?;
+        sent.ok_or(SendError::Message(error::SendError::Full))
     }
 
     /// Like [`send`](Self::send), or fails with `Full` if there is no room by
