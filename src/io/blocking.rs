@@ -81,7 +81,7 @@ use std::time::{Duration, Instant};
 /// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
 ///
 /// From within an event of the feature `tracing` nothing waits. A write for which there is no room
-/// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
+/// is then dropped and counted, as with [`Backpressure::Drop`]. A read
 /// that finds nothing fails with [`io::ErrorKind::WouldBlock`], and a receive with `Empty`.
 ///
 /// Nor does anything wait on a target without threads, such as `wasm32-unknown-unknown`. What can be

@@ -127,7 +127,7 @@ impl<T, R: Receives> Reader<T, R> {
 /// A sink that sends each value.
 ///
 /// Made by [`Writer::into_sink`]. It is ready, waits, ends and is dropped as a
-/// [`MessageSink`](crate::MessageSink). A value for which there is no room waits serialized.
+/// [`MessageSink`]. A value for which there is no room waits serialized.
 #[must_use = "sinks do nothing unless polled"]
 pub struct ValueSink<T, W: Writes> {
     sink: MessageSink<W>,
@@ -168,7 +168,7 @@ impl<T: Sendable, W: Writes + Unpin> Sink<T> for ValueSink<T, W> {
 
     /// # Panics
     ///
-    /// As for [`MessageSink`](crate::MessageSink).
+    /// As for [`MessageSink`].
     #[track_caller]
     fn start_send(self: Pin<&mut Self>, value: T) -> Result<(), SendError> {
         let Self { sink, serialization, .. } = self.get_mut();
