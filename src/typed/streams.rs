@@ -180,7 +180,7 @@ impl<T: Sendable, W: Writes + Unpin> Sink<T> for ValueSink<T, W> {
             Ok(()) => Ok(true),
         })?;
         if !sent {
-            let message = serialization.to_bytes(&value).map_err(SendError::Serialize)?;
+            let message = serialization.serialize_aside(&value).map_err(SendError::Serialize)?;
             sink.hold(message.into());
         }
         Ok(())

@@ -175,7 +175,7 @@ impl Serialization {
 
     /// A value as the bytes of its message.
     #[cfg(feature = "futures")]
-    pub(super) fn to_bytes<T: Sendable>(&mut self, value: &T) -> Result<Vec<u8>, Error> {
+    pub(super) fn serialize_aside<T: Sendable>(&mut self, value: &T) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         self.serialize(value, Destination::Memory(&mut bytes))?;
         Ok(bytes)

@@ -34,7 +34,7 @@ fn what_is_peeked_is_found_again_until_it_is_consumed() {
             assert!(reader.missed().is_none());
             let peeked = block_on(reader.peek()).unwrap().unwrap();
             assert_eq!((&*peeked, peeked.header()), (expected.as_bytes(), header));
-            std::mem::forget(peeked);
+
             if number % 2 == 0 {
                 reader.try_peek().unwrap().unwrap().consume();
             } else {
@@ -60,7 +60,7 @@ fn what_is_peeked_is_found_again_until_it_is_consumed() {
 fn a_strong_reader_keeps_the_room_of_what_it_peeks_until_it_consumes() {
     let (mut writer, mut reader) = pipe(64);
     writer.try_send([1; 64]).unwrap();
-    drop(reader.try_peek().unwrap());
+    assert!(reader.try_peek().unwrap().is_some());
     assert!(writer.try_send("x").is_err());
     reader.try_peek().unwrap().unwrap().consume();
     writer.try_send("x").unwrap();
@@ -117,7 +117,7 @@ fn a_gap_is_told_as_usual_by_a_peek_and_between_peek_and_consume() {
     assert_eq!(reader.try_peek().unwrap().unwrap().header().missed.messages, 2);
     assert_eq!(reader.try_recv().unwrap().unwrap().header().missed.messages, 2);
     assert_eq!(reader.missed().messages, 2);
-    drop(reader.try_peek().unwrap().unwrap());
+    assert!(reader.try_peek().unwrap().is_some());
     (0..4).for_each(|_| writer.try_send("flood").unwrap());
     assert!(matches!(reader.try_recv(), Err(TryReadError::Lagged(_))), "it was not consumed");
     assert_eq!(reader.missed().messages, 2 + 3);
