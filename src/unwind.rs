@@ -38,6 +38,7 @@ macro_rules! unwind_safe {
     )*};
 }
 
+#[allow(dead_code, reason = "Rust 1.85 does not see that the constants use it")]
 const fn asserts<T: UnwindSafe + RefUnwindSafe>() {}
 
 unwind_safe!(
