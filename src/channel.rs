@@ -47,7 +47,8 @@ use writer::{Core, StrongWriter, WeakWriter, Writer};
 /// **The channel stays open while there is a handle or a strong writer.** A reader that reads to
 /// the end waits until both are gone, or until [`drain`](Self::drain) is called. After the last
 /// `Arc` of the handle is dropped, the endpoints decide: the channel closes when its last strong
-/// writer goes, or its last reader. See [the guide](crate::guide::endings).
+/// writer goes, or its last reader. See [the guide](crate::guide::endings), which also tells
+/// [what is different from other channels](crate::guide::coming_from).
 ///
 /// ```
 /// use overfall::{Backpressure, Channel};
@@ -182,6 +183,10 @@ impl Drop for Channel {
 ///
 /// There is no handle, so the reader comes to the end when the writer is dropped. Either end may be
 /// cloned, or made weak.
+///
+/// The size is rounded up to a power of two, 64 at least, and a write of up to that waits for room for all
+/// of its bytes. [The guide](crate::guide::coming_from) tells what else is different from other pipes and
+/// channels.
 ///
 /// ```
 /// let (mut writer, mut reader) = overfall::pipe(4096);

@@ -190,8 +190,8 @@ pub enum ReserveError {
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or this was called from within an event
     /// of the feature `tracing`.
     #[error(
-        "the ring is full, and nobody waits: the writer or its channel has `Backpressure::Drop`, or this \
-         came from within an event of this crate"
+        "the ring is full, and nobody waits: the writer or its channel has `Backpressure::Drop`, this \
+         came from within an event of this crate, or would have to park a thread where there are none"
     )]
     Full,
     /// No slice can be that long.
@@ -245,6 +245,10 @@ pub enum TrySendError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum SendError {
+    /// There is no room, and the target has no threads that could wait for it, such as
+    /// `wasm32-unknown-unknown`. Of [`Blocking`](crate::Blocking) writers alone.
+    #[error("the ring is full, and this target has no threads that could wait: use async code")]
+    Full,
     /// No slice can be that long. Messages are never split.
     #[error(
         "{len} bytes never fit into one slice: the longest is {max}; send less at once, or use a \
@@ -299,8 +303,11 @@ pub enum ReadError {
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
     /// There is nothing to read yet, and this does not wait: it was called from within an event of
-    /// the feature `tracing`.
-    #[error("nothing to read yet, and a read from within an event of this crate does not wait")]
+    /// the feature `tracing`, or it would have to park a thread on a target that has none.
+    #[error(
+        "nothing to read yet, and nobody waits: this came from within an event of this crate, or would \
+         have to park a thread where there are none"
+    )]
     Empty,
 }
 
@@ -352,6 +359,7 @@ impl From<ReserveError> for TryReserveError {
 impl From<SendError> for TrySendError {
     fn from(error: SendError) -> Self {
         match error {
+            SendError::Full => Self::Full,
             SendError::TooLong { len, max } => Self::TooLong { len, max },
             SendError::Closed => Self::Closed,
             SendError::Terminated => Self::Terminated,
@@ -428,7 +436,7 @@ into_io_error! {
         Terminated => ConnectionAborted
     }
     /// As for [`TryReserveError`].
-    SendError { TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
+    SendError { Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
 }
 
 impl<W, E: Into<io::Error>> From<ReserveOwnedError<W, E>> for io::Error {

@@ -21,6 +21,8 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 pub(crate) mod layers {
     pub(crate) use super::blocking::Until;
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
+    #[cfg(feature = "futures")]
+    pub(crate) use crate::channel::reader::poll_attempt;
     pub(crate) use crate::channel::reader::wait_for;
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

@@ -54,19 +54,28 @@
 //! A channel of `T` has writers and readers of `T` alone. Backpressure, endings, figures and gaps
 //! are those of the channel of bytes [beneath](Channel::bytes).
 
+mod batch;
 mod error;
 mod reader;
+#[cfg(feature = "futures")]
+mod streams;
 mod writer;
 
+pub use batch::{Values, ValuesIter};
 pub use error::{
     DeserializeError, InvalidMessage, RecvError, SendError, TryRecvError, TrySendError,
 };
 pub use reader::{Reader, Receivable, Received};
+#[cfg(feature = "futures")]
+#[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
+pub use streams::{ValueSink, ValueStream};
 pub use writer::{Sendable, Target, Writer};
 
 use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::stats::ChannelStats;
 use crate::channel::writer::{StrongWriter, WeakWriter};
 use crate::channel::{self, Backpressure, StartAt};
+use crate::error::ChannelError;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -99,11 +108,36 @@ impl<T> Channel<T> {
         channel::Channel::with_parameters(size, backpressure).into()
     }
 
-    /// The channel of bytes beneath: to drain and terminate it, for its figures and the names of
-    /// writers. If somebody writes other bytes through it, readers of `T` get [`InvalidMessage`]s,
+    /// The channel of bytes beneath: for the names of writers, and for all else that a channel has. If somebody writes other bytes through it, readers of `T` get [`InvalidMessage`]s,
     /// unless those bytes happen to be valid.
     pub fn bytes(&self) -> &Arc<channel::Channel> {
         &self.bytes
+    }
+
+    /// Closes the channel for writers, and lets readers receive what is there, as
+    /// [`crate::Channel::drain`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`crate::Channel::drain`].
+    pub fn drain(&self) -> Result<(), ChannelError> {
+        self.bytes.drain()
+    }
+
+    /// Ends the channel at once, as [`crate::Channel::terminate`]. What was unread is gone.
+    pub fn terminate(&self) {
+        self.bytes.terminate();
+    }
+
+    /// What the channel has done so far, as [`crate::Channel::stats`].
+    pub fn stats(&self) -> ChannelStats {
+        self.bytes.stats()
+    }
+
+    /// A new strong writer, as the type that can be of either strength.
+    #[track_caller]
+    pub fn new_writer(&self) -> Writer<T, channel::writer::Writer> {
+        Writer::new(self.bytes.new_writer())
     }
 
     /// A new writer that keeps the channel open.

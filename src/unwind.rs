@@ -38,6 +38,7 @@ macro_rules! unwind_safe {
     )*};
 }
 
+#[allow(dead_code, reason = "Rust 1.85 does not see that the constants use it")]
 const fn asserts<T: UnwindSafe + RefUnwindSafe>() {}
 
 unwind_safe!(
@@ -90,6 +91,11 @@ mod of_values {
     impl<T, W: RefUnwindSafe> RefUnwindSafe for typed::Writer<T, W> {}
     impl<T> UnwindSafe for typed::Received<'_, T> {}
     impl<T> RefUnwindSafe for typed::Received<'_, T> {}
+    impl<T> UnwindSafe for typed::Values<'_, T> {}
+    impl<T> RefUnwindSafe for typed::Values<'_, T> {}
+    impl<T> UnwindSafe for typed::ValuesIter<'_, T> {}
+    impl<T> RefUnwindSafe for typed::ValuesIter<'_, T> {}
+    const _: () = asserts::<(typed::Values<'_, u8>, typed::ValuesIter<'_, u8>)>();
     const _: () = asserts::<(typed::Channel<u8>, typed::Received<'_, u8>)>();
     const _: () = asserts::<(typed::Reader<u8>, typed::Writer<u8>)>();
     const _: () =
@@ -98,3 +104,16 @@ mod of_values {
 
 const _: () = asserts::<(Blocking<Reader>, Blocking<Writer>, Blocking<Duplex>)>();
 const _: () = asserts::<(LineWriter<Writer>, OwnedSlice<Writer>)>();
+
+#[cfg(all(feature = "futures", feature = "rkyv"))]
+mod of_streams_of_values {
+    use super::*;
+    use crate::channel::endpoint::Writes;
+    use crate::typed::{ValueSink, ValueStream};
+
+    impl<T, R: UnwindSafe> UnwindSafe for ValueStream<T, R> {}
+    impl<T, R: RefUnwindSafe> RefUnwindSafe for ValueStream<T, R> {}
+    impl<T, W: Writes + UnwindSafe> UnwindSafe for ValueSink<T, W> {}
+    impl<T, W: Writes + RefUnwindSafe> RefUnwindSafe for ValueSink<T, W> {}
+    const _: () = asserts::<(ValueStream<u8, Reader>, ValueSink<u8, Writer>)>();
+}

@@ -33,7 +33,11 @@ use std::time::{Duration, Instant};
 /// [`io::Read`], and strong readers [`io::BufRead`]. An end of a [`duplex`](crate::duplex()) gets
 /// all three. All of them get variants with a deadline.
 ///
-/// Do not use it in async code: it parks the runtime's thread.
+/// **Do not use it in async code: it parks the runtime's thread**, and where that thread has to run the
+/// other side as well, both stand still. Use the async methods there, or
+/// [`spawn_blocking`](https://docs.rs/tokio/latest/tokio/task/fn.spawn_blocking.html). With the feature
+/// `tokio`, a call that would have to wait on a thread that drives tokio's tasks panics instead; in
+/// `spawn_blocking` and `block_in_place` it waits.
 ///
 /// It has the methods of its endpoint that one needs beside reading and writing, and clones if that
 /// does. [`get_mut`](Self::get_mut) leads to all others. Code that is generic over what is inside bounds
@@ -79,8 +83,12 @@ use std::time::{Duration, Instant};
 /// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
 ///
 /// From within an event of the feature `tracing` nothing waits. A write for which there is no room
-/// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
+/// is then dropped and counted, as with [`Backpressure::Drop`]. A read
 /// that finds nothing fails with [`io::ErrorKind::WouldBlock`], and a receive with `Empty`.
+///
+/// Nor does anything wait on a target without threads, such as `wasm32-unknown-unknown`. What can be
+/// done at once is done. Otherwise a read or write fails with [`io::ErrorKind::Unsupported`], a receive
+/// with `Empty`, and what needs room with `Full`, whatever the deadline.
 ///
 /// # Example
 ///
@@ -111,8 +119,19 @@ pub struct Blocking<E> {
 #[error("the deadline passed before there was anything to do")]
 struct TimedOut;
 
-fn timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, TimedOut)
+/// Where there are no threads.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there is nothing to do yet, and this target has no threads that could wait: use async code"
+)]
+struct CannotWait;
+
+/// What has become of a wait that found nothing.
+fn given_up(until: Until) -> io::Error {
+    match until {
+        Until::Forever => io::Error::new(io::ErrorKind::Unsupported, CannotWait),
+        Until::Now | Until::Deadline(_) => io::Error::new(io::ErrorKind::TimedOut, TimedOut),
+    }
 }
 
 impl<E> Blocking<E> {
@@ -285,7 +304,7 @@ impl<R: Reads> Blocking<R> {
             None => unless_empty(reader.read_now(buffer)),
             Some(context) => reader.poll_read(context, buffer),
         });
-        Ok(read.ok_or_else(timed_out)??)
+        Ok(read.ok_or_else(|| given_up(until))??)
     }
 
     /// Looks, and waits for as long as there is nothing; `None` if the time is up first. `look` is as in
@@ -330,7 +349,7 @@ impl<R: Lends> Blocking<R> {
             None => unless_empty(reader.lender().try_fill_buf().map(drop)),
             Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
         });
-        found.ok_or_else(timed_out)??;
+        found.ok_or_else(|| given_up(until))??;
         Ok(self.endpoint.lender().try_fill_buf()?)
     }
 }
@@ -403,7 +422,7 @@ impl<W: Writes> Blocking<W> {
             }),
             Some(context) => core.poll_write(context, buffers, wait),
         });
-        Ok(written.ok_or_else(timed_out)??)
+        Ok(written.ok_or_else(|| given_up(until))??)
     }
 
     /// Tries, and waits for as long as there is no room. `look` is as in [`Blocking::wait`].
@@ -436,10 +455,8 @@ impl<W: Writes> Blocking<W> {
     ///
     /// As for [`StrongWriter::reserve`].
     pub fn reserve(&mut self, len: usize) -> Result<Slice<'_>, ReserveError> {
-        match self.reserve_until(len, Until::Forever, Wait::LeavesWhenDropped) {
-            Some(reserved) => reserved,
-            None => unreachable!("there is no deadline"),
-        }
+        let reserved = self.reserve_until(len, Until::Forever, Wait::LeavesWhenDropped);
+        reserved.unwrap_or(Err(ReserveError::Full))
     }
 
     /// Like [`reserve`](Self::reserve), or fails with [`TryReserveError::Full`] if there is no room by
@@ -499,7 +516,7 @@ impl<W: Writes> Blocking<W> {
         len: usize,
     ) -> Result<OwnedSlice<Self>, ReserveOwnedError<Self, ReserveError>> {
         let reserved = self.wait_to_reserve(len, Until::Forever, Wait::LeavesWhenDropped);
-        let Some(reserved) = reserved else { unreachable!("there is no deadline") };
+        let reserved = reserved.unwrap_or(Err(ReserveError::Full));
         OwnedSlice::new(self, |writer| writer.endpoint.writer_core(), reserved, len)
     }
 }
@@ -515,11 +532,13 @@ macro_rules! blocking {
     )*};
 }
 blocking! {
-    "Converts this reader into one that parks the thread to wait, with [`std::io::Read`]."
+    "Converts this reader into one that parks the thread to wait, with [`std::io::Read`]. Not for async \
+     code: see [`Blocking`]."
     Reader StrongReader WeakReader
 }
 blocking! {
-    "Converts this writer into one that parks the thread to wait, with [`std::io::Write`]."
+    "Converts this writer into one that parks the thread to wait, with [`std::io::Write`]. Not for async \
+     code: see [`Blocking`]."
     Writer StrongWriter WeakWriter
 }
 

@@ -174,7 +174,7 @@ pub struct MessageSink<W: Writes> {
 }
 
 impl<W: Writes> MessageSink<W> {
-    fn new(writer: W) -> Self {
+    pub(crate) fn new(writer: W) -> Self {
         Self { writer: Some(writer), waiting: None, is_fresh: false, budget: Budget::default() }
     }
 
@@ -236,6 +236,28 @@ impl<W: Writes> MessageSink<W> {
         })
     }
 
+    /// Sends an item by `send`, which tells whether there was room.
+    #[track_caller]
+    pub(crate) fn start_send_with<E>(
+        &mut self,
+        send: impl FnOnce(&mut W) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        assert!(self.waiting.is_none(), "`start_send` before `poll_ready` was ready");
+        let is_sent = send(self.get_mut())?;
+        self.is_fresh |= is_sent;
+        Ok(is_sent)
+    }
+
+    /// Keeps a message for which there is no room, or drops and counts it, if that is how the writer is.
+    pub(crate) fn hold(&mut self, message: Bytes) {
+        let core = self.get_mut().writer_core();
+        if core.never_waits() {
+            let _dropped = core.drop_message(message.len() as u64);
+        } else {
+            self.waiting = Some(message);
+        }
+    }
+
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         ready!(self.poll(context, |_, _| Poll::Ready(Ok(()))))?;
         if std::mem::take(&mut self.is_fresh) {
@@ -266,16 +288,15 @@ impl<W: Writes + Unpin> Sink<Bytes> for MessageSink<W> {
     #[track_caller]
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         let this = self.get_mut();
-        assert!(this.waiting.is_none(), "`start_send` before `poll_ready` was ready");
-        let core = this.get_mut().writer_core();
-        let never_waits = core.never_waits();
-        match core.try_send(&message).map_err(TrySendError::unless_full) {
-            Ok(()) => this.is_fresh = true,
-            Err(Some(error)) => return Err(error),
-            Err(None) if never_waits => {
-                let _dropped = core.drop_message(message.len() as u64);
+        let is_sent = this.start_send_with(|writer| {
+            match writer.writer_core().try_send(&message).map_err(TrySendError::unless_full) {
+                Ok(()) => Ok(true),
+                Err(None) => Ok(false),
+                Err(Some(error)) => Err(error),
             }
-            Err(None) => this.waiting = Some(message),
+        })?;
+        if !is_sent {
+            this.hold(message);
         }
         Ok(())
     }

@@ -93,7 +93,10 @@ pub enum RecvError {
     Terminated,
     /// There is nothing to receive yet, and this does not wait: it was called from within an event
     /// of the feature `tracing`.
-    #[error("nothing to receive yet, and nobody waits within an event of this crate")]
+    #[error(
+        "nothing to receive yet, and nobody waits: this came from within an event of this crate, or would \
+         have to park a thread where there are none"
+    )]
     Empty,
     /// The message is not a value of the type. The next receive goes on after it.
     #[error(transparent)]

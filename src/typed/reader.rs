@@ -36,11 +36,17 @@ pub(super) fn validate<T: Receivable>(bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// What can be received: every type that derives rkyv's `Archive`, with validation.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be received from a typed channel",
+    label = "derive `rkyv::Archive` for `{Self}`",
+    note = "every part of it needs that as well, and rkyv its feature `bytecheck`"
+)]
 pub trait Receivable:
     Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>>
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Receivable for T where
     T: Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>>
 {
@@ -79,13 +85,23 @@ impl<T, R> Reader<T, R> {
 }
 
 impl<T, R: Endpoint> Reader<T, R> {
+    /// What this reader has read so far.
+    pub fn stats(&self) -> R::Stats {
+        self.reader.stats()
+    }
+
+    /// Ends this reader at once, as that of bytes.
+    pub fn terminate(&mut self) {
+        self.reader.terminate();
+    }
+
     /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
         self.reader.channel()
     }
 }
 
-impl<T: Receivable, R: Receives> Reader<T, R> {
+impl<T, R: Receives> Reader<T, R> {
     /// Receives the next value without waiting. `Ok(None)` is the end.
     ///
     /// # Errors
@@ -93,7 +109,10 @@ impl<T: Receivable, R: Receives> Reader<T, R> {
     /// As for [`StrongReader::try_recv`], and [`TryRecvError::Invalid`] if the message is
     /// not a value of `T`.
     #[inline]
-    pub fn try_recv(&mut self) -> Result<Option<Received<'_, T>>, TryRecvError> {
+    pub fn try_recv(&mut self) -> Result<Option<Received<'_, T>>, TryRecvError>
+    where
+        T: Receivable,
+    {
         let taken = self.reader.take()?;
         Ok(if taken { Some(Received::new(self.reader.message())?) } else { None })
     }
@@ -108,24 +127,33 @@ impl<T: Receivable, R: Receives> Reader<T, R> {
     /// # Cancel safety
     ///
     /// If the future is dropped while it waits, no message is lost.
-    pub async fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
+    pub async fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError>
+    where
+        T: Receivable,
+    {
         let taken = wait_for(&mut self.reader, R::take).await?;
         Ok(if taken { Some(Received::new(self.reader.message())?) } else { None })
     }
 
     /// Converts this reader into one that parks the thread to wait.
-    pub fn blocking(self) -> Reader<T, Blocking<R>> {
+    pub fn blocking(self) -> Reader<T, Blocking<R>>
+    where
+        T: Receivable,
+    {
         Reader::new(Blocking::new(self.reader))
     }
 }
 
-impl<T: Receivable, R: Receives> Reader<T, Blocking<R>> {
+impl<T, R: Receives> Reader<T, Blocking<R>> {
     /// Receives the next value, and parks the thread until there is one. `Ok(None)` is the end.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Reader::recv) of the readers that do not park.
-    pub fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError> {
+    pub fn recv(&mut self) -> Result<Option<Received<'_, T>>, RecvError>
+    where
+        T: Receivable,
+    {
         Ok(value(self.reader.recv()?)?)
     }
 
@@ -138,7 +166,10 @@ impl<T: Receivable, R: Receives> Reader<T, Blocking<R>> {
     pub fn recv_deadline(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Received<'_, T>>, TryRecvError> {
+    ) -> Result<Option<Received<'_, T>>, TryRecvError>
+    where
+        T: Receivable,
+    {
         Ok(value(self.reader.recv_deadline(deadline)?)?)
     }
 
@@ -151,7 +182,10 @@ impl<T: Receivable, R: Receives> Reader<T, Blocking<R>> {
     pub fn recv_timeout(
         &mut self,
         timeout: Duration,
-    ) -> Result<Option<Received<'_, T>>, TryRecvError> {
+    ) -> Result<Option<Received<'_, T>>, TryRecvError>
+    where
+        T: Receivable,
+    {
         Ok(value(self.reader.recv_timeout(timeout)?)?)
     }
 }
@@ -184,7 +218,7 @@ pub struct Received<'a, T> {
 
 impl<'a, T: Receivable> Received<'a, T> {
     #[inline]
-    fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
+    pub(super) fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
         match validate::<T>(&message) {
             Ok(()) => Ok(Self { message, value: PhantomData }),
             Err(source) => Err(InvalidMessage { header: message.header(), source }),

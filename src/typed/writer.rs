@@ -27,11 +27,24 @@ use std::time::{Duration, Instant};
 const ALIGNMENT: usize = 64;
 
 /// What can be sent: every type that derives rkyv's `Archive` and `Serialize`, and can be received.
+///
+/// ```compile_fail,E0277
+/// struct Reading(f32); // derives nothing
+///
+/// let channel = overfall::typed::Channel::<Reading>::new(1024);
+/// channel.new_writer().try_send(&Reading(21.5)); // "derive `rkyv::Archive` and `rkyv::Serialize`"
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent through a typed channel",
+    label = "derive `rkyv::Archive` and `rkyv::Serialize` for `{Self}`",
+    note = "every part of it needs them as well"
+)]
 pub trait Sendable:
     Receivable + for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Sendable for T where
     T: Receivable + for<'a> rkyv::Serialize<HighSerializer<Target<'a>, ArenaHandle<'a>, Error>>
 {
@@ -40,22 +53,33 @@ impl<T> Sendable for T where
 /// Where a value is serialized to.
 #[derive(Debug)]
 pub struct Target<'a> {
-    to: To<'a>,
+    to: Destination<'a>,
     position: usize,
     /// How many parts were written. Each level of nesting is one at least.
     parts: usize,
 }
 
 #[derive(Debug)]
-enum To<'a> {
+pub(super) enum Destination<'a> {
     /// To measure its length.
     Nowhere,
-    Slice(&'a Slice<'a>),
+    /// From an offset on, so many bytes at most.
+    Slice {
+        slice: &'a Slice<'a>,
+        offset: usize,
+        limit: usize,
+    },
     Scratch(&'a mut Scratch),
 }
 
 /// Aligned as messages are.
 type Scratch = AlignedVec<ALIGNMENT>;
+
+impl<'a> Destination<'a> {
+    fn whole(slice: &'a Slice<'a>) -> Self {
+        Self::Slice { slice, offset: 0, limit: slice.len() }
+    }
+}
 
 impl Positional for Target<'_> {
     #[inline]
@@ -68,14 +92,14 @@ impl Serializer<Error> for Target<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.to {
-            To::Nowhere => {}
-            To::Slice(slice) => {
-                if bytes.len() > slice.len() - self.position {
-                    return Err(Error::new(Unsteady));
+            Destination::Nowhere => {}
+            Destination::Slice { slice, offset, limit } => {
+                if bytes.len() > *limit - self.position {
+                    return Err(unsteady());
                 }
-                slice.fill(self.position, bytes);
+                slice.fill(*offset + self.position, bytes);
             }
-            To::Scratch(scratch) => scratch.extend_from_slice(bytes),
+            Destination::Scratch(scratch) => scratch.extend_from_slice(bytes),
         }
         self.position += bytes.len();
         self.parts += 1;
@@ -83,12 +107,16 @@ impl Serializer<Error> for Target<'_> {
     }
 }
 
-/// A value that serializes to more bytes the second time than the first.
+/// A value that serializes to another number of bytes the second time than the first.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the value became longer while it was serialized: its `Serialize` does not always do the same"
+    "the value changed its length while it was serialized: its `Serialize` does not always do the same"
 )]
 struct Unsteady;
+
+pub(super) fn unsteady() -> Error {
+    Error::new(Unsteady)
+}
 
 /// A value that every reader would refuse.
 #[derive(Debug, thiserror::Error)]
@@ -130,17 +158,24 @@ impl Guess {
     }
 }
 
+/// Whether readers accept the value.
+fn check<T: Sendable>(bytes: &[u8]) -> Result<(), Error> {
+    validate::<T>(bytes).map_err(|source| Error::new(Unacceptable { source }))
+}
+
 /// What serializing keeps from one value to the next.
 ///
 /// Readers validate what they receive, to a certain depth. A value of few parts cannot be nested deeper,
 /// and goes straight into the ring. One of many parts is serialized into `scratch`, validated there as
 /// readers do it, and copied.
-struct Serialization {
+pub(super) struct Serialization {
     /// Memory of the serializer.
     arena: Arena,
     guess: Guess,
     /// The value that was measured last, if it has many parts; otherwise empty.
     scratch: Scratch,
+    /// Of the values of a batch.
+    pub(super) lengths: Vec<u64>,
 }
 
 /// Serializes a value, and tells how long it became, and whether it has many parts.
@@ -148,7 +183,7 @@ struct Serialization {
 fn serialize<T: Sendable>(
     arena: &mut Arena,
     value: &T,
-    to: To<'_>,
+    to: Destination<'_>,
 ) -> Result<(usize, bool), Error> {
     const {
         assert!(
@@ -164,35 +199,85 @@ fn serialize<T: Sendable>(
 }
 
 impl Serialization {
-    fn new() -> Self {
-        Self { arena: Arena::new(), guess: Guess::default(), scratch: Scratch::new() }
+    pub(super) fn new() -> Self {
+        Self {
+            arena: Arena::new(),
+            guess: Guess::default(),
+            scratch: Scratch::new(),
+            lengths: Vec::new(),
+        }
+    }
+
+    /// Sends a value without waiting.
+    #[inline]
+    pub(super) fn try_send<T: Sendable>(
+        &mut self,
+        value: &T,
+        writer: &mut impl HasCore,
+    ) -> Result<(), TrySendError> {
+        if self.send_as_guessed(value, writer) {
+            return Ok(());
+        }
+        let length = self.measure(value).map_err(TrySendError::Serialize)?;
+        let core = writer.writer_core();
+        let reservation = core.try_reserve(length)?;
+        let slice = Slice::of_writer(core, reservation, length);
+        self.fill(value, slice).map_err(TrySendError::Serialize)
+    }
+
+    /// A value as the bytes of its message, if readers accept it.
+    #[cfg(feature = "futures")]
+    pub(super) fn serialize_aside<T: Sendable>(&mut self, value: &T) -> Result<Vec<u8>, Error> {
+        self.scratch.clear();
+        let to = Destination::Scratch(&mut self.scratch);
+        let (_, has_many_parts) = serialize(&mut self.arena, value, to)?;
+        if has_many_parts {
+            check::<T>(&self.scratch)?;
+        }
+        Ok(self.scratch.to_vec())
+    }
+
+    /// Serializes a value, and tells how long it became.
+    #[inline]
+    pub(super) fn serialize<T: Sendable>(
+        &mut self,
+        value: &T,
+        to: Destination<'_>,
+    ) -> Result<usize, Error> {
+        serialize(&mut self.arena, value, to).map(|(length, _)| length)
     }
 
     /// Tells how long a value becomes, if readers accept it.
     #[inline]
-    fn measure<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
+    pub(super) fn length<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
         self.scratch.clear();
-        let (length, has_many_parts) = serialize(&mut self.arena, value, To::Nowhere)?;
-        if has_many_parts {
-            return self.validate(value);
-        }
-        self.guess.learn(length);
-        Ok(length)
+        let (length, has_many_parts) = serialize(&mut self.arena, value, Destination::Nowhere)?;
+        if has_many_parts { self.validate(value) } else { Ok(length) }
     }
 
     #[cold]
     fn validate<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
         self.guess = Guess::default();
-        serialize(&mut self.arena, value, To::Scratch(&mut self.scratch))?;
-        validate::<T>(&self.scratch).map_err(|source| Error::new(Unacceptable { source }))?;
+        serialize(&mut self.arena, value, Destination::Scratch(&mut self.scratch))?;
+        check::<T>(&self.scratch)?;
         Ok(self.scratch.len())
+    }
+
+    /// The same for the next value.
+    #[inline]
+    fn measure<T: Sendable>(&mut self, value: &T) -> Result<usize, Error> {
+        let length = self.length(value)?;
+        if self.scratch.is_empty() {
+            self.guess.learn(length);
+        }
+        Ok(length)
     }
 
     /// Fills a slice with the value that was measured, and commits it. On an error the slice is given up.
     #[inline]
     fn fill<T: Sendable>(&mut self, value: &T, slice: Slice<'_>) -> Result<(), Error> {
         let length = if self.scratch.is_empty() {
-            serialize(&mut self.arena, value, To::Slice(&slice))?.0
+            self.serialize(value, Destination::whole(&slice))?
         } else {
             slice.fill(0, &self.scratch);
             self.scratch.len()
@@ -209,9 +294,8 @@ impl Serialization {
         let Ok(reservation) = core.try_reserve(size) else { return false };
         let slice = Slice::of_writer(core, reservation, size);
         // If anything is wrong, or many parts are to be validated, the long way finds it again.
-        let Ok((length, false)) = serialize(&mut self.arena, value, To::Slice(&slice)) else {
-            return false;
-        };
+        let to = Destination::whole(&slice);
+        let Ok((length, false)) = serialize(&mut self.arena, value, to) else { return false };
         slice.commit_filled(length);
         self.guess.learn(length);
         true
@@ -250,16 +334,30 @@ impl<T, W> Writer<T, W> {
     pub fn into_inner(self) -> W {
         self.writer
     }
+
+    pub(super) fn parts(&mut self) -> (&mut W, &mut Serialization) {
+        (&mut self.writer, &mut self.serialization)
+    }
 }
 
 impl<T, W: Endpoint> Writer<T, W> {
+    /// What this writer has written so far.
+    pub fn stats(&self) -> W::Stats {
+        self.writer.stats()
+    }
+
+    /// Ends this writer at once, as that of bytes.
+    pub fn terminate(&mut self) {
+        self.writer.terminate();
+    }
+
     /// The channel of bytes beneath, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
         self.writer.channel()
     }
 }
 
-impl<T: Sendable, W: Writes> Writer<T, W> {
+impl<T, W: Writes> Writer<T, W> {
     /// Sends a value without waiting.
     ///
     /// # Errors
@@ -267,15 +365,11 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// As for [`StrongWriter::try_send`], and [`TrySendError::Serialize`] if the value
     /// cannot be serialized. Nothing was sent then.
     #[inline]
-    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError> {
-        if self.serialization.send_as_guessed(value, &mut self.writer) {
-            return Ok(());
-        }
-        let length = self.serialization.measure(value).map_err(TrySendError::Serialize)?;
-        let core = self.writer.writer_core();
-        let reservation = core.try_reserve(length)?;
-        let slice = Slice::of_writer(core, reservation, length);
-        self.serialization.fill(value, slice).map_err(TrySendError::Serialize)
+    pub fn try_send(&mut self, value: &T) -> Result<(), TrySendError>
+    where
+        T: Sendable,
+    {
+        self.serialization.try_send(value, &mut self.writer)
     }
 
     /// Sends a value, and waits for room if need be.
@@ -292,7 +386,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// # Cancel safety
     ///
     /// If the future is dropped while it waits, nothing was sent, and nothing is counted as dropped.
-    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError> {
+    pub async fn send(&mut self, value: &T) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, pending::<()>(), Wait::LeavesWhenDropped).await
     }
 
@@ -306,7 +403,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
     /// # Cancel safety
     ///
     /// As for `send`.
-    pub async fn send_or_drop(&mut self, value: &T, until: impl Future) -> Result<Sent, SendError> {
+    pub async fn send_or_drop(&mut self, value: &T, until: impl Future) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, until, Wait::UntilGivenUp).await
     }
 
@@ -315,7 +415,10 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
         value: &T,
         until: impl Future,
         wait: Wait,
-    ) -> Result<Sent, SendError> {
+    ) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         let mut budget = Budget::default();
         poll_fn(|context| budget.poll(context, |_| Poll::Ready(()))).await;
         if self.serialization.send_as_guessed(value, &mut self.writer) {
@@ -334,27 +437,31 @@ impl<T: Sendable, W: Writes> Writer<T, W> {
             Some(Err(refused)) => refused,
             None => ReserveError::Full,
         };
-        refuse(&mut self.writer, length, refused)
+        refuse(&mut self.writer, (1, length as u64), length as u64, refused)
     }
 
     /// Converts this writer into one that parks the thread to wait.
-    pub fn blocking(self) -> Writer<T, Blocking<W>> {
+    pub fn blocking(self) -> Writer<T, Blocking<W>>
+    where
+        T: Sendable,
+    {
         Writer::new(Blocking::new(self.writer))
     }
 }
 
-impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
+impl<T, W: Writes> Writer<T, Blocking<W>> {
     /// Sends a value, and parks the thread until there is room. Otherwise as
     /// [`send`](Writer::send) of the writers that do not park.
     ///
     /// # Errors
     ///
     /// As for [`send`](Writer::send) of the writers that do not park.
-    pub fn send(&mut self, value: &T) -> Result<Sent, SendError> {
-        match self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)? {
-            Some(sent) => Ok(sent),
-            None => unreachable!("there is no deadline"),
-        }
+    pub fn send(&mut self, value: &T) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
+        let sent = self.send_or_give_up(value, Until::Forever, Wait::LeavesWhenDropped)?;
+        sent.ok_or(SendError::Message(error::SendError::Full))
     }
 
     /// Like [`send`](Self::send), or fails with `Full` if there is no room by
@@ -363,7 +470,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `Full`.
-    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<Sent, TrySendError> {
+    pub fn send_deadline(&mut self, value: &T, deadline: Instant) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, Until::Deadline(deadline))
     }
 
@@ -373,7 +483,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for `send`, and `Full`.
-    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<Sent, TrySendError> {
+    pub fn send_timeout(&mut self, value: &T, timeout: Duration) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         self.send_until(value, Until::timeout(timeout))
     }
 
@@ -383,14 +496,20 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> Result<Sent, SendError> {
+    pub fn send_or_drop(&mut self, value: &T, timeout: Duration) -> Result<Sent, SendError>
+    where
+        T: Sendable,
+    {
         match self.send_or_give_up(value, Until::timeout(timeout), Wait::UntilGivenUp)? {
             Some(sent) => Ok(sent),
             None => unreachable!("it is dropped then"),
         }
     }
 
-    fn send_until(&mut self, value: &T, until: Until) -> Result<Sent, TrySendError> {
+    fn send_until(&mut self, value: &T, until: Until) -> Result<Sent, TrySendError>
+    where
+        T: Sendable,
+    {
         let sent = self.send_or_give_up(value, until, Wait::LeavesWhenDropped)?;
         sent.ok_or(TrySendError::Message(error::TrySendError::Full))
     }
@@ -401,7 +520,10 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
         value: &T,
         until: Until,
         wait: Wait,
-    ) -> Result<Option<Sent>, SendError> {
+    ) -> Result<Option<Sent>, SendError>
+    where
+        T: Sendable,
+    {
         if self.serialization.send_as_guessed(value, self.writer.get_mut()) {
             return Ok(Some(Sent::Delivered));
         }
@@ -415,20 +537,22 @@ impl<T: Sendable, W: Writes> Writer<T, Blocking<W>> {
             }
             Some(Err(refused)) => refused,
         };
-        refuse(self.writer.get_mut(), length, refused).map(Some)
+        refuse(self.writer.get_mut(), (1, length as u64), length as u64, refused).map(Some)
     }
 }
 
-/// Drops a value for which there is no room, or says why it cannot be sent.
-fn refuse(
+/// Drops values for which there is no room, and their bytes, or says why they cannot be sent. They were
+/// to be a slice, or slices side by side, of `length` bytes.
+pub(super) fn refuse(
     writer: &mut impl HasCore,
-    length: usize,
+    (values, bytes): (u64, u64),
+    length: u64,
     refused: ReserveError,
 ) -> Result<Sent, SendError> {
     use error::SendError as Refused;
     Err(SendError::Message(match refused {
         ReserveError::Full => {
-            return Ok(writer.writer_core().drop_message(length as u64));
+            return Ok(writer.writer_core().drop_messages(values, bytes, length));
         }
         ReserveError::TooLong { len, max } => Refused::TooLong { len, max },
         ReserveError::Closed => Refused::Closed,

@@ -193,7 +193,7 @@ fn threads_flush_with_a_deadline() {
         let error = channel.flushed().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         assert!(error.get_ref().unwrap().is::<FlushError>());
-        channel.closed();
+        channel.closed().unwrap();
     });
 }
 
@@ -256,7 +256,7 @@ fn a_producer_works_only_while_somebody_listens() {
         let thread = thread::spawn(move || {
             blocking.reader_present().unwrap();
             done.send(()).unwrap();
-            blocking.reader_absent();
+            blocking.reader_absent().unwrap();
             done.send(()).unwrap();
             blocking.reader_present().unwrap_err()
         });

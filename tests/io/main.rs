@@ -1,6 +1,8 @@
 //! The traits of std, tokio and futures, streams and sinks.
 
 mod blocking;
+#[cfg(feature = "tokio")]
+mod blocking_tokio;
 #[cfg(all(feature = "tokio", feature = "futures", feature = "rkyv"))]
 mod budget;
 mod duplex;

@@ -172,7 +172,7 @@ fn receive(reader: Reader, mut checker: Checker, mut manner: Manner) -> (Reader,
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
-                assert!(!is_strong || error.kind() == ErrorKind::TimedOut, "{error}");
+                assert!(!is_strong || error.kind() == ErrorKind::WouldBlock, "{error}");
                 checker.excuse(&error);
             }
         }

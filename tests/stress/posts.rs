@@ -300,7 +300,7 @@ impl Checker {
 
     /// What an error says is no harm: there was nothing yet, or a gap.
     pub(crate) fn excuse(&mut self, error: &io::Error) {
-        if error.kind() != ErrorKind::TimedOut {
+        if error.kind() != ErrorKind::WouldBlock {
             let lagged = error.get_ref().and_then(|error| error.downcast_ref::<Lagged>());
             self.gap(lagged.expect("nothing else can go wrong").ring_bytes);
         }

@@ -1,6 +1,7 @@
 //! Channels of values: what is sent comes back, in place, and nothing else passes for it.
 #![cfg(feature = "rkyv")]
 
+mod batches;
 mod depth;
 
 use overfall::error;

@@ -148,7 +148,8 @@ macro_rules! receive_methods {
             ///
             /// # Cancel safety
             ///
-            /// If the future is dropped while it waits, no message is lost.
+            /// If the future is dropped while it waits, no message is lost. Nothing wakes the task any more
+            /// then: keep the future from poll to poll, or use a stream.
             pub async fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
                 let taken = wait_for(&mut *self, Receive::take).await?;
                 Ok(if taken { Some(Receive::message(self)) } else { None })

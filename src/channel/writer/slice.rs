@@ -125,6 +125,13 @@ impl<'a> Slice<'a> {
         self.parts().0.commit(length as u64);
     }
 
+    /// Commits messages of these lengths side by side, which [`Slice::fill`] has written and which take
+    /// all that was reserved.
+    #[cfg(feature = "rkyv")]
+    pub(crate) fn commit_many(mut self, lengths: &[u64]) {
+        self.parts().0.commit_many(lengths);
+    }
+
     /// Gives the slice up. Dropping it does the same.
     pub fn abort(self) {}
 }

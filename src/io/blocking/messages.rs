@@ -177,10 +177,7 @@ impl<R: Receives> Blocking<R> {
         &mut self,
         attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> Result<T, ReadError> {
-        match self.attempt_or_give_up(Until::Forever, attempt) {
-            Some(found) => found,
-            None => unreachable!("there is no deadline"),
-        }
+        self.attempt_or_give_up(Until::Forever, attempt).unwrap_or(Err(ReadError::Empty))
     }
 
     /// The same, until a deadline.
@@ -215,10 +212,9 @@ impl<W: Writes> Blocking<W> {
     /// As for [`StrongWriter::send`](crate::StrongWriter::send).
     #[inline]
     pub fn send(&mut self, message: impl AsRef<[u8]>) -> Result<Sent, SendError> {
-        match self.wait_to_send(message.as_ref(), Until::Forever, Wait::LeavesWhenDropped) {
-            Some(sent) => sent,
-            None => unreachable!("there is no deadline"),
-        }
+        let wait = Wait::LeavesWhenDropped;
+        let sent = self.wait_to_send(message.as_ref(), Until::Forever, wait);
+        sent.unwrap_or(Err(SendError::Full))
     }
 
     /// Like [`send`](Self::send), or fails with [`TrySendError::Full`] if there is no room by
@@ -317,10 +313,7 @@ impl<W: Writes> Blocking<W> {
     ///
     /// As for [`send`](Self::send).
     pub fn send_many(&mut self, messages: &[impl AsRef<[u8]>]) -> Result<Sent, SendError> {
-        match self.wait_to_send_many(messages, Until::Forever) {
-            Some(sent) => sent,
-            None => unreachable!("there is no deadline"),
-        }
+        self.wait_to_send_many(messages, Until::Forever).unwrap_or(Err(SendError::Full))
     }
 
     /// Like [`send_many`](Self::send_many), or fails with [`TrySendError::Full`] if there is

@@ -17,11 +17,14 @@ pub(crate) enum Until {
     Forever,
 }
 
+/// Whether a thread may wait. Where there are no threads, nobody would wake it, and there is no clock.
+const CAN_WAIT: bool = cfg!(not(all(target_family = "wasm", not(target_feature = "atomics"))));
+
 impl Until {
     /// For as long as `timeout`, which may be too long to come to an end. A timeout of zero needs
     /// no clock.
     pub(crate) fn timeout(timeout: Duration) -> Self {
-        if timeout.is_zero() {
+        if timeout.is_zero() || !CAN_WAIT {
             return Self::Now;
         }
         Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Deadline)
@@ -193,9 +196,22 @@ impl<E> Drop for Waiting<'_, E> {
     }
 }
 
+/// Panics on a thread that drives tasks of tokio: parked, it would drive none, and often nobody would be
+/// left to wake it. Threads of `spawn_blocking` and `block_in_place` may park.
+///
+/// tokio does not tell which of them a thread is (`Handle::try_current` is there for both). But it
+/// refuses by itself to run a future on a thread that drives others already, with a panic that says why.
+#[cfg(feature = "tokio")]
+fn check_thread() {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.block_on(std::future::ready(()));
+    }
+}
+
 impl<E> Blocking<E> {
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
-    /// spins briefly, and then parks the thread. `None` if the time is up first.
+    /// spins briefly, and then parks the thread. `None` if the time is up first, or if the target has no
+    /// threads: there nothing waits.
     ///
     /// `look` tells whether there is something to do. If there is not, and it has a context, it
     /// also registers to be woken; `stop` takes that back.
@@ -206,12 +222,14 @@ impl<E> Blocking<E> {
         stop: fn(&mut E),
         mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
-        if until.left().is_some_and(|left| left.is_zero()) {
+        if !CAN_WAIT || until.left().is_some_and(|left| left.is_zero()) {
             return None;
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
         // Within an event of ours no thread waits: there the next look is ready.
         if !is_inside() {
+            #[cfg(feature = "tokio")]
+            check_thread();
             if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
             {
                 return Some(value);

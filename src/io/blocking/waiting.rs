@@ -1,6 +1,6 @@
 //! Waiting for what others do, with threads that park.
 
-use super::{Blocking, Until, timed_out};
+use super::{Blocking, Until, given_up};
 use crate::channel::endpoint::Sends;
 use crate::channel::waiting::{Attended, Closed, Event, Waiting};
 use crate::channel::weak::WeakChannel;
@@ -78,7 +78,7 @@ impl<E: Sends> Blocking<E> {
 
     fn flush_until(&mut self, until: Until) -> io::Result<()> {
         let event = self.endpoint.sent();
-        Ok(self.wait_for_event(until, event).ok_or_else(timed_out)??)
+        Ok(self.wait_for_event(until, event).ok_or_else(|| given_up(until))??)
     }
 
     /// Parks the thread until there is a reader, strong or weak; at once, if there is one.
@@ -102,12 +102,16 @@ impl<E: Sends> Blocking<E> {
     }
 
     fn present_until(&mut self, until: Until) -> io::Result<()> {
-        Ok(self.wait_for_event(until, Attended(true)).ok_or_else(timed_out)??)
+        Ok(self.wait_for_event(until, Attended(true)).ok_or_else(|| given_up(until))??)
     }
 
     /// Parks the thread until there is no reader, or until the channel takes no more slices.
-    pub fn reader_absent(&mut self) {
-        let _whether_it_is_closed = self.wait_for_event(Until::Forever, Attended(false));
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, on a target without threads, if there is something to wait for.
+    pub fn reader_absent(&mut self) -> io::Result<()> {
+        self.absent_until(Until::Forever)
     }
 
     /// Like [`reader_absent`](Self::reader_absent), or fails with [`io::ErrorKind::TimedOut`] if a reader
@@ -117,15 +121,23 @@ impl<E: Sends> Blocking<E> {
     ///
     /// `TimedOut`.
     pub fn reader_absent_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        let came = self.wait_for_event(Until::timeout(timeout), Attended(false));
-        came.map(|_whether_it_is_closed| ()).ok_or_else(timed_out)
+        self.absent_until(Until::timeout(timeout))
+    }
+
+    fn absent_until(&mut self, until: Until) -> io::Result<()> {
+        let came = self.wait_for_event(until, Attended(false));
+        came.map(|_whether_it_is_closed| ()).ok_or_else(|| given_up(until))
     }
 }
 
 impl Blocking<WeakChannel> {
     /// Parks the thread until the channel takes no more slices.
-    pub fn closed(&mut self) {
-        self.wait_for_event(Until::Forever, Closed);
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, on a target without threads, if it still does.
+    pub fn closed(&mut self) -> io::Result<()> {
+        self.closed_until(Until::Forever)
     }
 
     /// Like [`closed`](Self::closed), or fails with [`io::ErrorKind::TimedOut`] if it still does after
@@ -135,7 +147,11 @@ impl Blocking<WeakChannel> {
     ///
     /// `TimedOut`.
     pub fn closed_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.wait_for_event(Until::timeout(timeout), Closed).ok_or_else(timed_out)
+        self.closed_until(Until::timeout(timeout))
+    }
+
+    fn closed_until(&mut self, until: Until) -> io::Result<()> {
+        self.wait_for_event(until, Closed).ok_or_else(|| given_up(until))
     }
 }
 

@@ -41,6 +41,18 @@ impl Core {
         }
     }
 
+    /// Commits messages of these lengths in the slice in flight, which they fill side by side.
+    #[cfg(feature = "rkyv")]
+    pub(crate) fn commit_many(&mut self, lengths: &[u64]) {
+        if let Some(reservation) = self.in_flight.take() {
+            self.open_lane(&reservation);
+            self.end_record();
+            self.lengths.clear();
+            self.lengths.extend_from_slice(lengths);
+            self.publish_many(reservation);
+        }
+    }
+
     /// The same for a slice without a writer.
     #[cold]
     #[inline(never)]

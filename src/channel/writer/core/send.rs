@@ -161,7 +161,7 @@ impl Core {
 
     /// Counts messages that are dropped for want of room, and their bytes; `length` is what was to be
     /// reserved.
-    fn drop_messages(&mut self, messages: u64, bytes: u64, length: u64) -> Sent {
+    pub(crate) fn drop_messages(&mut self, messages: u64, bytes: u64, length: u64) -> Sent {
         self.end_record();
         self.leave_claim(length);
         self.count_dropped(messages, bytes);
