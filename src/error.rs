@@ -1,5 +1,9 @@
 //! Errors: a small enum for each operation, and how it becomes an [`io::Error`].
 
+mod failure;
+
+pub use failure::Failure;
+
 use std::io;
 use thiserror::Error;
 

@@ -17,9 +17,10 @@ pub use lines::LineWriter;
 pub use streams::{MessageSink, MessageStream, OwnedMessage};
 
 /// The door for the layers above: what they use besides the public API.
-#[cfg(feature = "rkyv")]
 pub(crate) mod layers {
     pub(crate) use super::blocking::{Until, timed_out};
+    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::reader::{Receive, wait_for};
+    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

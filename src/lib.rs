@@ -21,6 +21,8 @@ mod io;
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
+// A stream that is kept. It stands beside the ring: neither knows the other.
+pub mod spool;
 // What is said of all of them.
 pub mod guide;
 
