@@ -17,8 +17,10 @@ mod overrun;
 mod owner;
 mod padding;
 mod parking;
+mod spool;
 pub(crate) mod storage;
 mod strong;
+pub(crate) mod touched;
 mod watch;
 
 use crate::ring::descriptor::{Description, Joins};

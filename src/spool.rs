@@ -309,6 +309,12 @@ impl Spool {
         )
     }
 
+    /// As a writer does that has looked for sleepers in vain for long.
+    #[cfg(all(test, overfall_loom))]
+    pub(crate) fn end_watch(&self) {
+        self.shared.end_watch();
+    }
+
     /// What it holds, and who reads it, at this moment.
     pub fn stats(&self) -> SpoolStats {
         self.shared.stats()
@@ -365,6 +371,7 @@ impl fmt::Debug for Spool {
     }
 }
 
+#[cfg(not(overfall_loom))]
 #[allow(unused, reason = "a static assertion")]
 const fn endpoints_can_be_sent() {
     const fn send<T: Send + Sync + std::panic::UnwindSafe>() {}

@@ -188,11 +188,22 @@ impl SpoolReader {
             buffer[read..read + length].copy_from_slice(&lent[..length]);
             read += length;
             self.move_to(self.position + length as u64);
-            if read == buffer.len() || !self.view.sees(self.position) {
+            // It looks for more than it has seen before only where the buffer has room for it.
+            if read == buffer.len() || self.is_at_the_end_of_what_is_there() {
                 return Ok(read);
             }
             lent = self.view.lend(self.position);
         }
+    }
+
+    /// Whether there is nothing more to read now. An error is told by the next read.
+    #[inline]
+    fn is_at_the_end_of_what_is_there(&mut self) -> bool {
+        if self.view.sees(self.position) {
+            return false;
+        }
+        let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+        !self.view.sees(self.position)
     }
 
     /// Reads what is there at `offset`, as far as it fits into `buffer`, and does not move. Returns 0 at
