@@ -7,6 +7,8 @@ use crate::spool::{
 };
 use loom::future::block_on;
 use loom::thread;
+use std::io::SeekFrom;
+use std::task::{Context, Waker};
 
 /// Segments of two bytes.
 fn builder() -> Builder {
@@ -64,6 +66,24 @@ fn a_parked_reader_is_woken_by_the_byte_that_it_waits_for() {
         for byte in [1, 2, 3] {
             writer.try_write(&[byte]).unwrap();
         }
+        thread.join().unwrap();
+        writer.finish().unwrap();
+    });
+}
+
+/// Guards that a reader notes anew what it waits for: it waited further on before.
+#[test]
+fn a_reader_that_waited_further_on_before_is_woken() {
+    model(PREEMPTIONS, || {
+        let (_spool, mut writer, mut reader) = stream(builder());
+        reader.advance(9);
+        let poll = reader.poll_ready(&mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_pending());
+        reader.try_seek(SeekFrom::Start(0)).unwrap();
+        let thread = thread::spawn(move || {
+            assert_eq!(block_on(reader.read(&mut [0])), Ok(1));
+        });
+        writer.try_write(&[1]).unwrap();
         thread.join().unwrap();
         writer.finish().unwrap();
     });

@@ -243,7 +243,7 @@ impl SpoolReader {
     // Waiting.
 
     /// Waits until there is something to read: then [`try_fill_buf`](Self::try_fill_buf) lends it.
-    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
         let (view, position) = (&mut self.view, self.position);
         self.sleeper.poll(context, position.saturating_add(1), |shared, figures| {
             unless_empty(look(view, position, shared, figures))
