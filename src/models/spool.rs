@@ -223,11 +223,13 @@ fn a_promise_and_a_failure_exclude_each_other() {
     });
 }
 
-/// Guards ORD(claim:A) and ORD(claim:B): the next writer goes on behind the bytes of the last one.
+/// Guards ORD(claim:A) and ORD(claim:B): the next writer goes on behind the bytes of the last one. No
+/// writer looks for sleepers: the fence for that would do as much.
 #[test]
 fn the_next_writer_goes_on_where_the_last_one_was() {
     model(PREEMPTIONS, || {
         let (spool, mut writer, mut reader) = stream(builder());
+        spool.end_watch();
         let next = spool.clone();
         let next = thread::spawn(move || match next.writer() {
             Ok(mut writer) => {

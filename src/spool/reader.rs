@@ -11,7 +11,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::SeekFrom;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Reads a spool at a place of its own, from [`Spool::reader`](super::Spool::reader).
 ///
@@ -89,6 +89,11 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
         Ending::Failed => Err(ReadError::Failed(shared.failure())),
         _ => Err(ReadError::Empty),
     }
+}
+
+/// The length of the whole stream; `Empty` if it is not known yet.
+fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
+    if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
 }
 
 impl SpoolReader {
@@ -268,16 +273,10 @@ impl SpoolReader {
     ) -> Poll<Result<u64, SeekError>> {
         if let SeekFrom::End(_) = from {
             // No length is so great: it is woken by the end alone.
-            let whole = self.sleeper.poll(context, u64::MAX, |shared, figures| {
-                unless_empty(if figures.is_closed() {
-                    Err(ReadError::Closed)
-                } else {
-                    shared.whole()
-                })
-            });
-            if std::task::ready!(whole).is_err_and(|error| error == ReadError::Empty) {
-                unreachable!("it waits for that");
-            }
+            let whole = self
+                .sleeper
+                .poll(context, u64::MAX, |shared, figures| unless_empty(whole(shared, figures)));
+            ready!(whole)?;
         }
         Poll::Ready(self.try_seek(from))
     }
@@ -396,7 +395,7 @@ impl SpoolReader {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
-            SeekFrom::End(distance) => match self.shared().whole() {
+            SeekFrom::End(distance) => match whole(self.shared(), &self.sleeper.seat.figures) {
                 Ok(length) => length.checked_add_signed(distance),
                 Err(ReadError::Empty) => return Err(SeekError::LengthUnknown),
                 Err(error) => return Err(error.into()),
@@ -411,7 +410,7 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`, and `Closed`. They move nothing.
+    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`. They move nothing.
     pub async fn seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         self.wait_for(|reader, context| reader.poll_seek(context, to)).await
     }
@@ -490,8 +489,8 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// Closes the reader: its reads and seeks fail with [`ReadError::Closed`] from now on, also those
-    /// that wait. Other readers, clones of this one among them, go on. If the reader has gone, this does
+    /// Closes the reader: its reads, and its seeks from the end, fail with [`ReadError::Closed`] from now
+    /// on, also those that wait. Other readers, clones of this one among them, go on. If the reader has gone, this does
     /// nothing.
     pub fn close(&self) {
         if let Some(shared) = self.shared.upgrade() {

@@ -187,11 +187,11 @@ impl SpoolWriter {
         }
         self.tail().publish(bytes as u64);
         let length = self.tail().length();
-        if self.shared.must_check() {
-            self.check(length);
-        }
+        // Wakers may panic: so the end, which wakes all, comes first.
         if Some(length) == self.shared.known_len {
             self.end_as_promised(length);
+        } else if self.shared.must_check() {
+            self.check(length);
         }
         Ok(())
     }

@@ -387,6 +387,7 @@ impl Run {
                 let expected = match to {
                     SeekFrom::Start(position) => Ok(Some(position)),
                     SeekFrom::Current(by) => Ok(reader.position.checked_add_signed(by)),
+                    SeekFrom::End(_) if reader.is_closed => Err(Why::Closed),
                     SeekFrom::End(by) => model.length().map(|length| length.checked_add_signed(by)),
                 };
                 let sought = reader.real.try_seek(to);

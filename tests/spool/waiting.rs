@@ -95,6 +95,19 @@ fn a_waker_that_panics_costs_no_other_reader_its_wake_and_the_writer_nothing() {
 }
 
 #[test]
+fn a_waker_that_panics_at_the_last_promised_byte_costs_nobody_the_end() {
+    let (spool, mut writer, mut reader) = stream(segments_of(64).known_len(1));
+    let mut buffer = [0];
+    let mut panicking = Task::new(reader.read(&mut buffer));
+    let waker = Waker::from(Arc::new(Calls(|| panic_any("on purpose"))));
+    assert!(panicking.poll_with(&waker).is_pending());
+    let mut finished = Task::parked(spool.finished());
+    assert!(catch_unwind(AssertUnwindSafe(|| writer.try_write(b"x"))).is_err());
+    assert_eq!((finished.wakes(), finished.poll()), (1, Poll::Ready(Ok(1))));
+    assert_eq!(panicking.poll(), Poll::Ready(Ok(1)));
+}
+
+#[test]
 fn a_waker_may_come_back_to_the_spool() {
     within(LIMIT, || {
         let (spool, mut writer, mut reader) = stream(segments_of(64));
