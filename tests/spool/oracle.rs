@@ -436,7 +436,8 @@ impl Run {
         let mut positions: Vec<_> =
             self.spool.stats().readers.iter().map(|reader| reader.position).collect();
         let mut expected: Vec<_> = self.readers.iter().map(|reader| reader.position).collect();
-        (positions.sort_unstable(), expected.sort_unstable());
+        positions.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(positions, expected);
     }
 }
