@@ -193,12 +193,12 @@ fn failing_from_outside(heavy: bool) {
 
 #[test]
 fn a_failure_from_outside_is_the_same_end_for_all() {
-    model_of_heavy_fences(2, || failing_from_outside(true));
+    model_of_heavy_fences(PREEMPTIONS, || failing_from_outside(true));
 }
 
 #[test]
 fn a_failure_from_outside_is_the_same_end_for_all_without_heavy_fences() {
-    model(2, || failing_from_outside(false));
+    model(PREEMPTIONS, || failing_from_outside(false));
 }
 
 /// Guards that the failure is there before the word that tells of it, and that a reader which finds a
