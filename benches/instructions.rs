@@ -7,9 +7,10 @@
 //! `instructions KIND SIZE COUNT` does COUNT operations of SIZE bytes each. Called any other way, as
 //! by a plain `cargo bench`, it does a few of each kind and says nothing.
 
+use overfall::spool::Spool;
 use overfall::{Backpressure, Channel};
 use std::hint::black_box;
-use std::io::Write;
+use std::io::{SeekFrom, Write};
 
 /// A multiple of every size: no slice needs padding, and all laps are alike.
 const RING: usize = 64 * 1024;
@@ -30,7 +31,7 @@ impl Page {
 /// Does so many operations of one kind with messages of this size, into a buffer of the same.
 type Kind = fn(&[u8], &mut [u8], u64);
 
-const KINDS: [(&str, Kind); 10] = [
+const KINDS: [(&str, Kind); 12] = [
     ("strong", strong),
     ("weak", weak),
     ("shared", shared),
@@ -41,6 +42,8 @@ const KINDS: [(&str, Kind); 10] = [
     ("message", message),
     ("weak-message", weak_message),
     ("batch", batch),
+    ("append", append),
+    ("reread", reread),
 ];
 
 fn main() {
@@ -172,4 +175,30 @@ fn discarded(from: &[u8], _: &mut [u8], count: u64) {
         assert!(matches!(writer.write(black_box(from)), Ok(length) if length == from.len()));
     }
     assert_eq!(writer.get_ref().stats().dropped_slices, count);
+}
+
+/// A write to a spool.
+fn append(from: &[u8], _to: &mut [u8], count: u64) {
+    let spool = Spool::builder().expected_len(from.len() as u64 * count).build().unwrap();
+    let mut writer = spool.writer().unwrap();
+    for _ in 0..count {
+        assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+    }
+    writer.finish().unwrap();
+}
+
+/// A read of a spool, of what was there long before.
+fn reread(from: &[u8], to: &mut [u8], count: u64) {
+    let spool = Spool::builder().expected_len(LARGEST as u64).build().unwrap();
+    let mut writer = spool.writer().unwrap();
+    while writer.written() < LARGEST as u64 {
+        assert_eq!(writer.try_write(from), Ok(from.len()));
+    }
+    let mut reader = spool.reader().unwrap();
+    for _ in 0..count {
+        assert_eq!(reader.try_read(black_box(to)), Ok(from.len()));
+        if reader.position() == LARGEST as u64 {
+            reader.try_seek(SeekFrom::Start(0)).unwrap();
+        }
+    }
 }

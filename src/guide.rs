@@ -8,10 +8,14 @@
 //! | [`endings`] | How does a channel end, and what do both sides see? |
 //! | [`progress`] | Who can delay whom? What may be cancelled? |
 //! | [`cost`] | What do a channel and its endpoints cost in memory and system calls? |
+//! | [`choosing`] | When a ring, when a spool, when both? |
 //! | [`coming_from`] | What is different from the channels and pipes of tokio, flume, crossbeam and std? |
 //! | [`features`] | What do the features do, which events are there, where does it run? |
 //!
 //! For a first look, start at the [front page](crate).
+
+#[doc = include_str!("guide/choosing.md")]
+pub mod choosing {}
 
 #[doc = include_str!("guide/coming_from.md")]
 pub mod coming_from {}

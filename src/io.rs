@@ -17,12 +17,14 @@ pub use lines::LineWriter;
 pub use streams::{MessageSink, MessageStream, OwnedMessage};
 
 /// The door for the layers above: what they use besides the public API.
-#[cfg(feature = "rkyv")]
 pub(crate) mod layers {
-    pub(crate) use super::blocking::Until;
+    pub(crate) use super::blocking::{Until, given_up};
+    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
-    #[cfg(feature = "futures")]
+    #[cfg(all(feature = "rkyv", feature = "futures"))]
     pub(crate) use crate::channel::reader::poll_attempt;
+    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::reader::wait_for;
+    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

@@ -21,9 +21,12 @@ mod io;
 #[cfg(feature = "rkyv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rkyv")))]
 pub mod typed;
+// A stream that is kept. It stands beside the ring: neither knows the other.
+pub mod spool;
 // What holds for all of them.
-pub mod guide;
 mod unwind;
+// What is said of all of them.
+pub mod guide;
 
 #[cfg(all(test, overfall_loom))]
 mod models;

@@ -18,9 +18,11 @@ mod overrun;
 mod owner;
 mod padding;
 mod parking;
+mod spool;
 pub(crate) mod storage;
 mod strong;
 mod table;
+pub(crate) mod touched;
 mod waiting;
 mod watch;
 

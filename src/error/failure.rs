@@ -1,4 +1,4 @@
-//! The error that a channel ends with.
+//! The error that a channel, or a spool, ends with.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,8 @@ use std::ptr;
 use std::sync::Arc;
 
 /// The error that a channel ended with, by `fail` of a [writer](crate::Writer::fail) or of a
-/// [handle](crate::Channel::fail), or because a strong writer was dropped by a panic.
+/// [handle](crate::Channel::fail), or because a strong writer was dropped by a panic; or the stream of a
+/// [spool](crate::spool).
 ///
 /// Every reader gets it after the last byte, late readers too, and each time that it reads again.
 /// The error itself is its [`source`](Error::source). Two are equal if they are of the same call of
@@ -25,7 +26,7 @@ use std::sync::Arc;
 ///
 /// assert_eq!(reader.recv().await?.as_deref(), Some(&b"half of it"[..]));
 /// let Err(ReadError::Failed(failure)) = reader.recv().await else { panic!("a clean end") };
-/// assert_eq!(failure.to_string(), "the channel failed: disk on fire");
+/// assert_eq!(failure.to_string(), "the stream failed: disk on fire");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
@@ -33,7 +34,7 @@ use std::sync::Arc;
 pub struct Failure(Arc<dyn Error + Send + Sync>);
 
 impl Failure {
-    /// A failure with this error. One that is a failure itself, of another channel, stays what it is.
+    /// A failure with this error. One that is a failure itself, of another stream, stays what it is.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         match error.into().downcast::<Self>() {
             Ok(failure) => *failure,
@@ -63,7 +64,7 @@ impl Eq for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the channel failed: {}", self.0)
+        write!(f, "the stream failed: {}", self.0)
     }
 }
 

@@ -127,7 +127,7 @@ struct TimedOut;
 struct CannotWait;
 
 /// What has become of a wait that found nothing.
-fn given_up(until: Until) -> io::Error {
+pub(crate) fn given_up(until: Until) -> io::Error {
     match until {
         Until::Forever => io::Error::new(io::ErrorKind::Unsupported, CannotWait),
         Until::Now | Until::Deadline(_) => io::Error::new(io::ErrorKind::TimedOut, TimedOut),
@@ -313,15 +313,9 @@ impl<R: Reads> Blocking<R> {
     fn until_found<T>(
         &mut self,
         until: Until,
-        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
+        look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> Option<Result<T, ReadError>> {
-        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
-            self.waits.spin.record_at_once();
-            return Some(found);
-        }
-        // An end of a duplex may have waited for room before.
-        self.waits.spin.is_for_room = false;
-        self.wait(until, R::stop_waiting, look)
+        self.look_or_wait(until, R::stop_waiting, look)
     }
 }
 

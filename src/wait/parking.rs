@@ -1,7 +1,8 @@
 //! Where readers wait for the next slice.
 //!
-//! A commit may unblock any number of readers, so it wakes all that are parked. They are a set: a
-//! bit for each slot, in words of up to 64, and the count of the bits, so that one load shows that no
+//! A commit may unblock any number of readers, so it wakes all that are parked, or those whose figures
+//! say that it has what they wait for. They are a set: a bit for each slot, in words of up to 64, and
+//! the count of the bits, so that one load shows that no
 //! reader is parked. A thread that wakes readers takes each out right before it wakes it. If it is
 //! stopped meanwhile, it holds back only the reader that it has taken: other threads find the rest.
 //! Parking and waking are lock-free and allocate nothing.
@@ -28,26 +29,22 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
 
-/// What the channel keeps for each reader.
+/// What a channel, or a spool, keeps for each reader.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Slot<F = ReaderFigures> {
     waker: WakerCell,
     /// Which of the readers of the block are parked. Used only in the first slot of a block.
     parked: AtomicU64,
-    pub(crate) figures: ReaderFigures,
+    pub(crate) figures: F,
 }
 
-impl Default for Slot {
+impl<F: Default> Default for Slot<F> {
     fn default() -> Self {
-        Self {
-            waker: WakerCell::new(),
-            parked: AtomicU64::new(0),
-            figures: ReaderFigures::default(),
-        }
+        Self { waker: WakerCell::new(), parked: AtomicU64::new(0), figures: F::default() }
     }
 }
 
-impl Slot {
+impl<F> Slot<F> {
     /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
     pub(crate) fn take_waker(&self) -> Option<Waker> {
         self.waker.take()
@@ -55,13 +52,13 @@ impl Slot {
 }
 
 #[derive(Debug)]
-pub(crate) struct Parking {
-    pub(crate) slots: Table<Slot>,
+pub(crate) struct Parking<F = ReaderFigures> {
+    pub(crate) slots: Table<Slot<F>>,
     /// At least the number of parked readers.
     count: CachePadded<AtomicU32>,
 }
 
-impl Parking {
+impl<F: Default> Parking<F> {
     pub(crate) fn new() -> Self {
         Self { slots: Table::new(), count: CachePadded::new(AtomicU32::new(0)) }
     }
@@ -81,7 +78,7 @@ impl Parking {
     /// Registers a reader to be woken, before the watch is kept
     /// ([`Watch::keep`](super::watch::Watch)). Hands back the waker that was registered before. The
     /// caller drops it after keeping the watch.
-    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) -> Option<Waker> {
+    pub(crate) fn park(&self, slot: &Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
         let (word, bit) = self.place(slot.index());
         // Relaxed: if this look is stale, the waker is not there any more.
         let may_be_registered = word.load(Ordering::Relaxed) & bit != 0;
@@ -108,7 +105,7 @@ impl Parking {
 
     /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
     /// code.
-    pub(crate) fn unpark(&self, slot: &Seat<Slot>) {
+    pub(crate) fn unpark(&self, slot: &Seat<Slot<F>>) {
         let (word, bit) = self.place(slot.index());
         // Relaxed: no other thread sets it. If this look is stale, the bit is found cleared below.
         if word.load(Ordering::Relaxed) & bit != 0 {
@@ -129,6 +126,13 @@ impl Parking {
 
     /// Wakes every parked reader.
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
+        self.wake(panics, |_| true);
+    }
+
+    /// Wakes the parked readers whose figures are such. What a reader wrote there before it parked is
+    /// seen, or the reader sees what it would be woken for, as with its bit.
+    #[inline]
+    pub(crate) fn wake(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
         for first in self.slots.held_blocks() {
             let word = &self.slots.get(first).parked;
             // One look, so that this ends however fast readers park again. A reader that has parked
@@ -138,8 +142,12 @@ impl Parking {
                 let number = found.trailing_zeros();
                 let bit = 1 << number;
                 found ^= bit;
+                let slot = self.slots.get(first + number);
+                if !is_due(&slot.figures) {
+                    continue;
+                }
                 if self.take(word, bit) {
-                    if let Some(waker) = self.slots.get(first + number).take_waker() {
+                    if let Some(waker) = slot.take_waker() {
                         panics.run(|| waker.wake());
                     }
                 }

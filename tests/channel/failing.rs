@@ -86,7 +86,7 @@ fn the_io_traits_have_the_kind_of_the_error_and_the_failure_inside() {
     assert_eq!(error.get_ref().unwrap().downcast_ref(), Some(&failure));
     let error = reader.recv().map(drop).unwrap_err();
     assert_eq!(error, ReadError::Failed(failure));
-    assert_eq!(error.to_string(), "the channel failed: cut off");
+    assert_eq!(error.to_string(), "the stream failed: cut off");
 }
 
 /// A write that leaves the writer with its owner.
@@ -110,7 +110,7 @@ fn a_failure_wakes_whoever_waits() {
         let waits = [wait(strong.into()), wait(weak.into())];
         channel.fail("disk on fire").unwrap();
         for wait in waits {
-            assert_eq!(wait.join().unwrap(), "the channel failed: disk on fire");
+            assert_eq!(wait.join().unwrap(), "the stream failed: disk on fire");
         }
         block_on(channel.closed());
     });
@@ -189,7 +189,7 @@ fn weak_writers_and_handles_that_look_on_may_fail_a_channel() {
     let (writer, reader) = pipe(64);
     let mut weak = writer.clone().into_weak();
     weak.fail("weak").unwrap();
-    assert_eq!(failure_of(&mut reader.into()).unwrap().to_string(), "the channel failed: weak");
+    assert_eq!(failure_of(&mut reader.into()).unwrap().to_string(), "the stream failed: weak");
     assert!(writer.channel().fail("looks on").is_err());
     let (writer, reader) = pipe(64);
     reader.channel().fail("looks on").unwrap();
@@ -225,7 +225,7 @@ fn a_strong_writer_that_is_dropped_by_a_panic_fails_the_channel_and_is_named() {
     let WriterPanicked { writer, name, .. } = panicked(&channel.downgrade()).unwrap();
     assert_eq!((writer, name.as_deref()), (id, Some("parser")));
     let text = failure_of(&mut reader).unwrap().to_string();
-    assert!(text.starts_with(&format!("the channel failed: writer {id} (parser) was dropped")));
+    assert!(text.starts_with(&format!("the stream failed: writer {id} (parser) was dropped")));
     assert_eq!(other.try_send(b"more"), Err(overfall::error::TrySendError::Closed));
 }
 
@@ -373,5 +373,5 @@ fn values_are_received_before_the_error() {
     };
     assert_eq!(reader.channel().failure(), Some(failure));
     let error = reader.blocking().recv().map(drop).unwrap_err();
-    assert_eq!(error.to_string(), "the channel failed: gone");
+    assert_eq!(error.to_string(), "the stream failed: gone");
 }

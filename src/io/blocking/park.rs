@@ -209,6 +209,24 @@ fn check_thread() {
 }
 
 impl<E> Blocking<E> {
+    /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
+    /// first.
+    #[inline]
+    pub(crate) fn look_or_wait<T>(
+        &mut self,
+        until: Until,
+        stop: fn(&mut E),
+        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+    ) -> Option<T> {
+        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+            self.waits.spin.record_at_once();
+            return Some(found);
+        }
+        // An end of a duplex may have waited for room before.
+        self.waits.spin.is_for_room = false;
+        self.wait(until, stop, look)
+    }
+
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
     /// spins briefly, and then parks the thread. `None` if the time is up first, or if the target has no
     /// threads: there nothing waits.

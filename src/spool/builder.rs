@@ -1,0 +1,108 @@
+//! How a spool is made.
+
+use super::Spool;
+use super::error::BuildError;
+use super::plan::{Growth, Plan};
+use super::segment::Memory;
+use super::shared::{MOST, Shared};
+use crate::sync::asymmetric;
+use std::sync::Arc;
+
+/// How a spool is made, from [`Spool::builder`].
+///
+/// ```
+/// use overfall::spool::{Growth, Spool};
+///
+/// let spool = Spool::builder()
+///     .growth(Growth::Constant { size: 4096 })
+///     .expected_len(10_000)
+///     .build()?;
+/// assert_eq!(spool.len(), 0);
+/// # Ok::<(), overfall::spool::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    growth: Growth,
+    expected_len: Option<u64>,
+    known_len: Option<u64>,
+    release_dropped_writers: bool,
+    membarrier: bool,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            growth: Growth::default(),
+            expected_len: None,
+            known_len: None,
+            release_dropped_writers: false,
+            membarrier: true,
+        }
+    }
+
+    /// How large segments are. See [`Growth`].
+    pub fn growth(mut self, growth: Growth) -> Self {
+        self.growth = growth;
+        self
+    }
+
+    /// How many bytes are expected, as far as anybody knows.
+    ///
+    /// If it is right, the whole stream is one allocation, made with the first byte, and a finished
+    /// stream is lent and [frozen](Spool::freeze) in one piece. If it is too small, segments follow as if
+    /// it had not been told. If it is too large, or made up by the other side of a connection, it costs
+    /// address space; and if the system does not give that, it counts for nothing.
+    pub fn expected_len(mut self, bytes: u64) -> Self {
+        self.expected_len = Some(bytes);
+        self
+    }
+
+    /// Promises that the stream has exactly so many bytes.
+    ///
+    /// Once they are there, the stream has ended well, for every reader and for
+    /// [`finished`](Spool::finished), whether or not the writer calls `finish`. Further bytes are refused.
+    /// A writer that is dropped then, or fails, is the only one to know. A stream that ends earlier has
+    /// failed. Seeking from the end never waits.
+    ///
+    /// It is [expected](Self::expected_len) as well, unless another length is.
+    pub fn known_len(mut self, bytes: u64) -> Self {
+        self.known_len = Some(bytes);
+        self
+    }
+
+    /// Whether a writer that is dropped without `finish` is [released](super::SpoolWriter::release): the
+    /// next writer goes on where it was, and readers wait meanwhile. Else the stream has failed then.
+    ///
+    /// For tasks that may be aborted, and then taken up again.
+    pub fn release_dropped_writers(mut self, yes: bool) -> Self {
+        self.release_dropped_writers = yes;
+        self
+    }
+
+    /// Whether the spool may rely on the system call `membarrier`, where there is one, as
+    /// [`Channel::builder`](crate::Builder::membarrier) tells. It may by default.
+    pub fn membarrier(mut self, yes: bool) -> Self {
+        self.membarrier = yes;
+        self
+    }
+
+    /// Makes the spool. It takes memory for bytes when they come.
+    ///
+    /// # Errors
+    ///
+    /// If sizes make no sense, or the promised length is more than 2^61 - 1.
+    pub fn build(self) -> Result<Spool, BuildError> {
+        let Some(plan) = Plan::new(self.growth) else {
+            return Err(BuildError::Growth { growth: self.growth });
+        };
+        if let Some(known_len) = self.known_len.filter(|&known_len| known_len > MOST) {
+            return Err(BuildError::TooLong { known_len, max: MOST });
+        }
+        let expected = self.expected_len.or(self.known_len);
+        let memory = Memory::new(plan, expected, self.known_len.unwrap_or(MOST));
+        let has_heavy_fences = self.membarrier && asymmetric::begin().heavy_fences;
+        let shared = Shared::new(memory, self.known_len, has_heavy_fences);
+        Ok(Spool::new(Arc::new(shared), self.release_dropped_writers))
+    }
+}

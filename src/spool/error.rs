@@ -1,0 +1,251 @@
+//! The errors of the spool.
+
+use super::Growth;
+use crate::error::Failure;
+use std::io;
+use thiserror::Error;
+
+/// Why [`Builder::build`](super::Builder::build) failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The sizes of segments make no sense.
+    #[error(
+        "segments cannot grow like this: {growth:?}. Sizes are at least 1 byte, and the first is at most the \
+         largest, with at most 2^60 bytes on the way there"
+    )]
+    Growth {
+        /// What was asked for.
+        growth: Growth,
+    },
+    /// No stream can be as long as that.
+    #[error(
+        "a stream of {known_len} bytes is longer than the longest, {max}: promise less, or nothing"
+    )]
+    TooLong {
+        /// The length that was promised.
+        known_len: u64,
+        /// The longest.
+        max: u64,
+    },
+}
+
+/// How a spool has ended, told to who comes too late to write, finish or fail.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// It is finished: all is there.
+    #[error("the spool is finished: there is nothing to add")]
+    Finished,
+    /// It failed before.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// It was terminated.
+    #[error("the spool was terminated")]
+    Terminated,
+}
+
+/// Why [`Spool::writer`](super::Spool::writer) made none.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum WriterError {
+    /// There is a writer. A spool has one at a time.
+    #[error("the spool has a writer, and has one at a time: drop or release that one first")]
+    Busy,
+    /// The spool has ended.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// Why nothing was written.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The spool has ended, by this writer or by [`Spool::fail`](super::Spool::fail) and its like.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// The stream has the length that was promised.
+    #[error(
+        "the stream has all of the {known_len} bytes that were promised: write no more, or promise more"
+    )]
+    BeyondKnownLen {
+        /// What was promised.
+        known_len: u64,
+    },
+    /// The closure of [`fill`](super::SpoolWriter::fill) claims more bytes than it was lent.
+    #[error("{returned} bytes are said to have been written into {lent}: return how many were")]
+    TooMuch {
+        /// What it returned.
+        returned: usize,
+        /// What it was lent.
+        lent: usize,
+    },
+    /// There is no memory for another segment. What was written before stays.
+    #[error("there is no memory for {bytes} bytes more: use smaller segments, or write less")]
+    OutOfMemory {
+        /// What was asked of the system.
+        bytes: u64,
+    },
+}
+
+/// Why [`SpoolWriter::finish`](super::SpoolWriter::finish) did not end the stream well.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum FinishError {
+    /// It is shorter than promised. It has failed, with this error, for every reader.
+    #[error("the stream ends at {written} bytes, and {known_len} were promised")]
+    Short {
+        /// What was written.
+        written: u64,
+        /// What was promised.
+        known_len: u64,
+    },
+    /// It had failed, or was terminated, before.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+}
+
+/// Why a spool failed whose writer is gone: it did not say that the stream is whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Abandoned {
+    /// The writer was dropped.
+    #[error("the writer was dropped before it finished the stream, after {written} bytes")]
+    WriterDropped {
+        /// What it had written.
+        written: u64,
+    },
+    /// There is no writer, and no handle is left that could make one.
+    #[error("there is no writer any more, and no handle to make one, after {written} bytes")]
+    NoWriter {
+        /// What was written.
+        written: u64,
+    },
+}
+
+/// Why a read returned nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// There is nothing at this place yet. Only what does not wait fails with this.
+    #[error("nothing is there yet: try again later, or wait with `read`")]
+    Empty,
+    /// The stream failed, and all that was written before has been read.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The spool was terminated. What was unread is gone.
+    #[error("the spool was terminated, and what was unread is gone")]
+    Terminated,
+    /// This reader was closed by its [`Closer`](super::Closer).
+    #[error("this reader was closed by its handle")]
+    Closed,
+    /// The stream ends before the bytes that [`read_exact_at`](super::SpoolReader::read_exact_at) was to
+    /// read.
+    #[error("the stream ends at {len} bytes, before what was to be read")]
+    Short {
+        /// Its length.
+        len: u64,
+    },
+}
+
+/// Why a seek moved nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum SeekError {
+    /// The place is before the first byte, or cannot be told in 64 bits.
+    #[error("there is no such place: it lies before the first byte, or further than numbers go")]
+    OutOfRange,
+    /// The length is not known yet. Only what does not wait fails with this.
+    #[error(
+        "the length is not known yet: seek from the start or from here, wait with `seek`, or promise it \
+         with `known_len`"
+    )]
+    LengthUnknown,
+    /// The length will never be known.
+    #[error(transparent)]
+    Ended(#[from] ReadError),
+}
+
+/// Why [`Spool::freeze`](super::Spool::freeze) failed.
+#[cfg(feature = "futures")]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum FreezeError {
+    /// The stream goes on.
+    #[error("the stream is not finished: wait with `finished` first")]
+    Unfinished,
+    /// The stream failed, or was terminated.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// There is no memory for a copy in one piece.
+    #[error(
+        "there is no memory for a copy of {bytes} bytes: read piece by piece, or tell `expected_len`"
+    )]
+    OutOfMemory {
+        /// The length.
+        bytes: u64,
+    },
+}
+
+impl From<ReadError> for io::Error {
+    /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside,
+    /// `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`.
+    fn from(error: ReadError) -> Self {
+        let kind = match error {
+            ReadError::Empty => io::ErrorKind::WouldBlock,
+            ReadError::Failed(failure) => return failure.into(),
+            ReadError::Terminated | ReadError::Closed => io::ErrorKind::ConnectionAborted,
+            ReadError::Short { .. } => io::ErrorKind::UnexpectedEof,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<SeekError> for io::Error {
+    /// `OutOfRange` is `InvalidInput`, `LengthUnknown` is `WouldBlock`, the others are as for reads.
+    fn from(error: SeekError) -> Self {
+        let kind = match error {
+            SeekError::OutOfRange => io::ErrorKind::InvalidInput,
+            SeekError::LengthUnknown => io::ErrorKind::WouldBlock,
+            SeekError::Ended(error) => return error.into(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<Ended> for io::Error {
+    /// `Finished` is `BrokenPipe`, `Failed` has the kind of its error and the [`Failure`] inside,
+    /// `Terminated` is `ConnectionAborted`.
+    fn from(error: Ended) -> Self {
+        match error {
+            Ended::Finished => Self::new(io::ErrorKind::BrokenPipe, error),
+            Ended::Failed(failure) => failure.into(),
+            Ended::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+        }
+    }
+}
+
+impl From<WriteError> for io::Error {
+    /// `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are
+    /// as for [`Ended`].
+    fn from(error: WriteError) -> Self {
+        let kind = match error {
+            WriteError::Ended(ended) => return ended.into(),
+            WriteError::BeyondKnownLen { .. } | WriteError::TooMuch { .. } => {
+                io::ErrorKind::InvalidInput
+            }
+            WriteError::OutOfMemory { .. } => io::ErrorKind::OutOfMemory,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<FinishError> for io::Error {
+    /// `Short` is `UnexpectedEof`, the others are as for [`Ended`].
+    fn from(error: FinishError) -> Self {
+        match error {
+            FinishError::Short { .. } => Self::new(io::ErrorKind::UnexpectedEof, error),
+            FinishError::Ended(ended) => ended.into(),
+        }
+    }
+}

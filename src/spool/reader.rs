@@ -1,0 +1,500 @@
+//! Readers.
+
+use super::error::{ReadError, SeekError};
+use super::segment::View;
+use super::shared::{Ending, Figures, Shared};
+use super::sleeper::{Sleeper, Visitor};
+use crate::error::Failure;
+use crate::wait::budget::Budget;
+use crate::wait::panics::Panics;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::SeekFrom;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+/// Reads a spool at a place of its own, from [`Spool::reader`](super::Spool::reader).
+///
+/// Readers know nothing of each other. A clone begins where its original is. A reader that comes after
+/// the end gets the same bytes, and the same end.
+///
+/// A read returns what is there, at least one byte; it waits only if there is none. Behind the last byte
+/// it returns 0, if the stream is finished, or the error with which it failed, as often as it is asked.
+/// A read of length 0 returns 0 at once.
+///
+/// | to read | never waits | waits, in async code | waits, with [`blocking`](Self::blocking) |
+/// |---|---|---|---|
+/// | into a buffer | [`try_read`](Self::try_read) | [`read`](Self::read), tokio's and futures' `AsyncRead` | [`Read`](std::io::Read) |
+/// | where it lies | [`try_fill_buf`](Self::try_fill_buf) | [`fill_buf`](Self::fill_buf), both `AsyncBufRead` | [`BufRead`](std::io::BufRead) |
+/// | anywhere | [`try_read_at`](Self::try_read_at) | [`read_at`](Self::read_at), [`read_exact_at`](Self::read_exact_at) | `read_at`, `read_exact_at` |
+/// | to move | [`try_seek`](Self::try_seek), [`advance`](Self::advance) | [`seek`](Self::seek), both `AsyncSeek` | [`Seek`](std::io::Seek) |
+///
+/// For decoders that must not wait there is [`without_waiting`](Self::without_waiting), which has std's
+/// traits.
+///
+/// All futures may be dropped at any time: nothing is lost, and the reader stands where it stood.
+///
+/// # Progress
+///
+/// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
+/// another segment counts a share of it. So a reader that is stopped holds up nobody.
+pub struct SpoolReader {
+    view: View,
+    position: u64,
+    number: u64,
+    sleeper: Sleeper,
+    /// A seek of the async traits that is under way.
+    #[cfg(feature = "tokio")]
+    pub(super) seeking: Option<SeekFrom>,
+}
+
+/// What a look without waiting has found, for who waits: `None` is nothing.
+pub(super) fn unless_empty<T>(result: Result<T, ReadError>) -> Option<Result<T, ReadError>> {
+    match result {
+        Err(ReadError::Empty) => None,
+        found => Some(found),
+    }
+}
+
+/// Looks whether there is something at `position`: a byte that `view` sees then, or the end.
+#[inline]
+fn look(
+    view: &mut View,
+    position: u64,
+    shared: &Shared,
+    figures: &Figures,
+) -> Result<(), ReadError> {
+    if figures.is_closed() {
+        return Err(ReadError::Closed);
+    }
+    if shared.is_terminated() {
+        return Err(ReadError::Terminated);
+    }
+    if view.sees(position) { Ok(()) } else { look_anew(view, position, shared) }
+}
+
+/// The same where nothing was there when it looked last.
+#[cold]
+fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
+    let (length, ending) = shared.look();
+    if ending == Ending::Terminated {
+        return Err(ReadError::Terminated);
+    }
+    view.extend(length);
+    if view.sees(position) {
+        return Ok(());
+    }
+    match ending {
+        Ending::Finished => Ok(()),
+        Ending::Failed => Err(ReadError::Failed(shared.failure())),
+        _ => Err(ReadError::Empty),
+    }
+}
+
+/// The length of the whole stream; `Empty` if it is not known yet.
+fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
+    if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
+}
+
+impl SpoolReader {
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Failure> {
+        let (seat, number) = shared.add_reader(0, false)?;
+        let view = View::new(shared.memory.clone());
+        Ok(Self::with(view, 0, number, Sleeper::new(shared.clone(), seat)))
+    }
+
+    fn with(view: View, position: u64, number: u64, sleeper: Sleeper) -> Self {
+        Self {
+            view,
+            position,
+            number,
+            sleeper,
+            #[cfg(feature = "tokio")]
+            seeking: None,
+        }
+    }
+
+    #[inline]
+    fn shared(&self) -> &Arc<Shared> {
+        &self.sleeper.shared
+    }
+
+    /// Where it stands: the number of the next byte that it reads, from 0 on.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// How many bytes have been written. It may stand behind that.
+    pub fn len(&self) -> u64 {
+        self.shared().look().0
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The length of the whole stream, if it is known: it was promised, or the stream is finished.
+    pub fn known_len(&self) -> Option<u64> {
+        self.shared().whole().ok()
+    }
+
+    #[inline]
+    fn move_to(&mut self, position: u64) {
+        self.position = position;
+        self.sleeper.seat.figures.position.set(position);
+    }
+
+    // What is there.
+
+    /// Lends what is there, in one piece and where it lies: at least one byte, or none at the end.
+    /// [`consume`](Self::consume) steps over it.
+    ///
+    /// # Errors
+    ///
+    /// `Empty`, if nothing is there yet; else as for [`read`](Self::read).
+    #[inline]
+    pub fn try_fill_buf(&mut self) -> Result<&[u8], ReadError> {
+        let figures = &self.sleeper.seat.figures;
+        look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
+        Ok(self.view.lend(self.position))
+    }
+
+    /// Moves over `amount` bytes of what was lent.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than this reader has seen.
+    #[inline]
+    pub fn consume(&mut self, amount: usize) {
+        let seen = self.view.seen_from(self.position);
+        assert!(
+            amount as u64 <= seen,
+            "{amount} bytes are to be consumed of {seen} that were seen"
+        );
+        self.move_to(self.position + amount as u64);
+    }
+
+    /// Reads what is there, as far as it fits into `buffer`. Returns 0 at the end of the stream, and for
+    /// an empty buffer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_fill_buf`](Self::try_fill_buf).
+    #[inline]
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut lent = self.try_fill_buf()?;
+        let mut read = 0;
+        loop {
+            let length = lent.len().min(buffer.len() - read);
+            buffer[read..read + length].copy_from_slice(&lent[..length]);
+            read += length;
+            self.move_to(self.position + length as u64);
+            // It looks for more than it has seen before only where the buffer has room for it.
+            if read == buffer.len() || self.is_at_the_end_of_what_is_there() {
+                return Ok(read);
+            }
+            lent = self.view.lend(self.position);
+        }
+    }
+
+    /// Whether there is nothing more to read now. An error is told by the next read.
+    #[inline]
+    fn is_at_the_end_of_what_is_there(&mut self) -> bool {
+        if self.view.sees(self.position) {
+            return false;
+        }
+        let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+        !self.view.sees(self.position)
+    }
+
+    /// Reads what is there at `offset`, as far as it fits into `buffer`, and does not move. Returns 0 at
+    /// the end of the stream and behind it, and for an empty buffer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_fill_buf`](Self::try_fill_buf).
+    pub fn try_read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let shared = self.shared();
+        if self.sleeper.seat.figures.is_closed() {
+            return Err(ReadError::Closed);
+        }
+        let (length, ending) = shared.look();
+        let mut read = 0;
+        while read < buffer.len() && ending != Ending::Terminated {
+            let lent = shared.memory.lend(offset.saturating_add(read as u64), length);
+            if lent.is_empty() {
+                break;
+            }
+            let length = lent.len().min(buffer.len() - read);
+            buffer[read..read + length].copy_from_slice(&lent[..length]);
+            read += length;
+        }
+        match ending {
+            _ if read > 0 => Ok(read),
+            Ending::Finished => Ok(0),
+            Ending::Open => Err(ReadError::Empty),
+            Ending::Failed => Err(ReadError::Failed(shared.failure())),
+            Ending::Terminated => Err(ReadError::Terminated),
+        }
+    }
+
+    // Waiting.
+
+    /// Waits until there is something to read: then [`try_fill_buf`](Self::try_fill_buf) lends it.
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        let (view, position) = (&mut self.view, self.position);
+        self.sleeper.poll(context, position.saturating_add(1), |shared, figures| {
+            unless_empty(look(view, position, shared, figures))
+        })
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.poll_ready(context).map(|ready| ready.and_then(|()| self.try_read(buffer)))
+    }
+
+    pub(super) fn poll_seek(
+        &mut self,
+        context: &mut Context<'_>,
+        from: SeekFrom,
+    ) -> Poll<Result<u64, SeekError>> {
+        if let SeekFrom::End(_) = from {
+            // No length is so great: it is woken by the end alone.
+            let whole = self
+                .sleeper
+                .poll(context, u64::MAX, |shared, figures| unless_empty(whole(shared, figures)));
+            ready!(whole)?;
+        }
+        Poll::Ready(self.try_seek(from))
+    }
+
+    pub(super) fn stop_waiting(&mut self) {
+        self.sleeper.stop();
+    }
+
+    /// Waits until `poll` is ready. Dropped, the future waits no longer.
+    async fn wait_for<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        /// Stops waiting when the future is dropped.
+        struct Waiting<'a>(&'a mut SpoolReader);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.stop_waiting();
+            }
+        }
+        let waiting = Waiting(self);
+        let mut budget = Budget::default();
+        poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
+    }
+
+    /// Reads what is there, as far as it fits into `buffer`, and waits while there is nothing. Returns 0
+    /// at the end of the stream, and for an empty buffer.
+    ///
+    /// # Errors
+    ///
+    /// - `Failed`, behind the last byte of a stream that failed.
+    /// - `Terminated`, if the spool was.
+    /// - `Closed`, if this reader was, by its [`Closer`].
+    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        self.wait_for(|reader, context| reader.poll_read(context, buffer)).await
+    }
+
+    /// As [`try_fill_buf`](Self::try_fill_buf), and waits while there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub async fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
+        self.wait_for(Self::poll_ready).await?;
+        self.try_fill_buf()
+    }
+
+    /// As [`try_read_at`](Self::try_read_at), and waits while there is nothing at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    pub async fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        let mut visitor = None;
+        let mut budget = Budget::default();
+        poll_fn(|context| {
+            budget.poll(context, |context| self.poll_read_at(&mut visitor, context, buffer, offset))
+        })
+        .await
+    }
+
+    /// Takes a seat in `visitor` if it has to wait.
+    pub(super) fn poll_read_at(
+        &self,
+        visitor: &mut Option<Visitor>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Poll<Result<usize, ReadError>> {
+        if let Some(read) = unless_empty(self.try_read_at(buffer, offset)) {
+            return Poll::Ready(read);
+        }
+        let sit = || {
+            let shared = self.shared();
+            Visitor(Sleeper::new(shared.clone(), shared.add_seat(self.number)))
+        };
+        let sleeper = &mut visitor.get_or_insert_with(sit).0;
+        sleeper.poll(context, offset.saturating_add(1), |_, _| {
+            unless_empty(self.try_read_at(buffer, offset))
+        })
+    }
+
+    /// Fills the whole of `buffer` from `offset` on, and does not move.
+    ///
+    /// # Errors
+    ///
+    /// `Short`, if the stream is finished and ends before that; else as for [`read`](Self::read). What
+    /// was read by then is in `buffer`.
+    pub async fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let at = offset.saturating_add(filled as u64);
+            match self.read_at(&mut buffer[filled..], at).await? {
+                0 => return Err(ReadError::Short { len: self.len() }),
+                read => filled += read,
+            }
+        }
+        Ok(())
+    }
+
+    // Moving.
+
+    /// Moves `bytes` on, and never waits. It may go behind what is written; reads wait there.
+    pub fn advance(&mut self, bytes: u64) {
+        self.move_to(self.position.saturating_add(bytes));
+    }
+
+    /// Moves to a place, and tells which. From the start and from here it never waits, and may go behind
+    /// what is written; reads wait there, and behind the end of a finished stream they return 0.
+    ///
+    /// # Errors
+    ///
+    /// These move nothing: the place is before the first byte, or further than 64 bits tell; or it is
+    /// counted from the end, and the length is not known yet, or never will be.
+    pub fn try_seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+            SeekFrom::End(distance) => match whole(self.shared(), &self.sleeper.seat.figures) {
+                Ok(length) => length.checked_add_signed(distance),
+                Err(ReadError::Empty) => return Err(SeekError::LengthUnknown),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.move_to(position.ok_or(SeekError::OutOfRange)?);
+        Ok(self.position)
+    }
+
+    /// As [`try_seek`](Self::try_seek). From the end, it waits until the length is known: that is at once
+    /// with [`Builder::known_len`](super::Builder::known_len), and else when the stream is finished.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`. They move nothing.
+    pub async fn seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
+        self.wait_for(|reader, context| reader.poll_seek(context, to)).await
+    }
+
+    /// A handle by which another thread closes this reader, also while it waits.
+    pub fn closer(&self) -> Closer {
+        Closer { shared: Arc::downgrade(self.shared()), reader: self.number }
+    }
+
+    /// What is there, up to `most` bytes of it, as [`Bytes`](bytes::Bytes) that share the segment, and
+    /// moves over it. It is empty at the end of the stream.
+    ///
+    /// However few they are, they keep the whole segment in memory, for as long as they live. Copy small
+    /// ones that are to live long (`Bytes::copy_from_slice`).
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_fill_buf`](Self::try_fill_buf).
+    #[cfg(feature = "futures")]
+    pub fn try_read_bytes(&mut self, most: usize) -> Result<bytes::Bytes, ReadError> {
+        self.try_fill_buf()?;
+        let bytes = bytes::Bytes::from_owner(self.view.share(self.position, most));
+        self.move_to(self.position + bytes.len() as u64);
+        Ok(bytes)
+    }
+
+    /// As [`try_read_bytes`](Self::try_read_bytes), and waits while there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    #[cfg(feature = "futures")]
+    pub async fn read_bytes(&mut self, most: usize) -> Result<bytes::Bytes, ReadError> {
+        self.wait_for(Self::poll_ready).await?;
+        self.try_read_bytes(most)
+    }
+}
+
+impl Clone for SpoolReader {
+    /// Another reader, at the same place. It can be made even if the spool refuses new readers, and is
+    /// not closed if this one is.
+    fn clone(&self) -> Self {
+        let shared = self.shared();
+        let Ok((seat, number)) = shared.add_reader(self.position, true) else {
+            unreachable!("clones are not refused")
+        };
+        let sleeper = Sleeper::new(shared.clone(), seat);
+        Self::with(self.view.clone(), self.position, number, sleeper)
+    }
+}
+
+impl Drop for SpoolReader {
+    fn drop(&mut self) {
+        let mut panics = Panics::new();
+        panics.run(|| self.sleeper.stop());
+        panics.run(|| self.sleeper.shared.remove_reader(&self.sleeper.seat));
+        panics.finish();
+    }
+}
+
+impl fmt::Debug for SpoolReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, position) = (self.number, self.position);
+        f.debug_struct("SpoolReader")
+            .field("id", &id)
+            .field("position", &position)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Closes a reader, from [`SpoolReader::closer`]. It keeps nothing in memory.
+#[derive(Clone, Debug)]
+pub struct Closer {
+    shared: Weak<Shared>,
+    reader: u64,
+}
+
+impl Closer {
+    /// Closes the reader: its reads, and its seeks from the end, fail with [`ReadError::Closed`] from now
+    /// on, also those that wait. Other readers, clones of this one among them, go on. If the reader has gone, this does
+    /// nothing.
+    pub fn close(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.close(self.reader);
+        }
+    }
+}

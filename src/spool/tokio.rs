@@ -1,0 +1,87 @@
+//! The io traits of tokio. What gets something done takes a unit of the task's co-operative budget.
+
+use super::{SpoolReader, SpoolWriter};
+use crate::wait::budget::poll_proceed;
+use std::io::{self, IoSlice, SeekFrom, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+
+impl AsyncRead for SpoolReader {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let budget = ready!(poll_proceed(context));
+        let unfilled = buffer.initialize_unfilled();
+        let read = ready!(SpoolReader::poll_read(self.get_mut(), context, unfilled))?;
+        budget.made_progress();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for SpoolReader {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let budget = ready!(poll_proceed(context));
+        let reader = self.get_mut();
+        ready!(reader.poll_ready(context))?;
+        budget.made_progress();
+        Poll::Ready(Ok(reader.try_fill_buf()?))
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        SpoolReader::consume(self.get_mut(), amount);
+    }
+}
+
+impl AsyncSeek for SpoolReader {
+    fn start_seek(self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {
+        self.get_mut().seeking = Some(to);
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let reader = self.get_mut();
+        let Some(to) = reader.seeking else { return Poll::Ready(Ok(reader.position())) };
+        let budget = ready!(poll_proceed(context));
+        let sought = ready!(SpoolReader::poll_seek(reader, context, to));
+        budget.made_progress();
+        reader.seeking = None;
+        Poll::Ready(Ok(sought?))
+    }
+}
+
+impl AsyncWrite for SpoolWriter {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let budget = ready!(poll_proceed(context));
+        budget.made_progress();
+        Poll::Ready(self.get_mut().write_vectored(buffers))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().finish_in_place()?;
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,282 @@
+//! The writer.
+
+use super::Spool;
+use super::error::{Abandoned, Ended, FinishError, WriteError};
+use super::segment::{NoMemory, Tail};
+use super::shared::Shared;
+use crate::error::Failure;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The one that writes a spool, from [`Spool::writer`].
+///
+/// A spool that keeps everything in memory always has room: no write waits. It has [`io::Write`], and
+/// tokio's and futures' `AsyncWrite` with the features of these names. What was written is there for
+/// readers at once, and `flush` does nothing.
+///
+/// # How it ends
+///
+/// | call | what readers get behind the last byte |
+/// |---|---|
+/// | [`finish`](Self::finish), `shutdown` and `close` of the async traits | the end |
+/// | [`fail`](Self::fail) | that error |
+/// | [`release`](Self::release) | nothing: they wait for the next writer |
+/// | drop | an error, [`Abandoned`]; or as for `release`, if [`Builder::release_dropped_writers`] says so |
+///
+/// With [`Builder::known_len`] the stream has ended well once the promised bytes are there, and none of
+/// these changes it.
+///
+/// [`Builder::known_len`]: super::Builder::known_len
+/// [`Builder::release_dropped_writers`]: super::Builder::release_dropped_writers
+#[must_use = "a stream whose writer is dropped without `finish` has failed"]
+pub struct SpoolWriter {
+    shared: Arc<Shared>,
+    /// `None` once it was given back, before this is dropped.
+    tail: Option<Tail>,
+    releases_when_dropped: bool,
+    /// How many looks in a row have found nobody asleep.
+    checked_in_vain: u32,
+}
+
+impl SpoolWriter {
+    pub(super) fn new(shared: Arc<Shared>, tail: Tail, releases_when_dropped: bool) -> Self {
+        Self { shared, tail: Some(tail), releases_when_dropped, checked_in_vain: 0 }
+    }
+
+    #[inline]
+    fn tail(&mut self) -> &mut Tail {
+        match &mut self.tail {
+            Some(tail) => tail,
+            None => unreachable!("a writer has its tail until it is dropped"),
+        }
+    }
+
+    /// How many bytes have been written, by this writer and those before it.
+    pub fn written(&self) -> u64 {
+        self.tail.as_ref().map_or(0, Tail::length)
+    }
+
+    /// Another handle of the spool.
+    pub fn spool(&self) -> Spool {
+        self.shared.add_handle();
+        Spool::new(self.shared.clone(), self.releases_when_dropped)
+    }
+
+    /// Writes `bytes`, and tells how many: all of them, unless the stream reaches its promised length,
+    /// memory comes to its end, or the spool is failed from outside meanwhile. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// If none was written. What was written before stays, and readers get it.
+    pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let mut written = 0;
+        loop {
+            let left = &bytes[written..];
+            if left.is_empty() {
+                return Ok(written);
+            }
+            match self.write_some(left) {
+                Ok(more) => written += more,
+                Err(error) if written == 0 => return Err(error),
+                // The next call tells.
+                Err(_) => return Ok(written),
+            }
+        }
+    }
+
+    /// Writes what goes into the segment, at least one byte of at least one.
+    #[inline]
+    fn write_some(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let rest = self.rest()?;
+        let length = bytes.len().min(rest.len());
+        rest[..length].copy_from_slice(&bytes[..length]);
+        self.publish(length)?;
+        Ok(length)
+    }
+
+    /// The same for several buffers in turn.
+    fn write_all_of(&mut self, buffers: &[impl Deref<Target = [u8]>]) -> Result<usize, WriteError> {
+        let mut written = 0;
+        for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
+            match self.try_write(buffer) {
+                Ok(more) => {
+                    written += more;
+                    if more < buffer.len() {
+                        return Ok(written);
+                    }
+                }
+                Err(error) if written == 0 => return Err(error),
+                Err(_) => return Ok(written),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Lends the rest of the segment to `fill`, which writes to the front of it and returns how many
+    /// bytes. These are there for readers then. So a source is read straight into the spool.
+    ///
+    /// What is lent has at least one byte, and may hold anything that this writer, or one before it, has
+    /// put there without publishing it; else zeros. It is not part of the stream yet. If `fill` fails,
+    /// or panics, or returns more than it was lent, nothing was written.
+    ///
+    /// ```
+    /// use overfall::spool::Spool;
+    /// use std::io::Read;
+    ///
+    /// let spool = Spool::memory();
+    /// let mut writer = spool.writer()?;
+    /// let mut source = &b"read straight into the spool"[..];
+    /// while writer.fill(|buffer| source.read(buffer))? > 0 {}
+    /// writer.finish()?;
+    /// assert_eq!(spool.len(), 28);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `fill` fails with, and [`WriteError`] in an [`io::Error`]. If the spool was failed or
+    /// terminated while `fill` ran, what it has written is dropped.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let rest = self.rest()?;
+        let lent = rest.len();
+        let returned = fill(rest)?;
+        if returned > lent {
+            return Err(WriteError::TooMuch { returned, lent }.into());
+        }
+        self.publish(returned)?;
+        Ok(returned)
+    }
+
+    /// The rest of the segment, at least one byte.
+    #[inline]
+    fn rest(&mut self) -> Result<&mut [u8], WriteError> {
+        if !self.shared.is_open() {
+            return Err(self.why_closed());
+        }
+        let known_len = self.shared.known_len;
+        let rest = self.tail().rest();
+        match rest {
+            Ok(rest) if !rest.is_empty() => Ok(rest),
+            Ok(_) => Err(WriteError::BeyondKnownLen {
+                known_len: known_len.unwrap_or(super::shared::MOST),
+            }),
+            Err(NoMemory(bytes)) => Err(WriteError::OutOfMemory { bytes }),
+        }
+    }
+
+    #[cold]
+    fn why_closed(&self) -> WriteError {
+        match (self.shared.ended(), self.shared.known_len) {
+            (Some(Ended::Finished), Some(known_len)) => WriteError::BeyondKnownLen { known_len },
+            (Some(ended), _) => ended.into(),
+            (None, _) => unreachable!("an end is final"),
+        }
+    }
+
+    /// Gives the next `bytes` to the readers, and wakes those who wait for them.
+    #[inline]
+    fn publish(&mut self, bytes: usize) -> Result<(), WriteError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        if !self.shared.is_open() {
+            return Err(self.why_closed());
+        }
+        self.tail().publish(bytes as u64);
+        let length = self.tail().length();
+        // Wakers may panic: so the end, which wakes all, comes first.
+        if Some(length) == self.shared.known_len {
+            self.end_as_promised(length);
+        } else if self.shared.must_check() {
+            self.check(length);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn check(&mut self, length: u64) {
+        let found = self.shared.wake_readers(length);
+        self.checked_in_vain = if found { 0 } else { self.checked_in_vain + 1 };
+        if self.checked_in_vain >= self.shared.threshold() {
+            self.checked_in_vain = 0;
+            self.shared.end_watch();
+        }
+    }
+
+    #[cold]
+    fn end_as_promised(&self, length: u64) {
+        // It may have failed from outside just before: then that is the end, and the next call tells.
+        let _ended = self.shared.finish(length);
+    }
+
+    /// Ends the stream well: readers get the end behind the last byte. Tells the length.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is shorter than was promised, which fails it for all readers; or if it had failed,
+    /// or was terminated, before.
+    pub fn finish(self) -> Result<u64, FinishError> {
+        self.shared.finish(self.written())
+    }
+
+    /// The same in place, for the async traits. More bytes are refused then.
+    #[cfg(any(feature = "tokio", feature = "futures"))]
+    pub(super) fn finish_in_place(&mut self) -> Result<u64, FinishError> {
+        self.shared.finish(self.written())
+    }
+
+    /// Ends the stream with an error: every reader gets it behind the last byte, and late ones do, too.
+    ///
+    /// # Errors
+    ///
+    /// If the stream had ended before. Nobody else is told the error then.
+    pub fn fail(self, error: impl Into<Box<dyn Error + Send + Sync>>) -> Result<(), Ended> {
+        self.shared.fail(Failure::new(error))
+    }
+
+    /// Lets the next writer go on at the same place. Readers wait meanwhile.
+    ///
+    /// If there is no [`Spool`] left that could make another writer, the stream fails.
+    pub fn release(mut self) {
+        self.releases_when_dropped = true;
+    }
+}
+
+impl Drop for SpoolWriter {
+    fn drop(&mut self) {
+        let mut panics = crate::wait::panics::Panics::new();
+        if !self.releases_when_dropped && self.shared.is_open() {
+            let dropped = Abandoned::WriterDropped { written: self.written() };
+            panics.run(|| {
+                let _unless_it_had_ended = self.shared.fail(Failure::new(dropped));
+            });
+        }
+        self.tail = None;
+        panics.run(|| self.shared.remove_writer());
+        panics.finish();
+    }
+}
+
+impl io::Write for SpoolWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.try_write(bytes)?)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(self.write_all_of(buffers)?)
+    }
+
+    /// Does nothing. Readers see every byte as soon as it is written.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SpoolWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolWriter").field("written", &self.written()).finish_non_exhaustive()
+    }
+}

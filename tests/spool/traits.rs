@@ -1,0 +1,92 @@
+//! The traits of tokio and futures.
+
+use crate::{bytes_from, segments_of, stream};
+use overfall_tests::{LIMIT, within};
+use std::io::{ErrorKind, SeekFrom};
+use std::time::Duration;
+
+fn on_one_thread<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    within(LIMIT, || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
+    })
+}
+
+mod of_tokio {
+    use super::*;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+    #[test]
+    fn a_stream_is_written_read_and_sought_in() {
+        on_one_thread(async {
+            let (_spool, mut writer, mut reader) = stream(segments_of(1000));
+            let task = tokio::spawn(async move {
+                for chunk in 0..100 {
+                    writer.write_all(&bytes_from(chunk * 1000, 1000)).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                writer.flush().await.unwrap();
+                writer.shutdown().await.unwrap();
+                writer.shutdown().await.unwrap();
+                assert_eq!(writer.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            });
+            let mut waiting = reader.clone();
+            // It waits for the end.
+            assert_eq!(waiting.seek(SeekFrom::End(-10)).await.unwrap(), 99_990);
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).await.unwrap();
+            assert!(all == bytes_from(0, 100_000));
+            task.await.unwrap();
+            assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::Start(5)).await.unwrap(), 5);
+            assert_eq!(reader.stream_position().await.unwrap(), 5);
+            let error = AsyncSeekExt::seek(&mut reader, SeekFrom::Current(-6)).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(reader.stream_position().await.unwrap(), 5);
+            assert_eq!(AsyncBufReadExt::fill_buf(&mut reader).await.unwrap(), bytes_from(5, 995));
+            AsyncBufReadExt::consume(&mut reader, 995);
+            assert_eq!(reader.position(), 1000);
+        });
+    }
+
+    #[test]
+    fn a_task_that_always_finds_work_lets_others_run() {
+        on_one_thread(async {
+            let (_spool, mut writer, mut reader) = stream(segments_of(1 << 16));
+            AsyncWriteExt::write_all(&mut writer, &vec![0; 1 << 16]).await.unwrap();
+            let busy = tokio::spawn(async move {
+                loop {
+                    let mut byte = [0];
+                    tokio::io::AsyncReadExt::read_exact(&mut reader, &mut byte).await.unwrap();
+                    reader.try_seek(SeekFrom::Start(0)).unwrap();
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            busy.abort();
+            assert!(busy.await.unwrap_err().is_cancelled());
+        });
+    }
+}
+
+mod of_futures {
+    use super::*;
+    use futures::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+    #[test]
+    fn a_stream_is_written_read_and_sought_in() {
+        overfall_tests::block_on(async {
+            let (_spool, mut writer, mut reader) = stream(segments_of(10));
+            AsyncWriteExt::write_all(&mut writer, b"one\ntwo\nthree").await.unwrap();
+            writer.close().await.unwrap();
+            let mut line = String::new();
+            reader.read_line(&mut line).await.unwrap();
+            assert_eq!(line, "one\n");
+            assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::End(-5)).await.unwrap(), 8);
+            let mut rest = String::new();
+            reader.read_to_string(&mut rest).await.unwrap();
+            assert_eq!(rest, "three");
+        });
+    }
+}
