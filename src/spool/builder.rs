@@ -81,7 +81,9 @@ impl Builder {
     }
 
     /// Whether the spool may rely on the system call `membarrier`, where there is one, as
-    /// [`Channel::builder`](crate::Builder::membarrier) tells. It may by default.
+    /// [`Channel::builder`](crate::Builder::membarrier) tells. It may by default. A spool that is made
+    /// before the process is registered for it ([`prepare`](crate::prepare())) does without: each read
+    /// that looks for new bytes, or for the end, takes a full fence then.
     pub fn membarrier(mut self, yes: bool) -> Self {
         self.membarrier = yes;
         self
@@ -101,8 +103,10 @@ impl Builder {
         }
         let expected = self.expected_len.or(self.known_len);
         let memory = Memory::new(plan, expected, self.known_len.unwrap_or(MOST));
-        let has_heavy_fences = self.membarrier && asymmetric::begin().heavy_fences;
-        let shared = Shared::new(memory, self.known_len, has_heavy_fences);
+        let may_rely = self.membarrier && asymmetric::begin().heavy_fences;
+        // Readers and who ends the stream must agree on their fences for as long as it lives.
+        let has_heavy_fences = may_rely && asymmetric::has_heavy_fences();
+        let shared = Shared::new(memory, self.known_len, [may_rely, has_heavy_fences]);
         Ok(Spool::new(Arc::new(shared), self.release_dropped_writers))
     }
 }

@@ -98,14 +98,19 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(memory: Memory, known_len: Option<u64>, has_heavy_fences: bool) -> Self {
+    /// It may come to rely on heavy fences for its watch, and has them from the start for its end.
+    pub(super) fn new(
+        memory: Memory,
+        known_len: Option<u64>,
+        [may_rely, has_heavy_fences]: [bool; 2],
+    ) -> Self {
         Self {
             memory: Arc::new(memory),
             known_len,
             end: CachePadded::new(AtomicU64::new(OPEN)),
             failure: OnceLock::new(),
             has_heavy_fences,
-            watch: Watch::new(has_heavy_fences),
+            watch: Watch::new(may_rely),
             parking: Parking::new(),
             changes: Line::new(),
             registry: Mutex::new(Registry {

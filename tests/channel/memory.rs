@@ -459,8 +459,8 @@ fn discarding_allocates_nothing() {
         for _ in 0..1000 {
             while writer.try_write(&bytes).is_ok() {}
             assert_eq!(discards.write(&bytes).unwrap(), 200);
-            let parts = [std::io::IoSlice::new(&bytes), std::io::IoSlice::new(&bytes)];
-            assert_eq!(discards.write_vectored(&parts).unwrap(), 400);
+            let parts = [&bytes[..50], &bytes[50..]].map(std::io::IoSlice::new);
+            assert_eq!(discards.write_vectored(&parts).unwrap(), 200);
             assert!(weak_writer.try_write_vectored(&parts).is_err());
             assert!(weak_writer.try_reserve(200).is_err());
             let reserve = pin!(weak_writer.reserve(200));
@@ -489,7 +489,7 @@ mod stated {
 
     /// Larger rings are the system's (`resident.rs`).
     #[test]
-    fn a_small_channel_takes_half_as_much_again_as_its_ring_and_no_more_than_3_and_a_half_kib() {
+    fn a_small_channel_takes_half_as_much_again_as_its_ring_and_no_more_than_5_and_a_quarter_kib() {
         // What a thread has of its own is made before.
         drop(Channel::new(64));
         let besides = |capacity: usize| {
@@ -498,7 +498,7 @@ mod stated {
             bytes - capacity - capacity / 2
         };
         let fixed = besides(64);
-        assert!((3 * 1024..=3 * 1024 + 512).contains(&fixed), "{fixed}");
+        assert!((5 * 1024 - 256..=5 * 1024 + 256).contains(&fixed), "{fixed}");
         for capacity in [128, 1024, 4096] {
             assert_eq!(besides(capacity), fixed);
         }

@@ -3,7 +3,7 @@
 use overfall::endpoint::{Receives, Writes};
 use overfall::error::{Lagged, SendError, TryReadError, TryReserveError, TrySendError};
 use overfall::{Backpressure, Blocking, Channel, Reader, Sent, StrongReader, Writer, pipe};
-use overfall_tests::{LIMIT, until, waiting_writers, within};
+use overfall_tests::{LIMIT, overwriting, until, waiting_writers, within};
 use std::io::{self, BufRead, BufWriter, ErrorKind, IoSlice, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -503,7 +503,7 @@ fn generic_code_takes_blocking_endpoints_of_any_kind() {
 
 #[test]
 fn blocking_endpoints_have_what_their_endpoints_have() {
-    let channel = Channel::new(1024);
+    let channel = overwriting(1024);
     let mut writer = channel.new_writer().blocking();
     let mut reader = channel.new_strong_reader().blocking();
     writer.set_name("first");

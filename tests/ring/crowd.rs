@@ -1,7 +1,7 @@
 //! A crowd came and went: what is done afterwards costs what it did before.
 
 use overfall::Channel;
-use overfall_tests::Task;
+use overfall_tests::{Task, overwriting};
 use std::time::{Duration, Instant};
 
 const CROWD: usize = 20_000;
@@ -30,7 +30,7 @@ fn check(what: &str, channel: &Channel, mut work: impl FnMut()) {
 
 #[test]
 fn a_write_and_a_read_cost_the_same_after_a_crowd() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
     check("a thousand writes and reads", &channel, || {
         for _ in 0..1000 {
@@ -42,14 +42,14 @@ fn a_write_and_a_read_cost_the_same_after_a_crowd() {
 
 #[test]
 fn figures_cost_the_same_after_a_crowd() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     let _endpoints = (channel.new_writer(), channel.new_strong_reader());
     check("a hundred stats", &channel, || (0..100).for_each(|_| drop(channel.stats())));
 }
 
 #[test]
 fn a_new_reader_costs_the_same_after_a_crowd() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     channel.new_writer().try_write(&[1; 64]).unwrap();
     check("a hundred readers", &channel, || {
         (0..100).for_each(|_| drop((channel.new_weak_reader(), channel.new_strong_reader())));
@@ -58,7 +58,7 @@ fn a_new_reader_costs_the_same_after_a_crowd() {
 
 #[test]
 fn to_wake_a_reader_costs_the_same_after_a_crowd() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     let (mut writer, mut reader) = (channel.new_writer(), channel.new_weak_reader());
     check("a hundred wakes", &channel, || {
         for _ in 0..100 {
@@ -72,7 +72,7 @@ fn to_wake_a_reader_costs_the_same_after_a_crowd() {
 /// One of the crowd is left: it is found, wherever it stands.
 #[test]
 fn who_is_left_of_a_crowd_holds_writers_and_is_counted() {
-    let channel = Channel::new(4096);
+    let channel = overwriting(4096);
     let mut writer = channel.new_writer();
     let mut crowd: Vec<_> = (0..CROWD).map(|_| channel.new_strong_reader()).collect();
     for left in [CROWD - 1, 12_345, 4096, 77, 0] {
