@@ -48,10 +48,8 @@
 /// than Linux, or if the system refuses `membarrier`, it does nothing.
 ///
 /// ```
-/// fn main() {
-///     overfall::prepare();
-///     // The rest of the program.
-/// }
+/// // First thing in `main`.
+/// overfall::prepare();
 /// ```
 pub fn prepare() {
     imp::register();

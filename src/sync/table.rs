@@ -271,16 +271,14 @@ mod tests {
 
     #[test]
     fn a_walk_comes_to_the_entries_that_are_held_and_to_no_others() {
-        let table = Table::<std::sync::atomic::AtomicU32>::new();
+        let table = Table::<crate::sync::AtomicU32>::new();
         assert!(table.parts.iter().all(|part| part.chunk.get().is_none()), "it is empty at first");
         let seats: Vec<_> = (0..20_000).map(|_| table.acquire()).collect();
-        seats
-            .iter()
-            .for_each(|seat| seat.store(seat.index(), std::sync::atomic::Ordering::Relaxed));
+        seats.iter().for_each(|seat| seat.store(seat.index(), Ordering::Relaxed));
         let stays = |index: Index| index % 4099 == 7 || (5000..5070).contains(&index);
         seats.iter().filter(|seat| !stays(seat.index())).for_each(|seat| table.release(seat));
         let expected: Vec<_> = (0..20_000).filter(|&index| stays(index)).collect();
-        let found = table.iter().map(|entry| entry.load(std::sync::atomic::Ordering::Relaxed));
+        let found = table.iter().map(|entry| entry.load(Ordering::Relaxed));
         assert_eq!(found.collect::<Vec<_>>(), expected);
         let blocks: BTreeSet<_> = expected.iter().map(|&index| table.block(index).0).collect();
         assert_eq!(table.held_blocks().collect::<BTreeSet<_>>(), blocks);
