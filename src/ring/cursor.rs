@@ -88,6 +88,8 @@ impl Reign {
     pub(super) const NONE: Self = Self(0);
     /// The last reign, which has ended from the start.
     const LAST: Self = Self(u64::MAX - 1);
+    /// The same where there never was another one.
+    const ONLY: Self = Self(u64::MAX - 3);
 
     fn lives(self) -> bool {
         self.0 & Self::LIVES != 0
@@ -226,7 +228,7 @@ impl Cursor {
         }
         let reign = &self.movable.reign;
         let last = Reign(reign.load(Ordering::Relaxed));
-        if last.lives() || last == Reign::LAST {
+        if last.lives() || last == Reign::LAST || last == Reign::ONLY {
             return None;
         }
         pause::point();
@@ -285,11 +287,15 @@ impl Cursor {
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
         // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
-        // make no step: the swap comes after its begin, and ends its reign.
-        let last = Reign(reign.swap(Reign::LAST.0, Ordering::Relaxed));
-        if last != Reign::NONE {
+        // make no step: the exchange comes after its begin, and ends its reign.
+        let is_unused = |reign| reign == Reign::NONE.0 || reign == Reign::ONLY.0;
+        let last = |reign| if is_unused(reign) { Reign::ONLY } else { Reign::LAST };
+        let order = Ordering::Relaxed;
+        let before = reign.fetch_update(order, order, |before| Some(last(before).0));
+        if !before.is_ok_and(is_unused) {
             // ORD(interrupt) as in `share`: from here on no step stores. If there never was a reign, none
-            // does in any case.
+            // does in any case, and the process need not be registered. Who closes once more does not
+            // rely on whoever did it before, who may be stopped right here.
             pause::point();
             sections.interrupt();
         }
