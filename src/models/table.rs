@@ -79,14 +79,14 @@ fn a_clone_is_counted_before_its_original_leaves(others: usize) {
         let clones = Arc::new(AtomicU64::new(0));
         let (table_there, clones_there) = (table.clone(), clones.clone());
         let thread = thread::spawn(move || {
-            let is_found = table_there.iter().any(|entry| entry.load(Ordering::Relaxed) == 1);
-            let clones = clones_there.load(Ordering::Relaxed);
-            assert!(is_found || clones == 1, "neither of the two is found");
+            let clone = table_there.acquire();
+            clone.store(1, Ordering::Relaxed);
+            clones_there.fetch_add(1, Ordering::Relaxed);
+            table_there.release(&original);
         });
-        let clone = table.acquire();
-        clone.store(1, Ordering::Relaxed);
-        clones.fetch_add(1, Ordering::Relaxed);
-        table.release(&original);
+        let is_found = table.iter().any(|entry| entry.load(Ordering::Relaxed) == 1);
+        let clones = clones.load(Ordering::Relaxed);
+        assert!(is_found || clones == 1, "neither of the two is found");
         thread.join().unwrap();
     });
 }
