@@ -6,6 +6,7 @@
 use super::duplex::Duplex;
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
 use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::ring::position::GRANULE;
 use crate::wait::budget::poll_proceed;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,7 +24,7 @@ fn initialize<'a>(buffer: &'a mut ReadBuf<'_>, reader: &impl Read) -> &'a mut [u
     if needed > LITTLE {
         let unread = reader.core().shared().ring.unread(reader.place().slice);
         // Something may come right behind the look. A read without any room would be taken for the end.
-        needed = needed.min(unread.max(LITTLE as u64) as usize);
+        needed = needed.min(unread.max(GRANULE) as usize);
     }
     buffer.initialize_unfilled_to(needed)
 }

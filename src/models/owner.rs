@@ -148,7 +148,8 @@ fn a_drain_and_an_owner_agree_on_the_final_position() {
 /// Guards that no writer becomes the owner of a cursor that is being closed.
 #[test]
 fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
-    model(PREEMPTIONS, || {
+    // The writer begins its reign, takes the cursor, and makes a step, with a part of the drain between.
+    model(PREEMPTIONS + 1, || {
         let ring = ring(4);
         let mut held = ring.join();
         let mut owner = Owner::new(&ring);

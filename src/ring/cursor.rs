@@ -230,7 +230,7 @@ impl Cursor {
         }
         let reign = &self.movable.reign;
         let last = Reign(reign.load(Ordering::Relaxed));
-        if last.lives() || matches!(last, Reign::LAST | Reign::ONLY) {
+        if last.lives() || last == Reign::LAST || last == Reign::ONLY {
             return None;
         }
         pause::point();
@@ -288,15 +288,16 @@ impl Cursor {
     /// Closes the cursor: no thread moves it any more.
     pub(super) fn close(&self) {
         let Movable { word, reign, sections } = &*self.movable;
-        // If there never was a reign, there are no sections to interrupt, and perhaps no way to.
-        let (none, only, order) = (Reign::NONE.0, Reign::ONLY.0, Ordering::Relaxed);
-        let before = reign.compare_exchange(none, only, order, order).unwrap_or_else(|last| last);
-        if before != none && before != only {
-            pause::point();
-            // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
-            // make no step: the swap comes after its begin, and ends its reign.
-            reign.swap(Reign::LAST.0, Ordering::Relaxed);
-            // ORD(interrupt) as in `share`: from here on no step stores.
+        // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
+        // make no step: the exchange comes after its begin, and ends its reign.
+        let is_unused = |reign| reign == Reign::NONE.0 || reign == Reign::ONLY.0;
+        let last = |reign| if is_unused(reign) { Reign::ONLY } else { Reign::LAST };
+        let order = Ordering::Relaxed;
+        let before = reign.fetch_update(order, order, |before| Some(last(before).0));
+        if !before.is_ok_and(is_unused) {
+            // ORD(interrupt) as in `share`: from here on no step stores. If there never was a reign, none
+            // does in any case, and the process need not be registered. Who closes once more does not
+            // rely on whoever did it before, who may be stopped right here.
             pause::point();
             sections.interrupt();
         }

@@ -48,8 +48,8 @@
 /// than Linux, or if the system refuses `membarrier`, it does nothing.
 ///
 /// ```
+/// // First thing in `main`.
 /// overfall::prepare();
-/// // The rest of the program.
 /// ```
 pub fn prepare() {
     imp::register();

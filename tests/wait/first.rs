@@ -57,7 +57,7 @@ fn prepared() {
     overfall::prepare();
 }
 
-/// A write, a read, waits that time out, and an end: all in the state in which a channel starts.
+/// A write, a read, waits that time out, and ends: all in the state in which a channel starts.
 fn use_it() {
     let (mut writer, mut reader) = pipe(4096);
     for _ in 0..20 {
@@ -67,6 +67,11 @@ fn use_it() {
     let mut reader = reader.blocking();
     assert!(reader.read_timeout(&mut [0; 64], Duration::ZERO).is_err());
     drop((writer, reader));
+    // An end that comes several times.
+    let channel = Channel::new(64);
+    channel.drain().unwrap();
+    channel.terminate();
+    channel.terminate();
 }
 
 #[test]

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 /// Names the work of the child.
 const WORK: &str = "OVERFALL_SANDBOX";
 
-const CASES: [(&str, fn()); 5] = [
+const CASES: [(&str, fn()); 6] = [
     ("made_behind_the_filter", made_behind_the_filter),
     ("chose_so", chose_so),
     ("new_writer", new_writer),
     ("sleeping_reader", sleeping_reader),
     ("drain", drain),
+    ("hardly_used", hardly_used),
 ];
 
 #[test]
@@ -141,6 +142,19 @@ fn drain() {
     channel.drain().unwrap();
 }
 
+fn hardly_used() {
+    let channel = Channel::new(4096);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    writer.try_write(&[1; 64]).unwrap();
+    forbid_membarrier();
+    assert_eq!(reader.try_read(&mut [0; 64]), Ok(64));
+    let mut reader = reader.blocking();
+    assert!(reader.recv_timeout(Duration::from_millis(1)).is_err());
+    channel.drain().unwrap();
+    channel.terminate();
+    channel.terminate();
+}
+
 #[track_caller]
 fn goes_on(case: &str) {
     let output = run(case);
@@ -151,6 +165,12 @@ fn goes_on(case: &str) {
 #[test]
 fn a_channel_that_is_made_behind_the_filter_does_without() {
     goes_on("made_behind_the_filter");
+}
+
+/// It has come to rely on nothing yet.
+#[test]
+fn a_channel_that_was_hardly_used_lives_through_it() {
+    goes_on("hardly_used");
 }
 
 #[test]
