@@ -1,16 +1,13 @@
 //! Endpoints that park the thread.
 
 mod messages;
+mod own;
 mod park;
 mod waiting;
 
-use crate::channel::endpoint::{Endpoint, Lends, Reads, Receives, Sealed, Writes};
-use crate::channel::loss::Missed;
+use crate::channel::endpoint::{Lends, Reads, Writes};
 use crate::channel::owned_slice::OwnedSlice;
-use crate::channel::reader::skip::Skipped;
 use crate::channel::reader::{Reader, StrongReader, WeakReader, unless_empty};
-use crate::channel::terms::{Backpressure, StartAt};
-use crate::channel::weak::WeakChannel;
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
 use crate::error::{
@@ -23,7 +20,6 @@ use std::fmt;
 use std::io::BufRead;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -83,7 +79,7 @@ use std::time::{Duration, Instant};
 /// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
 ///
 /// From within an event of the feature `tracing` nothing waits. A write for which there is no room
-/// is then dropped and counted, as with [`Backpressure::Drop`]. A read
+/// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read
 /// that finds nothing fails with [`io::ErrorKind::WouldBlock`], and a receive with `Empty`.
 ///
 /// Nor does anything wait on a target without threads, such as `wasm32-unknown-unknown`. What can be
@@ -152,118 +148,6 @@ impl<E> Blocking<E> {
     /// Converts it back into the endpoint that it was made from.
     pub fn into_inner(self) -> E {
         self.endpoint
-    }
-}
-
-impl<E: Endpoint> Blocking<E> {
-    /// What the endpoint has done so far.
-    pub fn stats(&self) -> E::Stats {
-        self.endpoint.stats()
-    }
-
-    /// Whether the channel takes no more slices, or this writer writes no more.
-    pub fn is_closed(&self) -> bool {
-        self.endpoint.is_closed()
-    }
-
-    /// Ends the endpoint at once, as [`StrongWriter::terminate`] and [`StrongReader::terminate`] do.
-    pub fn terminate(&mut self) {
-        self.endpoint.terminate();
-    }
-
-    /// The channel that the endpoint belongs to, as a handle that looks on and does not keep it open.
-    pub fn channel(&self) -> WeakChannel {
-        self.endpoint.channel()
-    }
-}
-
-impl<E: Endpoint> Sealed for Blocking<E> {}
-
-impl<E: Endpoint> Endpoint for Blocking<E> {
-    type Stats = E::Stats;
-
-    fn stats(&self) -> E::Stats {
-        self.endpoint.stats()
-    }
-
-    fn is_closed(&self) -> bool {
-        self.endpoint.is_closed()
-    }
-
-    fn terminate(&mut self) {
-        self.endpoint.terminate();
-    }
-
-    fn channel(&self) -> WeakChannel {
-        self.endpoint.channel()
-    }
-}
-
-impl<R: Receives> Blocking<R> {
-    /// What the reader has missed, as [`StrongReader::missed`] tells.
-    pub fn missed(&self) -> Missed {
-        self.endpoint.core().losses(self.endpoint.place()).0
-    }
-
-    /// What the reader has missed of each writer, as [`StrongReader::missed_by_writer`] tells.
-    pub fn missed_by_writer(&self) -> impl Iterator<Item = (u32, Missed)> + use<R> {
-        self.endpoint.core().losses(self.endpoint.place()).1.into_iter()
-    }
-
-    /// Skips the rest of a message of which a part was read as bytes, as [`StrongReader::skip_rest`]
-    /// does.
-    pub fn skip_rest(&mut self) -> usize {
-        self.endpoint.skip_rest() as usize
-    }
-
-    /// Passes over messages, as [`StrongReader::skip_to`] does.
-    pub fn skip_to(&mut self, start: StartAt) -> Skipped {
-        self.endpoint.skip_to(start)
-    }
-
-    /// The name of the writer with this number, as [`StrongReader::writer_name`] tells.
-    pub fn writer_name(&self, writer: u32) -> Option<Arc<str>> {
-        self.endpoint.core().shared().writer_name(writer)
-    }
-}
-
-impl Blocking<WeakReader> {
-    /// Sets whether gaps are skipped without an error, as [`WeakReader::set_silent`] does.
-    pub fn set_silent(&mut self, silent: bool) {
-        self.endpoint.set_silent(silent);
-    }
-}
-
-impl<W: Writes> Blocking<W> {
-    /// The number of the writer, as [`StrongWriter::id`] tells.
-    pub fn id(&self) -> u32 {
-        self.endpoint.writer_core_ref().id()
-    }
-
-    /// Gives the writer a name, as [`StrongWriter::set_name`] does.
-    pub fn set_name(&self, name: impl Into<Arc<str>>) {
-        let core = self.endpoint.writer_core_ref();
-        core.shared().name_writer(core.id(), name.into());
-    }
-
-    /// What happens to a write when the ring is full, as [`StrongWriter::backpressure`] tells.
-    pub fn backpressure(&self) -> Backpressure {
-        self.endpoint.writer_core_ref().backpressure
-    }
-
-    /// Sets what happens to a write when the ring is full, as [`StrongWriter::set_backpressure`] does.
-    pub fn set_backpressure(&mut self, backpressure: Backpressure) {
-        self.endpoint.writer_core().backpressure = backpressure;
-    }
-
-    /// The longest slice, in payload bytes: [`Channel::max_slice`](crate::Channel::max_slice).
-    pub fn max_slice(&self) -> usize {
-        self.endpoint.writer_core_ref().max_slice() as usize
-    }
-
-    /// Says that the writer is done, as [`StrongWriter::shut_down`] does.
-    pub fn shut_down(&mut self) {
-        self.endpoint.writer_core().shut_down();
     }
 }
 

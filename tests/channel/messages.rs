@@ -443,6 +443,9 @@ fn whatever_lends_its_bytes_can_be_sent() {
     Task::new(writer.send_many(&[[8; 2], [9; 2]])).result().unwrap();
     let mut writer = writer.blocking();
     writer.send("blocking").unwrap();
+    writer.send_timeout("in time", LIMIT).unwrap();
+    writer.send_deadline(vec![10], std::time::Instant::now()).unwrap();
+    writer.send_or_drop([11], LIMIT).unwrap();
     writer.send_many(&[bytes::Bytes::from("a"), bytes::Bytes::from("bc")]).unwrap();
     drop(writer);
     let mut all = Vec::new();
@@ -463,6 +466,9 @@ fn whatever_lends_its_bytes_can_be_sent() {
         &[8; 2],
         &[9; 2],
         b"blocking",
+        b"in time",
+        &[10],
+        &[11],
         b"a",
         b"bc",
     ];

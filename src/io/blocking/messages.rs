@@ -226,7 +226,7 @@ impl<W: Writes> Blocking<W> {
     /// As for `send`, and `Full`.
     pub fn send_deadline(
         &mut self,
-        message: &[u8],
+        message: impl AsRef<[u8]>,
         deadline: Instant,
     ) -> Result<Sent, TrySendError> {
         self.send_until(message.as_ref(), Until::Deadline(deadline))
@@ -240,7 +240,7 @@ impl<W: Writes> Blocking<W> {
     /// As for `send`, and `Full`.
     pub fn send_timeout(
         &mut self,
-        message: &[u8],
+        message: impl AsRef<[u8]>,
         timeout: Duration,
     ) -> Result<Sent, TrySendError> {
         self.send_until(message.as_ref(), Until::timeout(timeout))
