@@ -1,4 +1,4 @@
-//! Waiting: for slices to read ([`parking`]) and for room to write ([`line`]).
+//! Waiting: for slices to read ([`parking`]) and for room to write ([`line`](mod@line)).
 //!
 //! Both sides go through the same four steps. Who waits (1) leaves its waker where it will be
 //! found, (2) issues `fence(SeqCst)`, (3) checks once more what it waits for, and only then (4)
