@@ -196,7 +196,7 @@ impl<E> Drop for Waiting<'_, E> {
 impl<E> Blocking<E> {
     /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
     /// first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look_or_wait<T>(
         &mut self,
         until: Until,
