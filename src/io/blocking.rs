@@ -142,9 +142,15 @@ impl<R: Read> Blocking<R> {
     fn until_found<T>(
         &mut self,
         until: Until,
-        look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
+        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> io::Result<T> {
-        Ok(self.look_or_wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
+        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+            self.waits.spin.record_at_once();
+            return Ok(found?);
+        }
+        // An end of a duplex may have waited for room before.
+        self.waits.spin.is_for_room = false;
+        Ok(self.wait(until, R::stop_waiting, look).ok_or_else(timed_out)??)
     }
 }
 
