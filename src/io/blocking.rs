@@ -197,9 +197,15 @@ impl<R: Reads> Blocking<R> {
     fn until_found<T>(
         &mut self,
         until: Until,
-        look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
+        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
     ) -> Option<Result<T, ReadError>> {
-        self.look_or_wait(until, R::stop_waiting, look)
+        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+            self.waits.spin.record_at_once();
+            return Some(found);
+        }
+        // An end of a duplex may have waited for room before.
+        self.waits.spin.is_for_room = false;
+        self.wait(until, R::stop_waiting, look)
     }
 }
 

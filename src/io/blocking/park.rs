@@ -209,8 +209,8 @@ fn check_thread() {
 }
 
 impl<E> Blocking<E> {
-    /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
-    /// first.
+    /// Looks, and [waits](Self::wait) for as long as there is nothing. `None` if the time is up first. For
+    /// the layers: readers of the ring have the same in a form of fewer instructions.
     #[inline]
     pub(crate) fn look_or_wait<T>(
         &mut self,
@@ -222,8 +222,6 @@ impl<E> Blocking<E> {
             self.waits.spin.record_at_once();
             return Some(found);
         }
-        // An end of a duplex may have waited for room before.
-        self.waits.spin.is_for_room = false;
         self.wait(until, stop, look)
     }
 
