@@ -189,7 +189,7 @@ macro_rules! handle_methods {
             ///     drop(listener);
             ///     channel.drain()
             /// };
-            /// let (produced, drained) = futures::join!(produce, listen);
+            /// let (produced, drained) = futures::future::join(produce, listen).await;
             /// # (produced?, drained?);
             /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// # }).unwrap();
