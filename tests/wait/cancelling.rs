@@ -2,7 +2,7 @@
 
 use overfall::error::TryReserveError;
 use overfall::{Channel, StrongReader, Writer, pipe};
-use overfall_tests::{LIMIT, Task, counting_waker, overwriting, until, waiting_writers, within};
+use overfall_tests::{LIMIT, Task, counting_waker, until, waiting_writers, within};
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -400,7 +400,7 @@ mod tasks {
 
     #[test]
     fn a_reader_that_is_gone_is_not_woken_and_its_waker_is_not_kept() {
-        let channel = overwriting(256);
+        let channel = overfall_tests::overwriting(256);
         let (wakes, waker) = counting_waker();
         let (mut strong, mut weak) = (channel.new_strong_reader(), channel.new_weak_reader());
         let mut buffer = [0; 8];

@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "a waker whose clone runs code of ours cannot be made otherwise")]
 
 use overfall::{Channel, Writer};
-use overfall_tests::{LIMIT, Task, counting_waker, overwriting, within};
+use overfall_tests::{LIMIT, Task, counting_waker, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -243,7 +243,7 @@ mod readers {
     fn a_waker_may_drop_the_very_reader_that_is_being_woken() {
         within(LIMIT, || {
             for strong in [true, false] {
-                let channel = overwriting(128);
+                let channel = overfall_tests::overwriting(128);
                 let mut writer = channel.new_writer();
                 let reader = if strong {
                     Reader::from(channel.new_strong_reader())
