@@ -51,6 +51,10 @@ impl<T: Zero> Zeroed<T> {
         const { assert!(align_of::<T>() <= ALIGNMENT) };
         let of_values = length.checked_mul(size_of::<T>())?;
         let bytes = of_values.checked_add(ALIGNMENT - SMALL_ALIGNMENT)?;
+        // A system of 32 bits maps more than a slice may have.
+        if bytes > isize::MAX as usize {
+            return None;
+        }
         let base = system::allocate(bytes)?;
         let skipped = base.addr().get().wrapping_neg() % ALIGNMENT;
         // SAFETY: `base` is aligned to `SMALL_ALIGNMENT`, and so is what is skipped. That is no more than
@@ -65,7 +69,8 @@ impl<T> Deref for Zeroed<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `new` has aligned `start`, behind which so many values are. They are zero, which is a
+        // SAFETY: `new` has aligned `start`, behind which so many values are, no more than a slice may
+        // have. They are zero, which is a
         // value (`Zero`), or what was made of them since. They live as long as `self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
