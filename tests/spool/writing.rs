@@ -210,7 +210,7 @@ fn settings_that_make_no_sense_are_errors_that_say_what_to_change() {
 
 #[test]
 fn memory_that_is_not_there_is_an_error_and_what_was_written_stays() {
-    let (_spool, mut writer, mut reader) = stream(segments_of(isize::MAX as usize).expected_len(5));
+    let (_spool, mut writer, mut reader) = stream(segments_of(usize::MAX).expected_len(5));
     assert_eq!(writer.try_write(b"fits!").unwrap(), 5);
     let error = writer.try_write(b"more").unwrap_err();
     assert!(matches!(error, WriteError::OutOfMemory { .. }), "{error}");
