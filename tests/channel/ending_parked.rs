@@ -51,9 +51,9 @@ fn drain_and_terminate_wake_every_waiting_writer() {
             for task in tasks {
                 assert_eq!(error(task.result()), Some(expected));
             }
-            assert_eq!(waiting_writers(&channel), 0);
             let thread = blocking.take().unwrap();
             let kind = thread.join().unwrap();
+            assert_eq!(waiting_writers(&channel), 0);
             assert_eq!(kind, io::Error::from(expected).kind());
             assert!(third.try_write(b"no").is_err());
         }
