@@ -11,7 +11,7 @@ use super::posting::{fill, send_once};
 use super::posts::{Checker, LONGEST, Sender, check_name, name};
 use super::sent::{Sent, send_last};
 use overfall::error::{TryReadError, TryReserveError};
-use overfall::{Backpressure, Blocking, Channel, Reader, Writer};
+use overfall::{AfterLast, Backpressure, Blocking, Channel, Reader, Writer};
 use overfall_tests::{LIMIT, Numbers, within};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -239,7 +239,8 @@ fn round(seed: u64, time: Duration, backpressure: Backpressure, figures: &mut Fi
     let size = 4096 << numbers.below(4);
     let start = (1 << 63) - 64 * numbers.below(1000) as u64;
     let builder = Channel::builder().size(size).start_position(start);
-    let channel = builder.backpressure(backpressure).build().unwrap();
+    let builder = builder.backpressure(backpressure);
+    let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let (writers, comers, visitors) = (1 + numbers.below(4), numbers.below(2), numbers.below(3));
     let (strong, weak) = (numbers.below(4), 1 + numbers.below(3));
     let stop = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use super::common::{
 use super::posts::{Checker, Sender, name};
 use super::sent::{Sent, send_last};
 use overfall::error::{ReadError, ReserveError};
-use overfall::{Backpressure, Channel, Reader, Writer};
+use overfall::{AfterLast, Backpressure, Channel, Reader, Writer};
 use overfall_tests::Numbers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -193,7 +193,8 @@ async fn round(seed: u64, time: Duration) -> (u64, u64) {
     let start = (1 << 63) - 64 * numbers.below(1000) as u64;
     let backpressure = [Backpressure::Block, Backpressure::Drop][usize::from(seed % 3 == 0)];
     let builder = Channel::builder().size(size).start_position(start);
-    let channel = builder.backpressure(backpressure).build().unwrap();
+    let builder = builder.backpressure(backpressure);
+    let channel = builder.after_last_strong_reader(AfterLast::Overwrite).build().unwrap();
     let (writers, comers) = (1 + numbers.below(6), numbers.below(3));
     let (strong, weak) = (numbers.below(5), 1 + numbers.below(3));
     let stop = Arc::new(AtomicBool::new(false));
