@@ -226,6 +226,14 @@ pub enum TryReadError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
 }
 
 /// Why `recv` and its like failed.
@@ -238,6 +246,14 @@ pub enum ReadError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// There is nothing to read yet, and this does not wait: it was called from within an event of
     /// the feature `tracing`.
     #[error("nothing to read yet, and a read from within an event of this crate does not wait")]
@@ -261,6 +277,7 @@ impl From<ReadError> for TryReadError {
         match error {
             ReadError::Lagged(lagged) => Self::Lagged(lagged),
             ReadError::Terminated => Self::Terminated,
+            ReadError::HoldTaken => Self::HoldTaken,
             ReadError::Empty => Self::Empty,
         }
     }
@@ -341,23 +358,25 @@ impl From<Lagged> for io::Error {
 
 impl From<TryReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is
-    /// `ConnectionAborted`.
+    /// `ConnectionAborted`, `HoldTaken` is `Other`.
     fn from(error: TryReadError) -> Self {
         match error {
             TryReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
             TryReadError::Lagged(lagged) => lagged.into(),
             TryReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+            TryReadError::HoldTaken => Self::other(error),
         }
     }
 }
 
 impl From<ReadError> for io::Error {
-    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `Empty`
-    /// is `WouldBlock`.
+    /// `Lagged` is `Other` with the [`Lagged`] inside, `Terminated` is `ConnectionAborted`, `HoldTaken`
+    /// is `Other`, `Empty` is `WouldBlock`.
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => lagged.into(),
             ReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+            ReadError::HoldTaken => Self::other(error),
             ReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
         }
     }

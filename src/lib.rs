@@ -36,7 +36,7 @@ pub use channel::reader::message::{
 pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
-pub use channel::{Backpressure, Builder, Channel, Sent, StartAt, pipe, stats};
+pub use channel::{Backpressure, Builder, Channel, Sent, StartAt, TakesEffect, pipe, stats};
 pub use io::{Blocking, Duplex, LineWriter, duplex};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]

@@ -24,7 +24,7 @@ mod watch;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};
 use crate::ring::{Found, Held, Lane, Refused, Reservation, Ring};
-use crate::sync::asymmetric::LIGHT_FENCES;
+use crate::sync::asymmetric::{LIGHT_FENCES, prepare};
 use std::sync::Arc;
 
 const PREEMPTIONS: usize = 3;
@@ -48,7 +48,7 @@ fn model_of_heavy_fences(preemptions: usize, check: impl Fn() + Sync + Send + 's
 /// A ring of so many granules that starts just before positions wrap.
 fn ring(granules: u64) -> Arc<Ring> {
     let capacity = granules * GRANULE;
-    Arc::new(Ring::new(Geometry::new(capacity), start(granules), true).unwrap())
+    Arc::new(Ring::new(Geometry::new(capacity), start(granules), prepare()).unwrap())
 }
 
 /// One lap before positions wrap.
@@ -90,6 +90,7 @@ fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
         match ring.find_held(position) {
             Found::Slice(length) => {
                 let mut bytes = vec![0; length as usize];
+                assert!(held.mark(), "nobody wants the hold");
                 ring.copy_held(held, position, 0, &mut bytes);
                 let byte = whole(&ring.describe(position), &bytes);
                 let size = slice_size(length);

@@ -296,6 +296,7 @@ mod copy;
 mod cursor;
 pub(crate) mod descriptor;
 mod gate;
+mod hold;
 mod writer_figures;
 
 pub(crate) mod position;
@@ -308,12 +309,14 @@ mod tests;
 
 #[cfg(overfall_loom)]
 use crate::models::storage;
+use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
 use position::{Geometry, Position};
+pub(crate) use hold::Claim;
 pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
@@ -335,8 +338,8 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
-    /// `has_sections` says whether a writer may own the cursor.
-    pub(crate) fn new(geometry: Geometry, start: Position, has_sections: bool) -> Option<Self> {
+    /// `abilities` say whether a writer may own the cursor, and by what fences readers lend.
+    pub(crate) fn new(geometry: Geometry, start: Position, abilities: Abilities) -> Option<Self> {
         let mut descriptors = Vec::new();
         descriptors.try_reserve_exact(geometry.granules()).ok()?;
         descriptors.resize_with(geometry.granules(), Descriptor::new);
@@ -344,8 +347,8 @@ impl Ring {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: descriptors.into_boxed_slice(),
-            reserved: Cursor::new(start, has_sections),
-            gate: Gate::new(start, geometry.reach()),
+            reserved: Cursor::new(start, abilities.sections),
+            gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             start,
         })
     }

@@ -1,9 +1,10 @@
 //! Who is there, and what those who have gone had counted.
 
 use crate::channel::stats::Totals;
-use crate::channel::survey::{Late, Sent};
+use crate::channel::survey::{Late, Look, Sent};
 use crate::channel::terms::Strength;
 use crate::ring::{Count, WriterFigures};
+use crate::sync::Ordering;
 use crate::wait::reader_figures::ReaderFigures;
 use std::collections::VecDeque;
 
@@ -26,6 +27,8 @@ pub(super) struct Registry {
     pub(super) gone: VecDeque<(u32, Sent)>,
     /// At most one for each reader and each writer that had a slice in flight when that started.
     pub(super) late: Vec<Late>,
+    /// What was found when a reader's hold was taken, until the reader learns of it: `taking.rs`.
+    pub(super) taken: Vec<(u32, Look)>,
 }
 
 impl Registry {
@@ -43,7 +46,39 @@ impl Registry {
     /// The same for a reader.
     pub(super) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.forget_late(figures);
+        let _what_it_did_not_learn = self.take_look(figures);
         self.retired.retire_reader(figures);
+    }
+
+    /// Counts a reader out, and tells how it was counted; nothing if it was counted out before.
+    pub(super) fn count_reader_out(&mut self, figures: &ReaderFigures) -> Option<Strength> {
+        if !figures.present.load(Ordering::Relaxed) {
+            return None;
+        }
+        figures.present.store(false, Ordering::Relaxed);
+        let strength = strength_of(figures);
+        *self.readers(strength) -= 1;
+        Some(strength)
+    }
+
+    /// Counts a reader, which is there, among those of another strength.
+    pub(super) fn count_reader_as(&mut self, figures: &ReaderFigures, to: Strength) {
+        *self.readers(strength_of(figures)) -= 1;
+        *self.readers(to) += 1;
+        figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
+    }
+
+    /// What was found when the hold of the reader of these figures was taken, if it has not learned of it.
+    pub(super) fn look_of(&self, figures: &ReaderFigures) -> Option<&Look> {
+        let reader = figures.id.get() as u32;
+        self.taken.iter().find(|&&(taken, _)| taken == reader).map(|(_, look)| look)
+    }
+
+    /// The same, which it learns by this.
+    pub(super) fn take_look(&mut self, figures: &ReaderFigures) -> Option<Look> {
+        let reader = figures.id.get() as u32;
+        let index = self.taken.iter().position(|&(taken, _)| taken == reader)?;
+        Some(self.taken.swap_remove(index).1)
     }
 
     /// The late slices of the reader of these figures.
@@ -82,4 +117,9 @@ impl Registry {
     pub(super) fn is_over(&self) -> bool {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
     }
+}
+
+/// How a reader that is there is counted.
+pub(super) fn strength_of(figures: &ReaderFigures) -> Strength {
+    if figures.strong.load(Ordering::Relaxed) { Strength::Strong } else { Strength::Weak }
 }

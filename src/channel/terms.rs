@@ -66,6 +66,17 @@ pub enum StartAt {
     Back(u64),
 }
 
+/// When [`Channel::take_hold`](crate::Channel::take_hold) and
+/// [`Channel::end_reader`](crate::Channel::end_reader) take effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TakesEffect {
+    /// At once. Writers no longer wait for the reader.
+    Now,
+    /// With the reader's next call, or the end of what it lends: it is in the middle of a read, or lends
+    /// bytes or messages, which must not be overwritten. Writers wait for it until then.
+    AfterLend,
+}
+
 /// Whether, and how, the channel has come to its end. It only ever rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ending {

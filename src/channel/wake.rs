@@ -4,7 +4,7 @@
 use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::ring::position::Position;
-use crate::ring::{Count, Ring, WriterSlot};
+use crate::ring::{Count, Held, Ring, WriterSlot};
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence as full_fence};
 use crate::wait::line::{Line, Never, Request, Room, Ticket};
@@ -80,6 +80,23 @@ impl Shared {
         if self.watch.must_check() {
             self.wake_waiting();
         }
+    }
+
+    /// The same for a strong reader that has moved its hold on. Tells whether the owner of the channel wants
+    /// the hold: then nobody was woken, and the reader gives the hold up, which wakes.
+    #[inline(always)]
+    pub(crate) fn after_move(&self, held: &Held) -> bool {
+        if !self.watch.must_check() {
+            return held.is_wanted_since();
+        }
+        // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
+        // ORD(heavy).
+        full_fence(Ordering::SeqCst);
+        let is_wanted = held.is_wanted();
+        if !is_wanted {
+            self.wake_writers();
+        }
+        is_wanted
     }
 
     /// Wakes all who sleep and may have something to do now, and tells whether anybody slept.

@@ -35,7 +35,9 @@ impl From<OwnedMessage> for Bytes {
 /// A gap of a weak reader is an item, `Err` with [`ReadError::Lagged`], and the stream goes on
 /// after it. Combinators that stop at the first error, such as `try_for_each` and `forward`, stop
 /// at the first gap. Call [`set_silent`](WeakReader::set_silent) first if gaps are no reason to
-/// stop. After the channel was terminated, the last item is `Err` with [`ReadError::Terminated`].
+/// stop. After the channel was terminated, the last item is `Err` with [`ReadError::Terminated`]. After
+/// the owner of the channel took the hold of a strong reader, it is `Err` with [`ReadError::HoldTaken`]:
+/// go on with a stream of [`into_inner`](Self::into_inner) and [`into_weak`](StrongReader::into_weak).
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -99,7 +101,7 @@ impl<R: Receive + Unpin> Stream for MessageStream<R> {
                 None
             }
             Err(error) => {
-                this.has_ended = error == ReadError::Terminated;
+                this.has_ended = matches!(error, ReadError::Terminated | ReadError::HoldTaken);
                 Some(Err(error))
             }
         })

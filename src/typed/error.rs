@@ -59,6 +59,14 @@ pub enum TryRecvError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// The message is not a value of the type. The next receive goes on after it.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
@@ -74,6 +82,14 @@ pub enum RecvError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// There is nothing to receive yet, and this does not wait: it was called from within an event
     /// of the feature `tracing`.
     #[error("nothing to receive yet, and nobody waits within an event of this crate")]
@@ -89,6 +105,7 @@ impl From<error::TryReadError> for TryRecvError {
             error::TryReadError::Empty => Self::Empty,
             error::TryReadError::Lagged(lagged) => Self::Lagged(lagged),
             error::TryReadError::Terminated => Self::Terminated,
+            error::TryReadError::HoldTaken => Self::HoldTaken,
         }
     }
 }
@@ -98,6 +115,7 @@ impl From<error::ReadError> for RecvError {
         match error {
             error::ReadError::Lagged(lagged) => Self::Lagged(lagged),
             error::ReadError::Terminated => Self::Terminated,
+            error::ReadError::HoldTaken => Self::HoldTaken,
             error::ReadError::Empty => Self::Empty,
         }
     }
@@ -129,6 +147,7 @@ impl From<RecvError> for io::Error {
         match error {
             RecvError::Lagged(lagged) => lagged.into(),
             RecvError::Terminated => error::ReadError::Terminated.into(),
+            RecvError::HoldTaken => error::ReadError::HoldTaken.into(),
             RecvError::Empty => error::ReadError::Empty.into(),
             RecvError::Invalid(invalid) => invalid.into(),
         }

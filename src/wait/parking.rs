@@ -145,13 +145,18 @@ impl Parking {
             let mut found = slot.parked.load(Ordering::Relaxed);
             while found != 0 {
                 let number = found.trailing_zeros();
-                let bit = 1 << number;
-                found ^= bit;
-                if self.take(&slot.parked, bit) {
-                    if let Some(waker) = self.slots.get(start + number).take_waker() {
-                        panics.run(|| waker.wake());
-                    }
-                }
+                found ^= 1 << number;
+                self.wake(start + number, panics);
+            }
+        }
+    }
+
+    /// Wakes the reader of a slot, if it is parked.
+    pub(crate) fn wake(&self, slot: Index, panics: &mut Panics) {
+        let (word, bit) = self.place(slot);
+        if self.take(word, bit) {
+            if let Some(waker) = self.slots.get(slot).take_waker() {
+                panics.run(|| waker.wake());
             }
         }
     }

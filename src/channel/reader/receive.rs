@@ -52,6 +52,7 @@ pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, 
         Err(TryReadError::Empty) => return Poll::Pending,
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
+        Err(TryReadError::HoldTaken) => Err(ReadError::HoldTaken),
     })
 }
 
@@ -103,6 +104,8 @@ macro_rules! receive_methods {
             ///   ring bytes missed. The next receive goes on after the gap. After it, the first
             ///   message of each writer tells in its [`Header`] what was missed of that writer.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+            /// - [`TryReadError::HoldTaken`] if the owner of the channel took a strong reader's hold
+            ///   ([`take_hold`](crate::Channel::take_hold)).
             ///
             /// ```
             /// let (mut writer, mut reader) = overfall::pipe(4096);

@@ -545,7 +545,7 @@ impl Clone for WeakReader {
     /// Another weak reader, which starts where this one stands, with figures of its own. If this
     /// one has a gap to tell, the clone tells it as well.
     fn clone(&self) -> Self {
-        let core = self.core.another(Strength::Weak, self.place);
+        let core = self.core.another(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, receive_buffer: None }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Keeps the gate from passing what the reader has not read; gives way when it is dropped.
 pub(super) struct Hold {
     pub(super) shared: Arc<Shared>,
-    /// Nothing once the reader was terminated.
+    /// Nothing once the reader was terminated, or has learned that it was taken.
     pub(super) held: Option<Held>,
 }
 
@@ -25,6 +25,31 @@ impl Hold {
         Self { shared: self.shared.clone(), held }
     }
 
+    /// The owner of the channel may take it from here on, by this number of the reader.
+    pub(super) fn name(&self, reader: u32) {
+        if let Some(held) = &self.held {
+            held.name(reader);
+        }
+    }
+
+    /// Marks it before something is copied or lent. Fails if it is not in effect, or is wanted.
+    #[inline(always)]
+    pub(super) fn mark(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::mark)
+    }
+
+    /// Whether what was lent last can be relied on: it is lent still, or is so again.
+    #[inline]
+    pub(super) fn keeps_lent(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.is_marked() || held.mark())
+    }
+
+    /// Whether what was found so far was there, and the owner does not want it.
+    #[inline]
+    pub(super) fn is_in_effect(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::is_in_effect)
+    }
+
     /// Whether the way from it to `place`, over slices that were skipped, has become so long that
     /// it has to follow: the two must not come apart by half a turn.
     pub(super) fn is_far_behind(&self, place: &Place) -> bool {
@@ -32,13 +57,17 @@ impl Hold {
         held.is_some_and(|held| place.slice.is_far_from(held.position()))
     }
 
-    /// Lets the writers have what lies before `place`.
+    /// Lets the writers have what lies before `place`. Nothing is lent any more. Tells whether the owner
+    /// wants the hold by now, so that the reader has to give way.
     #[inline]
-    pub(super) fn move_to(&mut self, place: &Place) {
-        let Some(held) = &mut self.held else { return };
+    #[must_use]
+    pub(super) fn move_to(&mut self, place: &Place) -> bool {
+        let Some(held) = &mut self.held else { return false };
         if held.position() != place.slice {
             self.shared.ring.release_up_to(held, place.slice);
-            self.shared.after_release();
+            self.shared.after_move(held)
+        } else {
+            held.is_marked() && held.unmark()
         }
     }
 

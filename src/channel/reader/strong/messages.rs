@@ -10,13 +10,22 @@ use crate::error::TryReadError;
 use crate::ring::Found;
 
 impl StrongReader {
-    /// Takes the slice at the present place; nothing if it is not there.
+    /// Takes the slice at the present place; nothing if it is not there, or the hold was taken.
     #[inline(always)]
     fn take_slice(&mut self) -> Option<Taken> {
+        self.take_slice_if(|reader| reader.hold.mark())
+    }
+
+    /// The same if it `may`, once the slice was found.
+    #[inline(always)]
+    fn take_slice_if(&mut self, may: impl FnOnce(&Self) -> bool) -> Option<Taken> {
         let Place { slice, offset, .. } = self.place;
         let ring = &self.hold.shared.ring;
         let seen = ring.see(slice, offset)?;
         let description = ring.describe(slice);
+        if !may(self) {
+            return None;
+        }
         self.place = self.place.after(u64::from(description.length));
         self.lent = 0;
         let missed = self.core.count_message(slice, offset, &description);
@@ -29,7 +38,7 @@ impl StrongReader {
         match self.find_slice()? {
             Next::Slice(_) => {
                 self.taken = self.take_slice();
-                Ok(true)
+                if self.taken.is_some() { Ok(true) } else { Err(self.give_way().into()) }
             }
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(false),
@@ -82,8 +91,11 @@ impl Receive for StrongReader {
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(false),
         }
+        if !self.hold.mark() {
+            return Err(self.give_way().into());
+        }
         while self.batch.seen.len() < limit {
-            let Some(Taken { seen, missed }) = self.take_slice() else {
+            let Some(Taken { seen, missed }) = self.take_slice_if(|_| true) else {
                 if self.is_at_slice() { continue } else { break }
             };
             if !missed.is_none() {
@@ -108,8 +120,12 @@ impl Receive for StrongReader {
         if self.place.offset == 0 || self.core.has_terminated() {
             return 0;
         }
-        self.place = self.place.advanced(left, self.place.offset + left);
         self.lent = 0;
+        if !self.hold.mark() {
+            self.give_way();
+            return self.pass_unheld(left);
+        }
+        self.place = self.place.advanced(left, self.place.offset + left);
         self.core.count_payload(left);
         self.settle();
         left
