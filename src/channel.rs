@@ -291,7 +291,7 @@ impl Channel {
     /// assert_eq!(stuck.try_recv().unwrap_err(), TryReadError::HoldTaken);
     /// let mut weak = stuck.into_weak();
     /// assert!(matches!(weak.try_recv(), Err(TryReadError::Lagged(_))));
-    /// assert_eq!(**weak.try_recv()?.unwrap(), *b"two");
+    /// assert_eq!(*weak.try_recv()?.unwrap(), *b"two");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn take_hold(&self, reader: u32) -> Option<TakesEffect> {

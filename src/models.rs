@@ -19,6 +19,7 @@ mod padding;
 mod parking;
 pub(crate) mod storage;
 mod strong;
+mod taking;
 mod watch;
 
 use crate::ring::descriptor::{Description, Joins};

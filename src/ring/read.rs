@@ -64,6 +64,7 @@ impl Held {
     }
 
     /// Takes the mark off, and tells whether the owner wants the hold by now.
+    #[inline(never)]
     pub(crate) fn unmark(&mut self) -> bool {
         self.hold.unmark();
         self.hold.is_wanted_since()

@@ -10,4 +10,5 @@ mod missed;
 // On 32 bits the crate `metrics` has no counters of std's `AtomicU64`, of which the exporter is made.
 #[cfg(all(feature = "metrics", target_pointer_width = "64"))]
 mod metrics;
+mod taking;
 mod types;

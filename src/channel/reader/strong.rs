@@ -153,7 +153,7 @@ impl StrongReader {
     }
 
     /// Gives back what has been read, and lets the figures know.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self) {
         self.core.record_place(self.place);
         if self.hold.move_to(&self.place) {

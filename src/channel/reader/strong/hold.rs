@@ -59,16 +59,15 @@ impl Hold {
 
     /// Lets the writers have what lies before `place`. Nothing is lent any more. Tells whether the owner
     /// wants the hold by now, so that the reader has to give way.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub(super) fn move_to(&mut self, place: &Place) -> bool {
         let Some(held) = &mut self.held else { return false };
-        if held.position() != place.slice {
-            self.shared.ring.release_up_to(held, place.slice);
-            self.shared.after_move(held)
-        } else {
-            held.is_marked() && held.unmark()
+        if held.position() == place.slice {
+            return held.is_marked() && held.unmark();
         }
+        self.shared.ring.release_up_to(held, place.slice);
+        self.shared.after_move(held)
     }
 
     /// Goes to `place` right after joining, however many slices are in flight before it.
