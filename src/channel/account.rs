@@ -237,12 +237,7 @@ impl Shared {
 
     /// What writers have sent by now, what of it is unread for a reader that stands here, and what is
     /// late for it. `takes` tells whether the reader has that from here on.
-    pub(crate) fn look(
-        &self,
-        reader: &ReaderFigures,
-        place: Start,
-        takes: bool,
-    ) -> Look {
+    pub(crate) fn look(&self, reader: &ReaderFigures, place: Start, takes: bool) -> Look {
         let mut registry = lock(&self.registry);
         let (late, survey) = (registry.late_of(reader), self.survey(&registry));
         if takes {

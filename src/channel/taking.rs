@@ -37,12 +37,12 @@ impl Shared {
         let unread = self.unread((slice, self.offset(slice, &slot.figures)), &survey);
         // If not, it has come back, and gives the hold up itself.
         let Some(ends) = wanted.take() else { return Some(TakesEffect::AfterLend) };
+        let late = registry.late_of(&slot.figures);
+        registry.forget_late(&slot.figures);
+        registry.taken.push((reader, (survey, unread, late)));
         let gone = if ends {
             registry.count_reader_out(&slot.figures)
         } else {
-            let late = registry.late_of(&slot.figures);
-            registry.forget_late(&slot.figures);
-            registry.taken.push((reader, (survey, unread, late)));
             registry.count_reader_as(&slot.figures, Strength::Weak);
             None
         };

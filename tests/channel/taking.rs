@@ -274,7 +274,9 @@ fn threads_that_wait_are_woken_and_fail() {
                     let reader = channel.new_strong_reader();
                     let number = id(&reader);
                     let thread = thread::spawn(move || wait(reader).unwrap_err());
-                    let took = |_: ()| if ends { channel.end_reader(number) } else { channel.take_hold(number) };
+                    let took = |_: ()| {
+                        if ends { channel.end_reader(number) } else { channel.take_hold(number) }
+                    };
                     // If the thread is about to look, it learns of it by itself.
                     assert!(took(()).is_some());
                     let error = thread.join().unwrap();
@@ -350,9 +352,8 @@ fn a_reader_that_is_ended_counts_as_gone_and_fails_as_terminated() {
         let clone = reader.clone();
         assert_eq!((channel.stats().strong_readers, channel.stats().weak_readers), (0, 0));
         for reader in [clone, reader] {
-            let reader = every_way_fails(reader, |error| {
-                error.kind() == io::ErrorKind::ConnectionAborted
-            });
+            let reader =
+                every_way_fails(reader, |error| error.kind() == io::ErrorKind::ConnectionAborted);
             let mut weak = reader.into_weak();
             assert_eq!(weak.try_recv().unwrap_err(), TryReadError::Terminated);
         }

@@ -86,7 +86,7 @@ pub(crate) struct Core {
     /// when a strong reader read bytes in between.
     counted: u64,
     losses: Losses,
-    /// What had been missed when this reader was terminated, or learned of it.
+    /// What had been missed when this reader was terminated.
     final_losses: Option<Box<(Missed, Vec<(u32, Missed)>)>>,
 }
 
@@ -211,6 +211,7 @@ impl Core {
     pub(crate) fn terminate(&mut self, place: Place) {
         if self.strength.is_some() {
             self.final_losses = Some(Box::new(self.losses(place)));
+            let _ended_then = self.shared.take_look(self.figures());
         }
         // It wakes others, not itself.
         self.unpark();
@@ -242,10 +243,15 @@ impl Core {
         self.has_terminated() || self.shared.ending() == Ending::Terminated
     }
 
+    /// Whether it was ended, even if it has not learned of that yet.
+    fn has_ended(&self) -> bool {
+        !self.figures().present.load(Ordering::Relaxed)
+    }
+
     /// Whether the channel takes no more slices.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.has_terminated() || self.shared.ending() != Ending::Open
+        self.has_ended() || self.shared.ending() != Ending::Open
     }
 
     /// Whether the channel has drained and `slice` is behind the last one. It is final.
@@ -384,12 +390,16 @@ impl Core {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
         let (mut strength, mut losses) = (strength, self.losses.clone());
-        if let (Strength::Strong, Some(look)) = (strength, self.shared.look_of(self.figures())) {
-            // Its hold was taken, and it has not learned of it.
-            self.turn(&mut losses, strength, Strength::Weak, &look);
-            strength = Strength::Weak;
+        let mut look = self.shared.look(self.figures(), place.start(), false);
+        // Its hold was taken, and it has not learned of it.
+        if let (Strength::Strong, Some(then)) = (strength, self.shared.look_of(self.figures())) {
+            if self.has_ended() {
+                look = then;
+            } else {
+                self.turn(&mut losses, strength, Strength::Weak, &then);
+                strength = Strength::Weak;
+            }
         }
-        let look = self.shared.look(self.figures(), place.start(), false);
         let received = Count::new(losses.received(), self.figures().payload_bytes.get());
         losses.missed(strength, &look, received)
     }

@@ -132,6 +132,7 @@ impl StrongReader {
     #[cold]
     #[inline(never)]
     pub(super) fn give_way(&mut self) -> ReadError {
+        self.core.record_place(self.place);
         match self.hold.held.as_ref().map(Held::unname) {
             Some(Claim { ends: true, .. }) => self.end(),
             Some(Claim { is_taken, .. }) => {

@@ -91,11 +91,13 @@ impl StrongReader {
                 },
             };
             let part = (buffer.len() - copied).min((length - place.offset) as usize);
-            // The mark shows as well that what was found before it was there.
-            if copied == 0 && part > 0 && !held.mark() {
-                return 0;
+            // An empty message is stepped over. The mark shows as well that what was found so far was there.
+            if part > 0 {
+                if copied == 0 && !held.mark() {
+                    return 0;
+                }
+                ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
             }
-            ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
             copied += part;
             place = place.advanced(part as u64, length);
         }
