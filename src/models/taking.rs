@@ -125,28 +125,41 @@ fn a_reader_that_sleeps_learns_that_its_hold_was_taken() {
     });
 }
 
-/// Guards the wake-up of a writer that waits for room, by the thread that takes the hold, or by the reader
-/// that gives it up.
+/// Guards the wake-up of a writer that waits for room by the thread that takes the hold.
 #[test]
 fn a_writer_that_sleeps_is_woken_when_a_hold_is_taken() {
+    model_of_heavy_fences(2, || {
+        let shared = shared(1);
+        let reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        assert!(send(&mut writer, 1));
+        let other = shared.clone();
+        let taking = thread::spawn(move || {
+            assert_eq!(other.take_hold(FIRST, false), Some(TakesEffect::Now));
+        });
+        assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
+        taking.join().unwrap();
+        drop(reader);
+    });
+}
+
+/// Guards the same by the reader, which gives the hold up with its next call.
+#[test]
+fn a_writer_that_sleeps_is_woken_when_a_hold_is_given_up() {
     model_of_heavy_fences(2, || {
         let shared = shared(1);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut writer = StrongWriter::new(&shared);
         assert!(send(&mut writer, 1));
+        // It lends, and gives nothing back by that.
+        assert_eq!(reader.take(), Ok(true));
+        std::mem::forget(reader.message());
+        assert_eq!(shared.take_hold(FIRST, false), Some(TakesEffect::AfterLend));
         let reading = thread::spawn(move || {
-            // It lends, and gives nothing back by that.
-            let _leaked = reader.take().map(|_| std::mem::forget(reader.message()));
-            let _taken = reader.take();
+            assert_eq!(reader.take(), Err(TryReadError::HoldTaken));
             reader
         });
-        let other = shared.clone();
-        let taking = thread::spawn(move || {
-            let took = other.take_hold(FIRST, false);
-            assert!(matches!(took, Some(TakesEffect::Now | TakesEffect::AfterLend)));
-        });
         assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
-        taking.join().unwrap();
         drop(reading.join().unwrap());
     });
 }

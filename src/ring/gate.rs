@@ -231,8 +231,7 @@ impl Gate {
         loop {
             pause::point();
             // No slice before the limit is in flight: the thread that raised it had walked there.
-            // ORD(hold:B) Release, as in `move_to`: for the reader that had this hold before, too.
-            hold.move_to(Position::of_raw(limit), false);
+            hold.put_up(Position::of_raw(limit));
             // ORD(join:B) SeqCst, pairs with ORD(join:A): a mover of the gate sees our hold, or we
             // see its limit. The limit only rises: if it is the same, it has been all the while.
             fence(Ordering::SeqCst);

@@ -100,7 +100,13 @@ impl Hold {
         (!is_taken).then(|| (Position::of_raw(word), word & Self::JUMPED != 0))
     }
 
-    /// Puts the hold up, or moves it on, or takes the mark off.
+    /// Puts the hold up.
+    pub(super) fn put_up(&self, position: Position) {
+        // ORD(hold:B) Release, as in `move_to`: for the reader that had this hold before, too.
+        self.word.store(position.raw(), Ordering::Release);
+    }
+
+    /// Moves the hold on, and takes the mark off.
     #[inline]
     pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
         let jumped = if has_jumped { Self::JUMPED } else { 0 };
