@@ -86,9 +86,12 @@ impl Shared {
     /// the hold: then nobody was woken, and the reader gives the hold up, which wakes.
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
-        if !self.watch.must_check() {
-            return held.is_wanted_since();
-        }
+        // The light fence of the watch is before both looks.
+        (self.watch.must_check() || held.must_check()) && self.look_after_move(held)
+    }
+
+    #[inline(never)]
+    fn look_after_move(&self, held: &Held) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
         // ORD(heavy).
         full_fence(Ordering::SeqCst);

@@ -159,14 +159,20 @@ impl Hold {
         self.state.load(Ordering::Relaxed) & (WANTED | TAKEN) != 0
     }
 
-    /// The same behind the reader's store to the word.
+    /// Whether that has to be asked. Behind a light fence that follows a store to the word.
+    #[inline(always)]
+    pub(super) fn must_check(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & BITS != 0
+    }
+
+    /// Whether another thread wants the hold, or has taken it, behind the reader's store to the word.
     #[inline(always)]
     pub(super) fn is_wanted_since(&self) -> bool {
         pause::point();
         // ORD(light) pairs with ORD(heavy) in `Wanted::new`: a thread that wants the hold finds what
         // was stored, or is found here.
         asymmetric::light();
-        self.state.load(Ordering::Relaxed) & BITS != 0 && self.is_wanted_behind_a_fence()
+        self.must_check() && self.is_wanted_behind_a_fence()
     }
 
     #[inline(never)]
@@ -192,16 +198,14 @@ impl Hold {
     /// wants it, or has taken it. What the reader has found so far was there if it succeeds.
     #[inline(always)]
     pub(super) fn mark(&self) -> bool {
-        let word = self.word.load(Ordering::Relaxed);
-        // Relaxed: the fence behind it orders it.
-        self.word.store(word | Self::LENT, Ordering::Relaxed);
-        !self.is_wanted_since() || self.give_up_marking(word)
+        // Relaxed: the fence behind it orders it. In one piece it is one instruction.
+        self.word.store(self.word.load(Ordering::Relaxed) | Self::LENT, Ordering::Relaxed);
+        !self.is_wanted_since() || self.give_up_marking()
     }
 
     #[cold]
-    fn give_up_marking(&self, word: u64) -> bool {
-        // ORD(hold:B) Release, as in `move_to`.
-        self.word.store(word & !Self::LENT, Ordering::Release);
+    fn give_up_marking(&self) -> bool {
+        self.unmark();
         false
     }
 

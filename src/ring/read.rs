@@ -76,10 +76,10 @@ impl Held {
         self.hold.is_wanted()
     }
 
-    /// The same without the fence.
+    /// Whether that has to be asked, behind a store to it and a light fence.
     #[inline(always)]
-    pub(crate) fn is_wanted_since(&self) -> bool {
-        self.hold.is_wanted_since()
+    pub(crate) fn must_check(&self) -> bool {
+        self.hold.must_check()
     }
 
     /// Whether all that was found so far was kept by it, and the owner does not want it.
@@ -121,16 +121,22 @@ impl Ring {
     /// Gives up what lies before `position`, a place at or after the hold.
     #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
-        if let Some(start) = held.jumped_to {
-            // The gate passes no slice in flight, so none is left behind once it has come there. It
-            // was at most a reach before the place when the reader jumped there.
-            let gate = self.gate.load();
-            if start == gate || !start.is_within(self.geometry.reach(), gate) {
-                held.jumped_to = None;
-            }
+        if held.jumped_to.is_some() {
+            self.look_after_jump(held);
         }
         pause::point();
         held.hold.move_to(position, held.jumped_to.is_some());
+    }
+
+    #[inline(never)]
+    fn look_after_jump(&self, held: &mut Held) {
+        let Some(start) = held.jumped_to else { return };
+        // The gate passes no slice in flight, so none is left behind once it has come there. It
+        // was at most a reach before the place when the reader jumped there.
+        let gate = self.gate.load();
+        if start == gate || !start.is_within(self.geometry.reach(), gate) {
+            held.jumped_to = None;
+        }
     }
 
     /// Goes on at `position`, at or after the slice where the reader has just joined, over slices

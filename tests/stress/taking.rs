@@ -17,7 +17,7 @@ fn filler(writer: u32, sequence: u64) -> u8 {
 fn send(mut writer: StrongWriter, mut numbers: Numbers, stop: &AtomicBool) -> u64 {
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
-        let message = vec![filler(writer.id(), sent); numbers.below(200)];
+        let message = vec![filler(writer.id(), sent); 1 + numbers.below(200)];
         block_on(writer.send(&message)).unwrap();
         sent += 1;
     }

@@ -134,9 +134,7 @@ impl Core {
         if self.has_terminated() || cloned.has_ended {
             another.tell_that_it_came();
             another.terminate(place);
-            if self.has_terminated() {
-                another.final_losses.clone_from(&self.final_losses);
-            }
+            another.final_losses = Some(Box::new(self.losses(place)));
         }
         another
     }

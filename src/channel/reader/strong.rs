@@ -161,6 +161,15 @@ impl StrongReader {
             self.give_way();
         }
     }
+
+    /// The same after a slice was passed.
+    #[inline(always)]
+    pub(super) fn settle_behind(&mut self) {
+        self.core.record_place(self.place);
+        if self.hold.move_on_to(&self.place) {
+            self.give_way();
+        }
+    }
 }
 
 reader_methods!(StrongReader);

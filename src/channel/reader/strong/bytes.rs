@@ -110,6 +110,15 @@ impl StrongReader {
         copied
     }
 
+    /// Lets the writers have what was stepped over. The mark stays on, as it is about to be put on.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    fn settle_before_lending(&mut self) {
+        if self.hold.is_behind(&self.place) {
+            self.settle();
+        }
+    }
+
     #[cfg(not(overfall_loom))]
     #[inline]
     fn lend(&mut self) -> Result<&[u8], ReadError> {
@@ -158,7 +167,7 @@ impl StrongReader {
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
             Next::Slice(_) => {
-                self.settle();
+                self.settle_before_lending();
                 Ok(self.lend()?)
             }
             Next::Nothing => Err(TryReadError::Empty),
@@ -175,7 +184,7 @@ impl StrongReader {
     ) -> Poll<Result<&[u8], ReadError>> {
         match self.poll_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => {
-                self.settle();
+                self.settle_before_lending();
                 Poll::Ready(self.lend())
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(&[])),
@@ -201,11 +210,8 @@ impl StrongReader {
             "consume({amount}) of {lent} bytes: only what `fill_buf` has lent can be consumed"
         );
         self.lent -= amount as u64;
-        if self.core.has_terminated() {
-            // It has given everything back, and may find other slices there.
-            return;
-        }
         if !self.hold.keeps_lent() {
+            // It has given everything back, and may find other slices there.
             self.give_way();
             self.pass_unheld(amount as u64);
             return;

@@ -50,6 +50,13 @@ impl Hold {
         self.held.as_ref().is_some_and(Held::is_in_effect)
     }
 
+    /// Whether there is something to give back before `place`.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    pub(super) fn is_behind(&self, place: &Place) -> bool {
+        self.held.as_ref().is_some_and(|held| held.position() != place.slice)
+    }
+
     /// Whether the way from it to `place`, over slices that were skipped, has become so long that
     /// it has to follow: the two must not come apart by half a turn.
     pub(super) fn is_far_behind(&self, place: &Place) -> bool {
@@ -62,10 +69,17 @@ impl Hold {
     #[inline(always)]
     #[must_use]
     pub(super) fn move_to(&mut self, place: &Place) -> bool {
-        let Some(held) = &mut self.held else { return false };
-        if held.position() == place.slice {
-            return held.is_marked() && held.unmark();
+        match &mut self.held {
+            Some(held) if held.position() == place.slice => held.is_marked() && held.unmark(),
+            _ => self.move_on_to(place),
         }
+    }
+
+    /// The same, if it is not there yet.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn move_on_to(&mut self, place: &Place) -> bool {
+        let Some(held) = &mut self.held else { return false };
         self.shared.ring.release_up_to(held, place.slice);
         self.shared.after_move(held)
     }

@@ -6,6 +6,7 @@ use super::lent::{Lent, LentBatch, Taken};
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
+use crate::channel::terms::Ending;
 use crate::error::TryReadError;
 use crate::ring::Found;
 
@@ -61,8 +62,8 @@ impl StrongReader {
 impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        // The quick way: the next slice is right here.
-        if !self.core.is_terminated() {
+        // The quick way: the next slice is right here. One that was terminated has no hold to mark.
+        if self.core.shared().ending() != Ending::Terminated {
             if let Some(taken) = self.take_slice() {
                 self.taken = Some(taken);
                 return Ok(true);
