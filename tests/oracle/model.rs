@@ -438,6 +438,7 @@ impl Model {
         let mut reader = self.reader(index).clone();
         if reader.is_strong || reader.is_taken {
             let _ = self.look_for_slice(&mut reader);
+            self.end_lend(&mut reader);
             reader.unsettled = None;
             if reader.is_strong {
                 reader.is_strong = false;
