@@ -136,13 +136,23 @@ impl Parking {
             let mut found = word.load(Ordering::Relaxed);
             while found != 0 {
                 let number = found.trailing_zeros();
-                let bit = 1 << number;
-                found ^= bit;
-                if self.take(word, bit) {
-                    if let Some(waker) = self.slots.get(first + number).take_waker() {
-                        panics.run(|| waker.wake());
-                    }
-                }
+                found ^= 1 << number;
+                self.wake(first + number, panics);
+            }
+        }
+    }
+
+    /// The slot of the reader that is looked for.
+    pub(crate) fn find(&self, is_it: impl Fn(&Slot) -> bool) -> Option<(Index, &Slot)> {
+        self.slots.find(is_it)
+    }
+
+    /// Wakes the reader of a slot, if it is parked.
+    pub(crate) fn wake(&self, slot: Index, panics: &mut Panics) {
+        let (word, bit) = self.place(slot);
+        if self.take(word, bit) {
+            if let Some(waker) = self.slots.get(slot).take_waker() {
+                panics.run(|| waker.wake());
             }
         }
     }
