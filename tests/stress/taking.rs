@@ -149,7 +149,12 @@ fn take(channel: &Channel, mut numbers: Numbers, stop: &AtomicBool) {
 }
 
 fn round(seed: u64, time: Duration) -> u64 {
-    let channel = Channel::builder().size(1024).membarrier(seed % 2 == 0).build().unwrap();
+    let channel = Channel::builder()
+        .after_last_strong_reader(overfall::AfterLast::Overwrite)
+        .size(1024)
+        .membarrier(seed % 2 == 0)
+        .build()
+        .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let total = Arc::new(AtomicU64::new(0));
     let readers = [0, 1, 2].map(|number| {
