@@ -25,7 +25,9 @@ fn check(what: &str, channel: &Channel, mut work: impl FnMut()) {
     drop((0..CROWD).map(|_| channel.new_writer()).collect::<Vec<_>>());
     let after = best(&mut work);
     println!("{what}: {before:?} before the crowd, {after:?} after it");
-    assert!(after < 2 * before, "{what}: {before:?} before the crowd, {after:?} after it");
+    // A walk over all that ever were would take hundreds of times as long. Without optimisation, to come past
+    // the empty parts of the tables shows.
+    assert!(after < 4 * before, "{what}: {before:?} before the crowd, {after:?} after it");
 }
 
 #[test]
