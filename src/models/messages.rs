@@ -81,7 +81,8 @@ fn a_message_is_whole_or_missed_while_a_writer_overruns_the_reader() {
 /// Guards the same check on the quick way.
 #[test]
 fn a_message_that_is_right_there_is_whole_or_missed() {
-    model(2, || {
+    // With two preemptions it takes more than ten minutes.
+    model(1, || {
         overrun(|reader| {
             if !reader.take()? {
                 return Ok(None);
