@@ -25,5 +25,6 @@ pub(crate) mod owed;
 pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod reader_figures;
+pub(crate) mod until;
 mod waker;
 pub(crate) mod watch;

@@ -7,6 +7,7 @@ use super::sleeper::{Sleeper, Visitor};
 use crate::error::Failure;
 use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
+use crate::wait::until::until_ready;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::SeekFrom;
@@ -285,23 +286,6 @@ impl SpoolReader {
         self.sleeper.stop();
     }
 
-    /// Waits until `poll` is ready. Dropped, the future waits no longer.
-    async fn wait_for<T>(
-        &mut self,
-        mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
-    ) -> T {
-        /// Stops waiting when the future is dropped.
-        struct Waiting<'a>(&'a mut SpoolReader);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.stop_waiting();
-            }
-        }
-        let waiting = Waiting(self);
-        let mut budget = Budget::default();
-        poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
-    }
-
     /// Reads what is there, as far as it fits into `buffer`, and waits while there is nothing. Returns 0
     /// at the end of the stream, and for an empty buffer.
     ///
@@ -311,7 +295,8 @@ impl SpoolReader {
     /// - `Terminated`, if the spool was.
     /// - `Closed`, if this reader was, by its [`Closer`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        self.wait_for(|reader, context| reader.poll_read(context, buffer)).await
+        until_ready(self, Self::stop_waiting, |reader, context| reader.poll_read(context, buffer))
+            .await
     }
 
     /// As [`try_fill_buf`](Self::try_fill_buf), and waits while there is nothing.
@@ -320,7 +305,7 @@ impl SpoolReader {
     ///
     /// As for [`read`](Self::read).
     pub async fn fill_buf(&mut self) -> Result<&[u8], ReadError> {
-        self.wait_for(Self::poll_ready).await?;
+        until_ready(self, Self::stop_waiting, Self::poll_ready).await?;
         self.try_fill_buf()
     }
 
@@ -412,7 +397,7 @@ impl SpoolReader {
     ///
     /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`. They move nothing.
     pub async fn seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
-        self.wait_for(|reader, context| reader.poll_seek(context, to)).await
+        until_ready(self, Self::stop_waiting, |reader, context| reader.poll_seek(context, to)).await
     }
 
     /// A handle by which another thread closes this reader, also while it waits.
@@ -444,7 +429,7 @@ impl SpoolReader {
     /// As for [`read`](Self::read).
     #[cfg(feature = "futures")]
     pub async fn read_bytes(&mut self, most: usize) -> Result<bytes::Bytes, ReadError> {
-        self.wait_for(Self::poll_ready).await?;
+        until_ready(self, Self::stop_waiting, Self::poll_ready).await?;
         self.try_read_bytes(most)
     }
 }

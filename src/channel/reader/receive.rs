@@ -6,9 +6,7 @@ use crate::channel::reader::skip::Skipped;
 use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::descriptor::Description;
-use crate::wait::budget::Budget;
-use std::future::poll_fn;
-use std::mem;
+use crate::wait::until::until_ready;
 use std::task::{Context, Poll};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
@@ -75,23 +73,10 @@ pub(crate) async fn wait_for<R: Read, T>(
     reader: &mut R,
     mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
 ) -> Result<T, ReadError> {
-    /// Stops waiting when the future is dropped.
-    struct Waiting<'a, R: Read>(&'a mut R);
-    impl<R: Read> Drop for Waiting<'_, R> {
-        fn drop(&mut self) {
-            self.0.stop_waiting();
-        }
-    }
-    let waiting = Waiting(reader);
-    let mut budget = Budget::default();
-    let found = poll_fn(|context| {
-        budget.poll(context, |context| poll_attempt(&mut *waiting.0, context, &mut attempt))
+    until_ready(reader, R::stop_waiting, |reader, context| {
+        poll_attempt(reader, context, &mut attempt)
     })
-    .await;
-    // It waits no more. To forget the waker here would run code of others, which may panic, and what
-    // was found would be lost.
-    mem::forget(waiting);
-    found
+    .await
 }
 
 /// The methods for messages that every kind of reader has.

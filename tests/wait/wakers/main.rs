@@ -8,12 +8,13 @@ mod stage;
 mod trouble;
 mod ways;
 
-use overfall::{Channel, Reader};
+use overfall::spool::Spool;
+use overfall::{Channel, Reader, StartAt};
 use overfall_tests::{LIMIT, Task, overwriting, until, within};
 use stage::{Kind, READERS, Stage, WAITERS, WRITERS};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 use trouble::{Moment, Trouble, caught, panic_of};
 use ways::{FOR_ALL, FOR_READERS, FOR_WRITERS, FOR_WRITERS_AT_THE_END, Way};
@@ -238,6 +239,55 @@ fn a_waker_whose_drop_panics_costs_nobody_else_the_wake() {
                     [before, behind].into_iter().for_each(Task::result);
                 }
                 assert_nobody_is_left(&channel);
+            }
+        }
+    });
+}
+
+/// What comes while a waker is registered is found at once, and the waker is left behind. It is not dropped
+/// then: its panic would cost what was found.
+#[test]
+fn a_waker_whose_drop_panics_costs_nobody_what_was_found() {
+    fn found<T>(future: impl Future<Output = T>, comes: impl FnOnce() + Send + 'static) -> T {
+        let trouble = Trouble::new(Moment::Drop, 5);
+        let waker = trouble.waker();
+        trouble.when_cloned(comes);
+        trouble.arm();
+        let mut task = Task::new(future);
+        let found = caught(|| task.poll_with(&waker));
+        trouble.disarm();
+        match found {
+            Ok(Poll::Ready(found)) => found,
+            Ok(Poll::Pending) => panic!("it is there"),
+            Err(_) => panic!("lost by a panic of the waker"),
+        }
+    }
+    within(LIMIT, || {
+        let channel = Channel::new(1024);
+        let mut readers: [Reader; 2] =
+            [channel.new_strong_reader().into(), channel.new_weak_reader().into()];
+        for reader in &mut readers {
+            let mut writers = [(); 2].map(|()| channel.new_writer()).into_iter();
+            let mut send = || {
+                let mut writer = writers.next().unwrap();
+                move || writer.try_send(b"found").unwrap()
+            };
+            reader.skip_to(StartAt::Now);
+            assert_eq!(*found(reader.recv(), send()).unwrap().unwrap(), *b"found");
+            let mut buffer = Vec::new();
+            found(reader.recv_into(&mut buffer), send()).unwrap().unwrap();
+            assert_eq!(buffer, b"found");
+        }
+        for at_once in [false, true] {
+            let spool = Spool::memory();
+            let (mut writer, mut reader) = (spool.writer().unwrap(), spool.reader().unwrap());
+            let writes = move || assert_eq!(writer.try_write(b"found").unwrap(), 5);
+            let mut buffer = [0; 8];
+            if at_once {
+                assert_eq!(found(reader.fill_buf(), writes).unwrap(), b"found");
+            } else {
+                assert_eq!(found(reader.read(&mut buffer), writes).unwrap(), 5);
+                assert_eq!((&buffer[..5], reader.position()), (&b"found"[..], 5));
             }
         }
     });

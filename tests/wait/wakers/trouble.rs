@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// When a waker panics.
@@ -20,6 +20,8 @@ pub(crate) struct Trouble {
     number: usize,
     is_armed: AtomicBool,
     woken: AtomicUsize,
+    /// What is done when it is cloned next.
+    meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// What such a panic carries.
@@ -61,7 +63,12 @@ pub(crate) struct Outer;
 impl Trouble {
     pub(crate) fn new(at: Moment, number: usize) -> Arc<Self> {
         let (is_armed, woken) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { at, number, is_armed, woken })
+        Arc::new(Self { at, number, is_armed, woken, meanwhile: Mutex::new(None) })
+    }
+
+    /// Does `work` when it is cloned next, which is when it is about to be registered.
+    pub(crate) fn when_cloned(&self, work: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(work));
     }
 
     pub(crate) fn arm(&self) {
@@ -94,7 +101,10 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, rel
 
 fn clone(data: *const ()) -> RawWaker {
     // SAFETY: the waker that is cloned owns a count for as long as this runs.
-    unsafe { &*data.cast::<Trouble>() }.moment(Moment::Clone);
+    let trouble = unsafe { &*data.cast::<Trouble>() };
+    let work = trouble.meanwhile.lock().unwrap().take();
+    work.into_iter().for_each(|work| work());
+    trouble.moment(Moment::Clone);
     // SAFETY: as above; the new waker gets a count of its own.
     unsafe { Arc::increment_strong_count(data.cast::<Trouble>()) };
     RawWaker::new(data, &TABLE)
