@@ -10,9 +10,7 @@ use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::{Reader, StrongReader, WeakReader, unless_empty};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{Core, StrongWriter, Wait, WeakWriter, Writer};
-use crate::error::{
-    ReadError, ReserveError, ReserveOwnedError, TryReserveError, TryWriteError, WriteError,
-};
+use crate::error::{ReserveError, ReserveOwnedError, TryReserveError, TryWriteError, WriteError};
 use crate::ring::Reservation;
 pub(crate) use park::Until;
 use park::Waits;
@@ -184,28 +182,11 @@ impl<R: Reads> Blocking<R> {
 
     #[inline]
     fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
-        let read = self.until_found(until, |reader, context| match context {
+        let read = self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(reader.read_now(buffer)),
             Some(context) => reader.poll_read(context, buffer),
         });
         Ok(read.ok_or_else(|| given_up(until))??)
-    }
-
-    /// Looks, and waits for as long as there is nothing; `None` if the time is up first. `look` is as in
-    /// [`Blocking::wait`].
-    #[inline]
-    fn until_found<T>(
-        &mut self,
-        until: Until,
-        mut look: impl FnMut(&mut R, Option<&mut Context<'_>>) -> Poll<Result<T, ReadError>>,
-    ) -> Option<Result<T, ReadError>> {
-        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
-            self.waits.spin.record_at_once();
-            return Some(found);
-        }
-        // An end of a duplex may have waited for room before.
-        self.waits.spin.is_for_room = false;
-        self.wait(until, R::stop_waiting, look)
     }
 }
 
@@ -229,7 +210,7 @@ impl<R: Lends> Blocking<R> {
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
         // A second look lends what the first one found: a loan cannot leave the loop that asks for
         // it.
-        let found = self.until_found(until, |reader, context| match context {
+        let found = self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(reader.lender().try_fill_buf().map(drop)),
             Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
         });

@@ -196,7 +196,7 @@ impl<R: Receives> Blocking<R> {
         until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> Option<Result<T, ReadError>> {
-        self.until_found(until, |reader, context| match context {
+        self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(attempt(reader)),
             Some(context) => poll_attempt(reader, context, &mut attempt),
         })

@@ -209,8 +209,8 @@ fn check_thread() {
 }
 
 impl<E> Blocking<E> {
-    /// Looks, and [waits](Self::wait) for as long as there is nothing. `None` if the time is up first. For
-    /// the layers: readers of the ring have the same in a form of fewer instructions.
+    /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
+    /// first.
     #[inline]
     pub(crate) fn look_or_wait<T>(
         &mut self,
