@@ -6,7 +6,7 @@ pub(crate) mod slice;
 mod strong;
 mod weak;
 
-pub(crate) use self::core::{Core, Wait};
+pub(crate) use self::core::{Batch, Core, Wait};
 pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
