@@ -213,6 +213,39 @@ fn a_wait_that_is_dropped_at_every_await_point_leaves_the_others_theirs() {
 }
 
 #[test]
+fn what_was_lost_stays_lost_however_many_readers_come_and_go_later() {
+    let channel = overwriting(1024);
+    let (mut first, mut second, mut other) =
+        (channel.new_writer(), channel.new_writer(), channel.new_writer());
+    first.try_send(b"lost").unwrap();
+    drop(channel.new_strong_reader_at(StartAt::Now));
+    let mut reader = channel.new_strong_reader_at(StartAt::Now);
+    second.try_send(b"read").unwrap();
+    let slept = Task::parked(second.flushed());
+    assert!(reader.try_recv().unwrap().is_some());
+    drop(reader);
+    for _ in 0..3 {
+        other.try_send(b"lost, too").unwrap();
+        drop(channel.new_strong_reader_at(StartAt::Now));
+        assert_eq!(block_on(first.flushed()), Err(FlushError::Unread));
+        assert_eq!(block_on(second.flushed()), Ok(()));
+        assert_eq!(block_on(other.flushed()), Err(FlushError::Unread));
+    }
+    // One that has slept through all of it is told what there was.
+    assert_eq!(slept.result(), Ok(()));
+    // What was lost so often is known no more, and so not said to be read.
+    for _ in 0..1000 {
+        other.try_send(b"lost, too").unwrap();
+        drop(channel.new_strong_reader_at(StartAt::Now));
+    }
+    assert_eq!(block_on(first.flushed()), Err(FlushError::Unread));
+    let mut reader = channel.new_strong_reader_at(StartAt::Now);
+    first.try_send(b"read").unwrap();
+    while let Ok(Some(_)) = reader.try_recv() {}
+    assert_eq!(block_on(first.flushed()), Ok(()));
+}
+
+#[test]
 fn the_reader_that_holds_it_up_may_go_while_others_have_read_it() {
     let channel = Channel::new(1024);
     let mut writer = channel.new_writer();
