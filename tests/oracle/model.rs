@@ -8,6 +8,8 @@
 
 #[path = "model/absence.rs"]
 mod absence;
+#[path = "model/flushing.rs"]
+mod flushing;
 #[path = "model/losses.rs"]
 mod losses;
 #[path = "model/messages.rs"]
@@ -21,6 +23,7 @@ mod writing;
 
 use crate::ops::Setup;
 use absence::Absence;
+pub(crate) use flushing::Flush;
 use losses::{Heard, Message};
 use messages::Sent;
 pub(crate) use messages::{Received, size_to_send};
@@ -65,6 +68,7 @@ pub(crate) enum Start {
     Oldest,
     Now,
     Back(u64),
+    Newest,
 }
 
 #[derive(Debug)]
@@ -375,10 +379,11 @@ impl Model {
             Start::Oldest => oldest,
             Start::Now => self.reserved(),
             Start::Back(bytes) => self.back(oldest, bytes),
+            Start::Newest => self.newest(oldest),
         };
         let heard = self.nothing_heard(slice);
         if strong {
-            self.strong_reader_came();
+            self.strong_reader_came(slice, self.readers_that_are(true) == 0);
         }
         self.readers.push(Some(Reader {
             is_strong: strong,
@@ -483,12 +488,13 @@ impl Model {
             reader.unsettled = None;
             self.follow_padding(&mut reader, position);
             self.hear_anew(&mut reader);
-            let leaves = reader.terminated;
+            let (leaves, start) = (reader.terminated, reader.slice);
+            let is_first = self.readers_that_are(true) == 0;
             self.readers[index] = Some(reader);
             if leaves {
                 self.wake_writers();
             } else {
-                self.strong_reader_came();
+                self.strong_reader_came(start, is_first);
             }
         }
     }
