@@ -120,8 +120,8 @@ impl Event for Flushed {
     }
 }
 
-/// The ring, to the line of those who wait until it was read. They do not wait in turn: each is woken
-/// when what it waits for was read, or when there is nobody to read it.
+/// The ring, to the line of those who wait until it was read. They do not wait in turn, but by what they
+/// wait for: each is woken when that was read, or when there is nobody to read it.
 struct Reading<'a>(&'a Ring);
 
 impl Room for Reading<'_> {
@@ -130,8 +130,8 @@ impl Room for Reading<'_> {
     }
 
     fn may_grow(&self) -> bool {
-        // So the line looks at all of them, and not at the first alone.
-        false
+        // What is behind what was not read was not read either.
+        true
     }
 }
 

@@ -213,6 +213,31 @@ fn a_wait_that_is_dropped_at_every_await_point_leaves_the_others_theirs() {
 }
 
 #[test]
+fn each_is_woken_when_its_own_was_read_whoever_asked_first() {
+    for start in [0, (1 << 63) - 128, 1 << 62] {
+        let channel = Channel::builder().size(1024).start_position(start).build().unwrap();
+        let mut writers: Vec<_> = (0..6).map(|_| channel.new_writer()).collect();
+        let mut reader = channel.new_strong_reader();
+        writers.iter_mut().for_each(|writer| writer.try_send(b"sent").unwrap());
+        // Who asks first waits for what was sent last, and one of them gives up.
+        let mut tasks: Vec<_> =
+            writers.iter().rev().map(|writer| Some(Task::parked(writer.flushed()))).collect();
+        tasks.reverse();
+        tasks[3] = None;
+        let all = Task::parked(channel.flushed());
+        for number in 0..6 {
+            let wakes = |task: &Option<Task<'_, _>>| task.as_ref().map(Task::wakes);
+            assert!(tasks[number..].iter().all(|task| wakes(task).is_none_or(|wakes| wakes == 0)));
+            assert!(reader.try_recv().unwrap().is_some());
+            if let Some(task) = tasks[number].take() {
+                assert_eq!((task.wakes(), task.result()), (1, Ok(())), "{number}");
+            }
+        }
+        assert_eq!((all.wakes(), all.result()), (1, Ok(())));
+    }
+}
+
+#[test]
 fn what_was_lost_stays_lost_however_many_readers_come_and_go_later() {
     let channel = overwriting(1024);
     let (mut first, mut second, mut other) =
