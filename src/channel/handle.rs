@@ -145,6 +145,7 @@ macro_rules! handle_methods {
             /// Waits until all strong readers have read what was sent so far: until they
             /// have given back the room of it. What is sent while it waits does not count.
             /// Slices that are in flight at the call count as well.
+            /// A strong reader that goes is not waited for any more, while another one is there.
             ///
             /// # Errors
             ///

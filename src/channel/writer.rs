@@ -204,6 +204,7 @@ macro_rules! writer_methods {
             /// Waits until all strong readers have read what this writer has
             /// committed so far: until they
             /// have given back the room of it. What is sent while it waits does not count.
+            /// A strong reader that goes is not waited for any more, while another one is there.
             ///
             /// # Errors
             ///

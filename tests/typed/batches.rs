@@ -2,7 +2,7 @@
 
 use super::{Event, event};
 use overfall::error;
-use overfall::typed::{Channel, Reader, RecvError, SendError, TryRecvError, TrySendError};
+use overfall::typed::{Channel, Reader, RecvError, SendError, TryRecvError, TrySendError, Writer};
 use overfall::{Backpressure, Sent};
 use overfall_tests::{Task, block_on};
 use rkyv::{Archive, Deserialize, Serialize};
@@ -186,6 +186,29 @@ fn a_batch_that_is_longer_or_shorter_the_second_time_is_given_up_as_a_whole() {
         assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1, "{counts:?}");
         assert_eq!(channel.stats().slices, 1);
     }
+}
+
+#[test]
+fn a_hand_over_of_values_that_is_cancelled_loses_nothing() {
+    async fn pass_on(from: &mut Reader<u64>, to: &mut Writer<u64>) -> std::io::Result<bool> {
+        let Some(message) = from.get_mut().peek().await? else { return Ok(false) };
+        to.get_mut().send(&message).await?;
+        message.consume();
+        Ok(true)
+    }
+    let (near, far) = (Channel::<u64>::new(1024), Channel::<u64>::new(64));
+    let (mut from, mut to) = (near.new_strong_reader(), far.new_strong_writer());
+    let mut out = far.new_strong_reader();
+    near.new_writer().try_send_many(&[1, 2, 3]).unwrap();
+    near.drain().unwrap();
+    for number in 1..=3 {
+        assert!(block_on(pass_on(&mut from, &mut to)).unwrap());
+        if number < 3 {
+            drop(Task::parked(pass_on(&mut from, &mut to)));
+        }
+        assert_eq!(*out.try_recv().unwrap().unwrap(), number);
+    }
+    assert!(!block_on(pass_on(&mut from, &mut to)).unwrap());
 }
 
 #[test]
