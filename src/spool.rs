@@ -117,6 +117,7 @@ mod reader;
 mod segment;
 mod shared;
 mod sleeper;
+mod source;
 mod stats;
 #[cfg(feature = "tokio")]
 mod tokio;
