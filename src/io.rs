@@ -20,7 +20,7 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 /// The door for the layers above: what they use besides the public API.
 pub(crate) mod layers {
     pub(crate) use super::blocking::{Until, given_up};
-    pub(crate) use super::source::{AsyncSource, PollRead, Source};
+    pub(crate) use super::source::{AsyncSource, Final, PollRead, Source, checked};
     #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
     #[cfg(all(feature = "rkyv", feature = "futures"))]

@@ -101,7 +101,7 @@ pub use transform::{Transform, Unchanged};
 
 use crate::error::{Failure, Lagged};
 use crate::io::Blocking;
-use crate::io::layers::{AsyncSource, Source, Until};
+use crate::io::layers::{AsyncSource, Source, Until, checked};
 use crate::wait::panics::Panics;
 use crate::wait::until::until_ready;
 use sink::Outlet;
@@ -411,17 +411,6 @@ impl<S: AsyncSource, W: Sink, T: Transform> Pump<S, W, T> {
     pub async fn run(&mut self) -> Result<(), PumpError> {
         while until_ready(self, Self::stop_waiting, Self::poll_step).await.is_continue() {}
         self.result()
-    }
-}
-
-/// A source must not claim to have read more than it had room for.
-fn checked(read: io::Result<usize>, room: usize) -> io::Result<usize> {
-    match read {
-        Ok(read) if read > room => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("the source claims to have read {read} bytes into {room}"),
-        )),
-        read => read,
     }
 }
 

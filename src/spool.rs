@@ -113,6 +113,8 @@ mod error;
 #[cfg(feature = "futures")]
 mod futures;
 mod plan;
+mod pull;
+mod pulled;
 mod reader;
 mod segment;
 mod shared;
@@ -128,7 +130,8 @@ pub use builder::Builder;
 #[cfg(feature = "futures")]
 pub use error::FreezeError;
 pub use error::{
-    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, WriteError, WriterError,
+    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, WriteError,
+    WriterError,
 };
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
@@ -144,7 +147,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A handle of a spool, which makes its writer and its readers. See the [module](self).
@@ -300,12 +303,22 @@ impl Spool {
     /// Parks the thread until `look` finds something, as [`Shared::until`]; `None` if the time is up.
     fn park_until<T>(&self, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
         let mut found = pin!(self.shared.until(&look));
+        self.park_until_polled(timeout, &look, |context| found.as_mut().poll(context))
+    }
+
+    /// The same with another future, of which `look` is a look without waiting.
+    fn park_until_polled<T>(
+        &self,
+        timeout: Duration,
+        look: impl Fn() -> Option<T>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
         Blocking::new(()).look_or_wait(
             Until::timeout(timeout),
             |()| {},
             |(), context| match context {
                 None => look().map_or(Poll::Pending, Poll::Ready),
-                Some(context) => found.as_mut().poll(context),
+                Some(context) => poll(context),
             },
         )
     }

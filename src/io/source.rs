@@ -11,6 +11,8 @@
 //! Give a reader of this crate itself, not its `blocking()`: it lends its bytes, and saves a copy.
 
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -155,3 +157,68 @@ impl<R: futures_io::AsyncRead + Unpin> PollRead for Futures<R> {
 
 #[cfg(feature = "futures")]
 impl<R: futures_io::AsyncRead + Unpin> AsyncSource for Futures<R> {}
+
+/// A source must not claim to have read more than it had room for: nobody knows then what there is.
+pub(crate) fn checked(read: io::Result<usize>, room: usize) -> io::Result<usize> {
+    match read {
+        Ok(read) if read > room => Err(Final::new(format!(
+            "the source claims to have read {read} bytes into {room}: return how many were"
+        ))
+        .into()),
+        read => read,
+    }
+}
+
+/// The last error of a source that is [pulled](crate::spool::Spool::pull): the stream fails with what is
+/// in it. After any other error the next reader has the source read again.
+///
+/// ```
+/// use overfall::source::Final;
+/// use overfall::spool::{ReadError, Spool};
+/// use std::io::{self, Read};
+///
+/// struct Gone;
+///
+/// impl Read for Gone {
+///     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+///         Err(Final::new("the file was deleted").into())
+///     }
+/// }
+///
+/// let spool = Spool::memory();
+/// spool.pull(Gone)?;
+/// # futures::executor::block_on(async {
+/// let error = spool.reader().unwrap().read(&mut [0; 10]).await.unwrap_err();
+/// assert_eq!(error.to_string(), "the stream failed: the file was deleted");
+/// # });
+/// # Ok::<(), overfall::spool::WriterError>(())
+/// ```
+#[derive(Debug)]
+pub struct Final(pub(crate) Box<dyn Error + Send + Sync>);
+
+impl Final {
+    /// One with this error.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Final {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Final {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl From<Final> for io::Error {
+    /// [`Other`](io::ErrorKind::Other), or the kind of the [`io::Error`] that is in it.
+    fn from(last: Final) -> Self {
+        let kind = last.0.downcast_ref().map_or(io::ErrorKind::Other, Self::kind);
+        Self::new(kind, last)
+    }
+}

@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// [`Builder::release_dropped_writers`]: super::Builder::release_dropped_writers
 #[must_use = "a stream whose writer is dropped without `finish` has failed"]
 pub struct SpoolWriter {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// `None` once it was given back, before this is dropped.
     tail: Option<Tail>,
     releases_when_dropped: bool,

@@ -3,6 +3,7 @@
 mod cancelling;
 mod ends;
 mod oracle;
+mod pulling;
 mod reading;
 mod seeking;
 mod situations;
