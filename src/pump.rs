@@ -109,7 +109,7 @@ use std::fmt;
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::thread::JoinHandle;
 
 /// So much is read, or transformed, at once.
@@ -248,11 +248,17 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
     fn run_here(&mut self) -> Result<(), PumpError> {
         let mut thread = Blocking::new(self);
         loop {
-            let step = thread.look_or_wait(
-                Until::Forever,
-                |pump| pump.stop_waiting(),
-                |pump, context| context.map_or(Poll::Pending, |context| pump.poll_step(context)),
-            );
+            // As long as there is something to do, there is nothing to wait for.
+            let step = match thread.get_mut().poll_step(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(step) => Some(step),
+                Poll::Pending => thread.look_or_wait(
+                    Until::Forever,
+                    |pump| pump.stop_waiting(),
+                    |pump, context| {
+                        context.map_or(Poll::Pending, |context| pump.poll_step(context))
+                    },
+                ),
+            };
             if step.is_none_or(|step| step.is_break()) {
                 return thread.get_mut().result();
             }

@@ -158,7 +158,7 @@ impl Pull {
             let job = state.job.take();
             drop(state);
             return match job {
-                Some(job) => self.read_here(shared, job),
+                Some(job) => self.read_here(shared, job, asked),
                 None => Need::Waits,
             };
         }
@@ -178,36 +178,43 @@ impl Pull {
                     state.turn = Turn::Idle;
                 }
                 drop(state);
-                let mut panics = Panics::new();
-                self.tell(shared, None, Failure::new(error), &mut panics);
+                let (failure, mut panics) = (Failure::new(error), Panics::new());
+                *asked = None;
+                self.tell(shared, None, failure.clone(), &mut panics);
                 panics.finish();
-                Need::Looks
+                Need::Told(failure)
             }
         }
     }
 
     /// Polls the source once, in the task of a reader.
-    fn read_here(self: &Arc<Self>, shared: &Shared, mut job: Job) -> Need {
+    fn read_here(self: &Arc<Self>, shared: &Shared, mut job: Job, asked: &mut Option<u64>) -> Need {
         let waker = Waker::from(self.clone());
         let mut panics = Panics::new();
-        match job.read(&mut Context::from_waker(&waker), &mut panics) {
-            // Whoever needs more is woken once this reader has what it needs.
-            Came::Something => self.put_back(job, Turn::Idle, &mut panics),
+        let need = match job.read(&mut Context::from_waker(&waker), &mut panics) {
+            Came::Something => {
+                // Whoever needs more is woken once this reader has what it needs.
+                self.put_back(job, Turn::Idle, &mut panics);
+                Need::Looks
+            }
             Came::Nothing => {
                 if self.put_back(job, Turn::Registered, &mut panics) == Turn::Idle {
                     shared.wake_beyond(shared.memory.length(), &mut panics);
                 }
-                panics.finish();
-                return Need::Waits;
+                Need::Waits
             }
-            Came::Error(failure) => self.tell(shared, Some(job), failure, &mut panics),
+            Came::Error(failure) => {
+                *asked = None;
+                self.tell(shared, Some(job), failure.clone(), &mut panics);
+                Need::Told(failure)
+            }
             last => {
                 panics.run(|| job.end(last));
-                Turn::Over
+                Need::Looks
             }
         };
         panics.finish();
-        Need::Looks
+        need
     }
 
     /// Gives the job back, and tells whose turn it is.
@@ -220,24 +227,16 @@ impl Pull {
     }
 
     /// Notes an error for all who have asked, gives the job back, and wakes them.
-    fn tell(
-        &self,
-        shared: &Shared,
-        job: Option<Job>,
-        failure: Failure,
-        panics: &mut Panics,
-    ) -> Turn {
+    fn tell(&self, shared: &Shared, job: Option<Job>, failure: Failure, panics: &mut Panics) {
         let mut state = lock(&self.state);
         state.errors += 1;
         let before = state.error.replace(failure);
         let left = job.and_then(|job| state.put_back(job, Turn::Idle).1);
-        let turn = state.turn;
         drop(state);
         // Code of others.
         panics.run(|| drop(before));
         panics.run(|| drop(left));
         shared.wake_beyond(shared.memory.length(), panics);
-        turn
     }
 
     /// Wakes all who wait for what is not there. They had parked before they came to the lock, or find
@@ -278,13 +277,10 @@ impl Pull {
         let pull = self.clone();
         let serve = move || {
             let mut thread = Blocking::new(());
-            let wait = |pull: &Self| {
-                let look = |context: Option<&mut Context<'_>>| {
-                    context.map_or(Poll::Pending, |context| pull.poll_turn(context))
-                };
-                thread.look_or_wait(Until::Forever, |()| {}, |(), context| look(context)).flatten()
-            };
-            pull.serve(wait);
+            pull.serve(|pull| {
+                let look = |(): &mut (), context: Option<&mut Context<'_>>| pull.poll_turn(context);
+                thread.look_or_wait(Until::Forever, |()| {}, look).flatten()
+            });
         };
         std::thread::Builder::new().name("overfall-pull".into()).spawn(serve).map(drop)
     }
@@ -300,9 +296,9 @@ impl Pull {
         }
     }
 
-    /// The job, once a reader needs something; `None` when it is over.
-    pub(super) fn poll_turn(&self, context: &mut Context<'_>) -> Poll<Option<Job>> {
-        let waker = context.waker().clone();
+    /// The job, once a reader needs something; `None` when it is over. Without a context it only looks.
+    pub(super) fn poll_turn(&self, context: Option<&mut Context<'_>>) -> Poll<Option<Job>> {
+        let waker = context.map(|context| context.waker().clone());
         let mut state = lock(&self.state);
         match state.turn {
             Turn::Over => Poll::Ready(None),
@@ -311,7 +307,7 @@ impl Pull {
                 Poll::Ready(state.job.take())
             }
             _ => {
-                state.thread = Some(waker);
+                state.thread = waker;
                 Poll::Pending
             }
         }

@@ -57,7 +57,8 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// If there is a writer, or the stream has ended. It has one from now on: the source.
+    /// If there is a writer, or the stream has ended. The source is the writer from now on, for
+    /// [`writer`](Self::writer), [`idle`](Self::idle) and [`stats`](Self::stats) as well.
     pub fn pull(&self, source: impl io::Read + Send + 'static) -> Result<(), WriterError> {
         self.set_source(source, true).map(drop)
     }
@@ -119,7 +120,9 @@ impl Spool {
         let Ok(pull) = self.set_source(source, true) else { panic!("there is a writer") };
         pull.has_thread();
         Box::new(move || {
-            pull.serve(|pull| loom::future::block_on(poll_fn(|context| pull.poll_turn(context))));
+            pull.serve(|pull| {
+                loom::future::block_on(poll_fn(|context| pull.poll_turn(Some(context))))
+            });
         })
     }
 }
