@@ -38,6 +38,7 @@
 //! | the writer calls [`finish`](SpoolWriter::finish) | the end | the length |
 //! | the promised bytes are there ([`Builder::known_len`]) | the end, at once | the length |
 //! | the writer, or the owner of the spool, calls `fail` | that error, every reader and each time | that error |
+//! | the source of a spool that [pulls](Spool::pull) ends | the end | the length |
 //! | the writer is dropped, and was not to be [released](Builder::release_dropped_writers) | [`Abandoned`] as an error | the same |
 //! | there is no writer, and no [`Spool`] is left | [`Abandoned`] as an error | the same |
 //! | [`terminate`](Spool::terminate) | an error at once; unread bytes are gone | an error |
@@ -52,6 +53,11 @@
 //! woken when the byte that they wait for is there, not before. To write, while no reader sleeps, and to
 //! read what is there, takes no lock, no read-modify-write instruction, and no system call but those of
 //! the allocator.
+//!
+//! # Where the bytes come from
+//!
+//! From a writer; from a [`Pump`](crate::pump::Pump), which has a writer and moves what a source gives; or
+//! from a source that is read only when a reader needs what is not there ([`Spool::pull`]).
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -74,6 +80,10 @@
 // lock of the registry. Only a failure from outside can race with a write; `Shared::look` tells how all
 // agree on the last length.
 //
+// Pulling (`pull.rs`). A spool may have a source. It is read when a reader is parked that waits for more
+// than there is: by a thread if it may block, and else by the reader that polls. Its lock is taken by who
+// waits, and not by who reads what is there.
+//
 // Lending. What is published never changes, and so is lent as `&[u8]`. A loan borrows the reader, and
 // thereby its share of the segment; `Bytes` hold a share of their own.
 //
@@ -82,8 +92,7 @@
 // a way to take a share of what another thread may be about to take out: a short pin that covers the
 // taking alone, off the way of reads inside a segment. `Memory::lend`, which goes without a share, becomes
 // such an entry. The writer waits in a line for room, as writers of a ring do. *Files*: `Memory` becomes
-// one of two stores; who has published what, parking, ends and positions stay. *Pulling*: the tail is
-// claimed by whichever reader finds nothing.
+// one of two stores; who has published what, parking, ends and positions stay.
 //
 // ORDERINGS
 //
@@ -113,10 +122,13 @@ mod error;
 #[cfg(feature = "futures")]
 mod futures;
 mod plan;
+mod pull;
+mod pulled;
 mod reader;
 mod segment;
 mod shared;
 mod sleeper;
+mod source;
 mod stats;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -127,7 +139,8 @@ pub use builder::Builder;
 #[cfg(feature = "futures")]
 pub use error::FreezeError;
 pub use error::{
-    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, WriteError, WriterError,
+    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, WriteError,
+    WriterError,
 };
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
@@ -143,7 +156,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A handle of a spool, which makes its writer and its readers. See the [module](self).
@@ -299,12 +312,22 @@ impl Spool {
     /// Parks the thread until `look` finds something, as [`Shared::until`]; `None` if the time is up.
     fn park_until<T>(&self, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
         let mut found = pin!(self.shared.until(&look));
+        self.park_until_polled(timeout, &look, |context| found.as_mut().poll(context))
+    }
+
+    /// The same with another future, of which `look` is a look without waiting.
+    fn park_until_polled<T>(
+        &self,
+        timeout: Duration,
+        look: impl Fn() -> Option<T>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
         Blocking::new(()).look_or_wait(
             Until::timeout(timeout),
             |()| {},
             |(), context| match context {
                 None => look().map_or(Poll::Pending, Poll::Ready),
-                Some(context) => found.as_mut().poll(context),
+                Some(context) => poll(context),
             },
         )
     }

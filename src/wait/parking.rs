@@ -124,6 +124,15 @@ impl<F: Default> Parking<F> {
         was_set
     }
 
+    /// Whether the figures of a parked reader are such.
+    pub(crate) fn any(&self, is_due: impl Fn(&F) -> bool) -> bool {
+        self.slots.held_blocks().any(|first| {
+            let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
+            let mut numbers = (0..u64::BITS).filter(|number| parked & (1 << number) != 0);
+            numbers.any(|number| is_due(&self.slots.get(first + number).figures))
+        })
+    }
+
     /// Wakes every parked reader.
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
         self.wake(panics, |_| true);

@@ -3,6 +3,9 @@
 mod cancelling;
 mod ends;
 mod oracle;
+#[cfg(feature = "futures")]
+mod pull_oracle;
+mod pulling;
 mod reading;
 mod seeking;
 mod situations;
