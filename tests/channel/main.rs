@@ -17,4 +17,5 @@ mod missed;
 mod metrics;
 mod peeking;
 mod reports;
+mod taking;
 mod types;

@@ -189,6 +189,11 @@ pub(crate) enum Operation {
         silent: bool,
     },
     TerminateReader(u8),
+    /// Also of a reader that has messages in hand.
+    TakeHold {
+        reader: u8,
+        ends: bool,
+    },
 
     /// With a future, which is polled once, or without. What is lent is kept for a while, or given
     /// back at once.
@@ -361,7 +366,7 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
             keeps: more & 6 == 0,
         },
         234..237 => PollReceipt(who),
-        237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
+        237..241 => GiveBack { receipt: who, leaks: what & 7 == 7 },
         242..245 => SkipRest(who),
         245 => match what & 7 {
             6 => Fail,
@@ -375,7 +380,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
             100..180 => Whose::Writer(who),
             180..=255 => Whose::Reader(who),
         }),
-        252..254 => PollClosed(who),
+        252 => PollClosed(who),
+        241 | 253 => TakeHold { reader: who, ends: what > 200 },
         254 => DropClosed(who),
         255 => Show,
     }

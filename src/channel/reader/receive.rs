@@ -65,6 +65,7 @@ pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, 
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Failed(failure)) => Err(ReadError::Failed(failure)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
+        Err(TryReadError::HoldTaken) => Err(ReadError::HoldTaken),
     })
 }
 
@@ -104,6 +105,8 @@ macro_rules! receive_methods {
             ///   message of each writer tells in its [`Header`] what was missed of that writer.
             /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+            /// - [`TryReadError::HoldTaken`] if the owner of the channel took a strong reader's hold
+            ///   ([`take_hold`](crate::Channel::take_hold)).
             ///
             /// ```
             /// let (mut writer, mut reader) = overfall::pipe(4096);

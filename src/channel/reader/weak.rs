@@ -625,7 +625,7 @@ impl Clone for WeakReader {
     /// one has a gap to tell, the clone tells it as well.
     #[track_caller]
     fn clone(&self) -> Self {
-        let core = self.core.another(Strength::Weak, self.place);
+        let core = self.core.another(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, receive_buffer: None }

@@ -208,16 +208,19 @@ impl Model {
                 }
             }
             reader.unsettled = Some(noted);
+            reader.lends = reader.is_strong;
             Ok(Some(received))
         })
     }
 
     /// What a reader has received is given back.
     pub(crate) fn settle(&mut self, index: usize) {
-        let reader = self.reader(index);
-        if reader.is_strong {
-            reader.unsettled = None;
-        }
+        self.with_reader(index, |model, reader| {
+            if reader.is_strong {
+                reader.unsettled = None;
+                model.end_lend(reader);
+            }
+        });
     }
 
     /// A future that waits for a message has gone.
@@ -231,8 +234,15 @@ impl Model {
             if reader.offset == 0 || reader.terminated {
                 return 0;
             }
+            model.end_lend(reader);
+            if reader.terminated {
+                return 0;
+            }
             if !reader.is_strong && !model.is_intact(reader.slice) {
-                model.lose(reader);
+                // One whose hold was taken tells that when it is weak.
+                if !reader.is_taken {
+                    model.lose(reader);
+                }
                 return 0;
             }
             let Some(Slice { state: State::Committed(sent), .. }) = model.slice(reader.slice)
