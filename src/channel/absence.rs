@@ -151,11 +151,11 @@ impl Shared {
         is_strong
     }
 
-    /// What is to stand in for the hold of a strong reader at `slice` that is about to be taken, and may
-    /// be the last one, if the channel is to wait then.
+    /// What is to stand in for the hold of a strong reader at `slice` that is about to be taken, if that
+    /// is the last one: from then on if the channel is to wait, and else until it is known what becomes
+    /// of the channel, which may have to end before a writer finds room.
     pub(super) fn stand_in(&self, registry: &Registry, slice: Position) -> Option<Held> {
-        let may_wait = registry.strong_readers == 1 && self.after_last == AfterLast::Wait;
-        may_wait.then(|| {
+        (registry.strong_readers == 1).then(|| {
             // At the gate, and so not behind the hold, but for what was skipped.
             let mut held = self.ring.join();
             if held.position().is_before(slice) {

@@ -292,6 +292,10 @@ impl Receive for Reader {
     fn consume_seen(&mut self, description: &Description) {
         self.as_read_mut().consume_seen(description);
     }
+
+    fn leave_seen(&mut self) {
+        self.as_read_mut().leave_seen();
+    }
 }
 
 receive_methods!(Reader);

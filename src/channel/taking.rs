@@ -62,8 +62,7 @@ impl Shared {
         drop(registry);
         let name = self.reader_name(reader);
         let mut panics = Panics::new();
-        // First the end, as for a reader that goes. A writer may have found room meanwhile: what it
-        // sends then counts as sent before the end.
+        // First the end, as for a reader that goes. Until then what stands in keeps writers out.
         panics.run(|| self.end_if(is_over));
         panics.run(|| self.leave_stand_in(held));
         // ORD(park:B) SeqCst, pairs with ORD(park:A): writers that wait for room, and the reader.

@@ -124,8 +124,10 @@ impl Hold {
     /// The reader issues light fences from now on, as there are heavy ones.
     pub(super) fn rely_on_heavy_fences(&self) {
         if self.state.load(Ordering::Relaxed) & FENCED != 0 {
-            // Relaxed: a thread that wants the hold comes before this in the order of the word, with a full
-            // fence, and is found by each later look of ours; or after it, with a heavy one.
+            // Relaxed: a thread T that wants the hold exchanges the same word. Either T comes first: then
+            // T issues a full fence, and each look of ours from here on finds the hold wanted, whatever
+            // fence is before it. Or T comes second, and finds that it has to issue a heavy fence, which is
+            // a full one as well, for a mark that we have put on behind a full fence before.
             self.state.fetch_and(!FENCED, Ordering::Relaxed);
         }
     }

@@ -52,7 +52,7 @@ impl Held {
     }
 
     /// Light fences are enough from here on.
-    pub(super) fn rely_on_heavy_fences(&self) {
+    pub(crate) fn rely_on_heavy_fences(&self) {
         self.hold.rely_on_heavy_fences();
     }
 

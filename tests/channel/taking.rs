@@ -1,6 +1,6 @@
 //! The owner takes the hold of a strong reader that keeps writers back, or ends the reader.
 
-use overfall::error::{ReadError, TryReadError, TrySendError};
+use overfall::error::{FlushError, ReadError, TryReadError, TrySendError};
 use overfall::stats::ReaderStats;
 use overfall::{AfterLast, Channel, Missed, StrongReader, TakesEffect, Writer};
 use overfall_tests::{LIMIT, Task, block_on, until, waiting_writers, within};
@@ -519,5 +519,229 @@ fn what_is_peeked_is_lent() {
         assert_eq!(fill(&mut writer, 2), 20);
         assert_eq!(reader.try_peek().unwrap_err(), TryReadError::HoldTaken);
         assert_eq!(reader.skip_to(overfall::StartAt::Now).messages, 0);
+    }
+}
+
+#[test]
+fn what_is_peeked_is_lent_no_longer_once_nobody_looks_at_it() {
+    for channel in channels(2) {
+        for keeps in [false, true] {
+            let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+            let number = id(&reader);
+            writer.try_send(b"peeked").unwrap();
+            let peeked = reader.try_peek().unwrap().unwrap();
+            if keeps {
+                assert_eq!(channel.take_hold(number), Some(TakesEffect::AfterLend));
+            }
+            drop(peeked);
+            // The reader is stuck outside from here on.
+            let took = channel.take_hold(number);
+            assert_eq!(took, if keeps { None } else { Some(TakesEffect::Now) });
+            assert!(!stats(&channel, number).unwrap().strong);
+            let mut weak = reader.into_weak();
+            assert_eq!(*weak.try_recv().unwrap().unwrap(), *b"peeked", "it is received once");
+            assert_eq!((weak.stats().payload_bytes, weak.missed()), (6, Missed::default()));
+        }
+    }
+}
+
+#[test]
+fn a_peek_that_waited_for_the_hold_to_be_taken_wakes_writers_when_it_ends() {
+    for channel in channels(2) {
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let number = id(&reader);
+        assert_eq!(fill(&mut writer, 0), 2);
+        let task = Task::parked(writer.send(b"waits"));
+        let peeked = block_on(reader.peek()).unwrap().unwrap();
+        assert_eq!(channel.take_hold(number), Some(TakesEffect::AfterLend));
+        assert_eq!(task.wakes(), 0);
+        drop(peeked);
+        assert_eq!(task.wakes(), 1);
+        assert!(task.result().is_ok());
+    }
+}
+
+#[test]
+fn to_consume_nothing_ends_the_lend_of_bytes() {
+    for channel in channels(2) {
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let number = id(&reader);
+        assert_eq!(fill(&mut writer, 0), 2);
+        assert!(!reader.try_fill_buf().unwrap().is_empty());
+        reader.consume(0);
+        assert_eq!(channel.take_hold(number), Some(TakesEffect::Now));
+        assert_eq!(reader.stats().payload_bytes, 0);
+        // What it has seen counts as read, if it is there still.
+        reader.consume(10);
+        assert_eq!(reader.stats().payload_bytes, 10);
+
+        let mut reader = channel.new_strong_reader();
+        let number = id(&reader);
+        assert!(!reader.try_fill_buf().unwrap().is_empty());
+        assert_eq!(channel.end_reader(number), Some(TakesEffect::AfterLend));
+        reader.consume(0);
+        assert_eq!(stats(&channel, number), None, "it took effect");
+    }
+}
+
+#[test]
+fn the_owner_finds_the_reader_that_keeps_writers_back_and_takes_that_one() {
+    for channel in channels(4) {
+        let mut writer = channel.new_writer();
+        let readers = ["first", "stuck", "last"].map(|name| {
+            let reader = channel.new_strong_reader();
+            reader.set_name(name);
+            reader
+        });
+        let clone = readers[1].clone();
+        let [mut first, stuck, mut last] = readers;
+        assert_eq!(fill(&mut writer, 0), 4);
+        let mut clone = clone;
+        for reader in [&mut first, &mut clone, &mut last] {
+            assert!(reader.try_recv().unwrap().is_some());
+        }
+        let stats = channel.stats();
+        let slowest = stats.slowest_reader().unwrap();
+        assert_eq!((slowest.name.as_deref(), slowest.lag), (Some("stuck"), 256));
+        assert_eq!((stats.held_ring_bytes, slowest.id), (256, id(&stuck)));
+        assert_eq!(channel.downgrade().take_hold(slowest.id), Some(TakesEffect::Now));
+        assert_eq!(channel.stats().held_ring_bytes, 192, "those of the others");
+        assert_eq!(channel.stats().strong_readers, 3);
+        every_way_fails(stuck, is_taken);
+        assert_eq!(writer.try_send(&[4; 64]), Ok(()));
+        assert_eq!(writer.try_send(&[5; 64]), Err(TrySendError::Full));
+        for mut reader in [first, clone, last] {
+            for number in 1..5 {
+                assert_eq!(*reader.try_recv().unwrap().unwrap(), [number; 64]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flush_waits_for_a_taken_reader_no_longer() {
+    for ends in [false, true] {
+        for channel in channels(4) {
+            let (mut writer, stuck) = (channel.new_writer(), channel.new_strong_reader());
+            let mut other = channel.new_strong_reader();
+            let take =
+                |number| if ends { channel.end_reader(number) } else { channel.take_hold(number) };
+            writer.try_send(b"one").unwrap();
+            assert!(other.try_recv().unwrap().is_some());
+            let mut task = Task::parked(writer.flushed());
+            assert!(task.poll().is_pending());
+            assert_eq!(take(id(&stuck)), Some(TakesEffect::Now));
+            assert_eq!(task.wakes(), 1);
+            assert_eq!(task.result(), Ok(()), "all others have read it");
+
+            writer.try_send(b"two").unwrap();
+            let mut task = Task::parked(writer.flushed());
+            assert!(task.poll().is_pending());
+            assert_eq!(take(id(&other)), Some(TakesEffect::Now));
+            assert_eq!(task.wakes(), 1);
+            assert_eq!(task.result(), Err(FlushError::Unread), "nobody has");
+        }
+    }
+}
+
+#[test]
+fn a_flush_goes_on_behind_a_reader_that_gives_way_after_its_lend() {
+    for channel in channels(4) {
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        writer.try_send(b"one").unwrap();
+        let mut task = Task::parked(writer.flushed());
+        assert!(task.poll().is_pending());
+        let number = id(&reader);
+        let message = reader.try_recv().unwrap();
+        assert_eq!(channel.take_hold(number), Some(TakesEffect::AfterLend));
+        assert!(task.poll().is_pending());
+        drop(message);
+        assert_eq!(task.result(), Ok(()), "it was received");
+    }
+}
+
+#[test]
+fn a_flush_waits_for_the_next_reader_where_the_channel_does() {
+    let (channel, writer, reader) = with_last_reader(AfterLast::Wait);
+    let mut task = Task::parked(writer.flushed());
+    assert!(task.poll().is_pending());
+    assert_eq!(channel.end_reader(id(&reader)), Some(TakesEffect::Now));
+    assert!(task.poll().is_pending());
+    let mut next = channel.new_strong_reader();
+    while let Ok(Some(message)) = next.try_recv() {
+        drop(message);
+    }
+    assert_eq!(task.result(), Ok(()));
+}
+
+#[test]
+fn a_flush_fails_where_the_end_of_the_last_reader_ends_the_channel() {
+    let (channel, writer, reader) = with_last_reader(AfterLast::Close);
+    let mut task = Task::parked(writer.flushed());
+    assert!(task.poll().is_pending());
+    assert_eq!(channel.end_reader(id(&reader)), Some(TakesEffect::Now));
+    assert_eq!(task.result(), Err(FlushError::Unread));
+}
+
+#[test]
+fn no_writer_is_told_that_it_has_sent_what_nobody_reads_since_the_last_reader_was_ended() {
+    within(LIMIT, || {
+        for _ in 0..500 {
+            let (channel, mut writer, reader) = with_last_reader(AfterLast::Close);
+            let number = id(&reader);
+            let pushing = thread::spawn(move || {
+                loop {
+                    match writer.try_send(b"nobody reads this") {
+                        Err(TrySendError::Full) => thread::yield_now(),
+                        told => return told,
+                    }
+                }
+            });
+            // The reader goes at the same time, now and then.
+            let going = thread::spawn(move || drop(reader));
+            let _ended = channel.end_reader(number);
+            going.join().unwrap();
+            assert_eq!(pushing.join().unwrap(), Err(TrySendError::Closed));
+            let stats = channel.stats();
+            assert_eq!((stats.strong_readers, stats.weak_readers), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn what_was_given_up_before_a_taken_reader_is_no_gap() {
+    // A reader that turns weak by itself, and one whose hold is taken, see and count the same.
+    let play = |channel: &Channel, looks: bool, takes: bool| {
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        writer.try_send(b"one").unwrap();
+        assert_eq!(reader.try_read(&mut [0; 3]), Ok(3));
+        drop(writer.try_reserve(100).unwrap());
+        if looks {
+            assert_eq!(reader.try_recv().unwrap_err(), TryReadError::Empty);
+        }
+        writer.try_send(b"two").unwrap();
+        let mut weak = if takes {
+            assert_eq!(channel.take_hold(id(&reader)), Some(TakesEffect::Now));
+            (0..4).for_each(|_| writer.try_send(b"later").unwrap());
+            assert_eq!((reader.missed().messages, reader.missed().bytes), (1, 3));
+            assert!(is_taken(&reader.try_recv().unwrap_err().into()));
+            reader.into_weak()
+        } else {
+            let weak = reader.into_weak();
+            (0..4).for_each(|_| writer.try_send(b"later").unwrap());
+            weak
+        };
+        assert!(matches!(weak.try_recv(), Err(TryReadError::Lagged(_))));
+        for _ in 0..4 {
+            assert_eq!(*weak.try_recv().unwrap().unwrap(), *b"later");
+        }
+        assert_eq!(weak.missed().messages, 1);
+        let stats = channel.stats();
+        (stats.overwritten_slices, stats.overwritten_bytes, weak.stats().position)
+    };
+    for looks in [false, true] {
+        let by_itself: Vec<_> = channels(4).map(|channel| play(&channel, looks, false)).collect();
+        let taken: Vec<_> = channels(4).map(|channel| play(&channel, looks, true)).collect();
+        assert_eq!(taken, by_itself);
     }
 }

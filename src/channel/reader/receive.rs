@@ -31,12 +31,15 @@ pub(crate) trait Receive: Read {
     fn skip_to(&mut self, start: StartAt) -> Skipped;
 
     /// Looks at the next message, which stays there. [`Receive::seen`] is it, for as long as nothing else
-    /// is done, and [`Receive::consume_seen`] takes it.
+    /// is done, and [`Receive::consume_seen`] takes it. [`Receive::leave_seen`] ends the look.
     fn look(&mut self) -> Result<Option<Description>, TryReadError>;
 
     fn seen(&self) -> (Header, &[u8]);
 
     fn consume_seen(&mut self, description: &Description);
+
+    /// Nobody looks at it any more, whether it was taken or not.
+    fn leave_seen(&mut self);
 }
 
 /// Tries, and if there is nothing, registers to be woken and tries again.

@@ -249,9 +249,7 @@ impl Model {
                 left -= part;
             }
             reader.lent = lent - amount;
-            if amount > 0 {
-                model.end_lend(reader);
-            }
+            model.end_lend(reader);
         });
     }
 

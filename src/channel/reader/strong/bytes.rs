@@ -201,6 +201,8 @@ impl StrongReader {
     #[track_caller]
     pub fn consume(&mut self, amount: usize) {
         if amount == 0 {
+            // Nothing is lent any more.
+            self.settle();
             return;
         }
         let lent = self.lent;

@@ -143,7 +143,7 @@ impl Receive for StrongReader {
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(None),
         };
-        // The mark stays on: it is lent until the next call.
+        // The mark stays on while it is looked at.
         if !self.hold.mark() {
             return Err(self.give_way().into());
         }
@@ -162,6 +162,9 @@ impl Receive for StrongReader {
     fn consume_seen(&mut self, _description: &Description) {
         // It is marked since it was looked at, so that it is there, even if the hold is wanted by now.
         self.taken = self.take_slice_if(|_| true);
+    }
+
+    fn leave_seen(&mut self) {
         self.settle();
     }
 
