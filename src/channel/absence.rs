@@ -156,11 +156,10 @@ impl Shared {
     /// of the channel, which may have to end before a writer finds room.
     pub(super) fn stand_in(&self, registry: &Registry, slice: Position) -> Option<Held> {
         (registry.strong_readers == 1).then(|| {
-            // At the gate, and so not behind the hold, but for what was skipped.
+            // At the gate: before the hold, or behind it where only skipped slices lie between. A hold may
+            // be left behind by the gate there, as that of a reader that does not move.
             let mut held = self.ring.join();
-            if held.position().is_before(slice) {
-                self.ring.jump(&mut held, slice);
-            }
+            self.ring.jump(&mut held, slice);
             held
         })
     }
