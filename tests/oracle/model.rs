@@ -8,6 +8,8 @@
 
 #[path = "model/absence.rs"]
 mod absence;
+#[path = "model/line.rs"]
+mod line;
 #[path = "model/losses.rs"]
 mod losses;
 #[path = "model/messages.rs"]
@@ -21,6 +23,7 @@ mod writing;
 
 use crate::ops::Setup;
 use absence::Absence;
+use line::{Line, Ticket};
 use losses::{Heard, Message};
 use messages::Sent;
 pub(crate) use messages::{Received, size_to_send};
@@ -106,7 +109,7 @@ pub(crate) struct Writer {
     /// How it ended by its own doing.
     done: Option<Refused>,
     in_flight: Option<u64>,
-    ticket: Option<u64>,
+    ticket: Option<Ticket>,
     /// What it committed last was a piece of a write. The rest of it: where it lies, how long it is.
     rest: Option<(usize, usize)>,
     pub(crate) figures: WriterFigures,
@@ -133,8 +136,11 @@ struct Owed {
 struct Waiter {
     ticket: u64,
     need: u64,
-    /// It is waited for once it was woken.
-    stays: bool,
+    /// How often others are refused for its sake, once it was woken, before it is passed over. Nothing for
+    /// one whose task may have forgotten it.
+    threshold: u32,
+    /// It was woken to see whether it comes.
+    is_probed: bool,
     /// Nothing once it was woken.
     waker: Option<usize>,
 }
@@ -194,9 +200,7 @@ pub(crate) struct Model {
     next_id: u32,
     /// All messages of each writer, those that were dropped among them.
     sent: BTreeMap<u32, Vec<Message>>,
-    next_ticket: u64,
-    /// In the order of tickets.
-    line: Vec<Waiter>,
+    line: Line,
     /// What is owed to the largest message that was dropped.
     owed: Owed,
     /// Wakers of those who wait for the end.
@@ -228,8 +232,7 @@ impl Model {
             readers: Vec::new(),
             next_id: 1,
             sent: BTreeMap::new(),
-            next_ticket: 0,
-            line: Vec::new(),
+            line: Line::default(),
             owed: Owed::default(),
             closing: Vec::new(),
             wakes: Vec::new(),

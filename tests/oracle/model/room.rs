@@ -54,18 +54,7 @@ impl Model {
         wanted <= free
     }
 
-    /// What a newcomer leaves to those who wait.
-    pub(super) fn needed(&self) -> u64 {
-        self.claimed_before(self.line.len())
-    }
-
-    /// For each its slice, and what padding may go before it.
-    pub(super) fn claimed_before(&self, place: usize) -> u64 {
-        let waiters = self.line[..place].iter();
-        waiters.map(|waiter| self.with_padding(waiter.need)).sum()
-    }
-
-    fn with_padding(&self, length: u64) -> u64 {
+    pub(super) fn with_padding(&self, length: u64) -> u64 {
         (2 * ring_bytes(length) - GRANULE).min(self.capacity)
     }
 
@@ -184,63 +173,13 @@ impl Model {
         }
     }
 
-    /// Whether a strong reader has something to read still, and so will give back more.
-    fn is_anything_unread(&self) -> bool {
-        let held = self.holds().min().map(|held| self.after_skipped(held));
-        let next = held.and_then(|held| self.slice(held));
-        next.is_some_and(|slice| matches!(slice.state, State::Committed(_)))
-    }
-
-    /// The first writer in line that sleeps, if there is room for it and for those before it, who
-    /// have all been woken. If no more room may come: the first one for whom there is room, though it
-    /// be left to others, unless one before it sleeps for which there is none.
-    fn next_to_wake(&self) -> Option<usize> {
-        let asleep = |&place: &usize| self.line[place].waker.is_some();
-        let has_room = |place: usize, others| self.has_room(self.line[place].need, others);
-        let mut places = (0..self.line.len()).filter(asleep).peekable();
-        let first = *places.peek()?;
-        if has_room(first, self.claimed_before(first)) {
-            return Some(first);
-        }
-        if self.is_anything_unread() {
-            return None;
-        }
-        places
-            .find(|&place| has_room(place, 0) || self.line[place].stays)
-            .filter(|&place| has_room(place, 0))
-    }
-
-    /// One whose task may have forgotten it loses its place for now.
-    fn wake_writer(&mut self, place: usize) {
-        let waiter = &mut self.line[place];
-        let waker = waiter.waker.take().unwrap();
-        self.wakes[waker] += 1;
-        if !waiter.stays {
-            self.line.remove(place);
-        }
-    }
-
-    /// In order, for as long as there is room for all of them.
-    pub(crate) fn wake_writers(&mut self) {
-        while let Some(place) = self.next_to_wake() {
-            self.wake_writer(place);
-        }
-    }
-
-    pub(super) fn leave_line(&mut self, index: usize) {
-        if let Some(ticket) = self.writer(index).ticket.take() {
-            self.line.retain(|waiter| waiter.ticket != ticket);
-            self.wake_writers();
-        }
-    }
-
     pub(super) fn end(&mut self, ending: Ending) {
         // The first end stays, unless the channel is terminated.
         if self.is_open() || ending == Ending::Terminated {
             self.ending = ending;
         }
         self.wake_readers();
-        for waker in self.line.drain(..).filter_map(|waiter| waiter.waker) {
+        for waker in self.line.waiters.drain(..).filter_map(|waiter| waiter.waker) {
             self.wakes[waker] += 1;
         }
         for waker in self.closing.drain(..) {
@@ -252,12 +191,12 @@ impl Model {
     pub(crate) fn check_nobody_is_forgotten(&self) {
         if self.is_open() {
             assert!(
-                self.next_to_wake().is_none(),
+                !self.is_a_waiter_forgotten(),
                 "a writer that waits has room and was not woken: {:?}",
                 self.line
             );
         } else {
-            assert!(self.line.is_empty() && self.closing.is_empty());
+            assert!(self.line.waiters.is_empty() && self.closing.is_empty());
         }
         for reader in self.readers.iter().flatten().filter(|reader| reader.waker.is_some()) {
             let mut reader = reader.clone();

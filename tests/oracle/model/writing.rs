@@ -1,6 +1,7 @@
 //! What writers do.
 
-use super::{GRANULE, Model, Refused, State, Waiter};
+use super::line::THRESHOLD;
+use super::{GRANULE, Model, Refused, State};
 use std::task::Poll;
 
 impl Model {
@@ -22,9 +23,9 @@ impl Model {
         }
         self.leave_line(index);
         // Nobody takes the room of those who wait.
-        let others = self.needed() + self.owed_besides(index, length);
-        let reserved = self.reserve(length, others);
-        if reserved == Err(Refused::Full) && others > 0 {
+        let owed = self.owed_besides(index, length);
+        let reserved = self.reserve_as_newcomer(length, owed);
+        if reserved == Err(Refused::Full) {
             // It is told apart whether there is room but for others, who may not come for it.
             self.has_room(length, 0);
         }
@@ -32,52 +33,6 @@ impl Model {
         self.settle_claim(index, length);
         self.writer(index).in_flight = Some(at);
         Ok(at)
-    }
-
-    /// Reserves, or joins the line.
-    pub(super) fn poll_room(
-        &mut self,
-        index: usize,
-        length: u64,
-        stays: bool,
-        waker: usize,
-    ) -> Poll<Result<u64, Refused>> {
-        let next = self.next_ticket;
-        let ticket = self.writer(index).ticket;
-        let ticket = match ticket {
-            Some(ticket) => ticket,
-            None => match self.reserve(length, self.needed()) {
-                Err(Refused::Full) => next,
-                result => return Poll::Ready(result),
-            },
-        };
-        self.next_ticket = next.max(ticket + 1);
-        let had_ticket = self.writer(index).ticket.replace(ticket).is_some();
-        let place = self.line.partition_point(|waiter| waiter.ticket < ticket);
-        let mut waiter = Waiter { ticket, need: length, stays, waker: Some(waker) };
-        if self.line.get(place).is_some_and(|there| there.ticket == ticket) {
-            waiter.stays = self.line.remove(place).stays;
-        } else {
-            // One that comes after all is waited for from then on.
-            waiter.stays |= had_ticket;
-        }
-        self.line.insert(place, waiter);
-        let others = self.claimed_before(place);
-        let result = self.reserve(length, others);
-        if result == Err(Refused::Full) {
-            let first = &self.line[0];
-            let is_in_question = first.waker.is_none() || !first.stays;
-            if others > 0 && self.has_room(length, 0) {
-                // What it has not got is left to others, who may not come: it asks again.
-                let there = self.line.iter_mut().find(|waiter| waiter.ticket == ticket);
-                if is_in_question && there.is_some_and(|waiter| waiter.waker.take().is_some()) {
-                    self.wakes[waker] += 1;
-                }
-            }
-            return Poll::Pending;
-        }
-        self.leave_line(index);
-        Poll::Ready(result)
     }
 
     pub(crate) fn poll_reserve(
@@ -102,7 +57,7 @@ impl Model {
         } else {
             match self.begin(index) {
                 Ok(()) if length > self.capacity => Err(Refused::TooLong),
-                Ok(()) => match self.poll_room(index, length, true, waker) {
+                Ok(()) => match self.poll_room(index, length, THRESHOLD, waker) {
                     Poll::Ready(result) => result,
                     Poll::Pending => return Poll::Pending,
                 },
@@ -186,7 +141,7 @@ impl Model {
         }
         let length = self.piece(bytes.len() as u64);
         let room = match self.begin(index) {
-            Ok(()) => self.poll_room(index, length, false, waker),
+            Ok(()) => self.poll_room(index, length, 0, waker),
             Err(refused) => Poll::Ready(Err(refused)),
         };
         if let Poll::Ready(Ok(at)) = room {
