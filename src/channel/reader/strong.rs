@@ -157,6 +157,8 @@ impl StrongReader {
     #[inline(never)]
     pub(super) fn give_way(&mut self) -> ReadError {
         self.core.record_place(self.place);
+        // What it has received counts as read, also if it was leaked and so not given back yet.
+        let _is_wanted = self.hold.move_to(&self.place);
         match self.hold.held.as_ref().map(Held::unname) {
             Some(Claim { ends: true, .. }) => self.end(),
             Some(Claim { is_taken, .. }) => {

@@ -249,6 +249,8 @@ impl Model {
                 left -= part;
             }
             reader.lent = lent - amount;
+            // Also what was leaked is given back.
+            reader.unsettled = None;
             model.end_lend(reader);
         });
     }
