@@ -67,7 +67,7 @@ impl Shared {
             let start = start.or(kept).unwrap_or(oldest);
             let from = self.ring.behind_skipped(absence.stopped, start);
             if from.is_before(start) {
-                absence.skipped = (from, start);
+                absence.lose(from, start);
             }
         }
         let (hold, began) = (registry.absence.hold.take(), registry.absence.began.take());
@@ -107,8 +107,10 @@ impl Shared {
         }
         if let Some(held) = held {
             self.ring.leave(held);
-            panics.run(|| self.after_release());
         }
+        // Also if the channel keeps the hold: a reader that gives way has moved it on before, and has
+        // woken nobody by that (`after_move`).
+        panics.run(|| self.after_release());
         panics.run(|| self.after_audience());
         panics.finish();
     }

@@ -203,7 +203,7 @@ macro_rules! handle_methods {
             ///
             /// - [`FlushError::Unread`] if there is no strong reader to read it, and none is
             ///   [waited for](crate::AfterLast::Wait): the last one went before it had, or none came in
-            ///   time.
+            ///   time. This stays so, also if a later reader starts at the oldest slice and finds it.
             /// - [`FlushError::Terminated`] if the channel was terminated.
             ///
             /// # Cancel safety

@@ -745,3 +745,18 @@ fn what_was_given_up_before_a_taken_reader_is_no_gap() {
         assert_eq!(taken, by_itself);
     }
 }
+
+#[test]
+fn a_reader_that_ends_after_its_lend_wakes_the_writer_that_waits_for_that_room() {
+    for after_last in [AfterLast::Wait, AfterLast::Overwrite] {
+        let (channel, mut writer, mut reader) = with_last_reader(after_last);
+        let number = id(&reader);
+        let task = Task::parked(writer.send(b"waits"));
+        let message = reader.try_recv().unwrap();
+        assert_eq!(channel.end_reader(number), Some(TakesEffect::AfterLend));
+        assert_eq!(task.wakes(), 0);
+        drop(message);
+        assert_eq!(task.wakes(), 1, "{after_last:?}");
+        assert!(task.result().is_ok());
+    }
+}

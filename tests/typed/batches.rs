@@ -146,6 +146,49 @@ fn a_batch_with_a_value_that_panics_or_changes_is_given_up_as_a_whole() {
 }
 
 #[test]
+fn whatever_gives_values_is_a_batch() {
+    let channel = Channel::<u64>::new(4096);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+    let values = vec![1, 2, 3];
+    writer.try_send_many(&values).unwrap();
+    writer.try_send_many(values.iter().filter(|value| **value > 1)).unwrap();
+    writer.try_send_many(Some(&4)).unwrap();
+    assert_eq!(block_on(writer.send_many(values.iter().rev())).unwrap(), Sent::Delivered);
+    writer.blocking().send_many(values.iter().filter(|_| false)).unwrap();
+    let batch = reader.try_recv_many(99).unwrap().unwrap();
+    let received: Vec<u64> = batch.iter().map(|value| value.unwrap().to_native()).collect();
+    assert_eq!(received, [1, 2, 3, 2, 3, 4, 3, 2, 1]);
+}
+
+#[test]
+fn a_batch_that_is_longer_or_shorter_the_second_time_is_given_up_as_a_whole() {
+    /// So many at first, and in its clones.
+    struct Moody([usize; 2]);
+    impl Clone for Moody {
+        fn clone(&self) -> Self {
+            Self([self.0[1], self.0[1]])
+        }
+    }
+    impl Iterator for Moody {
+        type Item = &'static u64;
+
+        fn next(&mut self) -> Option<&'static u64> {
+            self.0[0] = self.0[0].checked_sub(1)?;
+            Some(&7)
+        }
+    }
+    for counts in [[1, 2], [2, 1], [0, 2]] {
+        let channel = Channel::<u64>::new(4096);
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let error = writer.try_send_many(Moody(counts)).unwrap_err();
+        assert!(matches!(error, TrySendError::Serialize(_)), "{error}");
+        writer.try_send(&8).unwrap();
+        assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1, "{counts:?}");
+        assert_eq!(channel.stats().slices, 1);
+    }
+}
+
+#[test]
 fn typed_endpoints_have_figures_and_ends() {
     let channel = Channel::<u64>::new(1024);
     let (mut writer, mut reader) = (channel.new_writer(), channel.new_weak_reader());
