@@ -100,12 +100,14 @@ macro_rules! handle_methods {
             /// let channel = Channel::new(64); // room for one message
             /// let mut writer = channel.new_writer();
             /// let mut stuck = channel.new_strong_reader();
+            /// stuck.set_name("printer");
             /// writer.try_send(b"one")?;
             /// assert!(writer.try_send(b"two").is_err());
             ///
             /// let stats = channel.stats();
-            /// let slowest = stats.readers.iter().filter(|reader| reader.strong).max_by_key(|reader| reader.lag);
-            /// assert_eq!(channel.take_hold(slowest.unwrap().id), Some(TakesEffect::Now));
+            /// let slowest = stats.slowest_reader().unwrap();
+            /// assert_eq!(slowest.name.as_deref(), Some("printer"));
+            /// assert_eq!(channel.take_hold(slowest.id), Some(TakesEffect::Now));
             /// writer.try_send(b"two")?;
             ///
             /// assert_eq!(stuck.try_recv().unwrap_err(), TryReadError::HoldTaken);
