@@ -46,7 +46,8 @@ pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{
-    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, WeakChannel, endpoint, pipe, stats,
+    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, TakesEffect, WeakChannel, endpoint,
+    pipe, stats,
 };
 pub use io::{Blocking, Duplex, LineWriter, duplex, source};
 #[cfg(feature = "futures")]

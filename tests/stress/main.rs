@@ -12,3 +12,4 @@ mod posting;
 mod posts;
 mod records;
 mod sent;
+mod taking;
