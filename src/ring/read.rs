@@ -129,13 +129,19 @@ impl Ring {
     #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
         if held.jumped_to.is_some() {
-            self.look_after_jump(held);
+            return self.release_after_jump(held, position);
         }
+        pause::point();
+        held.hold.move_to(position, false);
+    }
+
+    #[inline(never)]
+    fn release_after_jump(&self, held: &mut Held, position: Position) {
+        self.look_after_jump(held);
         pause::point();
         held.hold.move_to(position, held.jumped_to.is_some());
     }
 
-    #[inline(never)]
     fn look_after_jump(&self, held: &mut Held) {
         let Some(start) = held.jumped_to else { return };
         // The gate passes no slice in flight, so none is left behind once it has come there. It

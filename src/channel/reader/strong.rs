@@ -184,7 +184,7 @@ impl StrongReader {
     pub(crate) fn settle(&mut self) {
         self.core.record_place(self.place);
         if self.hold.move_to(&self.place) {
-            self.give_way();
+            self.give_way_at_last();
         }
     }
 
@@ -193,8 +193,15 @@ impl StrongReader {
     pub(super) fn settle_behind(&mut self) {
         self.core.record_place(self.place);
         if self.hold.move_on_to(&self.place) {
-            self.give_way();
+            self.give_way_at_last();
         }
+    }
+
+    /// As [`give_way`](Self::give_way), where there is nobody to tell. What drops a message is to be short enough to be inlined.
+    #[cold]
+    #[inline(never)]
+    fn give_way_at_last(&mut self) {
+        let _what_its_next_call_says = self.give_way();
     }
 }
 
