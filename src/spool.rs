@@ -112,14 +112,19 @@ mod builder;
 mod error;
 #[cfg(feature = "futures")]
 mod futures;
+mod holding;
 mod plan;
 mod reader;
+mod retain;
+mod room;
 mod segment;
 mod shared;
 mod sleeper;
+mod start;
 mod stats;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod window;
 mod without_waiting;
 mod writer;
 
@@ -127,10 +132,13 @@ pub use builder::Builder;
 #[cfg(feature = "futures")]
 pub use error::FreezeError;
 pub use error::{
-    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, WriteError, WriterError,
+    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, StartError, WriteError,
+    WriterError,
 };
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
+pub use retain::Retain;
+pub use start::Start;
 pub use stats::{ReaderStats, SpoolStats};
 pub use without_waiting::{Missing, WithoutWaiting};
 pub use writer::SpoolWriter;
@@ -184,16 +192,6 @@ impl Spool {
         Ok(SpoolWriter::new(self.shared.clone(), tail, self.release_dropped_writers))
     }
 
-    /// A reader that stands at the first byte.
-    ///
-    /// # Errors
-    ///
-    /// If [`refuse_readers`](Self::refuse_readers) was called, with its error. On a spool that has
-    /// ended there is a reader all the same, and its reads tell what is left.
-    pub fn reader(&self) -> Result<SpoolReader, Failure> {
-        SpoolReader::new(&self.shared)
-    }
-
     /// How many bytes have been written.
     pub fn len(&self) -> u64 {
         self.shared.look().0
@@ -220,22 +218,13 @@ impl Spool {
     ///
     /// `Failed` and `Terminated`, if it has not ended well.
     pub async fn finished(&self) -> Result<u64, ReadError> {
-        self.shared.until(|| self.end()).await
+        self.shared.until(|| self.shared.outcome()).await
     }
 
     /// The same, and parks the thread for at most `timeout`; `None` if the stream has not ended by then.
     /// With a timeout of zero it looks once.
     pub fn finished_timeout(&self, timeout: Duration) -> Option<Result<u64, ReadError>> {
-        self.park_until(timeout, || self.end())
-    }
-
-    fn end(&self) -> Option<Result<u64, ReadError>> {
-        match self.shared.look() {
-            (_, Ending::Open) => None,
-            (length, Ending::Finished) => Some(Ok(length)),
-            (_, Ending::Failed) => Some(Err(ReadError::Failed(self.shared.failure()))),
-            (_, Ending::Terminated) => Some(Err(ReadError::Terminated)),
-        }
+        self.park_until(timeout, || self.shared.outcome())
     }
 
     /// Fails the stream from outside, whatever the writer does: its next write fails, and readers get
@@ -325,13 +314,18 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// If the stream is not finished, or there is no memory for a copy.
+    /// If the stream is not finished, its first bytes are not kept any more, or there is no memory for a
+    /// copy.
     #[cfg(feature = "futures")]
     pub fn freeze(&self) -> Result<bytes::Bytes, FreezeError> {
         let length = match self.shared.look() {
             (length, Ending::Finished) => length,
             _ => return Err(self.shared.ended().map_or(FreezeError::Unfinished, Into::into)),
         };
+        let gone = |shared: &Shared| FreezeError::Evicted { evicted: shared.begin() };
+        if self.shared.begin() > 0 {
+            return Err(gone(&self.shared));
+        }
         let out_of_memory = FreezeError::OutOfMemory { bytes: length };
         let bytes = usize::try_from(length).map_err(|_| out_of_memory.clone())?;
         let mut view = segment::View::new(self.shared.memory.clone());
@@ -342,7 +336,11 @@ impl Spool {
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes).map_err(|_| out_of_memory)?;
         while copy.len() < bytes {
-            copy.extend_from_slice(view.lend(copy.len() as u64));
+            let lent = view.lend(copy.len() as u64);
+            if lent.is_empty() {
+                return Err(gone(&self.shared));
+            }
+            copy.extend_from_slice(lent);
         }
         Ok(copy.into())
     }

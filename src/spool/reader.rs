@@ -1,10 +1,10 @@
 //! Readers.
 
-use super::error::{ReadError, SeekError};
+use super::error::{ReadError, SeekError, StartError};
 use super::segment::View;
 use super::shared::{Ending, Figures, Shared};
 use super::sleeper::{Sleeper, Visitor};
-use crate::error::Failure;
+use super::start::Start;
 use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
 use crate::wait::until::until_ready;
@@ -41,9 +41,12 @@ use std::task::{Context, Poll, ready};
 /// another segment counts a share of it. So a reader that is stopped holds up nobody.
 pub struct SpoolReader {
     view: View,
-    position: u64,
+    pub(super) position: u64,
     number: u64,
-    sleeper: Sleeper,
+    pub(super) sleeper: Sleeper,
+    /// Whether the writer waits for it.
+    pub(super) is_strong: bool,
+    pub(super) backlog: u64,
     /// A seek of the async traits that is under way.
     #[cfg(feature = "tokio")]
     pub(super) seeking: Option<SeekFrom>,
@@ -98,10 +101,18 @@ fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
 }
 
 impl SpoolReader {
-    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        start: Start,
+        is_strong: bool,
+    ) -> Result<Self, StartError> {
         let (seat, number) = shared.add_reader(0, false)?;
         let view = View::new(shared.memory.clone());
-        Ok(Self::with(view, 0, number, Sleeper::new(shared.clone(), seat)))
+        let mut reader = Self::with(view, 0, number, Sleeper::new(shared.clone(), seat));
+        let figures = &reader.sleeper.seat.figures;
+        (reader.position, reader.backlog) = shared.begin_at(figures, start, is_strong)?;
+        reader.is_strong = is_strong;
+        Ok(reader)
     }
 
     fn with(view: View, position: u64, number: u64, sleeper: Sleeper) -> Self {
@@ -110,13 +121,15 @@ impl SpoolReader {
             position,
             number,
             sleeper,
+            is_strong: false,
+            backlog: 0,
             #[cfg(feature = "tokio")]
             seeking: None,
         }
     }
 
     #[inline]
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.sleeper.shared
     }
 
@@ -141,9 +154,12 @@ impl SpoolReader {
     }
 
     #[inline]
-    fn move_to(&mut self, position: u64) {
+    pub(super) fn move_to(&mut self, position: u64) {
         self.position = position;
         self.sleeper.seat.figures.position.set(position);
+        if self.is_strong {
+            self.shared().after_move();
+        }
     }
 
     // What is there.
@@ -158,6 +174,9 @@ impl SpoolReader {
     pub fn try_fill_buf(&mut self) -> Result<&[u8], ReadError> {
         let figures = &self.sleeper.seat.figures;
         look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
+        if self.view.is_too_late(self.position) {
+            return Err(self.catch_up());
+        }
         Ok(self.view.lend(self.position))
     }
 
@@ -199,6 +218,10 @@ impl SpoolReader {
                 return Ok(read);
             }
             lent = self.view.lend(self.position);
+            if lent.is_empty() {
+                // It was let go of meanwhile: the next read tells.
+                return Ok(read);
+            }
         }
     }
 
@@ -217,7 +240,7 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// As for [`try_fill_buf`](Self::try_fill_buf).
+    /// As for [`try_fill_buf`](Self::try_fill_buf); but `Evicted` for what is not kept any more.
     pub fn try_read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
         if buffer.is_empty() {
             return Ok(0);
@@ -227,16 +250,13 @@ impl SpoolReader {
             return Err(ReadError::Closed);
         }
         let (length, ending) = shared.look();
-        let mut read = 0;
-        while read < buffer.len() && ending != Ending::Terminated {
-            let lent = shared.memory.lend(offset.saturating_add(read as u64), length);
-            if lent.is_empty() {
-                break;
-            }
-            let length = lent.len().min(buffer.len() - read);
-            buffer[read..read + length].copy_from_slice(&lent[..length]);
-            read += length;
+        if ending == Ending::Terminated {
+            return Err(ReadError::Terminated);
         }
+        let Some(read) = shared.memory.copy(buffer, offset, length) else {
+            let begin = shared.begin();
+            return Err(ReadError::Evicted { position: offset, begin, len: length });
+        };
         match ending {
             _ if read > 0 => Ok(read),
             Ending::Finished => Ok(0),
@@ -274,9 +294,12 @@ impl SpoolReader {
     ) -> Poll<Result<u64, SeekError>> {
         if let SeekFrom::End(_) = from {
             // No length is so great: it is woken by the end alone.
-            let whole = self
-                .sleeper
-                .poll(context, u64::MAX, |shared, figures| unless_empty(whole(shared, figures)));
+            let (sleeper, is_strong) = (&mut self.sleeper, self.is_strong);
+            let whole = sleeper.poll(context, u64::MAX, |shared, figures| {
+                // The end does not come while the writer waits for this reader.
+                let whole = whole(shared, figures);
+                unless_empty(whole).or(is_strong.then_some(Err(ReadError::Deadlock)))
+            });
             ready!(whole)?;
         }
         Poll::Ready(self.try_seek(from))
@@ -292,6 +315,8 @@ impl SpoolReader {
     /// # Errors
     ///
     /// - `Failed`, behind the last byte of a stream that failed.
+    /// - `Lagged`, if this reader is weak, and what it would read next is not kept any more. The next read
+    ///   goes on at the oldest byte that is.
     /// - `Terminated`, if the spool was.
     /// - `Closed`, if this reader was, by its [`Closer`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
@@ -334,6 +359,9 @@ impl SpoolReader {
         if let Some(read) = unless_empty(self.try_read_at(buffer, offset)) {
             return Poll::Ready(read);
         }
+        if let Some(error) = self.stands_in_the_way_of(offset.saturating_add(1)) {
+            return Poll::Ready(Err(error));
+        }
         let sit = || {
             let shared = self.shared();
             Visitor(Sleeper::new(shared.clone(), shared.add_seat(self.number)))
@@ -348,9 +376,13 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// `Short`, if the stream is finished and ends before that; else as for [`read`](Self::read). What
-    /// was read by then is in `buffer`.
+    /// - `Short`, if the stream is finished and ends before that.
+    /// - `BeyondBound`, at once, if this reader is strong, and the writer would wait for it before it comes
+    ///   so far.
+    ///
+    /// Else as for [`read_at`](Self::read_at). What was read by then is in `buffer`.
     pub async fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        self.must_come(buffer, offset)?;
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);
@@ -360,6 +392,11 @@ impl SpoolReader {
             }
         }
         Ok(())
+    }
+
+    /// Fails if it would wait for ever for so much.
+    pub(super) fn must_come(&self, buffer: &[u8], offset: u64) -> Result<(), ReadError> {
+        self.stands_in_the_way_of(offset.saturating_add(buffer.len() as u64)).map_or(Ok(()), Err)
     }
 
     // Moving.
@@ -374,8 +411,8 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// These move nothing: the place is before the first byte, or further than 64 bits tell; or it is
-    /// counted from the end, and the length is not known yet, or never will be.
+    /// These move nothing: the place is before the first byte, or the oldest that is kept, or further than
+    /// 64 bits tell; or it is counted from the end, and the length is not known yet, or never will be.
     pub fn try_seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -386,7 +423,12 @@ impl SpoolReader {
                 Err(error) => return Err(error.into()),
             },
         };
-        self.move_to(position.ok_or(SeekError::OutOfRange)?);
+        let position = position.ok_or(SeekError::OutOfRange)?;
+        if position < self.position {
+            self.go_back(position)?;
+        } else {
+            self.move_to(position);
+        }
         Ok(self.position)
     }
 
@@ -395,7 +437,8 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`. They move nothing.
+    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`: where the writer would wait for this
+    /// reader, which waits for the end, that is [`ReadError::Deadlock`]. They move nothing.
     pub async fn seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         until_ready(self, Self::stop_waiting, |reader, context| reader.poll_seek(context, to)).await
     }
@@ -443,7 +486,13 @@ impl Clone for SpoolReader {
             unreachable!("clones are not refused")
         };
         let sleeper = Sleeper::new(shared.clone(), seat);
-        Self::with(self.view.clone(), self.position, number, sleeper)
+        let mut reader = Self::with(self.view.clone(), self.position, number, sleeper);
+        if self.is_strong {
+            // It is kept for this reader; if that is closed, it may not be, and the next read tells.
+            let _kept = shared.hold(&reader.sleeper.seat.figures, self.position);
+            reader.is_strong = true;
+        }
+        reader
     }
 }
 
