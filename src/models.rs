@@ -18,6 +18,7 @@ mod overrun;
 mod owner;
 mod padding;
 mod parking;
+mod retain;
 mod spool;
 pub(crate) mod storage;
 mod strong;

@@ -52,6 +52,39 @@
 //! woken when the byte that they wait for is there, not before. To write, while no reader sleeps, and to
 //! read what is there, takes no lock, no read-modify-write instruction, and no system call but those of
 //! the allocator.
+//!
+//! # Bounded history
+//!
+//! With [`Retain::Last`] a spool keeps its last bytes alone, and there are two kinds of readers.
+//!
+//! | | a *strong* reader, [`Spool::reader`] | a *weak* one, [`Spool::weak_reader`] |
+//! |---|---|---|
+//! | what it has not read | is kept: the writer waits for it | may be let go of: nobody waits for it |
+//! | passed by the writer | never | [`ReadError::Lagged`] tells once how many bytes it missed; it goes on at the oldest |
+//! | may ask, in one read, for | as much as is kept | anything |
+//! | the end of an unknown length | is an error, since the writer would wait for it | is waited for |
+//!
+//! Both begin [where they like](Start), and seek both ways within what is kept; to seek, or to read, where
+//! nothing is kept any more is an error that tells the range that is. A reader holds the segment that it is
+//! in, and nothing else: one that stands still for an hour keeps that much memory, and nobody waits for it
+//! but as the table says.
+//!
+//! ```
+//! use overfall::spool::{ReadError, Retain, Spool, Start};
+//!
+//! let spool = Spool::builder().retain(Retain::Last(1024)).build()?;
+//! let mut writer = spool.writer()?;
+//! let mut viewer = spool.weak_reader()?;
+//! for line in 0..1000 {
+//!     writer.try_write(format!("line {line}\n").as_bytes())?;
+//! }
+//! assert!(matches!(viewer.try_read(&mut [0; 80]), Err(ReadError::Lagged { missed: 1.. })));
+//! assert!(viewer.try_read(&mut [0; 80])? > 0); // from the oldest byte that is kept
+//!
+//! let late = spool.weak_reader_from(Start::Back(100))?;
+//! assert_eq!(late.backlog(), 100);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -77,13 +110,24 @@
 // Lending. What is published never changes, and so is lent as `&[u8]`. A loan borrows the reader, and
 // thereby its share of the segment; `Bytes` hold a share of their own.
 //
-// What comes later. *Bounded history*: a segment is freed when the directory and all shares of it have
-// gone, so a reader that stands still keeps the one segment that it is in. Entering a segment then needs
-// a way to take a share of what another thread may be about to take out: a short pin that covers the
-// taking alone, off the way of reads inside a segment. `Memory::lend`, which goes without a share, becomes
-// such an entry. The writer waits in a line for room, as writers of a ring do. *Files*: `Memory` becomes
-// one of two stores; who has published what, parking, ends and positions stay. *Pulling*: the tail is
-// claimed by whichever reader finds nothing.
+// Bounded history (`retain.rs`). `Shared` says which byte is the oldest that is kept, `begin`; the store
+// lets go of what lies below it. The writer raises `begin` by whole segments, and looks then where the
+// strong readers stand (`Shared::hold` tells how none of them comes too late). It writes no further than
+// the bound before the slowest of them, and for that has a limit, which it finds anew where it reaches it,
+// and where a strong reader has come, or gone back. Nor further than where the next segment can be let go
+// of: so there is never more than one too many, and memory is bounded. Where there is no room the writer
+// waits in a line, as those of a ring do, and strong readers that move on look at it. Weak readers are not
+// asked. One that comes to a segment that was let go of goes on at `begin`, and tells how far that was.
+//
+// Letting go (`window.rs`). A segment is freed when the directory and all shares of it have gone, so a
+// reader that stands still keeps the one segment that it is in. The directory is a row of slots, which come
+// again and again. To enter a segment is to count oneself in the word of its slot, take a share, and count
+// oneself out. The writer takes a segment out by one exchange of that word, which tells it who is in
+// between, and leaves them a share each. Nobody waits, nothing is deferred, and there is no collector. What
+// nobody has a share of becomes the next segment.
+//
+// What comes later. *Files*: `Memory` becomes one of two stores; who has published what, parking, ends,
+// positions and `begin` stay. *Pulling*: the tail is claimed by whichever reader finds nothing.
 //
 // ORDERINGS
 //
@@ -96,6 +140,12 @@
 // | `claim:B` | `claim:A` | all that one writer did before the next one |
 // | `ended:B` | `ended:A` | the last length, and the failure, before who finds the end |
 // | `settle:B` | `settle:A` | a length that was seen, or *failing*: as `light` and `heavy`, where there are none |
+// | `hold:B` | `hold:A` | `begin`, raised, or where a strong reader stands: one of the two is seen |
+// | `arrive:B` | `arrive:A` | where a strong reader stands, before the writer who knows of it |
+// | `slot:B` | `slot:A` | the end of a turn, before who finds the segment of the next one |
+// | `turn:B` | `turn:A` | `begin`, before who finds a segment gone |
+// | `enter:B` | `enter:A` | a share that was counted, before the slot has none |
+// | `share:B` | `share:A` | all that was done with any share of a segment, before it is freed or comes again |
 //
 // WHAT WAS DECIDED, AND AGAINST WHAT
 //
@@ -103,6 +153,10 @@
 //   change a word that the writer stores to without a look, and each publication would be an exchange.
 // - *A share of a segment, counted when it is entered*, not a pointer into a spool that lives on: it costs
 //   one counted reference in each segment, makes `Bytes` simple, and is what bounded history needs.
+// - *Slots that count who is entering*, not `crossbeam-epoch`: a thread that is stopped while it is pinned
+//   keeps every segment that is let go of from then on, and here it keeps one.
+// - *A limit that is found anew*, not a look at all readers in each write: it costs a write one load of a
+//   word that changes when a strong reader comes or goes back.
 // - *No clock in a write.* Since when nothing has come is noted by who looks, not by who writes.
 // - *Handles are counted.* Otherwise readers of a stream whose last handle has gone would wait for a
 //   writer for ever.
@@ -330,17 +384,17 @@ impl Spool {
         let bytes = usize::try_from(length).map_err(|_| out_of_memory.clone())?;
         let mut view = segment::View::new(self.shared.memory.clone());
         view.extend(length);
+        view.enter(0);
         if view.lend(0).len() == bytes {
             return Ok(bytes::Bytes::from_owner(view.share(0, bytes)));
         }
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes).map_err(|_| out_of_memory)?;
         while copy.len() < bytes {
-            let lent = view.lend(copy.len() as u64);
-            if lent.is_empty() {
+            if !view.enter(copy.len() as u64) {
                 return Err(gone(&self.shared));
             }
-            copy.extend_from_slice(lent);
+            copy.extend_from_slice(view.lend(copy.len() as u64));
         }
         Ok(copy.into())
     }

@@ -60,7 +60,8 @@ pub(super) fn unless_empty<T>(result: Result<T, ReadError>) -> Option<Result<T, 
     }
 }
 
-/// Looks whether there is something at `position`: a byte that `view` sees then, or the end.
+/// Looks whether there is something at `position`: a byte that `view` can lend then, or that was let go
+/// of, or the end.
 #[inline]
 fn look(
     view: &mut View,
@@ -68,13 +69,26 @@ fn look(
     shared: &Shared,
     figures: &Figures,
 ) -> Result<(), ReadError> {
+    may_read(shared, figures)?;
+    if view.has(position) { Ok(()) } else { come_to(view, position, shared) }
+}
+
+/// Fails if it gets nothing more, whatever is there.
+#[inline]
+fn may_read(shared: &Shared, figures: &Figures) -> Result<(), ReadError> {
     if figures.is_closed() {
         return Err(ReadError::Closed);
     }
     if shared.is_terminated() {
         return Err(ReadError::Terminated);
     }
-    if view.sees(position) { Ok(()) } else { look_anew(view, position, shared) }
+    Ok(())
+}
+
+/// The same where it cannot lend yet.
+#[cold]
+fn come_to(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
+    if view.enter(position) { Ok(()) } else { look_anew(view, position, shared) }
 }
 
 /// The same where nothing was there when it looked last.
@@ -85,7 +99,7 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
         return Err(ReadError::Terminated);
     }
     view.extend(length);
-    if view.sees(position) {
+    if view.enter(position) || view.sees(position) {
         return Ok(());
     }
     match ending {
@@ -172,12 +186,21 @@ impl SpoolReader {
     /// `Empty`, if nothing is there yet; else as for [`read`](Self::read).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], ReadError> {
-        let figures = &self.sleeper.seat.figures;
-        look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
-        if self.view.is_too_late(self.position) {
-            return Err(self.catch_up());
+        may_read(&self.sleeper.shared, &self.sleeper.seat.figures)?;
+        if !self.view.has(self.position) {
+            self.go_on()?;
         }
         Ok(self.view.lend(self.position))
+    }
+
+    /// Comes to the segment of what it reads next, if that is there.
+    #[cold]
+    fn go_on(&mut self) -> Result<(), ReadError> {
+        come_to(&mut self.view, self.position, &self.sleeper.shared)?;
+        if !self.view.has(self.position) && self.view.sees(self.position) {
+            return Err(self.catch_up());
+        }
+        Ok(())
     }
 
     /// Moves over `amount` bytes of what was lent.
@@ -214,25 +237,19 @@ impl SpoolReader {
             read += length;
             self.move_to(self.position + length as u64);
             // It looks for more than it has seen before only where the buffer has room for it.
-            if read == buffer.len() || self.is_at_the_end_of_what_is_there() {
+            if read == buffer.len() || !self.goes_on() {
                 return Ok(read);
             }
             lent = self.view.lend(self.position);
-            if lent.is_empty() {
-                // It was let go of meanwhile: the next read tells.
-                return Ok(read);
-            }
         }
     }
 
-    /// Whether there is nothing more to read now. An error is told by the next read.
-    #[inline]
-    fn is_at_the_end_of_what_is_there(&mut self) -> bool {
-        if self.view.sees(self.position) {
-            return false;
+    /// Whether there is more to lend now. An error, or that it was let go of, is told by the next read.
+    fn goes_on(&mut self) -> bool {
+        if !self.view.enter(self.position) && !self.view.sees(self.position) {
+            let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
         }
-        let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
-        !self.view.sees(self.position)
+        self.view.has(self.position)
     }
 
     /// Reads what is there at `offset`, as far as it fits into `buffer`, and does not move. Returns 0 at
@@ -424,7 +441,7 @@ impl SpoolReader {
             },
         };
         let position = position.ok_or(SeekError::OutOfRange)?;
-        if position < self.position {
+        if position < self.position && self.shared().bound.is_some() {
             self.go_back(position)?;
         } else {
             self.move_to(position);

@@ -92,7 +92,7 @@ impl Shared {
 
     /// The writer need not wait any more for the reader of these figures.
     pub(super) fn let_pass(&self, figures: &Figures) {
-        if figures.holds() {
+        if self.bound.is_some() {
             figures.set_strong(false);
             self.check_room();
         }

@@ -6,7 +6,7 @@ use crate::io::Blocking;
 use crate::io::layers::Until;
 use crate::wait::until::until_ready;
 use std::io::IoSlice;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Writers of a spool that keeps its [last](super::Retain::Last) bytes alone.
@@ -73,7 +73,7 @@ impl SpoolWriter {
     ) -> Poll<Result<usize, WriteError>> {
         loop {
             match self.write_all_of(buffers) {
-                Err(WriteError::Full { .. }) => ready!(self.poll_ready(context))?,
+                Err(WriteError::Full { .. }) => std::task::ready!(self.poll_ready(context))?,
                 found => return Poll::Ready(found),
             }
         }

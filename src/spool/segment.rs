@@ -378,91 +378,79 @@ fn locate(index: u64) -> (usize, usize) {
     (bucket as usize, (index - FIRST * ((1 << bucket) - 1)) as usize)
 }
 
-/// A share of a segment, with its bounds at hand.
-#[derive(Clone, Debug)]
-struct Held {
-    segment: Share,
-    begin: u64,
-    end: u64,
-}
-
 /// What one reader sees: a length that was published some time ago, and the segment that it was in last.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     memory: Arc<Memory>,
     /// The reader has seen so much published.
     known: u64,
-    held: Option<Held>,
+    held: Option<Share>,
+    /// Where the segment that it holds begins, and how many bytes of it it sees.
+    begin: u64,
+    length: u64,
 }
 
 impl View {
     pub(super) fn new(memory: Arc<Memory>) -> Self {
-        Self { memory, known: 0, held: None }
+        Self { memory, known: 0, held: None, begin: 0, length: 0 }
     }
 
     /// Lets it see what is below `limit`, as far as that is published.
     pub(super) fn extend(&mut self, limit: u64) {
         self.known = self.known.max(limit.min(self.memory.length()));
+        if let Some(segment) = &self.held {
+            self.length = segment.end().min(self.known) - self.begin;
+        }
     }
 
-    /// Whether it sees the byte at `position`.
+    /// Whether it knows of the byte at `position`.
     #[inline]
     pub(super) fn sees(&self, position: u64) -> bool {
         position < self.known
     }
 
-    /// How many bytes it sees from `position` on.
+    /// How many bytes it knows of from `position` on.
     #[inline]
     pub(super) fn seen_from(&self, position: u64) -> u64 {
         self.known.saturating_sub(position)
     }
 
-    /// Whether the spool has let go of the byte at `position`, before this view came to its segment.
+    /// Whether it can lend the byte at `position`.
     #[inline]
-    pub(super) fn is_too_late(&mut self, position: u64) -> bool {
-        self.sees(position) && !self.reaches(position)
+    pub(super) fn has(&self, position: u64) -> bool {
+        position.wrapping_sub(self.begin) < self.length
     }
 
-    /// Whether it holds the segment of `position`, or can enter it.
+    /// What it has from `position` on, in one piece; it may be nothing. This touches nothing that other
+    /// threads write.
     #[inline]
-    fn reaches(&mut self, position: u64) -> bool {
-        let is_held = |held: &Held| held.begin <= position && position < held.end;
-        self.held.as_ref().is_some_and(is_held) || self.enter(position)
-    }
-
-    /// What it sees from `position` on, in one piece; nothing if it sees nothing there, or the spool has
-    /// let go of it. Within a segment this touches nothing that other threads write.
-    #[inline]
-    pub(super) fn lend(&mut self, position: u64) -> &[u8] {
-        if position >= self.known || !self.reaches(position) {
-            return &[];
-        }
-        let Some(held) = &self.held else { return &[] };
-        // SAFETY: the position lies in the segment, and `known` was published when it was written
+    pub(super) fn lend(&self, position: u64) -> &[u8] {
+        let Some(segment) = self.held.as_ref().filter(|_| self.has(position)) else { return &[] };
+        // SAFETY: the position lies in the segment, and what it sees was published when `known` was written
         // (ORD(publish:B)).
-        unsafe { held.segment.published(position, self.known.min(held.end)) }
+        unsafe { segment.published(position, self.begin + self.length) }
     }
 
-    /// Takes a share of the segment of `position`, and gives the last one back, whether or not there is
-    /// another.
+    /// Enters the segment of `position`, if it knows of that, and it was not let go of. It gives the last
+    /// one back in any case then. Tells whether it can lend it.
     #[cold]
-    fn enter(&mut self, position: u64) -> bool {
-        if position >= self.known {
-            return false;
+    pub(super) fn enter(&mut self, position: u64) -> bool {
+        if !self.has(position) && self.sees(position) {
+            (self.held, self.length) = (None, 0);
+            if let Some(segment) = self.memory.share(position) {
+                self.begin = segment.begin;
+                self.length = segment.end().min(self.known) - self.begin;
+                self.held = Some(segment);
+            }
         }
-        self.held = None;
-        self.held = self.memory.share(position).map(|segment| {
-            let (begin, end) = (segment.begin, segment.end());
-            Held { segment, begin, end }
-        });
-        self.held.is_some()
+        self.has(position)
     }
 
     /// The same as [`View::lend`], as a share of the segment.
     #[cfg(feature = "futures")]
-    pub(super) fn share(&mut self, position: u64, most: usize) -> Shared {
+    pub(super) fn share(&self, position: u64, most: usize) -> Shared {
         let length = self.lend(position).len().min(most) as u64;
-        let segment = self.held.as_ref().filter(|_| length > 0).map(|held| held.segment.clone());
+        let segment = self.held.as_ref().filter(|_| length > 0).cloned();
         Shared { segment, begin: position, end: position + length }
     }
 }

@@ -3,7 +3,9 @@
 mod cancelling;
 mod ends;
 mod oracle;
+mod oracle_retaining;
 mod reading;
+mod retaining;
 mod seeking;
 mod situations;
 #[cfg(all(feature = "tokio", feature = "futures"))]
