@@ -176,6 +176,8 @@ mod shared;
 mod sleeper;
 mod start;
 mod stats;
+#[cfg(all(test, not(overfall_loom)))]
+mod stopped;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod window;

@@ -12,3 +12,5 @@ mod posting;
 mod posts;
 mod records;
 mod sent;
+#[cfg(feature = "futures")]
+mod spools;
