@@ -10,6 +10,7 @@
 //! | [`cost`] | What do a channel and its endpoints cost in memory and system calls? |
 //! | [`choosing`] | When a ring, when a spool, when both? |
 //! | [`coming_from`] | What is different from the channels and pipes of tokio, flume, crossbeam and std? |
+//! | [`examples`] | How do I get what most people wish for: recorders, dashboards, a shutdown, the newest only? |
 //! | [`features`] | What do the features do, which events are there, where does it run? |
 //!
 //! For a first look, start at the [front page](crate).
@@ -25,6 +26,9 @@ pub mod cost {}
 
 #[doc = include_str!("guide/endings.md")]
 pub mod endings {}
+
+#[doc = include_str!("guide/examples.md")]
+pub mod examples {}
 
 #[doc = include_str!("guide/features.md")]
 pub mod features {}

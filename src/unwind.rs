@@ -19,9 +19,11 @@ use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::message::{Joined, Joiner, Message, Messages, MessagesIter};
 use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
+use crate::channel::shared::Shared;
+use crate::channel::waiting::{Attended, Closed, Flushed, Waiting};
 use crate::channel::writer::slice::Slice;
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
-use crate::channel::{Builder, Channel};
+use crate::channel::{Builder, Channel, WeakChannel};
 use crate::io::{Blocking, Duplex, LineWriter};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -42,6 +44,8 @@ macro_rules! unwind_safe {
 const fn asserts<T: UnwindSafe + RefUnwindSafe>() {}
 
 unwind_safe!(
+    // With it handles, also those that look on, and the futures that wait for others.
+    Shared,
     Channel,
     Builder,
     StrongWriter,
@@ -104,6 +108,8 @@ mod of_values {
 
 const _: () = asserts::<(Blocking<Reader>, Blocking<Writer>, Blocking<Duplex>)>();
 const _: () = asserts::<(LineWriter<Writer>, OwnedSlice<Writer>)>();
+const _: () = asserts::<(WeakChannel, Blocking<WeakChannel>)>();
+const _: () = asserts::<(Waiting<Closed>, Waiting<Attended>, Waiting<Flushed>)>();
 
 #[cfg(all(feature = "futures", feature = "rkyv"))]
 mod of_streams_of_values {

@@ -57,7 +57,7 @@ impl Shared {
             let start = start.or(kept).unwrap_or(oldest);
             let from = self.ring.behind_skipped(absence.stopped, start);
             if from.is_before(start) {
-                absence.skipped = (from, start);
+                absence.lose(from, start);
             }
         }
         let (hold, began) = (registry.absence.hold.take(), registry.absence.began.take());

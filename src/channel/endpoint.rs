@@ -80,7 +80,9 @@ pub trait Endpoint: Sealed {
     fn channel(&self) -> WeakChannel;
 }
 
-pub(crate) trait Sealed {}
+pub(crate) trait Sealed {
+    fn rename(&self, name: Arc<str>);
+}
 
 pub(crate) trait Sending {
     fn shared(&self) -> &Arc<Shared>;
@@ -120,7 +122,11 @@ sending!(writer::Writer, StrongWriter, WeakWriter);
 
 macro_rules! endpoints {
     ($stats:ident: $($endpoint:ty),*) => {$(
-        impl Sealed for $endpoint {}
+        impl Sealed for $endpoint {
+            fn rename(&self, name: Arc<str>) {
+                self.set_name(name);
+            }
+        }
 
         impl Endpoint for $endpoint {
             type Stats = $stats;

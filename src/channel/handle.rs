@@ -145,12 +145,13 @@ macro_rules! handle_methods {
             /// Waits until all strong readers have read what was sent so far: until they
             /// have given back the room of it. What is sent while it waits does not count.
             /// Slices that are in flight at the call count as well.
+            /// A strong reader that goes is not waited for any more, while another one is there.
             ///
             /// # Errors
             ///
             /// - [`FlushError::Unread`] if there is no strong reader to read it, and none is
             ///   [waited for](crate::AfterLast::Wait): the last one went before it had, or none came in
-            ///   time.
+            ///   time. This stays so, also if a later reader starts at the oldest slice and finds it.
             /// - [`FlushError::Terminated`] if the channel was terminated.
             ///
             /// # Cancel safety

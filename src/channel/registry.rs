@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 /// So many writers that have gone are remembered by themselves.
 const REMEMBERED: usize = 64;
 
+/// So many times without a strong reader are remembered by themselves.
+const LOST: usize = 64;
+
 /// How many endpoints of each kind there are.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -45,9 +48,10 @@ pub(super) struct Absence {
     pub(super) times: u64,
     /// Where the last strong reader stopped; where the first one is to start.
     pub(super) stopped: Position,
-    /// What lies between was read by no strong reader: from where the last one stopped, to where the
-    /// next one started. Of several such times the last one.
-    pub(super) skipped: (Position, Position),
+    /// What was read by no strong reader: from where the last one stopped, to where the next one
+    /// started, of each such time. Of the first ones all from the first on, so that what is not known
+    /// any more is not taken for read.
+    lost: VecDeque<(Position, Position)>,
 }
 
 impl Absence {
@@ -59,7 +63,18 @@ impl Absence {
             overwritten: Count::default(),
             times: 0,
             stopped: start,
-            skipped: (start, start),
+            lost: VecDeque::new(),
+        }
+    }
+}
+
+impl Absence {
+    pub(super) fn lose(&mut self, from: Position, to: Position) {
+        self.lost.push_back((from, to));
+        if self.lost.len() > LOST {
+            if let Some((from, _)) = self.lost.pop_front() {
+                self.lost[0].0 = from;
+            }
         }
     }
 }
@@ -127,16 +142,11 @@ impl Registry {
         !self.handle && (self.strong_writers == 0 || self.strong_readers + self.weak_readers == 0)
     }
 
-    /// How many times there was no strong reader, and none was waited for.
-    pub(super) fn losses(&self) -> u64 {
-        self.absence.times
-    }
-
     /// Whether what ends at `end` was read by no strong reader: the last one stopped before, and the
     /// next one started behind.
-    pub(super) fn was_skipped(&self, end: Position) -> bool {
-        let (from, to) = self.absence.skipped;
-        from.is_before(end) && !to.is_before(end)
+    pub(super) fn was_lost(&self, end: Position) -> bool {
+        let holds = |&(from, to): &(Position, Position)| from.is_before(end) && !to.is_before(end);
+        self.absence.lost.iter().any(holds)
     }
 
     /// Where the last strong reader stopped, if there is none, and none is waited for.

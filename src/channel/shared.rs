@@ -103,7 +103,7 @@ impl Shared {
             room: Line::new(),
             owed: CachePadded::new(Owed::new(start)),
             closing: Line::new(),
-            reading: Line::new(),
+            reading: Line::by_length(),
             audience: Line::new(),
             writer_ids: AtomicU64::new(0),
             next_reader_id: AtomicU32::new(1),

@@ -85,8 +85,6 @@ impl Event for Attended {
 pub(crate) struct Flushed {
     /// Nothing if nothing was sent.
     end: Option<Position>,
-    /// How many times there had been no strong reader when this was asked for.
-    losses: u64,
 }
 
 impl Event for Flushed {
@@ -100,9 +98,7 @@ impl Event for Flushed {
         // Behind the lock: the readers that are counted have their holds up, and if one of them has
         // started too late for `end`, that is known.
         let registry = lock(&shared.registry);
-        let losses = registry.losses().wrapping_sub(self.losses);
-        // Of more than one time without a reader, only what was lost at the last one is known.
-        if registry.was_skipped(end) || losses > 1 {
+        if registry.was_lost(end) {
             return Poll::Ready(Err(FlushError::Unread));
         }
         if let Some(stopped) = registry.stopped_for_good() {
@@ -124,8 +120,8 @@ impl Event for Flushed {
     }
 }
 
-/// The ring, to the line of those who wait until it was read. They do not wait in turn: each is woken
-/// when what it waits for was read, or when there is nobody to read it.
+/// The ring, to the line of those who wait until it was read. They do not wait in turn, but by what they
+/// wait for: each is woken when that was read, or when there is nobody to read it.
 struct Reading<'a>(&'a Ring);
 
 impl Room for Reading<'_> {
@@ -134,8 +130,8 @@ impl Room for Reading<'_> {
     }
 
     fn may_grow(&self) -> bool {
-        // So the line looks at all of them, and not at the first alone.
-        false
+        // What is behind what was not read was not read either.
+        true
     }
 }
 
@@ -182,17 +178,14 @@ impl<E: Event> Drop for Waiting<E> {
 impl Shared {
     /// That all is read which is reserved by now.
     pub(crate) fn everything(&self) -> Flushed {
-        // First this: what is lost from here on is seen.
-        let losses = lock(&self.registry).losses();
         let end = self.ring.reserved();
-        Flushed { end: (end != self.ring.start()).then_some(end), losses }
+        Flushed { end: (end != self.ring.start()).then_some(end) }
     }
 
     /// That all is read up to the slice that a writer has committed last, at `position`, if it has.
     pub(crate) fn up_to(&self, position: Option<Position>) -> Flushed {
-        let losses = lock(&self.registry).losses();
         // A hold that is past the start of a slice is past all of it.
-        Flushed { end: position.map(|position| position.plus(GRANULE)), losses }
+        Flushed { end: position.map(|position| position.plus(GRANULE)) }
     }
 
     /// Wakes those for whom everything was read, behind a full fence.

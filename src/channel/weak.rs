@@ -83,6 +83,7 @@ macro_rules! endpoints {
             /// assert!(writer.channel() == reader.channel());
             /// assert_eq!(reader.channel().stats().strong_writers, 1);
             /// ```
+            #[doc(alias = "same_channel")]
             pub fn channel(&self) -> WeakChannel {
                 let $this = self;
                 WeakChannel::new($core.shared())

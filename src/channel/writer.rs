@@ -6,7 +6,7 @@ pub(crate) mod slice;
 mod strong;
 mod weak;
 
-pub(crate) use self::core::{Core, Wait};
+pub(crate) use self::core::{Batch, Core, Wait};
 pub use strong::StrongWriter;
 pub use weak::WeakWriter;
 
@@ -204,12 +204,13 @@ macro_rules! writer_methods {
             /// Waits until all strong readers have read what this writer has
             /// committed so far: until they
             /// have given back the room of it. What is sent while it waits does not count.
+            /// A strong reader that goes is not waited for any more, while another one is there.
             ///
             /// # Errors
             ///
             /// - [`FlushError::Unread`] if there is no strong reader to read it, and none is
             ///   [waited for](crate::AfterLast::Wait): the last one went before it had, or none came in
-            ///   time.
+            ///   time. This stays so, also if a later reader starts at the oldest slice and finds it.
             /// - [`FlushError::Terminated`] if the channel was terminated.
             ///
             /// # Cancel safety

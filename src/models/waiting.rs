@@ -9,6 +9,8 @@ use crate::channel::waiting::{Attended, Waiting};
 use crate::error::FlushError;
 use loom::future::block_on;
 use loom::thread;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 /// A ring with a slice that is not read yet.
 fn unread() -> (Arc<Shared>, StrongReader) {
@@ -64,6 +66,28 @@ fn the_watch_does_not_end_over_who_waits_until_it_is_read() {
         });
         assert_eq!(block_on(flushed), Ok(()));
         drop(thread.join().unwrap());
+    });
+}
+
+/// Guards that who waits for less is found, though another who waits for more came first.
+#[test]
+fn who_waits_for_the_first_slice_is_woken_before_who_waits_for_both() {
+    model(2, || {
+        let (shared, mut reader) = unread();
+        write(&shared.ring, 1, 2).unwrap();
+        let mut both = Waiting::new(&shared, shared.everything());
+        let context = &mut Context::from_waker(Waker::noop());
+        assert_eq!(Pin::new(&mut both).poll(context), Poll::Pending);
+        let first = Waiting::new(&shared, shared.up_to(Some(shared.ring.start())));
+        let thread = thread::spawn(move || {
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+            reader
+        });
+        assert_eq!(block_on(first), Ok(()));
+        let reader = thread.join().unwrap();
+        assert_eq!(Pin::new(&mut both).poll(context), Poll::Pending);
+        drop(both);
+        drop(reader);
     });
 }
 

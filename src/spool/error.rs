@@ -302,6 +302,35 @@ pub enum FreezeError {
     },
 }
 
+impl From<BuildError> for io::Error {
+    /// `InvalidInput`.
+    fn from(error: BuildError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+impl From<WriterError> for io::Error {
+    /// `Busy` is `ResourceBusy`, the others are as for [`Ended`].
+    fn from(error: WriterError) -> Self {
+        match error {
+            WriterError::Busy => Self::new(io::ErrorKind::ResourceBusy, error),
+            WriterError::Ended(ended) => ended.into(),
+        }
+    }
+}
+
+#[cfg(feature = "futures")]
+impl From<FreezeError> for io::Error {
+    /// `Unfinished` is `WouldBlock`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
+    fn from(error: FreezeError) -> Self {
+        match error {
+            FreezeError::Unfinished => Self::new(io::ErrorKind::WouldBlock, error),
+            FreezeError::Ended(ended) => ended.into(),
+            FreezeError::OutOfMemory { .. } => Self::new(io::ErrorKind::OutOfMemory, error),
+        }
+    }
+}
+
 impl From<ReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside,
     /// `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`, `Lagged` is `Other`,

@@ -7,6 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
+/// So much room is always initialized.
+const LITTLE: usize = 64;
+
 impl AsyncRead for SpoolReader {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -14,8 +17,13 @@ impl AsyncRead for SpoolReader {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let budget = ready!(poll_proceed(context));
-        let unfilled = buffer.initialize_unfilled();
-        let read = ready!(SpoolReader::poll_read(self.get_mut(), context, unfilled))?;
+        let reader = self.get_mut();
+        // Not more than there is to be read, which may be far less than the room. Something may come right
+        // behind the look: a read without any room would be taken for the end.
+        let unread = usize::try_from(reader.len().saturating_sub(reader.position()));
+        let needed = buffer.remaining().min(unread.unwrap_or(usize::MAX).max(LITTLE));
+        let room = buffer.initialize_unfilled_to(needed);
+        let read = ready!(SpoolReader::poll_read(reader, context, room))?;
         budget.made_progress();
         buffer.advance(read);
         Poll::Ready(Ok(()))

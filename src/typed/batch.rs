@@ -18,7 +18,10 @@ use std::marker::PhantomData;
 
 impl Serialization {
     /// Tells how many ring bytes values take side by side, and notes how long each becomes.
-    fn measure_many<T: Sendable>(&mut self, values: &[T]) -> Result<usize, Error> {
+    fn measure_many<'a, T: Sendable + 'a>(
+        &mut self,
+        values: impl Iterator<Item = &'a T>,
+    ) -> Result<usize, Error> {
         self.lengths.clear();
         let mut size = 0;
         for value in values {
@@ -31,9 +34,14 @@ impl Serialization {
 
     /// Serializes values that were measured into a slice, and commits them together. On an error, or a
     /// panic of a value, the slice is given up.
-    fn fill_many<T: Sendable>(&mut self, values: &[T], slice: Slice<'_>) -> Result<(), Error> {
+    fn fill_many<'a, T: Sendable + 'a>(
+        &mut self,
+        mut values: impl Iterator<Item = &'a T>,
+        slice: Slice<'_>,
+    ) -> Result<(), Error> {
         let mut offset = 0;
-        for (index, value) in values.iter().enumerate() {
+        for index in 0..self.lengths.len() {
+            let value = values.next().ok_or_else(unsteady)?;
             let limit = self.lengths[index] as usize;
             let length =
                 self.serialize(value, Destination::Slice { slice: &slice, offset, limit })?;
@@ -43,6 +51,9 @@ impl Serialization {
             }
             self.lengths[index] = length as u64;
             offset += size as usize;
+        }
+        if values.next().is_some() {
+            return Err(unsteady());
         }
         slice.commit_many(&self.lengths);
         Ok(())
@@ -56,21 +67,26 @@ impl Serialization {
 
 impl<T, W: Writes> Writer<T, W> {
     /// Sends several values without waiting, with one reservation and one wake-up. Readers see all of
-    /// them, one right after the other, or none. Each is serialized twice.
+    /// them, one right after the other, or none. Each is serialized twice, and the iterator cloned for
+    /// that.
     ///
     /// # Errors
     ///
     /// As for [`try_send`](Self::try_send). Together they must fit into one slice, where each takes whole
     /// granules of 64 bytes: `TooLong` tells these ring bytes.
-    pub fn try_send_many(&mut self, values: &[T]) -> Result<(), TrySendError>
+    pub fn try_send_many<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = &'a T, IntoIter: Clone>,
+    ) -> Result<(), TrySendError>
     where
-        T: Sendable,
+        T: Sendable + 'a,
     {
-        if values.is_empty() {
+        let values = values.into_iter();
+        let (writer, serialization) = self.parts();
+        let size = serialization.measure_many(values.clone()).map_err(TrySendError::Serialize)?;
+        if size == 0 {
             return Ok(());
         }
-        let (writer, serialization) = self.parts();
-        let size = serialization.measure_many(values).map_err(TrySendError::Serialize)?;
         let core = writer.writer_core();
         let reservation = core.try_reserve(size)?;
         let slice = Slice::of_writer(core, reservation, size);
@@ -87,15 +103,19 @@ impl<T, W: Writes> Writer<T, W> {
     /// # Cancel safety
     ///
     /// As for `send`.
-    pub async fn send_many(&mut self, values: &[T]) -> Result<Sent, SendError>
+    pub async fn send_many<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = &'a T, IntoIter: Clone>,
+    ) -> Result<Sent, SendError>
     where
-        T: Sendable,
+        T: Sendable + 'a,
     {
-        if values.is_empty() {
+        let values = values.into_iter();
+        let (writer, serialization) = self.parts();
+        let size = serialization.measure_many(values.clone()).map_err(SendError::Serialize)?;
+        if size == 0 {
             return Ok(Sent::Delivered);
         }
-        let (writer, serialization) = self.parts();
-        let size = serialization.measure_many(values).map_err(SendError::Serialize)?;
         let core = writer.writer_core();
         match core.reserve(size).await {
             Ok(reservation) => {
@@ -115,15 +135,19 @@ impl<T, W: Writes> Writer<T, Blocking<W>> {
     /// # Errors
     ///
     /// As for [`send_many`](Writer::send_many) of the writers that do not park.
-    pub fn send_many(&mut self, values: &[T]) -> Result<Sent, SendError>
+    pub fn send_many<'a>(
+        &mut self,
+        values: impl IntoIterator<Item = &'a T, IntoIter: Clone>,
+    ) -> Result<Sent, SendError>
     where
-        T: Sendable,
+        T: Sendable + 'a,
     {
-        if values.is_empty() {
+        let values = values.into_iter();
+        let (writer, serialization) = self.parts();
+        let size = serialization.measure_many(values.clone()).map_err(SendError::Serialize)?;
+        if size == 0 {
             return Ok(Sent::Delivered);
         }
-        let (writer, serialization) = self.parts();
-        let size = serialization.measure_many(values).map_err(SendError::Serialize)?;
         let refused = match writer.reserve_until(size, Until::Forever, Wait::LeavesWhenDropped) {
             None => return Err(error::SendError::Full.into()),
             Some(Ok(slice)) => {

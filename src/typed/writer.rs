@@ -107,10 +107,12 @@ impl Serializer<Error> for Target<'_> {
     }
 }
 
-/// A value that serializes to another number of bytes the second time than the first.
+/// A value that serializes to another number of bytes the second time than the first, or an iterator
+/// that gives another number of values.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the value changed its length while it was serialized: its `Serialize` does not always do the same"
+    "the value changed its length while it was serialized: its `Serialize`, or the iterator of the \
+     batch, does not always do the same"
 )]
 struct Unsteady;
 

@@ -1,5 +1,6 @@
 //! A line of waiters, served in order: writers that wait for room, tasks and threads that wait for
-//! the end.
+//! the end. Those who wait until something was read stand in a line that is not served in turn, but
+//! by what they wait for: the one with the smallest length is the first ([`Line::by_length`]).
 //!
 //! *Order.* A waiter is woken when there is room for it and for all waiters before it, which have
 //! been woken as well. It stays in the line until it has run and taken its room. Threads behind it,
@@ -138,6 +139,8 @@ struct Waiters {
     claimed: u64,
     /// The first waiter when the hint was last written, and whether it slept.
     first: Option<(NonZeroU64, bool)>,
+    /// Whether the smallest length comes first. Lengths may wrap.
+    by_length: bool,
 }
 
 /// What threads read of the line without the lock. It is written under the lock.
@@ -189,7 +192,14 @@ impl Waiters {
     }
 
     fn first_asleep(&self) -> Option<usize> {
-        self.waiters.iter().position(Waiter::is_asleep)
+        let length = |place: usize| self.waiters[place].length;
+        let is_before = |one, other| (length(one).wrapping_sub(length(other)) as i64) < 0;
+        let mut asleep = (0..self.waiters.len()).filter(|&place| self.waiters[place].is_asleep());
+        if self.by_length {
+            asleep.reduce(|first, place| if is_before(place, first) { place } else { first })
+        } else {
+            asleep.next()
+        }
     }
 
     /// Takes the waker of a waiter. A waiter that may have been forgotten loses its place until it
@@ -244,6 +254,17 @@ impl Waiters {
 
 impl Line {
     pub(crate) fn new() -> Self {
+        Self::of(false)
+    }
+
+    /// A line in which the waiter with the smallest length is always the first. Where there is no room for
+    /// that one, there is none for any other: so who looks for somebody to wake looks at one, however many
+    /// wait.
+    pub(crate) fn by_length() -> Self {
+        Self::of(true)
+    }
+
+    fn of(by_length: bool) -> Self {
         let [claimed, length, others] = [0; 3].map(AtomicU64::new);
         let [waiters, refusals, threshold, marks] = [0; 4].map(AtomicU32::new);
         let [is_anybody_asleep, is_in_question] = [false; 2].map(AtomicBool::new);
@@ -264,6 +285,7 @@ impl Line {
                 next: NonZeroU64::MIN,
                 claimed: 0,
                 first: None,
+                by_length,
             }),
         }
     }

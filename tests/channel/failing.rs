@@ -4,9 +4,9 @@ use overfall::error::{
     ChannelError, Failure, ReadError, TryReadError, TryWriteError, WriterPanicked,
 };
 use overfall::{Channel, Reader, StrongWriter, WeakChannel, duplex, pipe};
-use overfall_tests::{LIMIT, block_on, within};
+use overfall_tests::{LIMIT, Task, block_on, overwriting, within};
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -247,6 +247,87 @@ fn a_panic_that_is_caught_fails_it_just_the_same_whatever_holds_the_writer() {
     panic_with(one);
     let (_, reader) = other.into_split();
     assert!(panicked(&reader.channel()).is_some());
+}
+
+#[test]
+fn whatever_owns_a_writer_fails_the_channel_when_a_panic_drops_it() {
+    // A slice that owns it: what was written of it is no part of the channel.
+    let (writer, mut reader) = pipe(1024);
+    let mut slice = writer.try_reserve_owned(10).unwrap();
+    slice.write_all(b"half").unwrap();
+    panic_with(slice);
+    assert!(matches!(reader.try_recv(), Err(TryReadError::Failed(_))));
+    let (writer, reader) = pipe(1024);
+    panic_with(writer.blocking().reserve_owned(10).unwrap());
+    assert!(panicked(&reader.channel()).is_some());
+    // A future, in the middle of its wait.
+    let (mut writer, reader) = pipe(64);
+    writer.try_send(b"full").unwrap();
+    panic_with(Task::parked(async move { writer.send(b"more").await.map(drop) }));
+    assert!(panicked(&reader.channel()).is_some());
+    let (mut writer, reader) = pipe(64);
+    writer.try_send(b"full").unwrap();
+    panic_with(Task::parked(async move { writer.reserve_owned(9).await.map(drop) }));
+    assert!(panicked(&reader.channel()).is_some());
+    // A future that only borrows it does not.
+    let (mut writer, reader) = pipe(64);
+    writer.try_send(b"full").unwrap();
+    panic_with(Task::parked(writer.send(b"more")));
+    assert!(!reader.is_closed());
+    // What leads to the channel, and looks on, holds no writer.
+    panic_with((reader.channel(), reader.channel().blocking(), writer.flushed(), writer.closed()));
+    assert!(!reader.is_closed());
+    #[cfg(feature = "rkyv")]
+    {
+        use overfall::typed;
+        let (writer, reader) = pipe(64);
+        panic_with(typed::Writer::<u32, _>::new(writer).blocking());
+        assert!(panicked(&reader.channel()).is_some());
+    }
+}
+
+#[cfg(feature = "futures")]
+#[test]
+fn what_waits_in_a_sink_is_read_before_the_error_of_the_panic_that_drops_it() {
+    use futures::SinkExt;
+    let (mut writer, mut reader) = pipe(128);
+    writer.try_send(b"one").unwrap();
+    let mut sink = writer.into_sink();
+    assert_eq!(block_on(sink.feed(vec![2; 100].into())), Ok(()), "there is room for a short one");
+    assert!(reader.try_recv().unwrap().is_some());
+    panic_with(sink);
+    assert_eq!(reader.try_recv().unwrap().as_deref(), Some(&[2; 100][..]));
+    assert!(matches!(reader.try_recv(), Err(TryReadError::Failed(_))));
+}
+
+#[test]
+fn whatever_is_asked_of_a_reader_at_the_end_of_a_failed_channel_fails() {
+    let channel = overwriting(128);
+    let (mut tap, mut writer) = (channel.new_weak_reader(), channel.new_writer());
+    (0..5).for_each(|_| writer.try_send(b"x").unwrap());
+    writer.fail("out of paper").unwrap();
+    // A gap is told first, and what is left is read.
+    assert!(matches!(tap.try_recv(), Err(TryReadError::Lagged(_))));
+    (0..2).for_each(|_| assert!(tap.try_recv().unwrap().is_some()));
+    assert!(matches!(tap.try_peek(), Err(TryReadError::Failed(_))));
+    let mut reader = tap.into_strong().unwrap();
+    assert!(matches!(reader.try_recv(), Err(TryReadError::Failed(_))));
+    assert!(matches!(reader.try_recv_many(4), Err(TryReadError::Failed(_))));
+    assert!(matches!(reader.try_recv_into(&mut Vec::new()), Err(TryReadError::Failed(_))));
+    assert!(matches!(reader.try_peek(), Err(TryReadError::Failed(_))));
+    assert!(matches!(reader.try_fill_buf(), Err(TryReadError::Failed(_))));
+    assert!(matches!(reader.try_read(&mut [0; 4]), Err(TryReadError::Failed(_))));
+    assert!(matches!(block_on(reader.peek()), Err(ReadError::Failed(_))));
+    assert!(matches!(block_on(reader.recv_many(4)), Err(ReadError::Failed(_))));
+    assert!(matches!(reader.clone().into_weak().try_recv(), Err(TryReadError::Failed(_))));
+    reader.skip_to(overfall::StartAt::Newest);
+    let mut reader = reader.blocking();
+    assert!(matches!(reader.recv(), Err(ReadError::Failed(_))));
+    assert!(matches!(reader.peek(), Err(ReadError::Failed(_))));
+    assert!(matches!(reader.recv_timeout(LIMIT), Err(TryReadError::Failed(_))));
+    assert!(reader.fill_buf().is_err());
+    assert!(reader.read_timeout(&mut [0; 4], LIMIT).is_err());
+    assert_eq!(reader.read(&mut []).unwrap(), 0, "nothing was asked");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Waiting until what was sent has been read.
 
+use futures::FutureExt;
 use overfall::error::FlushError;
-use overfall::{AfterLast, Channel, StartAt, pipe};
+use overfall::{AfterLast, Channel, StartAt, StrongReader, StrongWriter, pipe};
 use overfall_tests::{LIMIT, Task, block_on, overwriting, within};
 use std::io::ErrorKind;
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
@@ -113,6 +115,159 @@ fn nobody_is_told_that_something_was_read_that_no_strong_reader_has_read() {
     let task = Task::parked(writer.flushed());
     drop(reader);
     assert_eq!(task.result(), Err(FlushError::Unread));
+}
+
+#[test]
+fn it_is_flushed_whatever_way_it_is_read_or_passed_over() {
+    let (mut writer, mut reader) = pipe(1024);
+    type Reads = fn(&mut StrongReader);
+    let ways: [(&str, Reads); 10] = [
+        ("read", |reader| assert_eq!(reader.try_read(&mut [0; 8]), Ok(4))),
+        ("recv", |reader| assert!(reader.try_recv().unwrap().is_some())),
+        ("recv_into", |reader| assert!(reader.try_recv_into(&mut Vec::new()).unwrap().is_some())),
+        ("recv_many", |reader| drop(reader.try_recv_many(9).unwrap())),
+        ("peek", |reader| reader.try_peek().unwrap().unwrap().consume()),
+        ("consume", |reader| {
+            assert_eq!(reader.try_fill_buf(), Ok(&b"sent"[..]));
+            reader.consume(4);
+        }),
+        ("skip_rest", |reader| {
+            assert_eq!(reader.try_read(&mut [0]), Ok(1));
+            assert_eq!(reader.skip_rest(), 3);
+        }),
+        ("skip_to now", |reader| assert_eq!(reader.skip_to(StartAt::Now).messages, 1)),
+        ("skip_to back", |reader| assert_eq!(reader.skip_to(StartAt::Back(0)).messages, 1)),
+        ("poll", |reader| assert!(block_on(reader.recv()).unwrap().is_some())),
+    ];
+    for (way, reads) in ways {
+        writer.try_send(b"sent").unwrap();
+        let mine = Task::parked(writer.flushed());
+        let all = Task::parked(writer.channel().flushed());
+        reads(&mut reader);
+        assert_eq!((mine.wakes(), all.wakes()), (1, 1), "{way}");
+        assert_eq!((mine.result(), all.result()), (Ok(()), Ok(())), "{way}");
+    }
+    // An empty message is one, also for who reads bytes.
+    writer.try_send(b"").unwrap();
+    let task = Task::parked(writer.flushed());
+    assert!(reader.try_read(&mut [0]).is_err());
+    assert_eq!((task.wakes(), task.result()), (1, Ok(())));
+    // A writer that is done, or has gone, is asked for what it sent.
+    writer.try_send(b"last").unwrap();
+    writer.shut_down();
+    let (done, gone) = (Task::parked(writer.flushed()), Task::parked(writer.flushed()));
+    drop(writer);
+    assert!(reader.try_recv().unwrap().is_some());
+    assert_eq!((done.wakes(), gone.wakes()), (1, 1));
+    assert_eq!((done.result(), gone.result()), (Ok(()), Ok(())));
+}
+
+/// What waits, made anew each time, and how it comes to pass.
+type Wait = (&'static str, fn(&StrongWriter) -> Pin<Box<dyn Future<Output = ()>>>);
+
+#[test]
+fn a_wait_that_is_dropped_at_every_await_point_leaves_the_others_theirs() {
+    let waits: [Wait; 5] = [
+        ("flushed", |writer| Box::pin(writer.flushed().map(|_| ()))),
+        ("flushed of the channel", |writer| Box::pin(writer.channel().flushed().map(|_| ()))),
+        ("present", |writer| Box::pin(writer.reader_present().map(|_| ()))),
+        ("absent", |writer| Box::pin(writer.reader_absent())),
+        ("closed", |writer| Box::pin(writer.closed())),
+    ];
+    for (name, wait) in waits {
+        // Dropped before its first poll, before the change, between it and the next poll, and after that.
+        for polls in 0..4 {
+            for place in 0..3 {
+                let channel = overwriting(1024);
+                let mut writer = channel.new_strong_writer();
+                let mut reader = Some(channel.new_strong_reader());
+                if name == "present" {
+                    reader = None;
+                }
+                writer.try_send(b"sent").unwrap();
+                let mut tasks: Vec<_> = (0..3).map(|_| Some(Task::new(wait(&writer)))).collect();
+                for (number, task) in tasks.iter_mut().enumerate() {
+                    if number != place || polls > 0 {
+                        assert!(task.as_mut().unwrap().poll().is_pending(), "{name}");
+                    }
+                }
+                let dropped = tasks[place].take().unwrap();
+                let kept = if polls < 2 { None } else { Some(dropped) };
+                match name {
+                    "present" => reader = Some(channel.new_strong_reader()),
+                    "absent" => reader = None,
+                    "closed" => channel.drain().unwrap(),
+                    _ => drop(reader.as_mut().unwrap().try_recv().unwrap()),
+                }
+                if let (Some(mut kept), 3) = (kept, polls) {
+                    assert!(kept.poll().is_ready(), "{name}");
+                }
+                for task in tasks.into_iter().flatten() {
+                    assert_eq!(task.wakes(), 1, "{name}, {polls} polls of {place}");
+                    task.result();
+                }
+                drop(reader);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_is_woken_when_its_own_was_read_whoever_asked_first() {
+    for start in [0, (1 << 63) - 128, 1 << 62] {
+        let channel = Channel::builder().size(1024).start_position(start).build().unwrap();
+        let mut writers: Vec<_> = (0..6).map(|_| channel.new_writer()).collect();
+        let mut reader = channel.new_strong_reader();
+        writers.iter_mut().for_each(|writer| writer.try_send(b"sent").unwrap());
+        // Who asks first waits for what was sent last, and one of them gives up.
+        let mut tasks: Vec<_> =
+            writers.iter().rev().map(|writer| Some(Task::parked(writer.flushed()))).collect();
+        tasks.reverse();
+        tasks[3] = None;
+        let all = Task::parked(channel.flushed());
+        for number in 0..6 {
+            let wakes = |task: &Option<Task<'_, _>>| task.as_ref().map(Task::wakes);
+            assert!(tasks[number..].iter().all(|task| wakes(task).is_none_or(|wakes| wakes == 0)));
+            assert!(reader.try_recv().unwrap().is_some());
+            if let Some(task) = tasks[number].take() {
+                assert_eq!((task.wakes(), task.result()), (1, Ok(())), "{number}");
+            }
+        }
+        assert_eq!((all.wakes(), all.result()), (1, Ok(())));
+    }
+}
+
+#[test]
+fn what_was_lost_stays_lost_however_many_readers_come_and_go_later() {
+    let channel = overwriting(1024);
+    let (mut first, mut second, mut other) =
+        (channel.new_writer(), channel.new_writer(), channel.new_writer());
+    first.try_send(b"lost").unwrap();
+    drop(channel.new_strong_reader_at(StartAt::Now));
+    let mut reader = channel.new_strong_reader_at(StartAt::Now);
+    second.try_send(b"read").unwrap();
+    let slept = Task::parked(second.flushed());
+    assert!(reader.try_recv().unwrap().is_some());
+    drop(reader);
+    for _ in 0..3 {
+        other.try_send(b"lost, too").unwrap();
+        drop(channel.new_strong_reader_at(StartAt::Now));
+        assert_eq!(block_on(first.flushed()), Err(FlushError::Unread));
+        assert_eq!(block_on(second.flushed()), Ok(()));
+        assert_eq!(block_on(other.flushed()), Err(FlushError::Unread));
+    }
+    // One that has slept through all of it is told what there was.
+    assert_eq!(slept.result(), Ok(()));
+    // What was lost so often is known no more, and so not said to be read.
+    for _ in 0..1000 {
+        other.try_send(b"lost, too").unwrap();
+        drop(channel.new_strong_reader_at(StartAt::Now));
+    }
+    assert_eq!(block_on(first.flushed()), Err(FlushError::Unread));
+    let mut reader = channel.new_strong_reader_at(StartAt::Now);
+    first.try_send(b"read").unwrap();
+    while let Ok(Some(_)) = reader.try_recv() {}
+    assert_eq!(block_on(first.flushed()), Ok(()));
 }
 
 #[test]

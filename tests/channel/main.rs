@@ -1,6 +1,7 @@
 //! The endpoints: messages, how things end, and what the types promise.
 
 mod absence;
+mod batches;
 mod ending;
 mod ending_parked;
 mod failing;

@@ -71,6 +71,67 @@ fn what_may_be_sent_and_shared(
     let _: [Writer; 2] = [strong.clone().into(), strong.into_weak().into()];
 }
 
+/// Checked by the compiler, too: with `?` in a function of `io::Result` none of them needs a word.
+#[allow(unused, reason = "static assertions")]
+fn every_error_becomes_one_of_io() {
+    use overfall::error::{FlushError, ReserveOwnedError};
+    use overfall::{Blocking, spool};
+    fn into_io<T: Into<io::Error>>() {}
+    into_io::<FlushError>();
+    into_io::<ReserveOwnedError<Writer, ReserveError>>();
+    into_io::<ReserveOwnedError<StrongWriter, TryReserveError>>();
+    into_io::<ReserveOwnedError<Blocking<WeakWriter>, ReserveError>>();
+    into_io::<spool::BuildError>();
+    into_io::<spool::Ended>();
+    into_io::<spool::FinishError>();
+    into_io::<spool::ReadError>();
+    into_io::<spool::SeekError>();
+    into_io::<spool::WriteError>();
+    into_io::<spool::WriterError>();
+    #[cfg(feature = "futures")]
+    into_io::<spool::FreezeError>();
+    #[cfg(feature = "rkyv")]
+    {
+        use overfall::typed;
+        into_io::<typed::DeserializeError>();
+        into_io::<typed::InvalidMessage>();
+        into_io::<typed::RecvError>();
+        into_io::<typed::SendError>();
+        into_io::<typed::TryRecvError>();
+        into_io::<typed::TrySendError>();
+    }
+}
+
+/// The same: whatever is ours goes into `catch_unwind`, by value or by reference.
+#[allow(unused, reason = "static assertions")]
+fn whatever_is_ours_is_unwind_safe() {
+    use overfall::{Blocking, Duplex, LineWriter, OwnedSlice, WeakChannel};
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+    fn safe<T: UnwindSafe + RefUnwindSafe>() {}
+    fn future<T: UnwindSafe>(_: T) {}
+    safe::<(Channel, WeakChannel, overfall::Builder)>();
+    safe::<(Writer, StrongWriter, WeakWriter, Reader, StrongReader, WeakReader)>();
+    safe::<(Blocking<Writer>, Blocking<Reader>, Blocking<WeakChannel>, Blocking<Duplex>)>();
+    safe::<(Duplex, LineWriter<StrongWriter>, OwnedSlice<Writer>, OwnedSlice<Blocking<Writer>>)>();
+    safe::<(overfall::Message<'_>, overfall::Messages<'_>, overfall::Peeked<'_>)>();
+    safe::<(overfall::Joiner, overfall::stats::ChannelStats)>();
+    safe::<overfall::error::ReserveOwnedError<Writer, ReserveError>>();
+    safe::<IntoStrongError<WeakReader>>();
+    let (writer, _reader) = overfall::pipe(64);
+    future(writer.closed());
+    future(writer.flushed());
+    future(writer.reader_present());
+    future(writer.reader_absent());
+    #[cfg(feature = "futures")]
+    safe::<(overfall::MessageStream<Reader>, overfall::MessageSink<Writer>)>();
+    #[cfg(feature = "rkyv")]
+    {
+        use overfall::typed;
+        safe::<(typed::Channel<u8>, typed::Reader<u8>, typed::Writer<u8>)>();
+        safe::<(typed::Received<'_, u8>, typed::Values<'_, u8>)>();
+    }
+}
+
 /// Checked by the compiler, too.
 #[allow(unused, reason = "static assertions")]
 fn every_error_is_one() {

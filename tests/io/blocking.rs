@@ -507,6 +507,8 @@ fn blocking_endpoints_have_what_their_endpoints_have() {
     let mut writer = channel.new_writer().blocking();
     let mut reader = channel.new_strong_reader().blocking();
     writer.set_name("first");
+    reader.set_name("recorder");
+    assert_eq!(reader.stats().name.as_deref(), Some("recorder"));
     writer.set_backpressure(Backpressure::Drop);
     let mut clone = writer.clone();
     assert_eq!((clone.backpressure(), clone.max_slice()), (Backpressure::Drop, 1024));
@@ -535,4 +537,12 @@ fn blocking_endpoints_have_what_their_endpoints_have() {
     let (mut client, mut server) = (client.blocking(), server.blocking());
     client.shut_down();
     assert_eq!(server.read(&mut [0; 8]).unwrap(), 0);
+    server.fail("out of paper").unwrap();
+    assert_eq!(
+        client.read(&mut [0; 8]).unwrap_err().to_string(),
+        "the stream failed: out of paper"
+    );
+    other.fail("out of ink").unwrap();
+    assert!(other.fail("twice").is_err());
+    assert_eq!(channel.failure().unwrap().to_string(), "the stream failed: out of ink");
 }

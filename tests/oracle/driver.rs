@@ -1,5 +1,7 @@
 //! The channel beside its model: each operation is done on both, and what comes of it compared.
 
+#[path = "driver/flushing.rs"]
+mod flushing;
 #[path = "driver/readers.rs"]
 mod readers;
 #[path = "driver/receiving.rs"]
@@ -11,6 +13,7 @@ mod writers;
 
 use super::model::{Ending, Model, Refused, Start, Unread};
 use super::{From as StartFrom, Operation, Setup, Whose};
+use flushing::Flushing;
 use overfall::error::{
     ReadError, ReserveError, SendError, TryReadError, TryReserveError, TrySendError, TryWriteError,
 };
@@ -98,6 +101,7 @@ pub(super) struct Driver {
     readers: Vec<ReaderEnd>,
     receipts: Vec<Receipt>,
     closing: Vec<Closing>,
+    flushing: Vec<Flushing>,
     counters: Vec<Arc<Counter>>,
     /// Where the payload comes from.
     noise: u32,
@@ -149,6 +153,7 @@ impl From<StartFrom> for (StartAt, Start) {
             StartFrom::Oldest => (StartAt::Oldest, Start::Oldest),
             StartFrom::Now => (StartAt::Now, Start::Now),
             StartFrom::Back(bytes) => (StartAt::Back(bytes), Start::Back(bytes)),
+            StartFrom::Newest => (StartAt::Newest, Start::Newest),
         }
     }
 }
@@ -177,6 +182,7 @@ impl Driver {
             readers: Vec::new(),
             receipts: Vec::new(),
             closing: Vec::new(),
+            flushing: Vec::new(),
             counters: Vec::new(),
             noise: 1,
             leaked: false,
@@ -286,6 +292,7 @@ impl Driver {
                 }
             }
             SkipRest(reader) => self.skip_rest(reader),
+            SkipTo { reader, start } => self.skip_to(reader, start),
             Drain => {
                 if let Some(channel) = &self.channel {
                     assert_eq!(channel.drain().is_ok(), self.model.drain());
@@ -324,6 +331,13 @@ impl Driver {
                     self.model.drop_closed(self.closing.remove(index).waker);
                 }
             }
+            Flushed(whose) => self.flushed(whose),
+            PollFlushed(future) => {
+                if let Some(index) = pick(&self.flushing, future) {
+                    self.poll_flushed(index);
+                }
+            }
+            DropFlushed(future) => self.drop_flushed(future),
             Show => self.show(),
         }
     }
@@ -348,6 +362,7 @@ impl Driver {
                 readers::check(&end, &self.model, reader);
             }
         }
+        self.check_flushing();
         let Some(channel) = self.channel.clone() else { return };
         assert_eq!(channel.is_closed(), self.model.ending != Ending::Open);
         assert_eq!(channel.failure().is_some(), self.model.ending == Ending::Failed);
@@ -415,6 +430,9 @@ impl Driver {
             self.check();
         }
         self.closing.clear();
+        while !self.flushing.is_empty() {
+            self.drop_flushed(0);
+        }
         for counter in &self.counters {
             assert!(self.leaked || Arc::strong_count(counter) == 1, "a waker was not dropped");
         }

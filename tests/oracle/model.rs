@@ -8,6 +8,8 @@
 
 #[path = "model/absence.rs"]
 mod absence;
+#[path = "model/flushing.rs"]
+mod flushing;
 #[path = "model/line.rs"]
 mod line;
 #[path = "model/losses.rs"]
@@ -23,6 +25,7 @@ mod writing;
 
 use crate::ops::Setup;
 use absence::Absence;
+pub(crate) use flushing::Flush;
 use line::{Line, Ticket};
 use losses::{Heard, Message};
 use messages::Sent;
@@ -68,6 +71,7 @@ pub(crate) enum Start {
     Oldest,
     Now,
     Back(u64),
+    Newest,
 }
 
 #[derive(Debug)]
@@ -378,10 +382,11 @@ impl Model {
             Start::Oldest => oldest,
             Start::Now => self.reserved(),
             Start::Back(bytes) => self.back(oldest, bytes),
+            Start::Newest => self.newest(oldest),
         };
         let heard = self.nothing_heard(slice);
         if strong {
-            self.strong_reader_came();
+            self.strong_reader_came(slice, self.readers_that_are(true) == 0);
         }
         self.readers.push(Some(Reader {
             is_strong: strong,
@@ -486,12 +491,13 @@ impl Model {
             reader.unsettled = None;
             self.follow_padding(&mut reader, position);
             self.hear_anew(&mut reader);
-            let leaves = reader.terminated;
+            let (leaves, start) = (reader.terminated, reader.slice);
+            let is_first = self.readers_that_are(true) == 0;
             self.readers[index] = Some(reader);
             if leaves {
                 self.wake_writers();
             } else {
-                self.strong_reader_came();
+                self.strong_reader_came(start, is_first);
             }
         }
     }

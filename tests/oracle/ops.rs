@@ -31,9 +31,10 @@ pub(crate) enum From {
     Oldest,
     Now,
     Back(u64),
+    Newest,
 }
 
-/// Who is asked to wait for the end.
+/// Who is asked to wait for the end, or until what was sent has been read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Whose {
     Channel,
@@ -60,6 +61,8 @@ pub(crate) enum Form {
     One,
     Into,
     Many(usize),
+    /// Looks at it, and receives it when it is given back, unless that is leaked.
+    Peek,
 }
 
 /// One operation. The number of an endpoint, a slice or a future counts, modulo how many there are,
@@ -205,6 +208,10 @@ pub(crate) enum Operation {
         leaks: bool,
     },
     SkipRest(u8),
+    SkipTo {
+        reader: u8,
+        start: From,
+    },
 
     Drain,
     Fail,
@@ -214,6 +221,9 @@ pub(crate) enum Operation {
     Closed(Whose),
     PollClosed(u8),
     DropClosed(u8),
+    Flushed(Whose),
+    PollFlushed(u8),
+    DropFlushed(u8),
     /// Shows everything with `Debug`.
     Show,
 }
@@ -297,6 +307,14 @@ fn batch([who, what, more]: [u8; 3], capacity: usize) -> Batch {
     Batch { lengths, many: usize::from(who >> 5) % 5 }
 }
 
+fn whose(who: u8, what: u8) -> Whose {
+    match what {
+        0..100 => Whose::Channel,
+        100..180 => Whose::Writer(who),
+        180..=255 => Whose::Reader(who),
+    }
+}
+
 fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Operation {
     use Operation::*;
     let strong = what & 1 != 0;
@@ -336,7 +354,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
             strong,
             from: match more {
                 0..100 => From::Oldest,
-                100..180 => From::Now,
+                100..160 => From::Now,
+                160..180 => From::Newest,
                 180..=255 => From::Back(length(what) as u64),
             },
         },
@@ -353,7 +372,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         211..234 => Receive {
             reader: who,
             form: match what {
-                0..120 => Form::One,
+                0..80 => Form::One,
+                80..120 => Form::Peek,
                 120..160 => Form::Into,
                 160..=255 => Form::Many(usize::from(what % 9)),
             },
@@ -362,7 +382,16 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         },
         234..237 => PollReceipt(who),
         237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
-        242..245 => SkipRest(who),
+        242 => SkipRest(who),
+        243..245 => SkipTo {
+            reader: who,
+            start: match more {
+                0..20 => From::Oldest,
+                20..100 => From::Now,
+                100..180 => From::Newest,
+                180..=255 => From::Back(length(what) as u64),
+            },
+        },
         245 => match what & 7 {
             6 => Fail,
             7 => FailWriter(who),
@@ -370,13 +399,12 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
         },
         246 => Terminate,
         247 => DropHandle,
-        248..252 => Closed(match what {
-            0..100 => Whose::Channel,
-            100..180 => Whose::Writer(who),
-            180..=255 => Whose::Reader(who),
-        }),
-        252..254 => PollClosed(who),
-        254 => DropClosed(who),
+        248..250 => Closed(whose(who, what)),
+        250..252 => Flushed(whose(who, what)),
+        252 => PollClosed(who),
+        253 => PollFlushed(who),
+        254 if strong => DropClosed(who),
+        254 => DropFlushed(who),
         255 => Show,
     }
 }

@@ -71,6 +71,34 @@ fn to_wake_a_reader_costs_the_same_after_a_crowd() {
     });
 }
 
+/// A hundred writes and reads of others, while so many wait until a slow reader has read something.
+fn beside_who_waits(many: usize) -> Duration {
+    let channel = overwriting(1 << 20);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+    let mut slow = reader.clone();
+    writer.try_write(&[1; 64]).unwrap();
+    let waiting: Vec<_> = (0..many).map(|_| Task::parked(channel.flushed())).collect();
+    let time = best(|| {
+        for _ in 0..100 {
+            writer.try_write(&[1; 64]).unwrap();
+            reader.try_read(&mut [0; 64]).unwrap();
+        }
+    });
+    slow.try_read(&mut [0; 64]).unwrap();
+    for task in waiting {
+        assert_eq!(task.wakes(), 1);
+        assert_eq!(task.result(), Ok(()));
+    }
+    time
+}
+
+#[test]
+fn a_write_and_a_read_cost_the_same_however_many_wait_until_something_is_read() {
+    let (few, many) = (beside_who_waits(3), beside_who_waits(1000));
+    println!("{few:?} beside a few, {many:?} beside many");
+    assert!(many < 4 * few, "{few:?} beside a few, {many:?} beside many");
+}
+
 /// One of the crowd is left: it is found, wherever it stands.
 #[test]
 fn who_is_left_of_a_crowd_holds_writers_and_is_counted() {

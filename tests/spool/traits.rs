@@ -52,6 +52,36 @@ mod of_tokio {
     }
 
     #[test]
+    fn a_read_initializes_what_it_may_read_and_not_the_room_it_is_given() {
+        use overfall_tests::Task;
+        use std::mem::MaybeUninit;
+        use std::pin::Pin;
+        use std::task::Poll;
+        use tokio::io::{AsyncRead, ReadBuf};
+        let (_spool, mut writer, mut reader) = stream(segments_of(1 << 16));
+        let mut memory = vec![MaybeUninit::uninit(); 1 << 20];
+        let mut position = 0;
+        for length in [64, 1, 1000, 10_000, 64] {
+            assert_eq!(writer.try_write(&bytes_from(position, length)), Ok(length));
+            let mut buffer = ReadBuf::uninit(&mut memory);
+            let read = std::future::poll_fn(|context| {
+                Pin::new(&mut reader).poll_read(context, &mut buffer)
+            });
+            assert!(matches!(Task::new(read).poll(), Poll::Ready(Ok(()))));
+            assert_eq!(buffer.filled(), bytes_from(position, length));
+            let initialized = buffer.initialized().len();
+            assert!(initialized < length + 512, "{initialized} bytes for {length}");
+            position += length as u64;
+        }
+        writer.finish().unwrap();
+        let mut buffer = ReadBuf::uninit(&mut memory);
+        let read =
+            std::future::poll_fn(|context| Pin::new(&mut reader).poll_read(context, &mut buffer));
+        assert!(matches!(Task::new(read).poll(), Poll::Ready(Ok(()))));
+        assert!(buffer.filled().is_empty(), "the end");
+    }
+
+    #[test]
     fn a_task_that_always_finds_work_lets_others_run() {
         on_one_thread(async {
             let (_spool, mut writer, mut reader) = stream(segments_of(1 << 16));

@@ -2,7 +2,7 @@
 
 use super::{Event, event};
 use overfall::error;
-use overfall::typed::{Channel, Reader, RecvError, SendError, TryRecvError, TrySendError};
+use overfall::typed::{Channel, Reader, RecvError, SendError, TryRecvError, TrySendError, Writer};
 use overfall::{Backpressure, Sent};
 use overfall_tests::{Task, block_on};
 use rkyv::{Archive, Deserialize, Serialize};
@@ -143,6 +143,72 @@ fn a_batch_with_a_value_that_panics_or_changes_is_given_up_as_a_whole() {
         assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1);
         assert_eq!(channel.stats().slices, 1);
     }
+}
+
+#[test]
+fn whatever_gives_values_is_a_batch() {
+    let channel = Channel::<u64>::new(4096);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+    let values = vec![1, 2, 3];
+    writer.try_send_many(&values).unwrap();
+    writer.try_send_many(values.iter().filter(|value| **value > 1)).unwrap();
+    writer.try_send_many(Some(&4)).unwrap();
+    assert_eq!(block_on(writer.send_many(values.iter().rev())).unwrap(), Sent::Delivered);
+    writer.blocking().send_many(values.iter().filter(|_| false)).unwrap();
+    let batch = reader.try_recv_many(99).unwrap().unwrap();
+    let received: Vec<u64> = batch.iter().map(|value| value.unwrap().to_native()).collect();
+    assert_eq!(received, [1, 2, 3, 2, 3, 4, 3, 2, 1]);
+}
+
+#[test]
+fn a_batch_that_is_longer_or_shorter_the_second_time_is_given_up_as_a_whole() {
+    /// So many at first, and in its clones.
+    struct Moody([usize; 2]);
+    impl Clone for Moody {
+        fn clone(&self) -> Self {
+            Self([self.0[1], self.0[1]])
+        }
+    }
+    impl Iterator for Moody {
+        type Item = &'static u64;
+
+        fn next(&mut self) -> Option<&'static u64> {
+            self.0[0] = self.0[0].checked_sub(1)?;
+            Some(&7)
+        }
+    }
+    for counts in [[1, 2], [2, 1], [0, 2]] {
+        let channel = Channel::<u64>::new(4096);
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let error = writer.try_send_many(Moody(counts)).unwrap_err();
+        assert!(matches!(error, TrySendError::Serialize(_)), "{error}");
+        writer.try_send(&8).unwrap();
+        assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1, "{counts:?}");
+        assert_eq!(channel.stats().slices, 1);
+    }
+}
+
+#[test]
+fn a_hand_over_of_values_that_is_cancelled_loses_nothing() {
+    async fn pass_on(from: &mut Reader<u64>, to: &mut Writer<u64>) -> std::io::Result<bool> {
+        let Some(message) = from.get_mut().peek().await? else { return Ok(false) };
+        to.get_mut().send(&message).await?;
+        message.consume();
+        Ok(true)
+    }
+    let (near, far) = (Channel::<u64>::new(1024), Channel::<u64>::new(64));
+    let (mut from, mut to) = (near.new_strong_reader(), far.new_strong_writer());
+    let mut out = far.new_strong_reader();
+    near.new_writer().try_send_many(&[1, 2, 3]).unwrap();
+    near.drain().unwrap();
+    for number in 1..=3 {
+        assert!(block_on(pass_on(&mut from, &mut to)).unwrap());
+        if number < 3 {
+            drop(Task::parked(pass_on(&mut from, &mut to)));
+        }
+        assert_eq!(*out.try_recv().unwrap().unwrap(), number);
+    }
+    assert!(!block_on(pass_on(&mut from, &mut to)).unwrap());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Futures that are dropped at every point, and threads that give up: no byte and no wake is lost.
 
 use overfall::error::TryReserveError;
-use overfall::{Channel, StrongReader, Writer, pipe};
+use overfall::{Channel, Reader, StrongReader, StrongWriter, Writer, pipe};
 use overfall_tests::{LIMIT, Task, counting_waker, until, waiting_writers, within};
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -168,6 +170,168 @@ fn a_future_dropped_at_every_await_point_loses_nothing() {
         let mut expected: Vec<u8> = (0..committed.get()).collect();
         expected.push(99);
         assert_eq!(seen, expected, "after {polls} polls");
+    }
+}
+
+/// Sends a number.
+type Sends = fn(StrongWriter, u8) -> Pin<Box<dyn Future<Output = StrongWriter>>>;
+
+#[test]
+fn whatever_sends_and_is_dropped_at_any_await_point_has_sent_all_or_nothing() {
+    use std::future::pending;
+    let ways: [(&str, Sends); 6] = [
+        ("send", |mut writer, number| {
+            Box::pin(async move {
+                writer.send([number; 100]).await.unwrap();
+                writer
+            })
+        }),
+        ("send_many", |mut writer, number| {
+            Box::pin(async move {
+                writer.send_many((0..2).map(|_| [number; 50])).await.unwrap();
+                writer
+            })
+        }),
+        ("send_or_drop", |mut writer, number| {
+            Box::pin(async move {
+                writer.send_or_drop([number; 100], pending::<()>()).await.unwrap();
+                writer
+            })
+        }),
+        ("reserve", |mut writer, number| {
+            Box::pin(async move {
+                let mut slice = writer.reserve(100).await.unwrap();
+                slice.write_all(&[number; 100]).unwrap();
+                slice.commit();
+                writer
+            })
+        }),
+        ("reserve_owned", |writer, number| {
+            Box::pin(async move {
+                let mut slice = writer.reserve_owned(100).await.unwrap();
+                slice.write_all(&[number; 100]).unwrap();
+                slice.commit()
+            })
+        }),
+        ("flushed", |mut writer, number| {
+            Box::pin(async move {
+                writer.send([number; 100]).await.unwrap();
+                writer.flushed().await.unwrap();
+                writer
+            })
+        }),
+    ];
+    for (way, sends) in ways {
+        for polls in 0..24 {
+            let (writer, mut reader) = pipe(128);
+            let mut other = writer.clone();
+            let (channel, sent) = (writer.channel(), Cell::new(0_u8));
+            let mut task = Task::new(async {
+                let mut writer = writer;
+                for number in 0..20 {
+                    writer = sends(writer, number).await;
+                    sent.set(sent.get() + 1);
+                }
+            });
+            let mut seen = Vec::new();
+            let mut read = |reader: &mut StrongReader| {
+                while let Ok(Some(message)) = reader.try_recv() {
+                    seen.extend_from_slice(&message);
+                }
+            };
+            for _ in 0..polls {
+                if task.poll().is_ready() {
+                    break;
+                }
+                read(&mut reader);
+            }
+            drop(task);
+            assert_eq!(channel.stats().waiting_writers, 0, "{way}");
+            read(&mut reader);
+            assert_eq!(other.try_write(&[99; 100]), Ok(100), "{way}: nobody is in the way");
+            read(&mut reader);
+            // One that waits until it is read has sent it already.
+            let many = (seen.len() / 100 - 1) as u8;
+            let is_sent = many == sent.get() || (way == "flushed" && many == sent.get() + 1);
+            assert!(is_sent, "{way}, after {polls} polls: {many} of {}", sent.get());
+            let expected = (0..many).chain([99]).flat_map(|number| [number; 100]);
+            assert_eq!(seen, expected.collect::<Vec<u8>>(), "{way}, after {polls} polls");
+        }
+    }
+}
+
+/// Receives numbers, and adds them to what was received.
+type Receives = for<'a> fn(&'a mut Reader, &'a Cell<u32>) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+#[test]
+fn whatever_receives_and_is_dropped_at_any_await_point_loses_nothing() {
+    fn add(sum: &Cell<u32>, message: &[u8]) {
+        sum.set(sum.get() + u32::from(message[0]));
+    }
+    let ways: [(&str, Receives); 4] = [
+        ("recv", |reader, sum| {
+            Box::pin(async move { add(sum, &reader.recv().await.unwrap().unwrap()) })
+        }),
+        ("recv_into", |reader, sum| {
+            Box::pin(async move {
+                let mut buffer = Vec::new();
+                reader.recv_into(&mut buffer).await.unwrap();
+                add(sum, &buffer);
+            })
+        }),
+        ("recv_many", |reader, sum| {
+            Box::pin(async move {
+                let messages = reader.recv_many(2).await.unwrap().unwrap();
+                messages.iter().for_each(|message| add(sum, &message));
+            })
+        }),
+        ("peek", |reader, sum| {
+            Box::pin(async move {
+                let message = reader.peek().await.unwrap().unwrap();
+                // The hand-over, which is cancelled here as well.
+                std::future::poll_fn({
+                    let mut polls = 0;
+                    move |_| {
+                        polls += 1;
+                        if polls > 1 { Poll::Ready(()) } else { Poll::Pending }
+                    }
+                })
+                .await;
+                add(sum, &message);
+                message.consume();
+            })
+        }),
+    ];
+    for (way, receives) in ways {
+        for polls in 0..24 {
+            for strong in [true, false] {
+                let channel = Channel::new(4096);
+                let mut writer = channel.new_writer();
+                let mut reader: Reader = match strong {
+                    true => channel.new_strong_reader().into(),
+                    false => channel.new_weak_reader().into(),
+                };
+                let (received, mut sent) = (Cell::new(0), 0);
+                let mut task = Task::new(async {
+                    loop {
+                        receives(&mut reader, &received).await;
+                    }
+                });
+                for number in 1..=polls {
+                    assert!(task.poll().is_pending());
+                    if number % 2 == 0 {
+                        writer.try_send_many([[number], [number]]).unwrap();
+                        sent += 2 * u32::from(number);
+                    }
+                }
+                drop(task);
+                while let Ok(Some(message)) = reader.try_recv() {
+                    add(&received, &message);
+                }
+                assert_eq!(received.get(), sent, "{way}, after {polls} polls");
+                assert!(reader.missed().is_none());
+            }
+        }
     }
 }
 

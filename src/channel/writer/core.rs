@@ -8,6 +8,7 @@ mod share;
 mod wait;
 mod write;
 
+pub(crate) use send::Batch;
 pub(crate) use wait::Wait;
 
 use crate::channel::shared::Shared;

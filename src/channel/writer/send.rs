@@ -95,12 +95,16 @@ macro_rules! send_methods {
             /// Sends several messages without waiting, with one reservation and one wake-up.
             /// Readers see all of them, one right after the other, or none.
             ///
+            /// The iterator is cloned, and gone through twice: for the room, and to write. Cheap to clone
+            /// are those of references, as `&messages` and `messages.iter()`.
+            ///
             /// ```
             /// let (mut writer, mut reader) = overfall::pipe(4096);
             /// writer.try_send_many(&["a", "few", "words"])?;
             /// let lines: Vec<Vec<u8>> = vec![b"and".to_vec(), b"lines".to_vec()];
             /// writer.try_send_many(&lines)?;
-            /// assert_eq!(reader.try_recv_many(9)?.unwrap().len(), 5);
+            /// writer.try_send_many(lines.iter().filter(|line| line.len() > 3))?;
+            /// assert_eq!(reader.try_recv_many(9)?.unwrap().len(), 6);
             /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             ///
@@ -109,11 +113,15 @@ macro_rules! send_methods {
             /// As for [`try_send`](Self::try_send). Together they must fit into one slice, where
             /// each message takes whole granules of 64 bytes. [`TrySendError::TooLong`] tells these
             /// ring bytes.
+            ///
+            /// # Panics
+            ///
+            /// If the messages become longer or shorter from one time to the next. None is sent then.
             pub fn try_send_many(
                 &mut self,
-                messages: &[impl AsRef<[u8]>],
+                messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
             ) -> Result<(), TrySendError> {
-                self.core_mut().try_send_many(messages)
+                self.core_mut().try_send_many(&messages.into_iter())
             }
 
             /// Like [`try_send_many`](Self::try_send_many), but waits for room as
@@ -128,11 +136,11 @@ macro_rules! send_methods {
             /// As for `send`.
             pub async fn send_many(
                 &mut self,
-                messages: &[impl AsRef<[u8]>],
+                messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
             ) -> Result<Sent, SendError> {
-                let core = self.core_mut();
+                let (core, messages) = (self.core_mut(), messages.into_iter());
                 let wait = Wait::LeavesWhenDropped;
-                core.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await
+                core.wait_for(|core, context| core.poll_send_many(context, &messages, wait)).await
             }
 
             /// The number of this writer, which the [`Header`](crate::Header) of its messages

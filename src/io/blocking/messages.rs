@@ -6,7 +6,7 @@ use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
-use crate::channel::writer::{Core, Wait};
+use crate::channel::writer::{Batch, Core, Wait};
 use crate::error::{ReadError, SendError, TryReadError, TrySendError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -312,8 +312,12 @@ impl<W: Writes> Blocking<W> {
     /// # Errors
     ///
     /// As for [`send`](Self::send).
-    pub fn send_many(&mut self, messages: &[impl AsRef<[u8]>]) -> Result<Sent, SendError> {
-        self.wait_to_send_many(messages, Until::Forever).unwrap_or(Err(SendError::Full))
+    pub fn send_many(
+        &mut self,
+        messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
+    ) -> Result<Sent, SendError> {
+        let sent = self.wait_to_send_many(messages.into_iter(), Until::Forever);
+        sent.unwrap_or(Err(SendError::Full))
     }
 
     /// Like [`send_many`](Self::send_many), or fails with [`TrySendError::Full`] if there is
@@ -324,10 +328,10 @@ impl<W: Writes> Blocking<W> {
     /// As for [`send`](Self::send), and `Full`.
     pub fn send_many_deadline(
         &mut self,
-        messages: &[impl AsRef<[u8]>],
+        messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
         deadline: Instant,
     ) -> Result<Sent, TrySendError> {
-        self.send_many_until(messages, Until::Deadline(deadline))
+        self.send_many_until(messages.into_iter(), Until::Deadline(deadline))
     }
 
     /// Like [`send_many`](Self::send_many), or fails with [`TrySendError::Full`] if there is
@@ -338,15 +342,15 @@ impl<W: Writes> Blocking<W> {
     /// As for [`send`](Self::send), and `Full`.
     pub fn send_many_timeout(
         &mut self,
-        messages: &[impl AsRef<[u8]>],
+        messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
         timeout: Duration,
     ) -> Result<Sent, TrySendError> {
-        self.send_many_until(messages, Until::timeout(timeout))
+        self.send_many_until(messages.into_iter(), Until::timeout(timeout))
     }
 
     fn send_many_until(
         &mut self,
-        messages: &[impl AsRef<[u8]>],
+        messages: impl Batch,
         until: Until,
     ) -> Result<Sent, TrySendError> {
         Ok(self.wait_to_send_many(messages, until).ok_or(TrySendError::Full)??)
@@ -355,13 +359,13 @@ impl<W: Writes> Blocking<W> {
     /// Nothing if the time is up first.
     fn wait_to_send_many(
         &mut self,
-        messages: &[impl AsRef<[u8]>],
+        messages: impl Batch,
         until: Until,
     ) -> Option<Result<Sent, SendError>> {
         let wait = Wait::LeavesWhenDropped;
         self.wait_among_others(until, wait, |core, context| match context {
-            None => unless_full(core.try_send_many(messages)),
-            Some(context) => core.poll_send_many(context, messages, wait),
+            None => unless_full(core.try_send_many(&messages)),
+            Some(context) => core.poll_send_many(context, &messages, wait),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::channel::terms::{Backpressure, StartAt};
 use crate::channel::weak::WeakChannel;
 #[cfg(doc)]
 use crate::channel::writer::StrongWriter;
+use crate::error::{FailError, Failure};
 use std::sync::Arc;
 
 impl<E: Endpoint> Blocking<E> {
@@ -32,6 +33,11 @@ impl<E: Endpoint> Blocking<E> {
     /// The channel that the endpoint belongs to, as a handle that looks on and does not keep it open.
     pub fn channel(&self) -> WeakChannel {
         self.endpoint.channel()
+    }
+
+    /// Gives the endpoint a name, as [`StrongWriter::set_name`] and [`StrongReader::set_name`] do.
+    pub fn set_name(&self, name: impl Into<Arc<str>>) {
+        self.endpoint.rename(name.into());
     }
 }
 
@@ -76,12 +82,6 @@ impl<W: Writes> Blocking<W> {
         self.endpoint.writer_core_ref().id()
     }
 
-    /// Gives the writer a name, as [`StrongWriter::set_name`] does.
-    pub fn set_name(&self, name: impl Into<Arc<str>>) {
-        let core = self.endpoint.writer_core_ref();
-        core.shared().name_writer(core.id(), name.into());
-    }
-
     /// What happens to a write when the ring is full, as [`StrongWriter::backpressure`] tells.
     pub fn backpressure(&self) -> Backpressure {
         self.endpoint.writer_core_ref().backpressure
@@ -101,9 +101,25 @@ impl<W: Writes> Blocking<W> {
     pub fn shut_down(&mut self) {
         self.endpoint.writer_core().shut_down();
     }
+
+    /// Ends the whole channel with an error, as [`StrongWriter::fail`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`FailError`] if the channel had ended before. Nothing changes then.
+    pub fn fail(
+        &mut self,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Result<(), FailError> {
+        self.endpoint.writer_core().fail(Failure::new(error))
+    }
 }
 
-impl<E: Endpoint> Sealed for Blocking<E> {}
+impl<E: Endpoint> Sealed for Blocking<E> {
+    fn rename(&self, name: Arc<str>) {
+        self.endpoint.rename(name);
+    }
+}
 
 impl<E: Endpoint> Endpoint for Blocking<E> {
     type Stats = E::Stats;

@@ -1,9 +1,9 @@
 //! Messages that are received.
 
 use super::{Driver, MANY};
-use crate::ops::Form;
 use crate::ops::model::{Received, Unread};
-use overfall::{Header, Message, Messages, Reader};
+use crate::ops::{Form, From as StartFrom};
+use overfall::{Header, Message, Messages, Peeked, Reader};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::mem;
@@ -73,6 +73,18 @@ async fn keep<T>(lent: T, tray: &RefCell<Tray>, copies: impl Fn(&T) -> Vec<Recei
     }
 }
 
+/// The same for one that is looked at. It is received in the end, unless it is to leak.
+async fn look(peeked: Peeked<'_>, tray: &RefCell<Tray>) {
+    let copy = || Some(Ok(Some(vec![received(peeked.header(), &peeked)])));
+    tray.borrow_mut().found = copy();
+    let told = poll_fn(|_| tray.borrow_mut().leaks.take().map_or(Poll::Pending, Poll::Ready));
+    let leaks = told.await;
+    tray.borrow_mut().found = copy();
+    if !leaks {
+        peeked.consume();
+    }
+}
+
 async fn receive(reader: &mut Reader, form: Form, waits: bool, tray: Rc<RefCell<Tray>>) {
     let nothing = |nothing| tray.borrow_mut().found = Some(nothing);
     match form {
@@ -98,6 +110,18 @@ async fn receive(reader: &mut Reader, form: Form, waits: bool, tray: Rc<RefCell<
             let appended = buffer.strip_prefix(BEFORE).unwrap();
             assert!(matches!(found, Ok(Some(_))) || appended.is_empty());
             nothing(found.map(|found| found.map(|header| vec![received(header, appended)])));
+        }
+        Form::Peek => {
+            let found = if waits {
+                reader.peek().await.map_err(Unread::from)
+            } else {
+                reader.try_peek().map_err(Unread::from)
+            };
+            match found {
+                Ok(Some(peeked)) => look(peeked, &tray).await,
+                Ok(None) => nothing(Ok(None)),
+                Err(unread) => nothing(Err(unread)),
+            }
         }
         Form::Many(limit) => {
             let found = if waits {
@@ -165,6 +189,7 @@ impl Driver {
         match form {
             Form::One | Form::Into => self.model.receive(reader, 1),
             Form::Many(limit) => self.model.receive(reader, limit),
+            Form::Peek => self.model.peek(reader).map(|found| found.map(|one| vec![one])),
         }
     }
 
@@ -193,16 +218,27 @@ impl Driver {
         if self.receipts[index].content.is_some() {
             self.receipts[index].tray.borrow_mut().leaks = Some(leaks);
             let again = self.look_at(index, Waker::noop());
-            let Receipt { reader, content, .. } = self.receipts.remove(index);
+            let Receipt { reader, content, form, .. } = self.receipts.remove(index);
             assert_eq!(again, Poll::Ready(Ok(content)), "what was lent");
-            if !leaks {
-                self.model.settle(reader);
+            match form {
+                _ if leaks => {}
+                Form::Peek => self.model.consume_peeked(reader),
+                _ => self.model.settle(reader),
             }
         } else {
             let receipt = self.receipts.remove(index);
             drop(receipt.future);
             self.model.stop_receiving(receipt.reader);
         }
+    }
+
+    pub(super) fn skip_to(&mut self, reader: u8, start: StartFrom) {
+        let Some(index) = self.idle_reader(reader) else { return };
+        let end = &self.readers[index];
+        let (at, start) = start.into();
+        let skipped = end.reader.borrow_mut().skip_to(at);
+        let expected = self.model.skip_to(end.number, start);
+        assert_eq!((skipped.messages, skipped.bytes), expected, "what was passed over");
     }
 
     pub(super) fn skip_rest(&mut self, reader: u8) {

@@ -15,12 +15,16 @@ pub(crate) struct Absence {
     began: Option<(u64, Count)>,
     /// In those that are over.
     overwritten: Count,
+    /// Where the last strong reader stopped.
+    pub(super) stopped: u64,
+    /// From where the last one stopped to where the next one started, each time.
+    pub(super) lost: Vec<(u64, u64)>,
 }
 
 impl Absence {
     pub(super) fn first(waits: bool, after_last: overfall::AfterLast) -> Self {
         let (hold, began) = if waits { (Some(0), None) } else { (None, Some((0, (0, 0)))) };
-        Self { after_last, hold, began, overwritten: (0, 0) }
+        Self { after_last, hold, began, overwritten: (0, 0), stopped: 0, lost: Vec::new() }
     }
 }
 
@@ -55,8 +59,12 @@ impl Model {
         self.with_overwritten(self.gate)
     }
 
-    /// A strong reader has joined at the gate.
-    pub(super) fn strong_reader_came(&mut self) {
+    /// A strong reader has joined at the gate, and starts at `start`.
+    pub(super) fn strong_reader_came(&mut self, start: u64, is_first: bool) {
+        let stopped = self.absence.stopped;
+        if is_first && stopped < start {
+            self.absence.lost.push((stopped, start));
+        }
         self.absence.overwritten = self.with_overwritten(self.gate);
         self.absence.began = None;
         self.absence.hold = None;
@@ -66,6 +74,7 @@ impl Model {
     pub(super) fn strong_reader_went(&mut self, held: u64, has_gone: bool) {
         use overfall::AfterLast::{Close, Wait};
         if self.readers_that_are(true) == 0 {
+            self.absence.stopped = held;
             match self.absence.after_last {
                 Wait if has_gone => self.absence.hold = Some(held),
                 Close if has_gone => {

@@ -121,7 +121,7 @@ impl Model {
 
     /// Somebody was refused for the sake of others. Those may not come for their room: after so many
     /// times the first of them is woken, or, if it was woken, passed over. Tells whether it was due, and
-    /// whether the line is shorter now.
+    /// whether the first one has left the line.
     fn press_the_first(&mut self) -> (bool, bool) {
         self.line.refusals += 1;
         let before = self.line.waiters.len();
@@ -136,10 +136,11 @@ impl Model {
             self.line.waiters.remove(0);
             None
         };
+        let is_shorter = self.line.waiters.len() < before;
         self.line.note_change();
         self.wake(waker);
         self.wake_writers();
-        (true, self.line.waiters.len() < before)
+        (true, is_shorter)
     }
 
     /// A writer that does not wait leaves `owed` ring bytes besides.

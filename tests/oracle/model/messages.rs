@@ -2,7 +2,8 @@
 
 use super::losses::{Message, Missed};
 use super::reading::Unsettled;
-use super::{GRANULE, Model, Reader, Refused, Slice, State, Unread, Writer};
+use super::{Ending, GRANULE, Model, Reader, Refused, Slice, Start, State, Unread, Writer};
+use std::mem;
 use std::ops::Deref;
 use std::task::{Poll, ready};
 
@@ -209,6 +210,61 @@ impl Model {
             }
             reader.unsettled = Some(noted);
             Ok(Some(received))
+        })
+    }
+
+    /// Looks at the next message; nothing at the end.
+    pub(crate) fn peek(&mut self, index: usize) -> Result<Option<Received>, Unread> {
+        self.with_reader(index, |model, reader| {
+            let mut before = Unsettled { slice: reader.held(), position: reader.noted() };
+            let is_overrun = !reader.is_strong && !model.is_intact(reader.slice);
+            let is_told = reader.untold > 0 && !reader.silent;
+            if is_overrun && !is_told && !reader.terminated && model.ending != Ending::Terminated {
+                model.lose(reader);
+                before = Unsettled { slice: reader.slice, position: reader.slice };
+            }
+            let Some(sent) = model.look_for_slice(reader)? else { return Ok(None) };
+            let received = model.take(&mut reader.clone(), sent);
+            reader.unsettled = Some(before);
+            Ok(Some(received))
+        })
+    }
+
+    /// Receives the message that was looked at, also if it was overwritten meanwhile.
+    pub(crate) fn consume_peeked(&mut self, index: usize) {
+        self.with_reader(index, |model, reader| {
+            let Some(Slice { state: State::Committed(sent), .. }) = model.slice(reader.slice)
+            else {
+                panic!("nothing was looked at")
+            };
+            model.take(reader, sent);
+            reader.unsettled = None;
+        });
+    }
+
+    /// Passes over messages, and tells how many and how many bytes.
+    pub(crate) fn skip_to(&mut self, index: usize, start: Start) -> (u64, u64) {
+        let slice = self.reader(index).slice;
+        let from = self.oldest_intact(slice);
+        let end = match start {
+            Start::Oldest => return (0, 0),
+            Start::Now => self.reserved(),
+            Start::Back(bytes) => self.back(from, bytes),
+            Start::Newest => self.newest(from),
+        };
+        self.with_reader(index, |model, reader| {
+            let silent = mem::replace(&mut reader.silent, true);
+            let mut skipped = (0, 0);
+            while let Ok(Some(sent)) = model.look_for_slice(reader) {
+                if reader.slice + size(sent.len()) > end {
+                    break;
+                }
+                skipped.0 += 1;
+                skipped.1 += model.take(reader, sent).bytes.len() as u64;
+            }
+            reader.silent = silent;
+            reader.unsettled = None;
+            skipped
         })
     }
 

@@ -73,6 +73,14 @@ impl Model {
         starts.clone().find(|&start| payload(start) <= bytes).unwrap_or(limit)
     }
 
+    /// The last slice from `from` on that is there, up to the first one in flight, or what comes next.
+    pub(super) fn newest(&self, from: u64) -> u64 {
+        let limit = self.first_in_flight(from);
+        let slices = self.slices_from(from).iter().take_while(|slice| slice.at < limit);
+        let committed = slices.filter(|slice| matches!(slice.state, State::Committed(_)));
+        committed.last().map_or(limit, |slice| slice.at)
+    }
+
     /// A weak reader was overrun: it goes on at the oldest slice that is intact.
     pub(super) fn lose(&self, reader: &mut Reader) {
         let next = self.oldest_intact(reader.slice);

@@ -1,7 +1,9 @@
 //! What is compared, a case a file.
 
+mod append;
 mod bytes;
 mod fan_out;
+mod history;
 mod idle;
 mod messages;
 mod one_thread;
@@ -30,6 +32,8 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "one-thread", about: include_str!("one_thread.md"), runs: one_thread::RUNS },
     Case { name: "round-trip", about: include_str!("round_trip.md"), runs: round_trip::RUNS },
     Case { name: "idle", about: include_str!("idle.md"), runs: idle::RUNS },
+    Case { name: "append", about: include_str!("append.md"), runs: append::RUNS },
+    Case { name: "history", about: include_str!("history.md"), runs: history::RUNS },
 ];
 
 /// A table of the results.

@@ -3,11 +3,13 @@
 mod apart;
 mod overrun;
 mod round_trip;
+mod stream;
 mod team;
 mod turns;
 
 pub(crate) use apart::{tasks, threads};
 pub(crate) use overrun::overrun;
 pub(crate) use round_trip::{round_trip, round_trip_tasks};
+pub(crate) use stream::{Appended, HISTORY, Stream, append, content, reread};
 pub(crate) use team::{Stuck, Team};
 pub(crate) use turns::{Pace, Timed, by_turns, keeping_up, one_thread, pass_on};

@@ -13,7 +13,7 @@ const BATCHES: u64 = 6;
 
 /// One thread, whose rounds are whole lots of so many messages. Of each lot it says what it took;
 /// the time of a round is that of as many messages as were asked for.
-fn in_lots(
+pub(super) fn in_lots(
     setup: Setup,
     of: Option<u64>,
     mut lot: impl FnMut(Round) -> Duration + Send + 'static,

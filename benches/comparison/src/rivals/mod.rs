@@ -54,6 +54,7 @@ pub(crate) mod disruptor;
 pub(crate) mod flume;
 pub(crate) mod io;
 pub(crate) mod kanal;
+pub(crate) mod locked_vec;
 pub(crate) mod memcpys;
 pub(crate) mod nexus;
 pub(crate) mod os_pipe;
@@ -62,6 +63,8 @@ pub(crate) mod rtrb;
 #[cfg(feature = "selium")]
 pub(crate) mod selium;
 pub(crate) mod std_mpsc;
+pub(crate) mod stream_download;
+pub(crate) mod streamcatcher;
 pub(crate) mod thingbuf;
 pub(crate) mod tokio_broadcast;
 pub(crate) mod tokio_mpsc;

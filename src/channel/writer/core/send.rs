@@ -60,11 +60,8 @@ impl Core {
         }
     }
 
-    pub(crate) fn try_send_many(
-        &mut self,
-        messages: &[impl AsRef<[u8]>],
-    ) -> Result<(), TrySendError> {
-        if messages.is_empty() {
+    pub(crate) fn try_send_many(&mut self, messages: &impl Batch) -> Result<(), TrySendError> {
+        if is_empty(messages) {
             return Ok(());
         }
         let size = self.begin_to_send(total_size(messages))?;
@@ -77,21 +74,26 @@ impl Core {
     pub(crate) fn poll_send_many(
         &mut self,
         context: &mut Context<'_>,
-        messages: &[impl AsRef<[u8]>],
+        messages: &impl Batch,
         wait: Wait,
     ) -> Poll<Result<Sent, SendError>> {
-        if messages.is_empty() {
+        if is_empty(messages) {
             return Poll::Ready(Ok(Sent::Delivered));
         }
-        let reserved = self.poll_to_send(context, total_size(messages), wait);
+        let size = total_size(messages);
+        let reserved = self.poll_to_send(context, size, wait);
         Poll::Ready(Ok(match ready!(reserved)? {
             Some(reservation) => {
                 self.send_slices(reservation, messages);
                 Sent::Delivered
             }
             None => {
-                let bytes = messages.iter().map(|message| message.as_ref().len() as u64).sum();
-                self.drop_messages(messages.len() as u64, bytes, total_size(messages))
+                let (mut many, mut bytes) = (0, 0);
+                for message in messages.clone() {
+                    many += 1;
+                    bytes += message.as_ref().len() as u64;
+                }
+                self.drop_messages(many, bytes, size)
             }
         }))
     }
@@ -140,14 +142,14 @@ impl Core {
         self.publish(reservation, message.len() as u64, Joins::default());
     }
 
-    fn send_slices(&mut self, reservation: Reservation, messages: &[impl AsRef<[u8]>]) {
+    fn send_slices(&mut self, reservation: Reservation, messages: &impl Batch) {
         self.end_record();
-        // `as_ref` is code of others. If it panics, or tells more than before, the slice is given up by
-        // what this writer does next.
+        // The iterator and `as_ref` are code of others. If they panic, or tell more than before, the
+        // slice is given up by what this writer does next.
         self.set_in_flight(reservation);
         self.lengths.clear();
         let mut offset = 0;
-        for message in messages {
+        for message in messages.clone() {
             let message = message.as_ref();
             self.fill(&reservation, offset, message);
             self.lengths.push(message.len() as u64);
@@ -176,8 +178,17 @@ impl Core {
     }
 }
 
+/// Messages that are gone through more than once: for how much room they take, and to be written.
+pub(crate) trait Batch: Iterator<Item: AsRef<[u8]>> + Clone {}
+
+impl<I: Iterator<Item: AsRef<[u8]>> + Clone> Batch for I {}
+
+fn is_empty(messages: &impl Batch) -> bool {
+    messages.clone().next().is_none()
+}
+
 /// The ring bytes that messages take side by side. Saturates: that is more than any ring has.
-fn total_size(messages: &[impl AsRef<[u8]>]) -> u64 {
-    let sizes = messages.iter().map(|message| slice_size(message.as_ref().len() as u64));
+fn total_size(messages: &impl Batch) -> u64 {
+    let sizes = messages.clone().map(|message| slice_size(message.as_ref().len() as u64));
     sizes.fold(0, u64::saturating_add)
 }

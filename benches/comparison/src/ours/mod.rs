@@ -1,5 +1,7 @@
 //! Ours, in all its forms. Every message is a slice of the ring.
 
+pub(crate) mod spool;
+
 use crate::endpoints::*;
 use crate::event::{Event, see};
 use crate::message::aligned;
