@@ -319,13 +319,24 @@ impl From<WriterError> for io::Error {
     }
 }
 
+impl From<StartError> for io::Error {
+    /// `Refused` has the kind of its error and the [`Failure`] inside, `Evicted` is `InvalidInput`.
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(failure) => failure.into(),
+            StartError::Evicted { .. } => Self::new(io::ErrorKind::InvalidInput, error),
+        }
+    }
+}
+
 #[cfg(feature = "futures")]
 impl From<FreezeError> for io::Error {
-    /// `Unfinished` is `WouldBlock`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
+    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
     fn from(error: FreezeError) -> Self {
         match error {
             FreezeError::Unfinished => Self::new(io::ErrorKind::WouldBlock, error),
             FreezeError::Ended(ended) => ended.into(),
+            FreezeError::Evicted { .. } => Self::new(io::ErrorKind::InvalidInput, error),
             FreezeError::OutOfMemory { .. } => Self::new(io::ErrorKind::OutOfMemory, error),
         }
     }

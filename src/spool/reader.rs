@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 /// Reads a spool at a place of its own, from [`Spool::reader`](super::Spool::reader).
 ///
-/// Readers know nothing of each other. A clone begins where its original is. A reader that comes after
+/// Readers know nothing of each other. A clone begins where its original is, as strong as that. A reader that comes after
 /// the end gets the same bytes, and the same end.
 ///
 /// A read returns what is there, at least one byte; it waits only if there is none. Behind the last byte
@@ -38,7 +38,8 @@ use std::task::{Context, Poll, ready};
 /// # Progress
 ///
 /// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
-/// another segment counts a share of it. So a reader that is stopped holds up nobody.
+/// another segment counts a share of it. So a reader that is stopped holds up nobody; but a strong one, where
+/// the spool keeps its [last](super::Retain::Last) bytes alone, holds up the writer until it has read.
 pub struct SpoolReader {
     view: View,
     pub(super) position: u64,

@@ -97,7 +97,10 @@ impl Shared {
             let held = match is_strong {
                 true => self.hold(figures, position),
                 false if position < begin => Err(begin),
-                false => Ok(figures.position.set(position)),
+                false => {
+                    figures.position.set(position);
+                    Ok(())
+                }
             };
             match held {
                 Ok(()) => return Ok((position, len.saturating_sub(position))),

@@ -82,10 +82,7 @@ fn step(
                 }
                 bytes.len()
             });
-            lent.map(|lent| {
-                reader.consume(lent);
-                lent
-            })
+            lent.inspect(|&lent| reader.consume(lent))
         }
         _ => block_on(reader.read(&mut buffer[..length]))
             .inspect(|&read| check(position, &buffer[..read])),
