@@ -19,6 +19,7 @@ mod owner;
 mod padding;
 mod parking;
 mod pull;
+mod retain;
 mod spool;
 pub(crate) mod storage;
 mod strong;

@@ -58,6 +58,39 @@
 //!
 //! From a writer; from a [`Pump`](crate::pump::Pump), which has a writer and moves what a source gives; or
 //! from a source that is read only when a reader needs what is not there ([`Spool::pull`]).
+//!
+//! # Bounded history
+//!
+//! With [`Retain::Last`] a spool keeps its last bytes alone, and there are two kinds of readers.
+//!
+//! | | a *strong* reader, [`Spool::reader`] | a *weak* one, [`Spool::weak_reader`] |
+//! |---|---|---|
+//! | what it has not read | is kept: the writer waits for it | may be let go of: nobody waits for it |
+//! | passed by the writer | never | [`ReadError::Lagged`] tells once how many bytes it missed; it goes on at the oldest |
+//! | may ask, in one read, for | as much as is kept | anything |
+//! | the end of an unknown length | is an error, since the writer would wait for it | is waited for |
+//!
+//! Both begin [where they like](Start), and seek both ways within what is kept; to seek, or to read, where
+//! nothing is kept any more is an error that tells the range that is. A reader holds the segment that it is
+//! in, and nothing else: one that stands still for an hour keeps that much memory, and nobody waits for it
+//! but as the table says.
+//!
+//! ```
+//! use overfall::spool::{ReadError, Retain, Spool, Start};
+//!
+//! let spool = Spool::builder().retain(Retain::Last(1024)).build()?;
+//! let mut writer = spool.writer()?;
+//! let mut viewer = spool.weak_reader()?;
+//! for line in 0..1000 {
+//!     writer.try_write(format!("line {line}\n").as_bytes())?;
+//! }
+//! assert!(matches!(viewer.try_read(&mut [0; 80]), Err(ReadError::Lagged { missed: 1.. })));
+//! assert!(viewer.try_read(&mut [0; 80])? > 0); // from the oldest byte that is kept
+//!
+//! let late = spool.weak_reader_from(Start::Back(100))?;
+//! assert_eq!(late.backlog(), 100);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -87,12 +120,24 @@
 // Lending. What is published never changes, and so is lent as `&[u8]`. A loan borrows the reader, and
 // thereby its share of the segment; `Bytes` hold a share of their own.
 //
-// What comes later. *Bounded history*: a segment is freed when the directory and all shares of it have
-// gone, so a reader that stands still keeps the one segment that it is in. Entering a segment then needs
-// a way to take a share of what another thread may be about to take out: a short pin that covers the
-// taking alone, off the way of reads inside a segment. `Memory::lend`, which goes without a share, becomes
-// such an entry. The writer waits in a line for room, as writers of a ring do. *Files*: `Memory` becomes
-// one of two stores; who has published what, parking, ends and positions stay.
+// Bounded history (`retain.rs`). `Shared` says which byte is the oldest that is kept, `begin`; the store
+// lets go of what lies below it. The writer raises `begin` by whole segments, and looks then where the
+// strong readers stand (`Shared::hold` tells how none of them comes too late). It writes no further than
+// the bound before the slowest of them, and for that has a limit, which it finds anew where it reaches it,
+// and where a strong reader has come, or gone back. Nor further than where the next segment can be let go
+// of: so there is never more than one too many, and memory is bounded. Where there is no room the writer
+// waits in a line, as those of a ring do, and strong readers that move on look at it. Weak readers are not
+// asked. One that comes to a segment that was let go of goes on at `begin`, and tells how far that was.
+//
+// Letting go (`window.rs`). A segment is freed when the directory and all shares of it have gone, so a
+// reader that stands still keeps the one segment that it is in. The directory is a row of slots, which come
+// again and again. To enter a segment is to count oneself in the word of its slot, take a share, and count
+// oneself out. The writer takes a segment out by one exchange of that word, which tells it who is in
+// between, and leaves them a share each. Nobody waits, nothing is deferred, and there is no collector. What
+// nobody has a share of becomes the next segment.
+//
+// What comes later. *Files*: `Memory` becomes one of two stores; who has published what, parking, ends,
+// positions and `begin` stay.
 //
 // ORDERINGS
 //
@@ -105,6 +150,12 @@
 // | `claim:B` | `claim:A` | all that one writer did before the next one |
 // | `ended:B` | `ended:A` | the last length, and the failure, before who finds the end |
 // | `settle:B` | `settle:A` | a length that was seen, or *failing*: as `light` and `heavy`, where there are none |
+// | `hold:B` | `hold:A` | `begin`, raised, or where a strong reader stands: one of the two is seen |
+// | `arrive:B` | `arrive:A` | where a strong reader stands, before the writer who knows of it |
+// | `slot:B` | `slot:A` | the end of a turn, before who finds the segment of the next one |
+// | `turn:B` | `turn:A` | `begin`, before who finds a segment gone |
+// | `enter:B` | `enter:A` | a share that was counted, before the slot has none |
+// | `share:B` | `share:A` | all that was done with any share of a segment, before it is freed or comes again |
 //
 // WHAT WAS DECIDED, AND AGAINST WHAT
 //
@@ -112,6 +163,10 @@
 //   change a word that the writer stores to without a look, and each publication would be an exchange.
 // - *A share of a segment, counted when it is entered*, not a pointer into a spool that lives on: it costs
 //   one counted reference in each segment, makes `Bytes` simple, and is what bounded history needs.
+// - *Slots that count who is entering*, not `crossbeam-epoch`: a thread that is stopped while it is pinned
+//   keeps every segment that is let go of from then on, and here it keeps one.
+// - *A limit that is found anew*, not a look at all readers in each write: it costs a write one load of a
+//   word that changes when a strong reader comes or goes back.
 // - *No clock in a write.* Since when nothing has come is noted by who looks, not by who writes.
 // - *Handles are counted.* Otherwise readers of a stream whose last handle has gone would wait for a
 //   writer for ever.
@@ -121,17 +176,24 @@ mod builder;
 mod error;
 #[cfg(feature = "futures")]
 mod futures;
+mod holding;
 mod plan;
 mod pull;
 mod pulled;
 mod reader;
+mod retain;
+mod room;
 mod segment;
 mod shared;
 mod sleeper;
 mod source;
+mod start;
 mod stats;
+#[cfg(all(test, not(overfall_loom)))]
+mod stopped;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod window;
 mod without_waiting;
 mod writer;
 
@@ -139,11 +201,13 @@ pub use builder::Builder;
 #[cfg(feature = "futures")]
 pub use error::FreezeError;
 pub use error::{
-    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, WriteError,
-    WriterError,
+    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, StartError,
+    WriteError, WriterError,
 };
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
+pub use retain::Retain;
+pub use start::Start;
 pub use stats::{ReaderStats, SpoolStats};
 pub use without_waiting::{Missing, WithoutWaiting};
 pub use writer::SpoolWriter;
@@ -197,16 +261,6 @@ impl Spool {
         Ok(SpoolWriter::new(self.shared.clone(), tail, self.release_dropped_writers))
     }
 
-    /// A reader that stands at the first byte.
-    ///
-    /// # Errors
-    ///
-    /// If [`refuse_readers`](Self::refuse_readers) was called, with its error. On a spool that has
-    /// ended there is a reader all the same, and its reads tell what is left.
-    pub fn reader(&self) -> Result<SpoolReader, Failure> {
-        SpoolReader::new(&self.shared)
-    }
-
     /// How many bytes have been written.
     pub fn len(&self) -> u64 {
         self.shared.look().0
@@ -233,22 +287,13 @@ impl Spool {
     ///
     /// `Failed` and `Terminated`, if it has not ended well.
     pub async fn finished(&self) -> Result<u64, ReadError> {
-        self.shared.until(|| self.end()).await
+        self.shared.until(|| self.shared.outcome()).await
     }
 
     /// The same, and parks the thread for at most `timeout`; `None` if the stream has not ended by then.
     /// With a timeout of zero it looks once.
     pub fn finished_timeout(&self, timeout: Duration) -> Option<Result<u64, ReadError>> {
-        self.park_until(timeout, || self.end())
-    }
-
-    fn end(&self) -> Option<Result<u64, ReadError>> {
-        match self.shared.look() {
-            (_, Ending::Open) => None,
-            (length, Ending::Finished) => Some(Ok(length)),
-            (_, Ending::Failed) => Some(Err(ReadError::Failed(self.shared.failure()))),
-            (_, Ending::Terminated) => Some(Err(ReadError::Terminated)),
-        }
+        self.park_until(timeout, || self.shared.outcome())
     }
 
     /// Fails the stream from outside, whatever the writer does: its next write fails, and readers get
@@ -348,23 +393,32 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// If the stream is not finished, or there is no memory for a copy.
+    /// If the stream is not finished, its first bytes are not kept any more, or there is no memory for a
+    /// copy.
     #[cfg(feature = "futures")]
     pub fn freeze(&self) -> Result<bytes::Bytes, FreezeError> {
         let length = match self.shared.look() {
             (length, Ending::Finished) => length,
             _ => return Err(self.shared.ended().map_or(FreezeError::Unfinished, Into::into)),
         };
+        let gone = |shared: &Shared| FreezeError::Evicted { evicted: shared.begin() };
+        if self.shared.begin() > 0 {
+            return Err(gone(&self.shared));
+        }
         let out_of_memory = FreezeError::OutOfMemory { bytes: length };
         let bytes = usize::try_from(length).map_err(|_| out_of_memory.clone())?;
         let mut view = segment::View::new(self.shared.memory.clone());
         view.extend(length);
+        view.enter(0);
         if view.lend(0).len() == bytes {
             return Ok(bytes::Bytes::from_owner(view.share(0, bytes)));
         }
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes).map_err(|_| out_of_memory)?;
         while copy.len() < bytes {
+            if !view.enter(copy.len() as u64) {
+                return Err(gone(&self.shared));
+            }
             copy.extend_from_slice(view.lend(copy.len() as u64));
         }
         Ok(copy.into())

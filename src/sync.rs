@@ -23,14 +23,14 @@ mod primitives {
     pub(crate) use std::sync::atomic::AtomicIsize;
     #[cfg(all(target_os = "linux", not(any(overfall_portable, miri))))]
     pub(crate) use std::sync::atomic::compiler_fence;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
     pub(crate) use std::sync::{Mutex, MutexGuard};
 }
 
 #[cfg(overfall_loom)]
 mod primitives {
     pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, fence};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
 

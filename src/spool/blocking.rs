@@ -108,6 +108,7 @@ impl Blocking<SpoolReader> {
         offset: u64,
         until: Until,
     ) -> io::Result<()> {
+        self.reader().must_come(buffer, offset)?;
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);

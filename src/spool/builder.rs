@@ -3,8 +3,10 @@
 use super::Spool;
 use super::error::BuildError;
 use super::plan::{Growth, Plan};
+use super::retain::{Bound, Retain};
 use super::segment::Memory;
 use super::shared::{MOST, Shared};
+use super::window::Window;
 use crate::sync::asymmetric;
 use std::sync::Arc;
 
@@ -23,7 +25,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
-    growth: Growth,
+    growth: Option<Growth>,
+    retain: Retain,
     expected_len: Option<u64>,
     known_len: Option<u64>,
     release_dropped_writers: bool,
@@ -33,7 +36,8 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new() -> Self {
         Self {
-            growth: Growth::default(),
+            growth: None,
+            retain: Retain::All,
             expected_len: None,
             known_len: None,
             release_dropped_writers: false,
@@ -41,9 +45,20 @@ impl Builder {
         }
     }
 
-    /// How large segments are. See [`Growth`].
+    /// How large segments are. See [`Growth`]; its default, unless [`retain`](Self::retain) says otherwise.
     pub fn growth(mut self, growth: Growth) -> Self {
-        self.growth = growth;
+        self.growth = Some(growth);
+        self
+    }
+
+    /// How much of the stream is kept: all of it by default.
+    ///
+    /// With [`Retain::Last`] memory is bounded: to the bytes that are to be retained and two segments, one
+    /// segment more for each reader, and what `Bytes` keep. No segment may be larger than what is to be
+    /// retained. Without [`growth`](Self::growth), each has a quarter of it, or all up to 4 KiB, and at
+    /// most 1 MiB. [`expected_len`](Self::expected_len) counts for nothing then.
+    pub fn retain(mut self, retain: Retain) -> Self {
+        self.retain = retain;
         self
     }
 
@@ -93,20 +108,57 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If sizes make no sense, or the promised length is more than 2^61 - 1.
+    /// If sizes make no sense, or do not fit what is to be retained, or the promised length is more than
+    /// 2^61 - 1.
     pub fn build(self) -> Result<Spool, BuildError> {
-        let Some(plan) = Plan::new(self.growth) else {
-            return Err(BuildError::Growth { growth: self.growth });
-        };
+        let growth = self.growth.unwrap_or_else(|| growth_to_retain(self.retain));
+        let Some(plan) = Plan::new(growth) else { return Err(BuildError::Growth { growth }) };
         if let Some(known_len) = self.known_len.filter(|&known_len| known_len > MOST) {
             return Err(BuildError::TooLong { known_len, max: MOST });
         }
         let expected = self.expected_len.or(self.known_len);
-        let memory = Memory::new(plan, expected, self.known_len.unwrap_or(MOST));
+        let (window, bound) = match self.retain {
+            Retain::All => (None, None),
+            Retain::Last(bytes) => (Some(window(&plan, bytes)?), Some(Bound::new(bytes))),
+        };
+        let memory = Memory::new(plan, expected, self.known_len.unwrap_or(MOST), window);
         let may_rely = self.membarrier && asymmetric::begin().heavy_fences;
         // Readers and who ends the stream must agree on their fences for as long as it lives.
         let has_heavy_fences = may_rely && asymmetric::has_heavy_fences();
-        let shared = Shared::new(memory, self.known_len, [may_rely, has_heavy_fences]);
+        let shared = Shared::new(memory, self.known_len, bound, [may_rely, has_heavy_fences]);
         Ok(Spool::new(Arc::new(shared), self.release_dropped_writers))
     }
+}
+
+/// How many segments a spool with a bound can have at a time.
+const MOST_SEGMENTS: u64 = 1 << 20;
+
+/// The sizes of segments where nobody has told them.
+fn growth_to_retain(retain: Retain) -> Growth {
+    match retain {
+        Retain::All => Growth::default(),
+        Retain::Last(bytes) => {
+            let size = (bytes / 4).max(bytes.min(4 << 10)).clamp(1, 1 << 20);
+            Growth::Constant { size: size as usize }
+        }
+    }
+}
+
+/// The directory for the last `bytes`.
+fn window(plan: &Plan, bytes: u64) -> Result<Window, BuildError> {
+    if bytes == 0 {
+        return Err(BuildError::RetainsNothing);
+    }
+    let size = plan.largest();
+    if size > bytes {
+        return Err(BuildError::SegmentsTooLarge { size, bytes });
+    }
+    // One that is let go of in part, and those of the bytes behind it, which are the most where segments
+    // are smallest: at the start.
+    let segments = plan.locate(bytes - 1).index.saturating_add(2);
+    let too_many = BuildError::TooManySegments { bytes, segments, max: MOST_SEGMENTS };
+    if segments > MOST_SEGMENTS {
+        return Err(too_many);
+    }
+    Window::new(segments as usize).ok_or(too_many)
 }

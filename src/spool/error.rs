@@ -28,6 +28,35 @@ pub enum BuildError {
         /// The longest.
         max: u64,
     },
+    /// Nothing is to be kept.
+    #[error(
+        "the last 0 bytes are nothing: retain at least 1, or use a channel, which keeps nothing"
+    )]
+    RetainsNothing,
+    /// A segment is larger than what is to be kept.
+    #[error(
+        "segments of up to {size} bytes are too large to keep the last {bytes}: let them grow to at most \
+         {bytes}, or do not call `growth`"
+    )]
+    SegmentsTooLarge {
+        /// The size of the largest segment.
+        size: u64,
+        /// What is to be retained.
+        bytes: u64,
+    },
+    /// The directory of what is to be kept would have too many segments.
+    #[error(
+        "the last {bytes} bytes take {segments} segments, and there may be {max}: use larger ones, or retain \
+         less"
+    )]
+    TooManySegments {
+        /// What is to be retained.
+        bytes: u64,
+        /// How many segments that takes.
+        segments: u64,
+        /// How many there can be.
+        max: u64,
+    },
 }
 
 /// How a spool has ended, told to who comes too late to write, finish or fail.
@@ -71,6 +100,16 @@ pub enum WriteError {
     BeyondKnownLen {
         /// What was promised.
         known_len: u64,
+    },
+    /// There is no room: a strong reader still has all of the bytes to read that are kept for it. Only what
+    /// does not wait fails with this.
+    #[error(
+        "there is no room until a strong reader has read on, which is {bytes} bytes behind or more: wait with \
+         `ready` or `ready_timeout`"
+    )]
+    Full {
+        /// How many bytes are kept for it.
+        bytes: u64,
     },
     /// The closure of [`fill`](super::SpoolWriter::fill) claims more bytes than it was lent.
     #[error("{returned} bytes are said to have been written into {lent}: return how many were")]
@@ -149,11 +188,71 @@ pub enum ReadError {
     /// on: the next read has the source read again.
     #[error("the source could not be read: {}. The next read tries again", .0.get_ref())]
     Source(#[source] Failure),
+    /// This weak reader was passed by what the spool keeps. It stands at the oldest byte that is kept now,
+    /// and is told once.
+    #[error(
+        "{missed} bytes were missed: they had been let go of; read on from the oldest that is kept, or use a \
+         strong reader, or retain more"
+    )]
+    Lagged {
+        /// How many bytes it will not get.
+        missed: u64,
+    },
+    /// What is there was let go of.
+    #[error("the byte at {position} is not kept any more: from {begin} to {len} they are")]
+    Evicted {
+        /// The place that was asked for.
+        position: u64,
+        /// The oldest byte that is kept.
+        begin: u64,
+        /// How many bytes were written.
+        len: u64,
+    },
+    /// A strong reader asks in one read for more than is kept for it: it would wait for the writer, and the
+    /// writer for it.
+    #[error(
+        "{asked} bytes from where this strong reader stands cannot be there at a time: the writer keeps \
+         {bytes} for it, and then waits. Read in pieces, retain more, or use a weak reader"
+    )]
+    BeyondBound {
+        /// How far what it asked for goes, counted from where it stands.
+        asked: u64,
+        /// How many bytes are kept for it.
+        bytes: u64,
+    },
+    /// A strong reader was to wait for the end of a stream that keeps its last bytes alone: it would wait
+    /// for the writer, and the writer for it.
+    #[error(
+        "this strong reader would wait for the end, and the writer for it to read on: promise the length with \
+         `known_len`, use a weak reader, or ask the spool"
+    )]
+    Deadlock,
     /// The stream ends before the bytes that [`read_exact_at`](super::SpoolReader::read_exact_at) was to
     /// read.
     #[error("the stream ends at {len} bytes, before what was to be read")]
     Short {
         /// Its length.
+        len: u64,
+    },
+}
+
+/// Why [`Spool::reader_from`](super::Spool::reader_from) made no reader.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The spool refuses new readers.
+    #[error(transparent)]
+    Refused(#[from] Failure),
+    /// What is there was let go of.
+    #[error(
+        "the byte at {position} is not kept any more: from {begin} to {len} they are; start at the oldest"
+    )]
+    Evicted {
+        /// The place that was asked for.
+        position: u64,
+        /// The oldest byte that is kept.
+        begin: u64,
+        /// How many bytes were written.
         len: u64,
     },
 }
@@ -165,6 +264,16 @@ pub enum SeekError {
     /// The place is before the first byte, or cannot be told in 64 bits.
     #[error("there is no such place: it lies before the first byte, or further than numbers go")]
     OutOfRange,
+    /// What is there was let go of.
+    #[error("the byte at {position} is not kept any more: from {begin} to {len} they are")]
+    Evicted {
+        /// The place that was asked for.
+        position: u64,
+        /// The oldest byte that is kept.
+        begin: u64,
+        /// How many bytes were written.
+        len: u64,
+    },
     /// The length is not known yet. Only what does not wait fails with this.
     #[error(
         "the length is not known yet: seek from the start or from here, wait with `seek`, or promise it \
@@ -187,6 +296,12 @@ pub enum FreezeError {
     /// The stream failed, or was terminated.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// The first bytes were let go of.
+    #[error("the first {evicted} bytes are not kept any more: read what is left, or retain all")]
+    Evicted {
+        /// How many.
+        evicted: u64,
+    },
     /// There is no memory for a copy in one piece.
     #[error(
         "there is no memory for a copy of {bytes} bytes: read piece by piece, or tell `expected_len`"
@@ -214,13 +329,24 @@ impl From<WriterError> for io::Error {
     }
 }
 
+impl From<StartError> for io::Error {
+    /// `Refused` has the kind of its error and the [`Failure`] inside, `Evicted` is `InvalidInput`.
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(failure) => failure.into(),
+            StartError::Evicted { .. } => Self::new(io::ErrorKind::InvalidInput, error),
+        }
+    }
+}
+
 #[cfg(feature = "futures")]
 impl From<FreezeError> for io::Error {
-    /// `Unfinished` is `WouldBlock`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
+    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
     fn from(error: FreezeError) -> Self {
         match error {
             FreezeError::Unfinished => Self::new(io::ErrorKind::WouldBlock, error),
             FreezeError::Ended(ended) => ended.into(),
+            FreezeError::Evicted { .. } => Self::new(io::ErrorKind::InvalidInput, error),
             FreezeError::OutOfMemory { .. } => Self::new(io::ErrorKind::OutOfMemory, error),
         }
     }
@@ -232,8 +358,8 @@ fn kind_of(failure: &Failure) -> io::ErrorKind {
 
 impl From<ReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside, `Source` has
-    /// the kind of its error, `WouldBlock` too, `Terminated` and `Closed` are `ConnectionAborted`, `Short` is
-    /// `UnexpectedEof`.
+    /// the kind of its error, `WouldBlock` too, `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`, `Lagged` is `Other`,
+    /// `Evicted` is `InvalidInput`, `BeyondBound` and `Deadlock` are `Deadlock`.
     fn from(error: ReadError) -> Self {
         let kind = match error {
             ReadError::Empty => io::ErrorKind::WouldBlock,
@@ -241,16 +367,19 @@ impl From<ReadError> for io::Error {
             ReadError::Source(ref failure) => kind_of(failure),
             ReadError::Terminated | ReadError::Closed => io::ErrorKind::ConnectionAborted,
             ReadError::Short { .. } => io::ErrorKind::UnexpectedEof,
+            ReadError::Lagged { .. } => io::ErrorKind::Other,
+            ReadError::Evicted { .. } => io::ErrorKind::InvalidInput,
+            ReadError::BeyondBound { .. } | ReadError::Deadlock => io::ErrorKind::Deadlock,
         };
         Self::new(kind, error)
     }
 }
 
 impl From<SeekError> for io::Error {
-    /// `OutOfRange` is `InvalidInput`, `LengthUnknown` is `WouldBlock`, the others are as for reads.
+    /// `OutOfRange` and `Evicted` are `InvalidInput`, `LengthUnknown` is `WouldBlock`, the others are as for reads.
     fn from(error: SeekError) -> Self {
         let kind = match error {
-            SeekError::OutOfRange => io::ErrorKind::InvalidInput,
+            SeekError::OutOfRange | SeekError::Evicted { .. } => io::ErrorKind::InvalidInput,
             SeekError::LengthUnknown => io::ErrorKind::WouldBlock,
             SeekError::Ended(error) => return error.into(),
         };
@@ -271,11 +400,12 @@ impl From<Ended> for io::Error {
 }
 
 impl From<WriteError> for io::Error {
-    /// `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are
-    /// as for [`Ended`].
+    /// `Full` is `WouldBlock`, `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is
+    /// `OutOfMemory`, the others are as for [`Ended`].
     fn from(error: WriteError) -> Self {
         let kind = match error {
             WriteError::Ended(ended) => return ended.into(),
+            WriteError::Full { .. } => io::ErrorKind::WouldBlock,
             WriteError::BeyondKnownLen { .. } | WriteError::TooMuch { .. } => {
                 io::ErrorKind::InvalidInput
             }

@@ -2,7 +2,7 @@
 
 use super::{SpoolReader, SpoolWriter};
 use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
-use std::io::{self, IoSlice, SeekFrom, Write};
+use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -41,18 +41,18 @@ impl AsyncSeek for SpoolReader {
 impl AsyncWrite for SpoolWriter {
     fn poll_write(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(self.get_mut().try_write(bytes)?))
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.get_mut().write_vectored(buffers))
+        Poll::Ready(Ok(ready!(self.get_mut().poll_write_all_of(context, buffers))?))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

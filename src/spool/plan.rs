@@ -7,7 +7,8 @@ use std::num::NonZeroU64;
 /// A large first segment wastes memory on short streams, and small ones cost long streams time: a
 /// segment is one allocation, and a piece that is lent ends where its segment ends.
 ///
-/// The default is `Geometric { first: 16 KiB, max: 1 MiB }`.
+/// The default is `Geometric { first: 16 KiB, max: 1 MiB }`, where all is kept. For bounded history see
+/// [`Builder::retain`](super::Builder::retain).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Growth {
@@ -84,6 +85,20 @@ impl Plan {
         (ramp_bytes <= 1 << 60).then_some(Self { first, max, is_linear, ramp, ramp_bytes })
     }
 
+    /// The size of the largest segment.
+    pub(super) fn largest(&self) -> u64 {
+        self.max.get()
+    }
+
+    /// The size of a segment.
+    pub(super) fn size(&self, index: u64) -> u64 {
+        match index {
+            _ if index >= self.ramp => self.max.get(),
+            _ if self.is_linear => self.first.get() * (index + 1),
+            _ => self.first.get() << index,
+        }
+    }
+
     /// The segment of the byte at `offset`.
     pub(super) fn locate(&self, offset: u64) -> Extent {
         let (first, max) = (self.first.get(), self.max.get());
@@ -129,6 +144,7 @@ mod tests {
             let mut begin = 0;
             for index in 0..50 {
                 let size = size(growth, index);
+                assert_eq!(plan.size(index), size, "{growth:?}");
                 for offset in begin..begin + size {
                     assert_eq!(plan.locate(offset), Extent { index, begin, size }, "{growth:?}");
                 }

@@ -6,7 +6,7 @@
 //! - *idle*: nobody needs anything. The next reader that does takes the job and reads (a source that does
 //!   not block), or has the thread take it (*asked*, for one that blocks).
 //! - *reading*: somebody has the job.
-//! - *registered*: the source had nothing, and has our waker.
+//! - *registered*: the source had nothing, or a bounded spool no room, and has our waker.
 //! - *over*: the stream has ended, or nobody can ever read it. The job is dropped by who has it.
 //!
 //! Whoever needs something has parked before, as any reader that waits (`sleeper.rs`), and then takes the
@@ -286,7 +286,7 @@ impl Pull {
     }
 
     /// Reads whenever it is asked, until it is over.
-    pub(super) fn serve(&self, mut wait: impl FnMut(&Self) -> Option<Job>) {
+    pub(super) fn serve(self: &Arc<Self>, mut wait: impl FnMut(&Self) -> Option<Job>) {
         while let Some(job) = wait(self) {
             let mut panics = Panics::new();
             self.serve_once(job, &mut panics);
@@ -313,10 +313,11 @@ impl Pull {
         }
     }
 
-    fn serve_once(&self, mut job: Job, panics: &mut Panics) {
+    fn serve_once(self: &Arc<Self>, mut job: Job, panics: &mut Panics) {
         let shared = job.writer.shared.clone();
+        let waker = Waker::from(self.clone());
         loop {
-            match job.read(&mut Context::from_waker(Waker::noop()), panics) {
+            match job.read(&mut Context::from_waker(&waker), panics) {
                 Came::Something => {
                     let mut state = lock(&self.state);
                     if state.turn == Turn::Over {
@@ -334,7 +335,13 @@ impl Pull {
                     self.tell(&shared, Some(job), failure, panics);
                     return;
                 }
-                Came::Nothing => unreachable!("what blocks is always ready"),
+                Came::Nothing => {
+                    // There is no room. What blocks is always ready.
+                    if self.put_back(job, Turn::Registered, panics) == Turn::Idle {
+                        shared.wake_beyond(shared.memory.length(), panics);
+                    }
+                    return;
+                }
                 last => {
                     panics.run(|| job.end(last));
                     return;
@@ -369,6 +376,11 @@ impl Job {
     /// Reads the source once, into the rest of the segment. What wakers panic with is in `panics`, and
     /// the job is in order.
     fn read(&mut self, context: &mut Context<'_>, panics: &mut Panics) -> Came {
+        // Strong readers of a bounded spool may have to read on first. Who reads the source then is woken as
+        // if that had had nothing.
+        if panics.run(|| self.writer.poll_ready(context).is_pending()) == Some(true) {
+            return Came::Nothing;
+        }
         loop {
             let mut read = None;
             let source = &mut self.read;

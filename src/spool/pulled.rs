@@ -93,12 +93,14 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// As for [`finished`](Self::finished), and `Source`: then it can be called again.
+    /// As for [`finished`](Self::finished), and `Source`: then it can be called again. `Evicted` once a
+    /// spool that keeps its [last](super::Retain::Last) bytes alone has let go of the first: all of it is
+    /// not to be had any more.
     pub async fn load_all(&self) -> Result<u64, ReadError> {
         let mut visitor = self.visitor();
         let mut budget = Budget::default();
         poll_fn(|context| {
-            budget.poll(context, |context| visitor.0.poll(context, u64::MAX, |_, _| self.end()))
+            budget.poll(context, |context| visitor.0.poll(context, u64::MAX, |_, _| self.loaded()))
         })
         .await
     }
@@ -107,7 +109,15 @@ impl Spool {
     /// With a timeout of zero it looks once.
     pub fn load_all_timeout(&self, timeout: Duration) -> Option<Result<u64, ReadError>> {
         let mut loaded = std::pin::pin!(self.load_all());
-        self.park_until_polled(timeout, || self.end(), |context| loaded.as_mut().poll(context))
+        self.park_until_polled(timeout, || self.loaded(), |context| loaded.as_mut().poll(context))
+    }
+
+    fn loaded(&self) -> Option<Result<u64, ReadError>> {
+        let begin = self.shared.begin();
+        if begin > 0 {
+            return Some(Err(ReadError::Evicted { position: 0, begin, len: self.len() }));
+        }
+        self.shared.outcome()
     }
 
     fn visitor(&self) -> Visitor {

@@ -1,10 +1,10 @@
 //! Readers.
 
-use super::error::{ReadError, SeekError};
+use super::error::{ReadError, SeekError, StartError};
 use super::segment::View;
 use super::shared::{Ending, Figures, Shared};
 use super::sleeper::{Sleeper, Visitor};
-use crate::error::Failure;
+use super::start::Start;
 use crate::wait::budget::Budget;
 use crate::wait::panics::Panics;
 use crate::wait::until::until_ready;
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 
 /// Reads a spool at a place of its own, from [`Spool::reader`](super::Spool::reader).
 ///
-/// Readers know nothing of each other. A clone begins where its original is. A reader that comes after
+/// Readers know nothing of each other. A clone begins where its original is, as strong as that. A reader that comes after
 /// the end gets the same bytes, and the same end.
 ///
 /// A read returns what is there, at least one byte; it waits only if there is none. Behind the last byte
@@ -38,12 +38,16 @@ use std::task::{Context, Poll, ready};
 /// # Progress
 ///
 /// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
-/// another segment counts a share of it. So a reader that is stopped holds up nobody.
+/// another segment counts a share of it. So a reader that is stopped holds up nobody; but a strong one, where
+/// the spool keeps its [last](super::Retain::Last) bytes alone, holds up the writer until it has read.
 pub struct SpoolReader {
     view: View,
-    position: u64,
+    pub(super) position: u64,
     number: u64,
-    sleeper: Sleeper,
+    pub(super) sleeper: Sleeper,
+    /// Whether the writer waits for it.
+    pub(super) is_strong: bool,
+    pub(super) backlog: u64,
     /// A seek of the async traits that is under way.
     #[cfg(feature = "tokio")]
     pub(super) seeking: Option<SeekFrom>,
@@ -57,7 +61,8 @@ pub(super) fn unless_empty<T>(result: Result<T, ReadError>) -> Option<Result<T, 
     }
 }
 
-/// Looks whether there is something at `position`: a byte that `view` sees then, or the end.
+/// Looks whether there is something at `position`: a byte that `view` can lend then, or that was let go
+/// of, or the end.
 #[inline]
 fn look(
     view: &mut View,
@@ -65,13 +70,26 @@ fn look(
     shared: &Shared,
     figures: &Figures,
 ) -> Result<(), ReadError> {
+    may_read(shared, figures)?;
+    if view.has(position) { Ok(()) } else { come_to(view, position, shared) }
+}
+
+/// Fails if it gets nothing more, whatever is there.
+#[inline]
+fn may_read(shared: &Shared, figures: &Figures) -> Result<(), ReadError> {
     if figures.is_closed() {
         return Err(ReadError::Closed);
     }
     if shared.is_terminated() {
         return Err(ReadError::Terminated);
     }
-    if view.sees(position) { Ok(()) } else { look_anew(view, position, shared) }
+    Ok(())
+}
+
+/// The same where it cannot lend yet.
+#[cold]
+fn come_to(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
+    if view.enter(position) { Ok(()) } else { look_anew(view, position, shared) }
 }
 
 /// The same where nothing was there when it looked last.
@@ -82,7 +100,7 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
         return Err(ReadError::Terminated);
     }
     view.extend(length);
-    if view.sees(position) {
+    if view.enter(position) || view.sees(position) {
         return Ok(());
     }
     match ending {
@@ -98,10 +116,18 @@ fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
 }
 
 impl SpoolReader {
-    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        start: Start,
+        is_strong: bool,
+    ) -> Result<Self, StartError> {
         let (seat, number) = shared.add_reader(0, false)?;
         let view = View::new(shared.memory.clone());
-        Ok(Self::with(view, 0, number, Sleeper::new(shared.clone(), seat)))
+        let mut reader = Self::with(view, 0, number, Sleeper::new(shared.clone(), seat));
+        let figures = &reader.sleeper.seat.figures;
+        (reader.position, reader.backlog) = shared.begin_at(figures, start, is_strong)?;
+        reader.is_strong = is_strong;
+        Ok(reader)
     }
 
     fn with(view: View, position: u64, number: u64, sleeper: Sleeper) -> Self {
@@ -110,13 +136,15 @@ impl SpoolReader {
             position,
             number,
             sleeper,
+            is_strong: false,
+            backlog: 0,
             #[cfg(feature = "tokio")]
             seeking: None,
         }
     }
 
     #[inline]
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.sleeper.shared
     }
 
@@ -141,9 +169,12 @@ impl SpoolReader {
     }
 
     #[inline]
-    fn move_to(&mut self, position: u64) {
+    pub(super) fn move_to(&mut self, position: u64) {
         self.position = position;
         self.sleeper.seat.figures.position.set(position);
+        if self.is_strong {
+            self.shared().after_move();
+        }
     }
 
     // What is there.
@@ -156,9 +187,21 @@ impl SpoolReader {
     /// `Empty`, if nothing is there yet; else as for [`read`](Self::read).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], ReadError> {
-        let figures = &self.sleeper.seat.figures;
-        look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
+        may_read(&self.sleeper.shared, &self.sleeper.seat.figures)?;
+        if !self.view.has(self.position) {
+            self.go_on()?;
+        }
         Ok(self.view.lend(self.position))
+    }
+
+    /// Comes to the segment of what it reads next, if that is there.
+    #[cold]
+    fn go_on(&mut self) -> Result<(), ReadError> {
+        come_to(&mut self.view, self.position, &self.sleeper.shared)?;
+        if !self.view.has(self.position) && self.view.sees(self.position) {
+            return Err(self.catch_up());
+        }
+        Ok(())
     }
 
     /// Moves over `amount` bytes of what was lent.
@@ -195,21 +238,19 @@ impl SpoolReader {
             read += length;
             self.move_to(self.position + length as u64);
             // It looks for more than it has seen before only where the buffer has room for it.
-            if read == buffer.len() || self.is_at_the_end_of_what_is_there() {
+            if read == buffer.len() || !self.goes_on() {
                 return Ok(read);
             }
             lent = self.view.lend(self.position);
         }
     }
 
-    /// Whether there is nothing more to read now. An error is told by the next read.
-    #[inline]
-    fn is_at_the_end_of_what_is_there(&mut self) -> bool {
-        if self.view.sees(self.position) {
-            return false;
+    /// Whether there is more to lend now. An error, or that it was let go of, is told by the next read.
+    fn goes_on(&mut self) -> bool {
+        if !self.view.enter(self.position) && !self.view.sees(self.position) {
+            let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
         }
-        let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
-        !self.view.sees(self.position)
+        self.view.has(self.position)
     }
 
     /// Reads what is there at `offset`, as far as it fits into `buffer`, and does not move. Returns 0 at
@@ -217,7 +258,7 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// As for [`try_fill_buf`](Self::try_fill_buf).
+    /// As for [`try_fill_buf`](Self::try_fill_buf); but `Evicted` for what is not kept any more.
     pub fn try_read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
         if buffer.is_empty() {
             return Ok(0);
@@ -227,16 +268,13 @@ impl SpoolReader {
             return Err(ReadError::Closed);
         }
         let (length, ending) = shared.look();
-        let mut read = 0;
-        while read < buffer.len() && ending != Ending::Terminated {
-            let lent = shared.memory.lend(offset.saturating_add(read as u64), length);
-            if lent.is_empty() {
-                break;
-            }
-            let length = lent.len().min(buffer.len() - read);
-            buffer[read..read + length].copy_from_slice(&lent[..length]);
-            read += length;
+        if ending == Ending::Terminated {
+            return Err(ReadError::Terminated);
         }
+        let Some(read) = shared.memory.copy(buffer, offset, length) else {
+            let begin = shared.begin();
+            return Err(ReadError::Evicted { position: offset, begin, len: length });
+        };
         match ending {
             _ if read > 0 => Ok(read),
             Ending::Finished => Ok(0),
@@ -290,9 +328,12 @@ impl SpoolReader {
     ) -> Poll<Result<u64, SeekError>> {
         if let SeekFrom::End(_) = from {
             // No length is so great: it is woken by the end alone.
-            let whole = self
-                .sleeper
-                .poll(context, u64::MAX, |shared, figures| unless_empty(whole(shared, figures)));
+            let (sleeper, is_strong) = (&mut self.sleeper, self.is_strong);
+            let whole = sleeper.poll(context, u64::MAX, |shared, figures| {
+                // The end does not come while the writer waits for this reader.
+                let whole = whole(shared, figures);
+                unless_empty(whole).or(is_strong.then_some(Err(ReadError::Deadlock)))
+            });
             ready!(whole)?;
         }
         Poll::Ready(self.try_seek(from))
@@ -308,6 +349,8 @@ impl SpoolReader {
     /// # Errors
     ///
     /// - `Failed`, behind the last byte of a stream that failed.
+    /// - `Lagged`, if this reader is weak, and what it would read next is not kept any more. The next read
+    ///   goes on at the oldest byte that is.
     /// - `Terminated`, if the spool was.
     /// - `Closed`, if this reader was, by its [`Closer`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
@@ -350,6 +393,9 @@ impl SpoolReader {
         if let Some(read) = unless_empty(self.try_read_at(buffer, offset)) {
             return Poll::Ready(read);
         }
+        if let Some(error) = self.stands_in_the_way_of(offset.saturating_add(1)) {
+            return Poll::Ready(Err(error));
+        }
         let sit = || {
             let shared = self.shared();
             Visitor(Sleeper::new(shared.clone(), shared.add_seat(self.number)))
@@ -364,9 +410,13 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// `Short`, if the stream is finished and ends before that; else as for [`read`](Self::read). What
-    /// was read by then is in `buffer`.
+    /// - `Short`, if the stream is finished and ends before that.
+    /// - `BeyondBound`, at once, if this reader is strong, and the writer would wait for it before it comes
+    ///   so far.
+    ///
+    /// Else as for [`read_at`](Self::read_at). What was read by then is in `buffer`.
     pub async fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        self.must_come(buffer, offset)?;
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);
@@ -376,6 +426,11 @@ impl SpoolReader {
             }
         }
         Ok(())
+    }
+
+    /// Fails if it would wait for ever for so much.
+    pub(super) fn must_come(&self, buffer: &[u8], offset: u64) -> Result<(), ReadError> {
+        self.stands_in_the_way_of(offset.saturating_add(buffer.len() as u64)).map_or(Ok(()), Err)
     }
 
     // Moving.
@@ -390,8 +445,8 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// These move nothing: the place is before the first byte, or further than 64 bits tell; or it is
-    /// counted from the end, and the length is not known yet, or never will be.
+    /// These move nothing: the place is before the first byte, or the oldest that is kept, or further than
+    /// 64 bits tell; or it is counted from the end, and the length is not known yet, or never will be.
     pub fn try_seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -402,7 +457,12 @@ impl SpoolReader {
                 Err(error) => return Err(error.into()),
             },
         };
-        self.move_to(position.ok_or(SeekError::OutOfRange)?);
+        let position = position.ok_or(SeekError::OutOfRange)?;
+        if position < self.position && self.shared().bound.is_some() {
+            self.go_back(position)?;
+        } else {
+            self.move_to(position);
+        }
         Ok(self.position)
     }
 
@@ -411,7 +471,8 @@ impl SpoolReader {
     ///
     /// # Errors
     ///
-    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`. They move nothing.
+    /// As for [`try_seek`](Self::try_seek), but for `LengthUnknown`: where the writer would wait for this
+    /// reader, which waits for the end, that is [`ReadError::Deadlock`]. They move nothing.
     pub async fn seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         until_ready(self, Self::stop_waiting, |reader, context| reader.poll_seek(context, to)).await
     }
@@ -459,7 +520,13 @@ impl Clone for SpoolReader {
             unreachable!("clones are not refused")
         };
         let sleeper = Sleeper::new(shared.clone(), seat);
-        Self::with(self.view.clone(), self.position, number, sleeper)
+        let mut reader = Self::with(self.view.clone(), self.position, number, sleeper);
+        if self.is_strong {
+            // It is kept for this reader; if that is closed, it may not be, and the next read tells.
+            let _kept = shared.hold(&reader.sleeper.seat.figures, self.position);
+            reader.is_strong = true;
+        }
+        reader
     }
 }
 

@@ -13,9 +13,13 @@
 //!
 //! Memory is zeroed by the allocator, and for large segments that means pages that nobody has touched:
 //! so the rest of a segment can be lent as `&mut [u8]`, and holds bytes of nobody else.
+//!
+//! A spool that keeps its last bytes alone has another directory (`window.rs`), out of which the tail
+//! takes segments again. One that nobody has a share of then becomes the next segment, if it has the size.
 #![allow(unsafe_code)]
 
 use super::plan::Plan;
+use super::window::{Share, Window};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -37,6 +41,8 @@ pub(super) struct Segment {
     layout: Layout,
     /// The number of its first byte.
     begin: u64,
+    /// The bytes of all segments of the stream that are there.
+    alive: Arc<AtomicU64>,
     #[cfg(overfall_loom)]
     touched: crate::models::touched::Touched,
 }
@@ -48,24 +54,33 @@ unsafe impl Sync for Segment {}
 
 impl Segment {
     /// `size` zeroed bytes, more than 0; `None` if there is no memory for them.
-    fn new(begin: u64, size: u64) -> Option<Self> {
+    fn new(begin: u64, size: u64, alive: &Arc<AtomicU64>) -> Option<Self> {
         let size = usize::try_from(size).ok()?;
         assert_ne!(size, 0, "a segment has bytes");
         // A larger alignment would make std write all the zeros itself.
         let layout = Layout::from_size_align(size, align_of::<usize>()).ok()?;
         // SAFETY: the layout has a size.
         let memory = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        // Relaxed, here and below: figures order nothing.
+        alive.fetch_add(size as u64, Ordering::Relaxed);
         Some(Self {
             memory,
             layout,
             begin,
+            alive: alive.clone(),
             #[cfg(overfall_loom)]
             touched: crate::models::touched::Touched::new(size),
         })
     }
 
+    #[inline]
+    fn size(&self) -> u64 {
+        self.layout.size() as u64
+    }
+
+    #[inline]
     fn end(&self) -> u64 {
-        self.begin + self.layout.size() as u64
+        self.begin + self.size()
     }
 
     /// Bytes of it, by their numbers.
@@ -84,17 +99,16 @@ impl Segment {
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(offset), length) }
     }
 
-    /// The bytes from `from` on.
+    /// Bytes of it that are not published, by their numbers.
     ///
     /// # Safety
     ///
-    /// `from` lies in the segment, or at its end. The caller is the tail, nothing from there on is
-    /// published while this is borrowed, and nothing else of it is borrowed.
+    /// `from <= to`, and both lie in the segment, or at its end. The caller is the tail, nothing from
+    /// `from` on is published while this is borrowed, and nothing else of it is borrowed.
     #[allow(clippy::mut_from_ref, reason = "the contract says who may")]
-    unsafe fn unpublished(&self, from: u64) -> &mut [u8] {
-        debug_assert!(self.begin <= from && from <= self.end());
-        let offset = (from - self.begin) as usize;
-        let length = self.layout.size() - offset;
+    unsafe fn unpublished(&self, from: u64, to: u64) -> &mut [u8] {
+        debug_assert!(self.begin <= from && from <= to && to <= self.end());
+        let (offset, length) = ((from - self.begin) as usize, (to - from) as usize);
         #[cfg(overfall_loom)]
         self.touched.write(offset..offset + length);
         // SAFETY: by the contract it is inside, and nobody else has a way to it.
@@ -104,20 +118,26 @@ impl Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
+        #[cfg(overfall_loom)]
+        self.touched.write(0..self.layout.size());
+        self.alive.fetch_sub(self.size(), Ordering::Relaxed);
         // SAFETY: allocated by `new` with this layout. Whoever was lent bytes of it holds a share of it,
         // or of the memory that does.
         unsafe { dealloc(self.memory.as_ptr(), self.layout) }
     }
 }
 
-type Bucket = Box<[OnceLock<Arc<Segment>>]>;
+type Bucket = Box<[OnceLock<Share>]>;
 
 /// What is kept of a stream.
 #[derive(Debug)]
 pub(super) struct Memory {
     /// How many bytes are published.
     length: CachePadded<AtomicU64>,
+    /// The directory, if all is kept.
     buckets: [OnceLock<Bucket>; BUCKETS],
+    /// The directory, if only the last bytes are.
+    window: Option<Window>,
     plan: Plan,
     /// The size of the first segment, if it was made as long as the stream was expected to be; else 0.
     /// The plan begins behind it.
@@ -128,23 +148,37 @@ pub(super) struct Memory {
     most: u64,
     /// Whether there is a tail.
     is_claimed: AtomicBool,
+    /// Segments in the directory, and the bytes of these and of the spare one.
     segments: AtomicU64,
     bytes: AtomicU64,
+    /// The bytes of all segments that are there, those among them that only readers and `Bytes` have.
+    alive: Arc<AtomicU64>,
 }
 
 impl Memory {
-    pub(super) fn new(plan: Plan, expected: Option<u64>, most: u64) -> Self {
-        let [length, lead, segments, bytes] = [0; 4].map(AtomicU64::new);
+    pub(super) fn new(
+        plan: Plan,
+        expected: Option<u64>,
+        most: u64,
+        window: Option<Window>,
+    ) -> Self {
+        let [length, lead, segments, bytes, alive] = [0; 5].map(AtomicU64::new);
         Self {
             length: CachePadded::new(length),
             buckets: std::array::from_fn(|_| OnceLock::new()),
             plan,
             lead,
-            expected,
-            most,
+            // What was let go of comes back as the next segment: so they have the sizes of the plan.
+            expected: expected.filter(|_| window.is_none()),
+            // The first segment is the smallest.
+            most: window
+                .as_ref()
+                .map_or(most, |window| most.min(window.most().saturating_mul(plan.size(0)))),
+            window,
             is_claimed: AtomicBool::new(false),
             segments,
             bytes,
+            alive: Arc::new(alive),
         }
     }
 
@@ -155,10 +189,13 @@ impl Memory {
         self.length.load(Ordering::Acquire)
     }
 
-    /// How many segments there are, and how many bytes of memory they take.
-    pub(super) fn taken(&self) -> (u64, u64) {
+    /// How many segments there are; how many bytes of memory they take, with those that were let go of;
+    /// and how many of these only readers and `Bytes` keep.
+    pub(super) fn taken(&self) -> (u64, u64, u64) {
         // Relaxed: figures order nothing.
-        (self.segments.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+        let [segments, bytes, alive] = [&self.segments, &self.bytes, &*self.alive]
+            .map(|figure| figure.load(Ordering::Relaxed));
+        (segments, alive, alive.saturating_sub(bytes))
     }
 
     /// The number of the segment of a byte.
@@ -171,23 +208,58 @@ impl Memory {
         }
     }
 
-    /// The segment with the byte at `offset`, if it is there.
-    fn segment(&self, offset: u64) -> Option<&Arc<Segment>> {
+    /// Where the segment of the byte at `offset` begins, and where it ends.
+    pub(super) fn extent(&self, offset: u64) -> (u64, u64) {
+        // Relaxed: as for `index`.
+        let lead = self.lead.load(Ordering::Relaxed);
+        match offset.checked_sub(lead) {
+            None => (0, lead),
+            Some(rest) => {
+                let extent = self.plan.locate(rest);
+                let begin = lead + extent.begin;
+                (begin, begin.saturating_add(extent.size).min(self.most))
+            }
+        }
+    }
+
+    /// The segment with the byte at `offset`, if it is there, and all is kept.
+    fn segment(&self, offset: u64) -> Option<&Share> {
         let (bucket, place) = locate(self.index(offset));
         self.buckets.get(bucket)?.get()?[place].get()
     }
 
-    /// What is published from `from` to below `to`, or as much of it as lies in one segment.
-    pub(super) fn lend(&self, from: u64, to: u64) -> &[u8] {
-        let to = to.min(self.length());
-        if from >= to {
-            return &[];
+    /// A share of the segment with the byte at `offset`, which the caller has seen published; `None` if
+    /// the spool has let go of it.
+    fn share(&self, offset: u64) -> Option<Share> {
+        match &self.window {
+            Some(window) => window.enter(self.index(offset)),
+            None => self.segment(offset).cloned(),
         }
-        let Some(segment) = self.segment(from) else {
-            unreachable!("a published byte has no segment")
-        };
-        // SAFETY: `from` lies in its segment, and we have just seen `to` published.
-        unsafe { segment.published(from, to.min(segment.end())) }
+    }
+
+    /// Copies what is published from `from` to below `to`, as far as it fits into `buffer`, and tells how
+    /// many bytes; `None` if the spool has let go of the first of them.
+    pub(super) fn copy(&self, buffer: &mut [u8], from: u64, to: u64) -> Option<usize> {
+        let to = to.min(self.length());
+        let mut copied = 0;
+        while copied < buffer.len() && from + (copied as u64) < to {
+            let offset = from + copied as u64;
+            let share;
+            let segment = match &self.window {
+                None => self.segment(offset),
+                Some(_) => {
+                    share = self.share(offset);
+                    share.as_ref()
+                }
+            };
+            let Some(segment) = segment else { return Some(copied).filter(|&copied| copied > 0) };
+            // SAFETY: `offset` lies in its segment, and we have just seen `to` published.
+            let bytes = unsafe { segment.published(offset, to.min(segment.end())) };
+            let length = bytes.len().min(buffer.len() - copied);
+            buffer[copied..copied + length].copy_from_slice(&bytes[..length]);
+            copied += length;
+        }
+        Some(copied)
     }
 
     /// Makes the caller the only one who writes, until the tail is dropped; `None` if there is another.
@@ -197,17 +269,26 @@ impl Memory {
         self.is_claimed.compare_exchange(false, true, order, Ordering::Relaxed).ok()?;
         // Relaxed: no other thread changes it any more.
         let length = self.length.load(Ordering::Relaxed);
-        Some(Tail { memory: self.clone(), segment: None, length })
+        let limit = self.most;
+        Some(Tail { memory: self.clone(), segment: None, length, end: length, limit, spare: None })
     }
 
-    /// A segment for what comes from `offset` on, where there is none.
+    /// Whether there is a segment for the next byte, for the tail.
+    fn is_made(&self, offset: u64) -> bool {
+        match &self.window {
+            Some(window) => self.index(offset) < window.range().1,
+            None => self.segment(offset).is_some(),
+        }
+    }
+
+    /// A segment for what comes from `offset` on, where there is none: `spare`, if it fits.
     #[cold]
-    fn add(&self, offset: u64) -> Result<&Arc<Segment>, NoMemory> {
+    fn add(&self, offset: u64, spare: Option<Segment>) -> Result<Share, NoMemory> {
         if offset == 0 {
             // What is only expected may be wrong: if there is no memory for it, it counts for nothing.
             let expected = self.expected.map(|expected| expected.min(self.most));
             if let Some(expected) = expected.filter(|&expected| expected > 0) {
-                if let Some(segment) = Segment::new(0, expected) {
+                if let Some(segment) = Segment::new(0, expected, &self.alive) {
                     self.lead.store(expected, Ordering::Relaxed);
                     return self.put(0, segment);
                 }
@@ -216,15 +297,65 @@ impl Memory {
         let lead = self.lead.load(Ordering::Relaxed);
         let extent = self.plan.locate(offset - lead);
         let size = extent.size.min(self.most - lead - extent.begin);
-        let segment = Segment::new(lead + extent.begin, size).ok_or(NoMemory(size))?;
+        let begin = lead + extent.begin;
+        let segment = match spare {
+            Some(mut spare) if spare.size() == size => {
+                self.bytes.fetch_sub(size, Ordering::Relaxed);
+                spare.begin = begin;
+                spare
+            }
+            spare => {
+                self.forget(spare);
+                Segment::new(begin, size, &self.alive).ok_or(NoMemory(size))?
+            }
+        };
         self.put(extent.index + u64::from(lead > 0), segment)
     }
 
-    fn put(&self, index: u64, segment: Segment) -> Result<&Arc<Segment>, NoMemory> {
-        let size = segment.layout.size() as u64;
+    /// Frees a spare segment.
+    fn forget(&self, spare: Option<Segment>) {
+        if let Some(spare) = spare {
+            self.bytes.fetch_sub(spare.size(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes out of the directory what lies below `begin` altogether. Tells which segment was free last.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the tail.
+    unsafe fn let_go(&self, begin: u64) -> Option<Segment> {
+        let window = self.window.as_ref()?;
+        let mut spare = None;
+        loop {
+            let (first, next) = window.range();
+            if first == next || first >= self.index(begin) {
+                return spare;
+            }
+            self.segments.fetch_sub(1, Ordering::Relaxed);
+            let size = self.plan.size(first);
+            // SAFETY: as promised.
+            match unsafe { window.take() } {
+                Some(free) => self.forget(spare.replace(free)),
+                // It counts among those that others keep.
+                None => drop(self.bytes.fetch_sub(size, Ordering::Relaxed)),
+            }
+        }
+    }
+
+    fn put(&self, index: u64, segment: Segment) -> Result<Share, NoMemory> {
+        let size = segment.size();
+        if let Some(window) = &self.window {
+            let share = Share::new(segment);
+            // SAFETY: the tail alone adds segments.
+            unsafe { window.put(share.clone()) };
+            self.segments.fetch_add(1, Ordering::Relaxed);
+            self.bytes.fetch_add(size, Ordering::Relaxed);
+            return Ok(share);
+        }
         let (bucket, place) = locate(index);
         let cells = FIRST << bucket;
-        let no_memory = NoMemory(cells.saturating_mul(size_of::<OnceLock<Arc<Segment>>>() as u64));
+        let no_memory = NoMemory(cells.saturating_mul(size_of::<OnceLock<Share>>() as u64));
         let bucket = self.buckets.get(bucket).ok_or(no_memory)?;
         if bucket.get().is_none() {
             let mut row = Vec::new();
@@ -234,10 +365,10 @@ impl Memory {
             let _one_tail_at_a_time = bucket.set(row.into_boxed_slice());
         }
         let Some(row) = bucket.get() else { unreachable!("it was set above") };
-        let segment = row[place].get_or_init(|| Arc::new(segment));
+        let share = row[place].get_or_init(|| Share::new(segment));
         self.segments.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed);
-        Ok(segment)
+        Ok(share.clone())
     }
 }
 
@@ -247,80 +378,79 @@ fn locate(index: u64) -> (usize, usize) {
     (bucket as usize, (index - FIRST * ((1 << bucket) - 1)) as usize)
 }
 
-/// A share of a segment, with its bounds at hand.
-#[derive(Clone, Debug)]
-struct Held {
-    segment: Arc<Segment>,
-    begin: u64,
-    end: u64,
-}
-
 /// What one reader sees: a length that was published some time ago, and the segment that it was in last.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     memory: Arc<Memory>,
     /// The reader has seen so much published.
     known: u64,
-    held: Option<Held>,
+    held: Option<Share>,
+    /// Where the segment that it holds begins, and how many bytes of it it sees.
+    begin: u64,
+    length: u64,
 }
 
 impl View {
     pub(super) fn new(memory: Arc<Memory>) -> Self {
-        Self { memory, known: 0, held: None }
+        Self { memory, known: 0, held: None, begin: 0, length: 0 }
     }
 
     /// Lets it see what is below `limit`, as far as that is published.
     pub(super) fn extend(&mut self, limit: u64) {
         self.known = self.known.max(limit.min(self.memory.length()));
+        if let Some(segment) = &self.held {
+            self.length = segment.end().min(self.known) - self.begin;
+        }
     }
 
-    /// Whether it sees the byte at `position`.
+    /// Whether it knows of the byte at `position`.
     #[inline]
     pub(super) fn sees(&self, position: u64) -> bool {
         position < self.known
     }
 
-    /// How many bytes it sees from `position` on.
+    /// How many bytes it knows of from `position` on.
     #[inline]
     pub(super) fn seen_from(&self, position: u64) -> u64 {
         self.known.saturating_sub(position)
     }
 
-    /// What it sees from `position` on, in one piece; nothing if it sees nothing there. Within a segment
-    /// this touches nothing that other threads write.
+    /// Whether it can lend the byte at `position`.
     #[inline]
-    pub(super) fn lend(&mut self, position: u64) -> &[u8] {
-        let is_held = |held: &Held| held.begin <= position && position < held.end;
-        if !self.held.as_ref().is_some_and(is_held) && !self.enter(position) {
-            return &[];
-        }
-        let Some(held) = &self.held else { return &[] };
-        if position >= self.known {
-            return &[];
-        }
-        // SAFETY: the position lies in the segment, and `known` was published when it was written
-        // (ORD(publish:B)).
-        unsafe { held.segment.published(position, self.known.min(held.end)) }
+    pub(super) fn has(&self, position: u64) -> bool {
+        position.wrapping_sub(self.begin) < self.length
     }
 
-    /// Takes a share of the segment of `position`, and gives the last one back.
+    /// What it has from `position` on, in one piece; it may be nothing. This touches nothing that other
+    /// threads write.
+    #[inline]
+    pub(super) fn lend(&self, position: u64) -> &[u8] {
+        let Some(segment) = self.held.as_ref().filter(|_| self.has(position)) else { return &[] };
+        // SAFETY: the position lies in the segment, and what it sees was published when `known` was written
+        // (ORD(publish:B)).
+        unsafe { segment.published(position, self.begin + self.length) }
+    }
+
+    /// Enters the segment of `position`, if it knows of that, and it was not let go of. It gives the last
+    /// one back in any case then. Tells whether it can lend it.
     #[cold]
-    fn enter(&mut self, position: u64) -> bool {
-        if position >= self.known {
-            return false;
+    pub(super) fn enter(&mut self, position: u64) -> bool {
+        if !self.has(position) && self.sees(position) {
+            (self.held, self.length) = (None, 0);
+            if let Some(segment) = self.memory.share(position) {
+                self.begin = segment.begin;
+                self.length = segment.end().min(self.known) - self.begin;
+                self.held = Some(segment);
+            }
         }
-        self.held = self.memory.segment(position).map(|segment| {
-            let (segment, begin, end) = (segment.clone(), segment.begin, segment.end());
-            Held { segment, begin, end }
-        });
-        self.held.is_some()
+        self.has(position)
     }
 
     /// The same as [`View::lend`], as a share of the segment.
     #[cfg(feature = "futures")]
-    pub(super) fn share(&mut self, position: u64, most: usize) -> Shared {
+    pub(super) fn share(&self, position: u64, most: usize) -> Shared {
         let length = self.lend(position).len().min(most) as u64;
-        let segment = self.held.as_ref().filter(|_| length > 0).map(|held| held.segment.clone());
+        let segment = self.held.as_ref().filter(|_| length > 0).cloned();
         Shared { segment, begin: position, end: position + length }
     }
 }
@@ -329,7 +459,7 @@ impl View {
 #[cfg(feature = "futures")]
 #[derive(Debug)]
 pub(super) struct Shared {
-    segment: Option<Arc<Segment>>,
+    segment: Option<Share>,
     begin: u64,
     end: u64,
 }
@@ -348,9 +478,15 @@ impl AsRef<[u8]> for Shared {
 pub(super) struct Tail {
     memory: Arc<Memory>,
     /// The segment in which the next byte lies, once it was looked for.
-    segment: Option<Arc<Segment>>,
+    segment: Option<Share>,
     /// What is published.
     length: u64,
+    /// How far the segment goes, or the limit, if that comes first.
+    end: u64,
+    /// It may write up to here.
+    limit: u64,
+    /// A segment that nobody else has any more.
+    spare: Option<Segment>,
 }
 
 impl Tail {
@@ -359,13 +495,35 @@ impl Tail {
         self.length
     }
 
+    /// How far it may write.
+    #[inline]
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Lets it write up to there, and not beyond what is published if it has written more.
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit.clamp(self.length, self.memory.most);
+        let end = self.segment.as_ref().map_or(self.length, |segment| segment.end());
+        self.end = end.max(self.length).min(self.limit);
+    }
+
+    /// Lets go of the segments that lie below `begin` altogether, which is below the next byte.
+    pub(super) fn let_go(&mut self, begin: u64) {
+        // SAFETY: we are the tail.
+        let free = unsafe { self.memory.let_go(begin) };
+        if free.is_some() {
+            let replaced = std::mem::replace(&mut self.spare, free);
+            self.memory.forget(replaced);
+        }
+    }
+
     /// The unpublished rest of the segment, or a new one if there is none. It is empty only if the stream
-    /// has its full length.
+    /// has its full length, or the limit is reached.
     #[inline]
     pub(super) fn rest(&mut self) -> Result<&mut [u8], NoMemory> {
-        let has_rest = |segment: &Arc<Segment>| self.length < segment.end();
-        if !self.segment.as_ref().is_some_and(has_rest) {
-            if self.length == self.memory.most {
+        if self.length >= self.end {
+            if self.length >= self.limit {
                 return Ok(&mut []);
             }
             self.go_on()?;
@@ -373,24 +531,31 @@ impl Tail {
         let Some(segment) = &self.segment else { unreachable!("there is one now") };
         // SAFETY: the segment is that of the next byte. We are the tail, of which there is one; what is
         // returned borrows it, and so nothing is published meanwhile.
-        Ok(unsafe { segment.unpublished(self.length) })
+        Ok(unsafe { segment.unpublished(self.length, self.end) })
     }
 
     #[cold]
     fn go_on(&mut self) -> Result<(), NoMemory> {
-        let segment = match self.memory.segment(self.length) {
+        // Given back first: it may be the last share of it.
+        self.segment = None;
+        let segment = match self.memory.is_made(self.length) {
             // The last writer has left it.
-            Some(segment) => segment,
-            None => self.memory.add(self.length)?,
+            true => self.memory.share(self.length),
+            false => None,
         };
-        self.segment = Some(segment.clone());
+        let segment = match segment {
+            Some(segment) => segment,
+            None => self.memory.add(self.length, self.spare.take())?,
+        };
+        self.end = segment.end().min(self.limit);
+        self.segment = Some(segment);
         Ok(())
     }
 
     /// Gives away the next `bytes` of what [`Tail::rest`] has lent. Panics if that was less.
     #[inline]
     pub(super) fn publish(&mut self, bytes: u64) {
-        let rest = self.segment.as_ref().map_or(0, |segment| segment.end() - self.length);
+        let rest = self.end - self.length;
         assert!(bytes <= rest, "{bytes} bytes are to be published, of {rest}");
         self.length += bytes;
         // ORD(publish:A) Release, pairs with ORD(publish:B).
@@ -400,6 +565,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
+        self.memory.forget(self.spare.take());
         // ORD(claim:A) Release, pairs with ORD(claim:B).
         self.memory.is_claimed.store(false, Ordering::Release);
     }

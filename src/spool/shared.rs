@@ -3,6 +3,7 @@
 
 use super::error::{Abandoned, Ended, FinishError, ReadError, WriterError};
 use super::pull::Pull;
+use super::retain::Bound;
 use super::segment::{Memory, Tail};
 use super::stats::{ReaderStats, SpoolStats};
 use crate::error::Failure;
@@ -50,13 +51,15 @@ pub(super) struct Figures {
     /// Whether a reader has this seat: changed under the lock of the registry.
     is_present: AtomicBool,
     is_closed: AtomicBool,
+    /// Whether the writer waits for it.
+    is_strong: AtomicBool,
 }
 
 impl Default for Figures {
     fn default() -> Self {
         let [wanted, reader, position] = std::array::from_fn(|_| Figure::default());
-        let [is_present, is_closed] = [false; 2].map(AtomicBool::new);
-        Self { wanted, reader, position, is_present, is_closed }
+        let [is_present, is_closed, is_strong] = [false; 3].map(AtomicBool::new);
+        Self { wanted, reader, position, is_present, is_closed, is_strong }
     }
 }
 
@@ -66,6 +69,16 @@ impl Figures {
     pub(super) fn is_closed(&self) -> bool {
         // Relaxed: who sleeps is ordered by the fence in `close`.
         self.is_closed.load(Ordering::Relaxed)
+    }
+
+    // Relaxed: `Shared::hold` tells what orders it.
+    pub(super) fn set_strong(&self, yes: bool) {
+        self.is_strong.store(yes, Ordering::Relaxed);
+    }
+
+    /// Whether the writer waits for its reader.
+    pub(super) fn holds(&self) -> bool {
+        self.is_strong.load(Ordering::Relaxed) && !self.is_closed()
     }
 }
 
@@ -85,6 +98,8 @@ pub(super) struct Registry {
 pub(super) struct Shared {
     pub(super) memory: Arc<Memory>,
     pub(super) known_len: Option<u64>,
+    /// What is kept, if that is not all.
+    pub(super) bound: Option<Bound>,
     /// How it ended, and at which length. Readers look at it before every read; nobody writes it but
     /// twice or thrice.
     end: CachePadded<AtomicU64>,
@@ -105,11 +120,13 @@ impl Shared {
     pub(super) fn new(
         memory: Memory,
         known_len: Option<u64>,
+        bound: Option<Bound>,
         [may_rely, has_heavy_fences]: [bool; 2],
     ) -> Self {
         Self {
             memory: Arc::new(memory),
             known_len,
+            bound,
             end: CachePadded::new(AtomicU64::new(OPEN)),
             failure: OnceLock::new(),
             has_heavy_fences,
@@ -212,6 +229,16 @@ impl Shared {
         }
     }
 
+    /// How long the stream was, or why it has none, once it has ended.
+    pub(super) fn outcome(&self) -> Option<Result<u64, ReadError>> {
+        match self.look() {
+            (_, Ending::Open) => None,
+            (length, Ending::Finished) => Some(Ok(length)),
+            (_, Ending::Failed) => Some(Err(ReadError::Failed(self.failure()))),
+            (_, Ending::Terminated) => Some(Err(ReadError::Terminated)),
+        }
+    }
+
     /// The length of the whole stream, or why there will be none; `Empty` if it is not known yet.
     pub(super) fn whole(&self) -> Result<u64, ReadError> {
         match (self.look(), self.known_len) {
@@ -284,6 +311,9 @@ impl Shared {
         self.parking.wake_all(&mut panics);
         panics.run(|| self.changes.wake_all());
         self.end_pull(&mut panics);
+        if let Some(bound) = &self.bound {
+            panics.run(|| bound.wake_writer());
+        }
         panics.finish();
     }
 
@@ -322,6 +352,11 @@ impl Shared {
     }
 
     // Who is there.
+
+    /// What the spool keeps of each reader, and of each read that waits at a place of its own.
+    pub(super) fn figures(&self) -> impl Iterator<Item = &Figures> {
+        self.parking.slots.iter().map(|slot| &slot.figures)
+    }
 
     pub(super) fn claim(&self) -> Result<Tail, WriterError> {
         let mut registry = lock(&self.registry);
@@ -379,7 +414,7 @@ impl Shared {
         drop((refused, failure));
     }
 
-    /// A seat for a reader that stands at `position`, and its number.
+    /// A seat for a weak reader that stands at `position`, and its number.
     pub(super) fn add_reader(
         &self,
         position: u64,
@@ -412,10 +447,13 @@ impl Shared {
         let is_last = registry.readers == 0;
         seat.figures.is_present.store(false, Ordering::Relaxed);
         drop(registry);
+        let mut panics = Panics::new();
+        panics.run(|| self.let_pass(&seat.figures));
         self.remove_seat(seat);
         if is_last {
-            self.after_departure();
+            panics.run(|| self.after_departure());
         }
+        panics.finish();
     }
 
     /// A seat for a read at a place of its own.
@@ -434,8 +472,8 @@ impl Shared {
     pub(super) fn close(&self, reader: u64) {
         // Under the lock a seat does not get another reader.
         let registry = lock(&self.registry);
-        let seats = self.parking.slots.iter().map(|slot| &slot.figures);
-        let mut present = seats.filter(|figures| figures.is_present.load(Ordering::Relaxed));
+        let mut present =
+            self.figures().filter(|figures| figures.is_present.load(Ordering::Relaxed));
         let Some(figures) = present.find(|figures| figures.reader.get() == reader) else { return };
         figures.is_closed.store(true, Ordering::Relaxed);
         drop(registry);
@@ -443,6 +481,7 @@ impl Shared {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         fence(Ordering::SeqCst);
         self.parking.wake(&mut panics, |figures| figures.reader.get() == reader);
+        panics.run(|| self.check_room());
         panics.finish();
     }
 
@@ -462,18 +501,24 @@ impl Shared {
         if registry.seen.0 != len {
             registry.seen = (len, Instant::now());
         }
-        let (segments, memory_bytes) = self.memory.taken();
-        let seats = self.parking.slots.iter().map(|slot| &slot.figures);
-        let present = seats.filter(|figures| figures.is_present.load(Ordering::Relaxed));
+        let (segments, memory_bytes, detached_bytes) = self.memory.taken();
+        let present = self.figures().filter(|figures| figures.is_present.load(Ordering::Relaxed));
         let readers = present.map(|figures| {
             let position = figures.position.get();
-            ReaderStats { id: figures.reader.get(), position, lag: len.saturating_sub(position) }
+            ReaderStats {
+                id: figures.reader.get(),
+                position,
+                lag: len.saturating_sub(position),
+                is_strong: figures.holds(),
+            }
         });
         SpoolStats {
             len,
             known_len: self.known_len,
             segments,
             memory_bytes,
+            detached_bytes,
+            evicted: self.begin(),
             has_writer: registry.has_writer,
             unchanged_since: registry.seen.1,
             readers: readers.collect(),
@@ -510,7 +555,13 @@ impl Shared {
     /// Many looks have found nobody: from now on who sleeps has to say so.
     #[cold]
     pub(super) fn end_watch(&self) {
-        self.watch.end(|| !self.parking.is_empty());
+        let is_waited_for = || self.bound.as_ref().is_some_and(Bound::is_waited_for);
+        self.watch.end(|| !self.parking.is_empty() || is_waited_for());
+    }
+
+    /// A writer is about to sleep until there is room.
+    pub(super) fn keep_watch(&self) {
+        self.watch.keep();
     }
 
     /// Registers a reader to be woken when there are `wanted` bytes, or at the end. After this it must

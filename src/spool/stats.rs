@@ -12,9 +12,14 @@ pub struct SpoolStats {
     pub known_len: Option<u64>,
     /// In how many pieces of memory they lie.
     pub segments: u64,
-    /// The bytes of memory of all segments. The system gives memory to a large segment page by page, as
-    /// it is filled.
+    /// The bytes of memory of all segments, and of those that were let go of, for as long as somebody
+    /// keeps them. The system gives memory to a large segment page by page, as it is filled.
     pub memory_bytes: u64,
+    /// How many of these were let go of, and are kept by `Bytes` and by readers, each of which keeps the
+    /// whole segment that it is in.
+    pub detached_bytes: u64,
+    /// How many bytes of the stream were let go of: the number of the oldest one that is kept.
+    pub evicted: u64,
     /// Whether there is a writer.
     pub has_writer: bool,
     /// The readers that are there, in no order.
@@ -41,4 +46,6 @@ pub struct ReaderStats {
     pub position: u64,
     /// How many bytes there are from there on.
     pub lag: u64,
+    /// Whether the writer waits for it.
+    pub is_strong: bool,
 }

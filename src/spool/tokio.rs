@@ -2,7 +2,7 @@
 
 use super::{SpoolReader, SpoolWriter};
 use crate::wait::budget::poll_proceed;
-use std::io::{self, IoSlice, SeekFrom, Write};
+use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
@@ -76,8 +76,9 @@ impl AsyncWrite for SpoolWriter {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let budget = ready!(poll_proceed(context));
+        let written = ready!(self.get_mut().poll_write_all_of(context, buffers))?;
         budget.made_progress();
-        Poll::Ready(self.get_mut().write_vectored(buffers))
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

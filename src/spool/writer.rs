@@ -5,6 +5,7 @@ use super::error::{Abandoned, Ended, FinishError, WriteError};
 use super::segment::{NoMemory, Tail};
 use super::shared::Shared;
 use crate::error::Failure;
+use crate::wait::line::Ticket;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -13,9 +14,16 @@ use std::sync::Arc;
 
 /// The one that writes a spool, from [`Spool::writer`].
 ///
-/// A spool that keeps everything in memory always has room: no write waits. It has [`io::Write`], and
-/// tokio's and futures' `AsyncWrite` with the features of these names. What was written is there for
-/// readers at once, and `flush` does nothing.
+/// A spool that keeps everything in memory always has room: no write waits. One that keeps its
+/// [last](super::Retain::Last) bytes alone has none while a strong reader has so many still to read.
+///
+/// | to write | never waits | waits, in async code | waits |
+/// |---|---|---|---|
+/// | what is in a buffer | [`try_write`](Self::try_write) | tokio's and futures' `AsyncWrite` | [`io::Write`] |
+/// | where it will lie | [`fill`](Self::fill) | after [`ready`](Self::ready) | after [`ready_timeout`](Self::ready_timeout) |
+///
+/// `AsyncWrite` comes with the features `tokio` and `futures`. What was written is there for readers at
+/// once, and `flush` does nothing.
 ///
 /// # How it ends
 ///
@@ -39,11 +47,25 @@ pub struct SpoolWriter {
     releases_when_dropped: bool,
     /// How many looks in a row have found nobody asleep.
     checked_in_vain: u32,
+    /// Whether it may have to wait for room.
+    is_bounded: bool,
+    /// What the limit of the tail was found for.
+    arrivals: u64,
+    /// Its place in the line for room.
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl SpoolWriter {
     pub(super) fn new(shared: Arc<Shared>, tail: Tail, releases_when_dropped: bool) -> Self {
-        Self { shared, tail: Some(tail), releases_when_dropped, checked_in_vain: 0 }
+        Self {
+            is_bounded: shared.bound.is_some(),
+            arrivals: u64::MAX,
+            ticket: None,
+            shared,
+            tail: Some(tail),
+            releases_when_dropped,
+            checked_in_vain: 0,
+        }
     }
 
     #[inline]
@@ -66,11 +88,11 @@ impl SpoolWriter {
     }
 
     /// Writes `bytes`, and tells how many: all of them, unless the stream reaches its promised length,
-    /// memory comes to its end, or the spool is failed from outside meanwhile. Never waits.
+    /// room or memory comes to its end, or the spool is failed from outside meanwhile. Never waits.
     ///
     /// # Errors
     ///
-    /// If none was written. What was written before stays, and readers get it.
+    /// If none was written; `Full`, if there is no room. What was written before stays, and readers get it.
     pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         let mut written = 0;
         loop {
@@ -98,7 +120,10 @@ impl SpoolWriter {
     }
 
     /// The same for several buffers in turn.
-    fn write_all_of(&mut self, buffers: &[impl Deref<Target = [u8]>]) -> Result<usize, WriteError> {
+    pub(super) fn write_all_of(
+        &mut self,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) -> Result<usize, WriteError> {
         let mut written = 0;
         for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
             match self.try_write(buffer) {
@@ -119,7 +144,8 @@ impl SpoolWriter {
     /// bytes. These are there for readers then. So a source is read straight into the spool.
     ///
     /// What is lent has at least one byte, and may hold anything that this writer, or one before it, has
-    /// put there without publishing it; else zeros. It is not part of the stream yet. If `fill` fails,
+    /// put there without publishing it, or bytes of this stream that were let go of; else zeros. It is not
+    /// part of the stream yet. If `fill` fails,
     /// or panics, or returns more than it was lent, nothing was written.
     ///
     /// ```
@@ -137,7 +163,8 @@ impl SpoolWriter {
     ///
     /// # Errors
     ///
-    /// What `fill` fails with, and [`WriteError`] in an [`io::Error`]. If the spool was failed or
+    /// What `fill` fails with, and [`WriteError`] in an [`io::Error`]: [`io::ErrorKind::WouldBlock`] if there
+    /// is no room, before `fill` is called. If the spool was failed or
     /// terminated while `fill` ran, what it has written is dropped.
     pub fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         let rest = self.rest()?;
@@ -150,12 +177,29 @@ impl SpoolWriter {
         Ok(returned)
     }
 
-    /// The rest of the segment, at least one byte.
+    /// Fails if the stream has ended, or there is no room.
     #[inline]
-    fn rest(&mut self) -> Result<&mut [u8], WriteError> {
+    pub(super) fn find_room(&mut self) -> Result<(), WriteError> {
         if !self.shared.is_open() {
             return Err(self.why_closed());
         }
+        if self.is_bounded { self.find_room_within_bound() } else { Ok(()) }
+    }
+
+    fn find_room_within_bound(&mut self) -> Result<(), WriteError> {
+        let (Some(bound), Some(tail)) = (&self.shared.bound, &mut self.tail) else { return Ok(()) };
+        if tail.length() < tail.limit() && self.arrivals == bound.arrivals() {
+            return Ok(());
+        }
+        let arrivals = self.shared.make_room(bound, tail);
+        self.arrivals = arrivals.ok_or(WriteError::Full { bytes: bound.bytes })?;
+        Ok(())
+    }
+
+    /// The rest of the segment, or what there is room for, at least one byte.
+    #[inline]
+    fn rest(&mut self) -> Result<&mut [u8], WriteError> {
+        self.find_room()?;
         let known_len = self.shared.known_len;
         let rest = self.tail().rest();
         match rest {
@@ -262,6 +306,7 @@ impl Drop for SpoolWriter {
                 let _unless_it_had_ended = self.shared.fail(Failure::new(dropped));
             });
         }
+        panics.run(|| self.stop_waiting());
         self.tail = None;
         panics.run(|| self.shared.remove_writer());
         panics.finish();
@@ -270,11 +315,14 @@ impl Drop for SpoolWriter {
 
 impl io::Write for SpoolWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.try_write(bytes)?)
+        match self.try_write(bytes) {
+            Err(WriteError::Full { .. }) => Ok(self.park_and_write(&[IoSlice::new(bytes)])?),
+            found => Ok(found?),
+        }
     }
 
     fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(self.write_all_of(buffers)?)
+        Ok(self.park_and_write(buffers)?)
     }
 
     /// Does nothing. Readers see every byte as soon as it is written.

@@ -3,10 +3,12 @@
 mod cancelling;
 mod ends;
 mod oracle;
+mod oracle_retaining;
 #[cfg(feature = "futures")]
 mod pull_oracle;
 mod pulling;
 mod reading;
+mod retaining;
 mod seeking;
 mod situations;
 #[cfg(all(feature = "tokio", feature = "futures"))]

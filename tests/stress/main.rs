@@ -12,4 +12,6 @@ mod posting;
 mod posts;
 mod records;
 mod sent;
+#[cfg(feature = "futures")]
+mod spools;
 mod taking;
