@@ -466,6 +466,32 @@ fn readers_far_on_and_near_by_are_served_by_one_source() {
     }
 }
 
+/// Panics when it is woken.
+struct Panicking;
+
+impl std::task::Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("as told");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_does_not_end_the_thread() {
+    let spool = segments_of(1).build().unwrap();
+    let reads = pull(&spool, Script::new([gives(&[7, 8])]), true);
+    let mut far = spool.reader().unwrap();
+    far.advance(1);
+    let mut buffer = [0];
+    let mut task = Task::new(far.read(&mut buffer));
+    let _pending_or_there = task.poll_with(&Arc::new(Panicking).into());
+    until("both bytes are read", || count(&reads) == 2);
+    let mut late = spool.reader().unwrap();
+    within(LIMIT, move || {
+        assert_eq!(block_on(late.read(&mut [0; 2])), Ok(2));
+        assert_eq!(block_on(late.read(&mut [0; 2])), Ok(0));
+    });
+}
+
 #[cfg(feature = "futures")]
 mod tasks {
     use super::*;
@@ -536,6 +562,20 @@ mod tasks {
             assert_eq!(block_on(first.read(&mut buffer)), Ok(1));
             assert_eq!((buffer, other), ([7], [7]));
         }
+    }
+
+    #[test]
+    fn a_waker_that_panics_costs_the_others_no_wake() {
+        let (told, spool) = told();
+        let [mut first, mut second] = [(); 2].map(|()| spool.reader().unwrap());
+        let (mut buffer, mut other) = ([0], [0]);
+        let mut first = Task::new(first.read(&mut buffer));
+        assert!(first.poll_with(&Arc::new(Panicking).into()).is_pending());
+        let second = Task::parked(second.read(&mut other));
+        let telling = std::panic::AssertUnwindSafe(|| told.tell(&[7]));
+        assert!(std::panic::catch_unwind(telling).is_err(), "who wakes gets the panic");
+        assert_eq!(second.wakes(), 1);
+        assert_eq!(second.result(), Ok(1));
     }
 
     #[test]
