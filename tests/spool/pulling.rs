@@ -578,6 +578,50 @@ mod tasks {
         assert_eq!(second.result(), Ok(1));
     }
 
+    /// Does something while it is read, and gives a byte.
+    struct Hook<F>(F);
+
+    impl<F: FnMut() + Unpin> AsyncRead for Hook<F> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            (self.0)();
+            buffer[0] = 7;
+            Poll::Ready(Ok(1))
+        }
+    }
+
+    #[test]
+    fn who_needs_more_is_woken_although_another_waker_panics_at_what_is_read() {
+        let spool = segments_of(1).build().unwrap();
+        let [mut first, near, mut far] = [(); 3].map(|()| spool.reader().unwrap());
+        far.advance(5);
+        let (wakes, waker) = overfall_tests::counting_waker();
+        // These two come while the first one reads.
+        let others = Arc::new(Mutex::new(Some((near, far))));
+        let (come, mut have_come) = (others.clone(), false);
+        let hook = move || {
+            let mut come = come.lock().unwrap();
+            let Some((near, far)) = come.as_mut().filter(|_| !have_come) else { return };
+            have_come = true;
+            let panicking = Arc::new(Panicking).into();
+            for (reader, waker) in [(near, &panicking), (far, &waker)] {
+                let context = &mut Context::from_waker(waker);
+                assert!(AsyncRead::poll_read(Pin::new(reader), context, &mut [0]).is_pending());
+            }
+        };
+        spool.pull_async(overfall::source::Futures(Hook(hook))).unwrap();
+        let mut buffer = [0];
+        let mut task = Task::new(first.read(&mut buffer));
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.poll()));
+        assert!(polled.is_err());
+        assert_eq!(wakes.count(), 1);
+        // The source would keep the spool, and the spool the source.
+        drop(others.lock().unwrap().take());
+    }
+
     #[test]
     fn a_woken_future_that_is_dropped_before_it_is_polled_leaves_the_source_to_others() {
         let (told, spool) = told();
