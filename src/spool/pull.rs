@@ -195,6 +195,10 @@ impl Pull {
             Came::Something => {
                 // Whoever needs more is woken once this reader has what it needs.
                 self.put_back(job, Turn::Idle, &mut panics);
+                if !panics.is_empty() {
+                    // This reader does not come to that.
+                    shared.wake_beyond(shared.memory.length(), &mut panics);
+                }
                 Need::Looks
             }
             Came::Nothing => {
@@ -307,7 +311,7 @@ impl Pull {
                 Poll::Ready(state.job.take())
             }
             _ => {
-                state.thread = waker;
+                state.thread = waker.or(state.thread.take());
                 Poll::Pending
             }
         }

@@ -110,7 +110,8 @@ impl SpoolWriter {
     }
 
     /// Writes what goes into the segment, at least one byte of at least one.
-    #[inline]
+    // Always, and so are the two below: they are few instructions, and called from `fill` as well.
+    #[inline(always)]
     fn write_some(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         let rest = self.rest()?;
         let length = bytes.len().min(rest.len());
@@ -197,7 +198,7 @@ impl SpoolWriter {
     }
 
     /// The rest of the segment, or what there is room for, at least one byte.
-    #[inline]
+    #[inline(always)]
     fn rest(&mut self) -> Result<&mut [u8], WriteError> {
         self.find_room()?;
         let known_len = self.shared.known_len;
@@ -221,7 +222,7 @@ impl SpoolWriter {
     }
 
     /// Gives the next `bytes` to the readers, and wakes those who wait for them.
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self, bytes: usize) -> Result<(), WriteError> {
         if bytes == 0 {
             return Ok(());

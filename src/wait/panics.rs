@@ -32,6 +32,11 @@ impl Panics {
         }
     }
 
+    /// Whether nothing has panicked so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Lets the first panic go on, unless the thread panics already: that one goes on then.
     pub(crate) fn finish(self) {
         match self.0 {

@@ -466,6 +466,32 @@ fn readers_far_on_and_near_by_are_served_by_one_source() {
     }
 }
 
+/// Panics when it is woken.
+struct Panicking;
+
+impl std::task::Wake for Panicking {
+    fn wake(self: Arc<Self>) {
+        panic!("as told");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_does_not_end_the_thread() {
+    let spool = segments_of(1).build().unwrap();
+    let reads = pull(&spool, Script::new([gives(&[7, 8])]), true);
+    let mut far = spool.reader().unwrap();
+    far.advance(1);
+    let mut buffer = [0];
+    let mut task = Task::new(far.read(&mut buffer));
+    let _pending_or_there = task.poll_with(&Arc::new(Panicking).into());
+    until("both bytes are read", || count(&reads) == 2);
+    let mut late = spool.reader().unwrap();
+    within(LIMIT, move || {
+        assert_eq!(block_on(late.read(&mut [0; 2])), Ok(2));
+        assert_eq!(block_on(late.read(&mut [0; 2])), Ok(0));
+    });
+}
+
 #[cfg(feature = "futures")]
 mod tasks {
     use super::*;
@@ -536,6 +562,64 @@ mod tasks {
             assert_eq!(block_on(first.read(&mut buffer)), Ok(1));
             assert_eq!((buffer, other), ([7], [7]));
         }
+    }
+
+    #[test]
+    fn a_waker_that_panics_costs_the_others_no_wake() {
+        let (told, spool) = told();
+        let [mut first, mut second] = [(); 2].map(|()| spool.reader().unwrap());
+        let (mut buffer, mut other) = ([0], [0]);
+        let mut first = Task::new(first.read(&mut buffer));
+        assert!(first.poll_with(&Arc::new(Panicking).into()).is_pending());
+        let second = Task::parked(second.read(&mut other));
+        let telling = std::panic::AssertUnwindSafe(|| told.tell(&[7]));
+        assert!(std::panic::catch_unwind(telling).is_err(), "who wakes gets the panic");
+        assert_eq!(second.wakes(), 1);
+        assert_eq!(second.result(), Ok(1));
+    }
+
+    /// Does something while it is read, and gives a byte.
+    struct Hook<F>(F);
+
+    impl<F: FnMut() + Unpin> AsyncRead for Hook<F> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            (self.0)();
+            buffer[0] = 7;
+            Poll::Ready(Ok(1))
+        }
+    }
+
+    #[test]
+    fn who_needs_more_is_woken_although_another_waker_panics_at_what_is_read() {
+        let spool = segments_of(1).build().unwrap();
+        let [mut first, near, mut far] = [(); 3].map(|()| spool.reader().unwrap());
+        far.advance(5);
+        let (wakes, waker) = overfall_tests::counting_waker();
+        // These two come while the first one reads.
+        let others = Arc::new(Mutex::new(Some((near, far))));
+        let (come, mut have_come) = (others.clone(), false);
+        let hook = move || {
+            let mut come = come.lock().unwrap();
+            let Some((near, far)) = come.as_mut().filter(|_| !have_come) else { return };
+            have_come = true;
+            let panicking = Arc::new(Panicking).into();
+            for (reader, waker) in [(near, &panicking), (far, &waker)] {
+                let context = &mut Context::from_waker(waker);
+                assert!(AsyncRead::poll_read(Pin::new(reader), context, &mut [0]).is_pending());
+            }
+        };
+        spool.pull_async(overfall::source::Futures(Hook(hook))).unwrap();
+        let mut buffer = [0];
+        let mut task = Task::new(first.read(&mut buffer));
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.poll()));
+        assert!(polled.is_err());
+        assert_eq!(wakes.count(), 1);
+        // The source would keep the spool, and the spool the source.
+        drop(others.lock().unwrap().take());
     }
 
     #[test]
