@@ -110,6 +110,7 @@
 mod blocking;
 mod builder;
 mod error;
+mod file;
 #[cfg(feature = "futures")]
 mod futures;
 mod plan;
@@ -129,6 +130,7 @@ pub use error::FreezeError;
 pub use error::{
     Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, WriteError, WriterError,
 };
+pub use file::{FileError, Incomplete};
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
 pub use stats::{ReaderStats, SpoolStats};
@@ -325,7 +327,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// If the stream is not finished, or there is no memory for a copy.
+    /// If the stream is not finished, there is no memory for a copy, or its file cannot be read.
     #[cfg(feature = "futures")]
     pub fn freeze(&self) -> Result<bytes::Bytes, FreezeError> {
         let length = match self.shared.look() {
@@ -341,8 +343,19 @@ impl Spool {
         }
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes).map_err(|_| out_of_memory)?;
-        while copy.len() < bytes {
-            copy.extend_from_slice(view.lend(copy.len() as u64));
+        loop {
+            let lent = view.lend(copy.len() as u64);
+            if lent.is_empty() {
+                break;
+            }
+            copy.extend_from_slice(lent);
+        }
+        if let Some(disk) = &self.shared.disk {
+            let mut filled = copy.len();
+            copy.resize(bytes, 0);
+            while filled < bytes {
+                filled += disk.read(&mut copy[filled..], filled as u64)?;
+            }
         }
         Ok(copy.into())
     }

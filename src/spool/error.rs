@@ -86,6 +86,19 @@ pub enum WriteError {
         /// What was asked of the system.
         bytes: u64,
     },
+    /// The file cannot be written: the disk is full, or fails. What was written before stays.
+    #[error("the file of the spool cannot be written: {}", .0.get_ref())]
+    File(Failure),
+    /// Another program has cut the file. Nothing is written behind the gap.
+    #[error(
+        "the file of the spool was cut: {left} of {written} bytes are left; let nobody else write it"
+    )]
+    Cut {
+        /// How many bytes had been written.
+        written: u64,
+        /// How many of them are left.
+        left: u64,
+    },
 }
 
 /// Why [`SpoolWriter::finish`](super::SpoolWriter::finish) did not end the stream well.
@@ -103,6 +116,11 @@ pub enum FinishError {
     /// It had failed, or was terminated, before.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// All is written, but it could not be kept that the file is finished. The stream has failed, unless it
+    /// had ended well by the last of the bytes that were promised; the file can be
+    /// [resumed](super::Builder::resume) and finished.
+    #[error("the file of the spool cannot be marked as finished: {}", .0.get_ref())]
+    File(Failure),
 }
 
 /// Why a spool failed whose writer is gone: it did not say that the stream is whole.
@@ -146,6 +164,19 @@ pub enum ReadError {
         /// Its length.
         len: u64,
     },
+    /// The file cannot be read at this place. Another read there asks the system again.
+    #[error("the file of the spool cannot be read: {}", .0.get_ref())]
+    File(Failure),
+    /// Another program has cut the file: the byte at this place was written, and is gone.
+    #[error(
+        "the file of the spool was cut: it ends at {left}, and byte {position} was written before"
+    )]
+    Cut {
+        /// The place.
+        position: u64,
+        /// How many bytes of the stream are left.
+        left: u64,
+    },
 }
 
 /// Why a seek moved nothing.
@@ -185,15 +216,21 @@ pub enum FreezeError {
         /// The length.
         bytes: u64,
     },
+    /// It cannot be read from its file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl From<ReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside,
-    /// `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`.
+    /// `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`, `File` has the kind of
+    /// its error, and `Cut` is `InvalidData`.
     fn from(error: ReadError) -> Self {
-        let kind = match error {
+        let kind = match &error {
+            ReadError::File(failure) => Self::from(failure.clone()).kind(),
+            ReadError::Cut { .. } => io::ErrorKind::InvalidData,
             ReadError::Empty => io::ErrorKind::WouldBlock,
-            ReadError::Failed(failure) => return failure.into(),
+            ReadError::Failed(failure) => return failure.clone().into(),
             ReadError::Terminated | ReadError::Closed => io::ErrorKind::ConnectionAborted,
             ReadError::Short { .. } => io::ErrorKind::UnexpectedEof,
         };
@@ -226,11 +263,13 @@ impl From<Ended> for io::Error {
 }
 
 impl From<WriteError> for io::Error {
-    /// `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are
-    /// as for [`Ended`].
+    /// `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is `OutOfMemory`, `File` has the
+    /// kind of its error, `Cut` is `InvalidData`, the others are as for [`Ended`].
     fn from(error: WriteError) -> Self {
-        let kind = match error {
-            WriteError::Ended(ended) => return ended.into(),
+        let kind = match &error {
+            WriteError::Ended(ended) => return ended.clone().into(),
+            WriteError::File(failure) => Self::from(failure.clone()).kind(),
+            WriteError::Cut { .. } => io::ErrorKind::InvalidData,
             WriteError::BeyondKnownLen { .. } | WriteError::TooMuch { .. } => {
                 io::ErrorKind::InvalidInput
             }
@@ -241,9 +280,10 @@ impl From<WriteError> for io::Error {
 }
 
 impl From<FinishError> for io::Error {
-    /// `Short` is `UnexpectedEof`, the others are as for [`Ended`].
+    /// `Short` is `UnexpectedEof`, `File` has the kind of its error, the others are as for [`Ended`].
     fn from(error: FinishError) -> Self {
         match error {
+            FinishError::File(ref failure) => Self::new(Self::from(failure.clone()).kind(), error),
             FinishError::Short { .. } => Self::new(io::ErrorKind::UnexpectedEof, error),
             FinishError::Ended(ended) => ended.into(),
         }

@@ -1,6 +1,7 @@
 //! Readers.
 
 use super::error::{ReadError, SeekError};
+use super::file::Window;
 use super::segment::View;
 use super::shared::{Ending, Figures, Shared};
 use super::sleeper::{Sleeper, Visitor};
@@ -41,6 +42,8 @@ use std::task::{Context, Poll, ready};
 /// another segment counts a share of it. So a reader that is stopped holds up nobody.
 pub struct SpoolReader {
     view: View,
+    /// What it has read of a file.
+    window: Window,
     position: u64,
     number: u64,
     sleeper: Sleeper,
@@ -92,6 +95,18 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
     }
 }
 
+/// Lends what is there and lies in a file.
+#[cold]
+fn lend_of_file<'a>(
+    window: &'a mut Window,
+    shared: &Shared,
+    position: u64,
+    seen: u64,
+) -> Result<&'a [u8], ReadError> {
+    let Some(disk) = &shared.disk else { unreachable!("a published byte lies nowhere") };
+    window.lend(disk, position, seen)
+}
+
 /// The length of the whole stream; `Empty` if it is not known yet.
 fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
     if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
@@ -107,6 +122,7 @@ impl SpoolReader {
     fn with(view: View, position: u64, number: u64, sleeper: Sleeper) -> Self {
         Self {
             view,
+            window: Window::default(),
             position,
             number,
             sleeper,
@@ -158,7 +174,12 @@ impl SpoolReader {
     pub fn try_fill_buf(&mut self) -> Result<&[u8], ReadError> {
         let figures = &self.sleeper.seat.figures;
         look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
-        Ok(self.view.lend(self.position))
+        let seen = self.view.seen_from(self.position);
+        let lent = self.view.lend(self.position);
+        if !lent.is_empty() || seen == 0 {
+            return Ok(lent);
+        }
+        lend_of_file(&mut self.window, &self.sleeper.shared, self.position, seen)
     }
 
     /// Moves over `amount` bytes of what was lent.
@@ -187,9 +208,14 @@ impl SpoolReader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let mut lent = self.try_fill_buf()?;
+        let figures = &self.sleeper.seat.figures;
+        look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
+        let mut lent = self.view.lend(self.position);
         let mut read = 0;
         loop {
+            if lent.is_empty() {
+                return self.read_file(buffer, read);
+            }
             let length = lent.len().min(buffer.len() - read);
             buffer[read..read + length].copy_from_slice(&lent[..length]);
             read += length;
@@ -200,6 +226,32 @@ impl SpoolReader {
             }
             lent = self.view.lend(self.position);
         }
+    }
+
+    /// Reads on, behind the first `read` bytes of the buffer, where what is there lies in a file.
+    #[cold]
+    fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
+        let Some(disk) = &self.sleeper.shared.disk else { return Ok(read) };
+        while read < buffer.len() {
+            let (position, seen) = (self.position, self.view.seen_from(self.position));
+            if seen == 0 {
+                break;
+            }
+            match self.window.read(disk, position, seen, &mut buffer[read..]) {
+                Ok(more) => {
+                    read += more;
+                    self.position = position + more as u64;
+                    self.sleeper.seat.figures.position.set(self.position);
+                }
+                // The next read tells.
+                Err(_) if read > 0 => break,
+                Err(error) => return Err(error),
+            }
+            if !self.view.sees(self.position) {
+                let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+            }
+        }
+        Ok(read)
     }
 
     /// Whether there is nothing more to read now. An error is told by the next read.
@@ -231,7 +283,18 @@ impl SpoolReader {
         while read < buffer.len() && ending != Ending::Terminated {
             let lent = shared.memory.lend(offset.saturating_add(read as u64), length);
             if lent.is_empty() {
-                break;
+                match shared.read_file(
+                    &mut buffer[read..],
+                    offset.saturating_add(read as u64),
+                    length,
+                ) {
+                    Ok(0) => break,
+                    Ok(more) => read += more,
+                    // The next read tells.
+                    Err(_) if read > 0 => break,
+                    Err(error) => return Err(error),
+                }
+                continue;
             }
             let length = lent.len().min(buffer.len() - read);
             buffer[read..read + length].copy_from_slice(&lent[..length]);
@@ -417,7 +480,14 @@ impl SpoolReader {
     #[cfg(feature = "futures")]
     pub fn try_read_bytes(&mut self, most: usize) -> Result<bytes::Bytes, ReadError> {
         self.try_fill_buf()?;
-        let bytes = bytes::Bytes::from_owner(self.view.share(self.position, most));
+        let shared = self.view.share(self.position, most);
+        let bytes = if shared.as_ref().is_empty() {
+            // It lies in a file, or is the end.
+            let lent = self.try_fill_buf()?;
+            bytes::Bytes::copy_from_slice(&lent[..lent.len().min(most)])
+        } else {
+            bytes::Bytes::from_owner(shared)
+        };
         self.move_to(self.position + bytes.len() as u64);
         Ok(bytes)
     }

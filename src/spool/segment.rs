@@ -124,7 +124,7 @@ pub(super) struct Memory {
     lead: AtomicU64,
     /// How long the stream is expected to be, if that is known.
     expected: Option<u64>,
-    /// It is never longer.
+    /// So many bytes lie here at most. Those behind them, if there are any, lie elsewhere.
     most: u64,
     /// Whether there is a tail.
     is_claimed: AtomicBool,
@@ -133,8 +133,9 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(plan: Plan, expected: Option<u64>, most: u64) -> Self {
-        let [length, lead, segments, bytes] = [0; 4].map(AtomicU64::new);
+    /// Of a stream of which `length` bytes are there, none of them here unless it is 0.
+    pub(super) fn new(plan: Plan, expected: Option<u64>, most: u64, length: u64) -> Self {
+        let [length, lead, segments, bytes] = [length, 0, 0, 0].map(AtomicU64::new);
         Self {
             length: CachePadded::new(length),
             buckets: std::array::from_fn(|_| OnceLock::new()),
@@ -177,9 +178,10 @@ impl Memory {
         self.buckets.get(bucket)?.get()?[place].get()
     }
 
-    /// What is published from `from` to below `to`, or as much of it as lies in one segment.
+    /// What is published from `from` to below `to`, or as much of it as lies in one segment; nothing if
+    /// it lies elsewhere.
     pub(super) fn lend(&self, from: u64, to: u64) -> &[u8] {
-        let to = to.min(self.length());
+        let to = to.min(self.length()).min(self.most);
         if from >= to {
             return &[];
         }
@@ -286,7 +288,8 @@ impl View {
         self.known.saturating_sub(position)
     }
 
-    /// What it sees from `position` on, in one piece; nothing if it sees nothing there. Within a segment
+    /// What it sees from `position` on, in one piece; nothing if it sees nothing there, or if that lies
+    /// elsewhere. Within a segment
     /// this touches nothing that other threads write.
     #[inline]
     pub(super) fn lend(&mut self, position: u64) -> &[u8] {
@@ -309,7 +312,9 @@ impl View {
         if position >= self.known {
             return false;
         }
-        self.held = self.memory.segment(position).map(|segment| {
+        let segment = self.memory.segment(position);
+        // The last one may be shorter than the plan says, and what is behind it lies elsewhere.
+        self.held = segment.filter(|segment| position < segment.end()).map(|segment| {
             let (segment, begin, end) = (segment.clone(), segment.begin, segment.end());
             Held { segment, begin, end }
         });
@@ -360,12 +365,12 @@ impl Tail {
     }
 
     /// The unpublished rest of the segment, or a new one if there is none. It is empty only if the stream
-    /// has its full length.
+    /// has its full length, or goes on elsewhere.
     #[inline]
     pub(super) fn rest(&mut self) -> Result<&mut [u8], NoMemory> {
         let has_rest = |segment: &Arc<Segment>| self.length < segment.end();
         if !self.segment.as_ref().is_some_and(has_rest) {
-            if self.length == self.memory.most {
+            if self.length >= self.memory.most {
                 return Ok(&mut []);
             }
             self.go_on()?;
@@ -392,6 +397,12 @@ impl Tail {
     pub(super) fn publish(&mut self, bytes: u64) {
         let rest = self.segment.as_ref().map_or(0, |segment| segment.end() - self.length);
         assert!(bytes <= rest, "{bytes} bytes are to be published, of {rest}");
+        self.publish_elsewhere(bytes);
+    }
+
+    /// Gives away the next `bytes`, which lie elsewhere.
+    #[inline]
+    pub(super) fn publish_elsewhere(&mut self, bytes: u64) {
         self.length += bytes;
         // ORD(publish:A) Release, pairs with ORD(publish:B).
         self.memory.length.store(self.length, Ordering::Release);

@@ -15,6 +15,8 @@ pub struct SpoolStats {
     /// The bytes of memory of all segments. The system gives memory to a large segment page by page, as
     /// it is filled.
     pub memory_bytes: u64,
+    /// How many bytes of the stream lie in a file.
+    pub file_bytes: u64,
     /// Whether there is a writer.
     pub has_writer: bool,
     /// The readers that are there, in no order.
