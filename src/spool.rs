@@ -48,10 +48,27 @@
 //!
 //! # Who waits for whom
 //!
-//! A spool keeps everything, so its writer never waits. Readers wait for bytes, or for the end, and are
+//! A spool keeps everything, so its writer waits for no reader. Readers wait for bytes, or for the end, and are
 //! woken when the byte that they wait for is there, not before. To write, while no reader sleeps, and to
 //! read what is there, takes no lock, no read-modify-write instruction, and no system call but those of
-//! the allocator.
+//! the allocator. In a file, each write is a system call, and so are most reads.
+//!
+//! # Where it is kept
+//!
+//! | made by | the bytes lie |
+//! |---|---|
+//! | [`Spool::memory`], [`Builder::build`] | in memory |
+//! | [`Builder::spill_at`] | the first ones in memory, and the rest in a temporary file |
+//! | [`Spool::temp_file`] | in a temporary file, which goes with the spool |
+//! | [`Spool::create`], [`Builder::resume`] | in a file with a name, which stays |
+//! | [`Spool::open`] | in such a file, only to be read |
+//!
+//! Readers and writers are the same for all of these. In memory, what is published is lent where it lies,
+//! to any number of readers. What lies in a file is read into a buffer of the reader, or of the caller: a
+//! loan is a copy there, and so are `Bytes`.
+//!
+//! Half a stream on disk is never taken for a whole one: [`Builder::create`] tells how that is kept, and
+//! what becomes of it in a crash.
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -81,9 +98,15 @@
 // gone, so a reader that stands still keeps the one segment that it is in. Entering a segment then needs
 // a way to take a share of what another thread may be about to take out: a short pin that covers the
 // taking alone, off the way of reads inside a segment. `Memory::lend`, which goes without a share, becomes
-// such an entry. The writer waits in a line for room, as writers of a ring do. *Files*: `Memory` becomes
-// one of two stores; who has published what, parking, ends and positions stay. *Pulling*: the tail is
+// such an entry. The writer waits in a line for room, as writers of a ring do. *Bounded files* drop
+// what is before the oldest byte kept. *Pulling*: the tail is
 // claimed by whichever reader finds nothing.
+//
+// Files (`file.rs`). The bytes below a bound lie in memory, those from there on in a file, and stay there.
+// The bound is where `Memory` ends. It still holds the published length, of all bytes: so who has published
+// what, parking, ends and positions know nothing of files. A reader that `View` lends nothing of what it
+// sees, and a writer to whom `Tail` lends no rest, turn to the `Disk`. To publish what lies in a file is the
+// same store; that the bytes are in the file before it is the system's promise, as the write has returned.
 //
 // ORDERINGS
 //
@@ -323,7 +346,7 @@ impl Spool {
     }
 
     /// The finished stream in one piece: without a copy if it is one segment, as with the right
-    /// [`Builder::expected_len`]; else it is copied.
+    /// [`Builder::expected_len`]; else it is copied, and what lies in a file is read.
     ///
     /// # Errors
     ///

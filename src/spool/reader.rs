@@ -39,7 +39,8 @@ use std::task::{Context, Poll, ready};
 /// # Progress
 ///
 /// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
-/// another segment counts a share of it. So a reader that is stopped holds up nobody.
+/// another segment counts a share of it. To read a file is a system call, which is made in place, by async
+/// reads, too: it blocks the thread if the disk has to be waited for. So a reader that is stopped holds up nobody.
 pub struct SpoolReader {
     view: View,
     /// What it has read of a file.
@@ -164,7 +165,8 @@ impl SpoolReader {
 
     // What is there.
 
-    /// Lends what is there, in one piece and where it lies: at least one byte, or none at the end.
+    /// Lends what is there, in one piece and where it lies (of a file, up to 8 KiB in a buffer of this
+    /// reader): at least one byte, or none at the end.
     /// [`consume`](Self::consume) steps over it.
     ///
     /// # Errors
@@ -357,6 +359,7 @@ impl SpoolReader {
     /// - `Failed`, behind the last byte of a stream that failed.
     /// - `Terminated`, if the spool was.
     /// - `Closed`, if this reader was, by its [`Closer`].
+    /// - `File` and `Cut`, if the file cannot be read, or was cut by another program.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         until_ready(self, Self::stop_waiting, |reader, context| reader.poll_read(context, buffer))
             .await
@@ -471,7 +474,7 @@ impl SpoolReader {
     /// What is there, up to `most` bytes of it, as [`Bytes`](bytes::Bytes) that share the segment, and
     /// moves over it. It is empty at the end of the stream.
     ///
-    /// However few they are, they keep the whole segment in memory, for as long as they live. Copy small
+    /// What lies in a file is copied, up to 8 KiB. In memory, however few they are, they keep the whole segment in memory, for as long as they live. Copy small
     /// ones that are to live long (`Bytes::copy_from_slice`).
     ///
     /// # Errors

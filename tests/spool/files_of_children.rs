@@ -3,7 +3,7 @@
 //! Each test starts this program anew, as a child, by way of a shell that sets its limits.
 
 use crate::{bytes_from, drain};
-use overfall::spool::{FileError, ReadError, Spool, WriteError};
+use overfall::spool::{FileError, FinishError, ReadError, Spool, WriteError};
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -23,6 +23,7 @@ fn child() {
     match &*work {
         "full" => full(&path),
         "full_temporary" => full_temporary(),
+        "full_file_system" => full_file_system(&path),
         "few_descriptors" => few_descriptors(&path),
         "private" => private(&path),
         "second" => second(&path),
@@ -189,6 +190,53 @@ fn full_temporary() {
 #[test]
 fn a_full_disk_is_the_same_for_what_was_spilled() {
     run("ulimit -f 8; trap '' XFSZ;", "full_temporary", Path::new("unused"));
+}
+
+/// A file system of 64 KiB.
+fn full_file_system(directory: &Path) {
+    let path = directory.join("stream");
+    let spool = Spool::create(&path).unwrap();
+    let (mut writer, mut reader) = (spool.writer().unwrap(), spool.reader().unwrap());
+    let bytes = bytes_from(0, 100_000);
+    let mut written = 0;
+    let error = loop {
+        match writer.try_write(&bytes[written..written + 10_000]) {
+            Ok(more) => written += more,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::StorageFull);
+    assert_eq!(written, 64 << 10, "the last one was short");
+    assert_eq!(drain(&mut reader), (bytes_from(0, written), Some(ReadError::Empty)));
+
+    // Nor is there room for the mark: so it is not finished, and nobody is told that it is.
+    assert!(matches!(writer.finish(), Err(FinishError::File(_))));
+    assert!(matches!(drain(&mut reader).1, Some(ReadError::Failed(_))));
+    drop((spool, reader));
+    assert!(!Spool::open(&path).unwrap().is_finished());
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 1);
+
+    // Once there is room it goes on.
+    fs::File::options().write(true).open(&path).unwrap().set_len(60_000).unwrap();
+    let spool = Spool::builder().resume(&path).unwrap();
+    assert_eq!(spool.len(), 60_000);
+    spool.writer().unwrap().finish().unwrap();
+    assert!(Spool::open(&path).unwrap().is_finished());
+}
+
+#[test]
+fn a_full_file_system_ends_neither_readers_nor_the_stream() {
+    let directory = tempfile::tempdir().unwrap();
+    let may_mount = "mount -t tmpfs -o size=64k none \"$OVERFALL_FILES_PATH\"";
+    let probe = format!("unshare -rm sh -c '{may_mount}'");
+    let probe = Command::new("sh").args(["-c", &probe]).env(FILE, directory.path()).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        println!("nothing was tested: file systems cannot be mounted here");
+        return;
+    }
+    let mounted =
+        format!("exec unshare -rm sh -c '{may_mount} && exec \"$0\" \"$@\"' \"$0\" \"$@\";");
+    run(&mounted, "full_file_system", directory.path());
 }
 
 // Descriptors and modes.
