@@ -79,7 +79,7 @@ impl Disk {
 
     /// For what comes behind the first `begin` bytes.
     pub(super) fn temporary(begin: u64, directory: Option<PathBuf>, mode: u32) -> Self {
-        let directory = directory.unwrap_or_else(std::env::temp_dir);
+        let directory = directory.unwrap_or_else(system::temp_directory);
         Self { begin, origin: Origin::Temporary { directory, mode }, file: OnceLock::new() }
     }
 
@@ -126,6 +126,20 @@ impl Disk {
         Ok(self.file.get().expect("a file with a name is there from the start"))
     }
 
+    /// Makes the temporary file now.
+    fn make(&self) -> Result<(), FileError> {
+        let (Origin::Named(path) | Origin::Temporary { directory: path, .. }) = &self.origin;
+        self.file().map(drop).map_err(FileError::system("make a temporary file in", path))
+    }
+
+    /// The path, if our file is still there: another may have taken its place.
+    fn path(&self) -> io::Result<Option<&PathBuf>> {
+        let (Origin::Named(path), Some(file)) = (&self.origin, self.file.get()) else {
+            return Ok(None);
+        };
+        Ok(system::is_at(file, path)?.then_some(path))
+    }
+
     /// Where a stream ends whose file was cut.
     fn left(&self, file: &File) -> u64 {
         // Only for the text of an error.
@@ -134,18 +148,19 @@ impl Disk {
 
     /// Tells who opens the file later that the stream is finished.
     pub(super) fn mark(&self, length: u64) -> io::Result<()> {
-        match &self.origin {
-            Origin::Named(path) => mark::put(path, length),
-            Origin::Temporary { .. } => Ok(()),
+        match self.path()? {
+            Some(path) => mark::put(path, length),
+            None if self.is_named() => {
+                let moved = "the file is not at its path any more, and cannot be marked there";
+                Err(io::Error::new(io::ErrorKind::NotFound, moved))
+            }
+            None => Ok(()),
         }
     }
 
     /// It is not finished after all.
     pub(super) fn unmark(&self) -> io::Result<()> {
-        match &self.origin {
-            Origin::Named(path) => mark::remove(path),
-            Origin::Temporary { .. } => Ok(()),
-        }
+        self.path()?.map_or(Ok(()), |path| mark::remove(path))
     }
 
     /// Lets other spools write the file: none of this one will.
@@ -164,11 +179,16 @@ impl Disk {
             .map_err(FileError::system("synchronize", path))
     }
 
-    /// Deletes the names. The mark goes first: what a crash leaves is not finished.
+    /// Deletes the names, unless they are another file's by now. The mark goes first: what a crash leaves
+    /// is not finished.
     fn remove(&self) -> Result<(), FileError> {
         let Origin::Named(path) = &self.origin else { return Ok(()) };
-        mark::remove(path)
-            .and_then(|()| mark::unless_gone(std::fs::remove_file(path)))
-            .map_err(FileError::system("remove", path))
+        let removed = self.path().and_then(|ours| match ours {
+            Some(path) => {
+                mark::remove(path).and_then(|()| mark::unless_gone(std::fs::remove_file(path)))
+            }
+            None => Ok(()),
+        });
+        removed.map_err(FileError::system("remove", path))
     }
 }

@@ -39,8 +39,10 @@ use std::task::{Context, Poll, ready};
 /// # Progress
 ///
 /// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
-/// another segment counts a share of it. To read a file is a system call, which is made in place, by async
-/// reads, too: it blocks the thread if the disk has to be waited for. So a reader that is stopped holds up nobody.
+/// another segment counts a share of it. So a reader that is stopped holds up nobody.
+///
+/// To read a file is a system call, which is made in place, by async reads, too: it blocks the thread if
+/// the disk has to be waited for.
 pub struct SpoolReader {
     view: View,
     /// What it has read of a file.
@@ -165,9 +167,9 @@ impl SpoolReader {
 
     // What is there.
 
-    /// Lends what is there, in one piece and where it lies (of a file, up to 8 KiB in a buffer of this
-    /// reader): at least one byte, or none at the end.
-    /// [`consume`](Self::consume) steps over it.
+    /// Lends what is there, in one piece and where it lies: at least one byte, or none at the end.
+    /// [`consume`](Self::consume) steps over it. What lies in a file is lent in a buffer of this reader, of
+    /// up to 8 KiB.
     ///
     /// # Errors
     ///
@@ -233,17 +235,13 @@ impl SpoolReader {
     /// Reads on, behind the first `read` bytes of the buffer, where what is there lies in a file.
     #[cold]
     fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
-        let Some(disk) = &self.sleeper.shared.disk else { return Ok(read) };
         while read < buffer.len() {
             let (position, seen) = (self.position, self.view.seen_from(self.position));
-            if seen == 0 {
-                break;
-            }
+            let Some(disk) = self.sleeper.shared.disk.as_ref().filter(|_| seen > 0) else { break };
             match self.window.read(disk, position, seen, &mut buffer[read..]) {
                 Ok(more) => {
                     read += more;
-                    self.position = position + more as u64;
-                    self.sleeper.seat.figures.position.set(self.position);
+                    self.move_to(position + more as u64);
                 }
                 // The next read tells.
                 Err(_) if read > 0 => break,
@@ -283,13 +281,10 @@ impl SpoolReader {
         let (length, ending) = shared.look();
         let mut read = 0;
         while read < buffer.len() && ending != Ending::Terminated {
-            let lent = shared.memory.lend(offset.saturating_add(read as u64), length);
+            let at = offset.saturating_add(read as u64);
+            let lent = shared.memory.lend(at, length);
             if lent.is_empty() {
-                match shared.read_file(
-                    &mut buffer[read..],
-                    offset.saturating_add(read as u64),
-                    length,
-                ) {
+                match shared.read_file(&mut buffer[read..], at, length) {
                     Ok(0) => break,
                     Ok(more) => read += more,
                     // The next read tells.
@@ -474,8 +469,8 @@ impl SpoolReader {
     /// What is there, up to `most` bytes of it, as [`Bytes`](bytes::Bytes) that share the segment, and
     /// moves over it. It is empty at the end of the stream.
     ///
-    /// What lies in a file is copied, up to 8 KiB. In memory, however few they are, they keep the whole segment in memory, for as long as they live. Copy small
-    /// ones that are to live long (`Bytes::copy_from_slice`).
+    /// However few they are, they keep the whole segment in memory, for as long as they live. Copy small
+    /// ones that are to live long (`Bytes::copy_from_slice`). Of a file they are a copy, of up to 8 KiB.
     ///
     /// # Errors
     ///

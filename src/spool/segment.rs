@@ -289,8 +289,7 @@ impl View {
     }
 
     /// What it sees from `position` on, in one piece; nothing if it sees nothing there, or if that lies
-    /// elsewhere. Within a segment
-    /// this touches nothing that other threads write.
+    /// elsewhere. Within a segment this touches nothing that other threads write.
     #[inline]
     pub(super) fn lend(&mut self, position: u64) -> &[u8] {
         let is_held = |held: &Held| held.begin <= position && position < held.end;

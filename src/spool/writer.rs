@@ -17,9 +17,9 @@ use std::sync::Arc;
 /// tokio's and futures' `AsyncWrite` with the features of these names. What was written is there for
 /// readers at once, and `flush` does nothing.
 ///
-/// In a file, each write is a system call, which blocks the thread for as long as the disk takes, also where
-/// it is polled by async code. If the disk is full, what went onto it counts as written, readers
-/// get it, and the next write fails with [`WriteError::File`].
+/// In a file, each write is a system call, which blocks the thread for as long as the disk takes, also
+/// where it is polled by async code. If the disk is full, what went onto it counts as written, readers get
+/// it, and the next write fails with [`WriteError::File`].
 ///
 /// # How it ends
 ///
@@ -196,10 +196,10 @@ impl SpoolWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// # Errors
-    ///
     /// In a file it lends up to 64 KiB of memory, and writes them then. If the disk fails in the middle of
     /// that, [`written`](Self::written) tells how far it came; the rest of what `fill` wrote is lost.
+    ///
+    /// # Errors
     ///
     /// What `fill` fails with, and [`WriteError`] in an [`io::Error`]. If the spool was failed or
     /// terminated while `fill` ran, what it has written is dropped.

@@ -316,6 +316,51 @@ fn where_there_can_be_no_file_a_spill_is_an_error_for_the_writer() {
     assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
 }
 
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let (directory, _) = path();
+    let mut others = vec![directory.path().to_owned()];
+    if cfg!(target_os = "linux") {
+        // To open it would wait for a writer.
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        others.push(pipe);
+    }
+    for other in others {
+        let opened = [Spool::open(&other), Spool::builder().resume(&other)];
+        for error in opened.map(Result::unwrap_err) {
+            assert_eq!(io::Error::from(error).kind(), ErrorKind::InvalidInput);
+        }
+        assert!(matches!(Spool::create(&other), Err(FileError::Exists { .. })));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_was_renamed_is_read_on_and_does_not_mark_or_remove_its_successor() {
+    let (directory, path) = path();
+    let (old, mut writer, mut reader) = created(&path);
+    writer.write_all(b"first").unwrap();
+    fs::rename(&path, directory.path().join("stream.1")).unwrap();
+    let (new, mut successor, _) = created(&path);
+    successor.write_all(b"the second one").unwrap();
+    writer.write_all(b" half").unwrap();
+    assert_eq!(drain(&mut reader).0, b"first half");
+    let Err(error) = writer.finish() else { panic!("its mark would be the successor's") };
+    assert_eq!(io::Error::from(error).kind(), ErrorKind::NotFound);
+    old.remove().unwrap();
+    drop((new, successor));
+    let spool = Spool::open(&path).unwrap();
+    assert!(!spool.is_finished());
+    assert_eq!(drain(&mut spool.reader().unwrap()).0, b"the second one");
+
+    // Removed twice, with another one in between.
+    spool.remove().unwrap();
+    write_finished(&path, 5);
+    spool.remove().unwrap();
+    assert!(Spool::open(&path).unwrap().is_finished());
+}
+
 // What does happen.
 
 #[test]

@@ -27,6 +27,7 @@ fn child() {
         "few_descriptors" => few_descriptors(&path),
         "private" => private(&path),
         "second" => second(&path),
+        "moves" => moves(&path),
         point => write_until(point, &path),
     }
     println!("done: {work}");
@@ -237,6 +238,23 @@ fn a_full_file_system_ends_neither_readers_nor_the_stream() {
     let mounted =
         format!("exec unshare -rm sh -c '{may_mount} && exec \"$0\" \"$@\"' \"$0\" \"$@\";");
     run(&mounted, "full_file_system", directory.path());
+}
+
+fn moves(directory: &Path) {
+    env::set_current_dir(directory).unwrap();
+    let spool = Spool::create("stream").unwrap();
+    env::set_current_dir("/").unwrap();
+    spool.writer().unwrap().finish().unwrap();
+    spool.sync().unwrap();
+    assert!(Spool::open(directory.join("stream")).unwrap().is_finished());
+    spool.remove().unwrap();
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+}
+
+#[test]
+fn a_process_may_change_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    run("", "moves", directory.path());
 }
 
 // Descriptors and modes.

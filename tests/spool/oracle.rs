@@ -477,7 +477,9 @@ impl Run {
         let spool = Spool::open(&path).unwrap();
         assert_eq!(spool.is_finished(), is_marked);
         let (bytes, end) = crate::drain(&mut spool.reader().unwrap());
-        assert_eq!(bytes, self.model.bytes);
+        assert_eq!(bytes.len(), self.model.bytes.len());
+        // Where it was terminated, `resync` may not have learned what was filled.
+        assert!(bytes == self.model.bytes || self.model.end == End::Terminated);
         assert_eq!(end.is_none(), is_marked);
         assert_eq!(Spool::builder().resume(&path).is_ok(), !is_marked);
     }

@@ -32,11 +32,11 @@ impl Spool {
     ///
     /// What the system says: `NotFound`, if there is none.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
-        let path = path.into();
+        let path = absolute(path)?;
         let opened = (|| {
             // The mark first: a stream that is being finished then has all that it tells.
             let finished_len = mark::get(&path)?;
-            let file = File::open(&path)?;
+            let file = system::open_to_read(&path)?;
             let len = file.metadata()?.len();
             Ok((finished_len, file, len))
         })();
@@ -75,7 +75,8 @@ impl Spool {
 
     /// Ends the spool for everybody, refuses readers, and deletes its file, if that has a name.
     ///
-    /// The system gives the space back once the last reader, writer and handle have gone.
+    /// Another file that has taken its path stays. The system gives the space back once the last reader,
+    /// writer and handle have gone.
     ///
     /// # Errors
     ///
@@ -137,7 +138,7 @@ impl Builder {
     /// `Exists`, if there is anything at this path. Else what the system says.
     pub fn create(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
         self.check()?;
-        let path = path.into();
+        let path = absolute(path)?;
         let made = (|| {
             // A mark without a file is one that somebody left behind. Gone before there is a file, it can
             // never speak of that.
@@ -173,7 +174,7 @@ impl Builder {
     /// - What the system says: `NotFound`, if there is none.
     pub fn resume(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
         self.check()?;
-        let path = path.into();
+        let path = absolute(path)?;
         let file = match system::open_to_write(&path, None) {
             Err(error) if system::excludes(&error) => return Err(FileError::Busy { path }),
             opened => opened.map_err(FileError::system("open", &path))?,
@@ -206,9 +207,7 @@ impl Builder {
         self.check()?;
         let disk = self.temporary(0);
         // Now, so that who asked for a file learns here that there can be none.
-        let directory = std::env::temp_dir();
-        let directory = self.temp_dir.as_deref().unwrap_or(&directory);
-        disk.file().map_err(FileError::system("make a temporary file in", directory))?;
+        disk.make()?;
         Ok(self.make(0, Some(disk), 0)?)
     }
 
@@ -251,6 +250,12 @@ impl Builder {
     pub(in crate::spool) fn temporary(&self, begin: u64) -> Disk {
         Disk::temporary(begin, self.temp_dir.clone(), self.mode.unwrap_or(0o600))
     }
+}
+
+/// The path is used later, too, and the process may have changed its directory by then.
+fn absolute(path: impl Into<PathBuf>) -> Result<PathBuf, FileError> {
+    let path = path.into();
+    std::path::absolute(&path).map_err(FileError::system("find", &path))
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), FileError> {

@@ -26,8 +26,25 @@ pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     }
 }
 
-/// A file that is there for reading and writing; with `mode`, a new one, and nothing else.
+/// A file that is there, to be read.
+pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+    refuse_others(path)?;
+    File::open(path)
+}
+
+/// To open what is no regular file may wait, or do things. One that takes its place just now is not noticed.
+fn refuse_others(path: &Path) -> io::Result<()> {
+    if path.metadata()?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// A file that is there for reading and writing; with `new`, a new one of that mode, and nothing else.
 pub(super) fn open_to_write(path: &Path, new: Option<u32>) -> io::Result<File> {
+    if new.is_none() {
+        refuse_others(path)?;
+    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(new.is_some());
     imp::exclude_writers(&mut options);
@@ -69,13 +86,22 @@ fn random_name() -> PathBuf {
     format!(".overfall-{}-{random:016x}", std::process::id()).into()
 }
 
-pub(super) use imp::{sync_directory, try_lock, unlock};
+/// Whether this file, and no other, has this path.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match imp::is_at(file, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        found => found,
+    }
+}
+
+pub(super) use imp::{sync_directory, temp_directory, try_lock, unlock};
 
 #[cfg(unix)]
 mod imp {
+    pub(in super::super) use std::env::temp_dir as temp_directory;
     use std::fs::{File, OpenOptions};
     use std::io;
-    use std::os::unix::fs::{FileExt, OpenOptionsExt};
+    use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
     use std::path::Path;
 
     pub(in super::super) use crate::sync::file_lock::{try_lock, unlock};
@@ -86,6 +112,11 @@ mod imp {
 
     pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
         file.write_at(bytes, offset)
+    }
+
+    pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+        let [ours, theirs] = [file.metadata()?, path.symlink_metadata()?];
+        Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
     }
 
     pub(super) fn set_mode(options: &mut OpenOptions, mode: u32) {
@@ -135,6 +166,7 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
+    pub(in super::super) use std::env::temp_dir as temp_directory;
     use std::fs::{File, OpenOptions};
     use std::io;
     use std::os::windows::fs::{FileExt, OpenOptionsExt};
@@ -150,6 +182,11 @@ mod imp {
 
     pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
         file.seek_write(bytes, offset)
+    }
+
+    /// std does not tell; a file that is open keeps its name, unless it is moved on purpose.
+    pub(super) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+        path.try_exists()
     }
 
     pub(super) fn set_mode(_: &mut OpenOptions, _: u32) {}
@@ -191,7 +228,7 @@ mod imp {
 mod imp {
     use std::fs::{File, OpenOptions};
     use std::io;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     pub(super) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
@@ -199,6 +236,15 @@ mod imp {
 
     pub(super) fn write_at(_: &File, _: &[u8], _: u64) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+        path.try_exists()
+    }
+
+    /// std's panics where there are no files.
+    pub(in super::super) fn temp_directory() -> PathBuf {
+        PathBuf::new()
     }
 
     pub(super) fn set_mode(_: &mut OpenOptions, _: u32) {}
