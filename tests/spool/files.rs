@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// A path in a directory that goes with it.
 fn path() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("stream");
+    let path = directory.path().canonicalize().unwrap().join("stream");
     (directory, path)
 }
 
@@ -362,6 +362,23 @@ fn a_file_that_was_renamed_is_read_on_and_does_not_mark_or_remove_its_successor(
 }
 
 // What does happen.
+
+#[test]
+#[cfg(unix)]
+fn a_link_leads_to_the_file_and_to_its_mark() {
+    let (directory, path) = path();
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert!(matches!(Spool::create(&link), Err(FileError::Exists { .. })));
+    created(&path).1.release();
+    let spool = Spool::builder().resume(&link).unwrap();
+    spool.writer().unwrap().finish().unwrap();
+    for path in [&path, &link] {
+        assert!(Spool::open(path).unwrap().is_finished());
+    }
+    spool.remove().unwrap();
+    assert!(!path.exists());
+}
 
 #[test]
 fn the_file_holds_the_bytes_and_nothing_else() {

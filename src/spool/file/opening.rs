@@ -32,7 +32,7 @@ impl Spool {
     ///
     /// What the system says: `NotFound`, if there is none.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
-        let path = absolute(path)?;
+        let path = existing(path)?;
         let opened = (|| {
             // The mark first: a stream that is being finished then has all that it tells.
             let finished_len = mark::get(&path)?;
@@ -174,7 +174,7 @@ impl Builder {
     /// - What the system says: `NotFound`, if there is none.
     pub fn resume(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
         self.check()?;
-        let path = absolute(path)?;
+        let path = existing(path)?;
         let file = match system::open_to_write(&path, None) {
             Err(error) if system::excludes(&error) => return Err(FileError::Busy { path }),
             opened => opened.map_err(FileError::system("open", &path))?,
@@ -256,6 +256,12 @@ impl Builder {
 fn absolute(path: impl Into<PathBuf>) -> Result<PathBuf, FileError> {
     let path = path.into();
     std::path::absolute(&path).map_err(FileError::system("find", &path))
+}
+
+/// The same, of a file that is there: a link leads to it, and its mark lies beside itself.
+fn existing(path: impl Into<PathBuf>) -> Result<PathBuf, FileError> {
+    let path = path.into();
+    path.canonicalize().map_err(FileError::system("open", &path))
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), FileError> {
