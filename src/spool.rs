@@ -49,7 +49,7 @@
 //!
 //! # Who waits for whom
 //!
-//! A spool keeps everything, so its writer never waits. Readers wait for bytes, or for the end, and are
+//! A spool keeps everything, so its writer waits for no reader. Readers wait for bytes, or for the end, and are
 //! woken when the byte that they wait for is there, not before. To write, while no reader sleeps, and to
 //! read what is there, takes no lock, no read-modify-write instruction, and no system call but those of
 //! the allocator.
@@ -91,6 +91,24 @@
 //! assert_eq!(late.backlog(), 100);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//! the allocator. In a file, each write is a system call, and so are most reads.
+//!
+//! # Where it is kept
+//!
+//! | made by | the bytes lie |
+//! |---|---|
+//! | [`Spool::memory`], [`Builder::build`] | in memory |
+//! | [`Builder::spill_at`] | the first ones in memory, and the rest in a temporary file |
+//! | [`Spool::temp_file`] | in a temporary file, which goes with the spool |
+//! | [`Spool::create`], [`Builder::resume`] | in a file with a name, which stays |
+//! | [`Spool::open`] | in such a file, only to be read |
+//!
+//! Readers and writers are the same for all of these. In memory, what is published is lent where it lies,
+//! to any number of readers. What lies in a file is read into a buffer of the reader, or of the caller: a
+//! loan is a copy there, and so are `Bytes`.
+//!
+//! Half a stream on disk is never taken for a whole one: [`Builder::create`] tells how that is kept, and
+//! what becomes of it in a crash.
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -136,8 +154,13 @@
 // between, and leaves them a share each. Nobody waits, nothing is deferred, and there is no collector. What
 // nobody has a share of becomes the next segment.
 //
-// What comes later. *Files*: `Memory` becomes one of two stores; who has published what, parking, ends,
-// positions and `begin` stay.
+// What comes later. *Bounded files* drop what is before the oldest byte kept.
+//
+// Files (`file.rs`). The bytes below a bound lie in memory, those from there on in a file, and stay there.
+// The bound is where `Memory` ends. It still holds the published length, of all bytes: so who has published
+// what, parking, ends and positions know nothing of files. A reader that `View` lends nothing of what it
+// sees, and a writer to whom `Tail` lends no rest, turn to the `Disk`. To publish what lies in a file is the
+// same store; that the bytes are in the file before it is the system's promise, as the write has returned.
 //
 // ORDERINGS
 //
@@ -174,6 +197,7 @@
 mod blocking;
 mod builder;
 mod error;
+mod file;
 #[cfg(feature = "futures")]
 mod futures;
 mod holding;
@@ -204,6 +228,7 @@ pub use error::{
     Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, StartError,
     WriteError, WriterError,
 };
+pub use file::{FileError, Incomplete};
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
 pub use retain::Retain;
@@ -389,12 +414,12 @@ impl Spool {
     }
 
     /// The finished stream in one piece: without a copy if it is one segment, as with the right
-    /// [`Builder::expected_len`]; else it is copied.
+    /// [`Builder::expected_len`]; else it is copied, and what lies in a file is read.
     ///
     /// # Errors
     ///
-    /// If the stream is not finished, its first bytes are not kept any more, or there is no memory for a
-    /// copy.
+    /// If the stream is not finished, its first bytes are not kept any more, there is no memory for a
+    /// copy, or its file cannot be read.
     #[cfg(feature = "futures")]
     pub fn freeze(&self) -> Result<bytes::Bytes, FreezeError> {
         let length = match self.shared.look() {
@@ -415,11 +440,19 @@ impl Spool {
         }
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes).map_err(|_| out_of_memory)?;
-        while copy.len() < bytes {
-            if !view.enter(copy.len() as u64) {
-                return Err(gone(&self.shared));
-            }
+        while copy.len() < bytes && view.enter(copy.len() as u64) {
             copy.extend_from_slice(view.lend(copy.len() as u64));
+        }
+        let mut filled = copy.len();
+        match &self.shared.disk {
+            None if filled < bytes => return Err(gone(&self.shared)),
+            None => {}
+            Some(disk) => {
+                copy.resize(bytes, 0);
+                while filled < bytes {
+                    filled += disk.read(&mut copy[filled..], filled as u64)?;
+                }
+            }
         }
         Ok(copy.into())
     }

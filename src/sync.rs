@@ -7,6 +7,7 @@
 
 pub(crate) mod asymmetric;
 pub(crate) mod figure;
+pub(crate) mod file_lock;
 mod occupancy;
 pub(crate) mod pause;
 pub(crate) mod rseq;

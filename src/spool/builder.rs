@@ -2,12 +2,14 @@
 
 use super::Spool;
 use super::error::BuildError;
+use super::file::Disk;
 use super::plan::{Growth, Plan};
 use super::retain::{Bound, Retain};
 use super::segment::Memory;
 use super::shared::{MOST, Shared};
 use super::window::Window;
 use crate::sync::asymmetric;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How a spool is made, from [`Spool::builder`].
@@ -28,7 +30,10 @@ pub struct Builder {
     growth: Option<Growth>,
     retain: Retain,
     expected_len: Option<u64>,
-    known_len: Option<u64>,
+    pub(super) known_len: Option<u64>,
+    pub(super) spill_at: Option<u64>,
+    pub(super) temp_dir: Option<PathBuf>,
+    pub(super) mode: Option<u32>,
     release_dropped_writers: bool,
     membarrier: bool,
 }
@@ -40,6 +45,9 @@ impl Builder {
             retain: Retain::All,
             expected_len: None,
             known_len: None,
+            spill_at: None,
+            temp_dir: None,
+            mode: None,
             release_dropped_writers: false,
             membarrier: true,
         }
@@ -111,21 +119,45 @@ impl Builder {
     /// If sizes make no sense, or do not fit what is to be retained, or the promised length is more than
     /// 2^61 - 1.
     pub fn build(self) -> Result<Spool, BuildError> {
+        let in_memory = self.spill_at.unwrap_or(MOST).min(MOST);
+        let disk = (in_memory < MOST).then(|| self.temporary(in_memory));
+        self.make(in_memory, disk, 0)
+    }
+
+    /// Whether the settings make sense: then this is how segments grow.
+    pub(super) fn check(&self) -> Result<Plan, BuildError> {
         let growth = self.growth.unwrap_or_else(|| growth_to_retain(self.retain));
         let Some(plan) = Plan::new(growth) else { return Err(BuildError::Growth { growth }) };
-        if let Some(known_len) = self.known_len.filter(|&known_len| known_len > MOST) {
-            return Err(BuildError::TooLong { known_len, max: MOST });
+        match self.known_len {
+            Some(known_len) if known_len > MOST => {
+                Err(BuildError::TooLong { known_len, max: MOST })
+            }
+            _ => Ok(plan),
         }
+    }
+
+    /// Makes one that keeps at most so many bytes in memory, and what comes behind them on `disk`, and in
+    /// which `length` bytes are there already.
+    pub(super) fn make(
+        self,
+        in_memory: u64,
+        disk: Option<Disk>,
+        length: u64,
+    ) -> Result<Spool, BuildError> {
+        let plan = self.check()?;
         let expected = self.expected_len.or(self.known_len);
         let (window, bound) = match self.retain {
             Retain::All => (None, None),
+            Retain::Last(_) if disk.is_some() => return Err(BuildError::RetainInFile),
             Retain::Last(bytes) => (Some(window(&plan, bytes)?), Some(Bound::new(bytes))),
         };
-        let memory = Memory::new(plan, expected, self.known_len.unwrap_or(MOST), window);
+        let most = self.known_len.unwrap_or(MOST).min(in_memory);
+        let memory = Memory::new(plan, expected, most, length, window);
         let may_rely = self.membarrier && asymmetric::begin().heavy_fences;
         // Readers and who ends the stream must agree on their fences for as long as it lives.
         let has_heavy_fences = may_rely && asymmetric::has_heavy_fences();
-        let shared = Shared::new(memory, self.known_len, bound, [may_rely, has_heavy_fences]);
+        let fences = [may_rely, has_heavy_fences];
+        let shared = Shared::new(memory, disk, self.known_len, bound, fences);
         Ok(Spool::new(Arc::new(shared), self.release_dropped_writers))
     }
 }

@@ -9,6 +9,11 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// The last bytes alone are to be kept, and in a file.
+    #[error(
+        "a spool that keeps its last bytes alone keeps them in memory: leave out `retain`, or the file"
+    )]
+    RetainInFile,
     /// The sizes of segments make no sense.
     #[error(
         "segments cannot grow like this: {growth:?}. Sizes are at least 1 byte, and the first is at most the \
@@ -125,6 +130,19 @@ pub enum WriteError {
         /// What was asked of the system.
         bytes: u64,
     },
+    /// The file cannot be written: the disk is full, or fails. What was written before stays.
+    #[error("the file of the spool cannot be written: {}", .0.get_ref())]
+    File(Failure),
+    /// Another program has cut the file. Nothing is written behind the gap.
+    #[error(
+        "the file of the spool was cut: {left} of {written} bytes are left; let nobody else write it"
+    )]
+    Cut {
+        /// How many bytes had been written.
+        written: u64,
+        /// How many of them are left.
+        left: u64,
+    },
 }
 
 /// Why [`SpoolWriter::finish`](super::SpoolWriter::finish) did not end the stream well.
@@ -142,6 +160,11 @@ pub enum FinishError {
     /// It had failed, or was terminated, before.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// All is written, but it could not be kept that the file is finished. The stream has failed, unless it
+    /// had ended well by the last of the bytes that were promised; the file can be
+    /// [resumed](super::Builder::resume) and finished.
+    #[error("the file of the spool cannot be marked as finished: {}", .0.get_ref())]
+    File(Failure),
 }
 
 /// Why a spool failed whose writer is gone: it did not say that the stream is whole.
@@ -234,6 +257,19 @@ pub enum ReadError {
         /// Its length.
         len: u64,
     },
+    /// The file cannot be read at this place. Another read there asks the system again.
+    #[error("the file of the spool cannot be read: {}", .0.get_ref())]
+    File(Failure),
+    /// Another program has cut the file: the byte at this place was written, and is gone.
+    #[error(
+        "the file of the spool was cut: it ends at {left}, and byte {position} was written before"
+    )]
+    Cut {
+        /// The place.
+        position: u64,
+        /// How many bytes of the stream are left.
+        left: u64,
+    },
 }
 
 /// Why [`Spool::reader_from`](super::Spool::reader_from) made no reader.
@@ -310,6 +346,9 @@ pub enum FreezeError {
         /// The length.
         bytes: u64,
     },
+    /// It cannot be read from its file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl From<BuildError> for io::Error {
@@ -341,11 +380,12 @@ impl From<StartError> for io::Error {
 
 #[cfg(feature = "futures")]
 impl From<FreezeError> for io::Error {
-    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, the others are as for [`Ended`].
+    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, `Read` is as for [`ReadError`], the others are as for [`Ended`].
     fn from(error: FreezeError) -> Self {
         match error {
             FreezeError::Unfinished => Self::new(io::ErrorKind::WouldBlock, error),
             FreezeError::Ended(ended) => ended.into(),
+            FreezeError::Read(error) => error.into(),
             FreezeError::Evicted { .. } => Self::new(io::ErrorKind::InvalidInput, error),
             FreezeError::OutOfMemory { .. } => Self::new(io::ErrorKind::OutOfMemory, error),
         }
@@ -358,13 +398,16 @@ fn kind_of(failure: &Failure) -> io::ErrorKind {
 
 impl From<ReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside, `Source` has
-    /// the kind of its error, `WouldBlock` too, `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`, `Lagged` is `Other`,
-    /// `Evicted` is `InvalidInput`, `BeyondBound` and `Deadlock` are `Deadlock`.
+    /// the kind of its error, `WouldBlock` too, `Terminated` and `Closed` are `ConnectionAborted`, `Short` is
+    /// `UnexpectedEof`, `Lagged` is `Other`, `Evicted` is `InvalidInput`, `BeyondBound` and `Deadlock` are
+    /// `Deadlock`, `File` has the kind of its error, and `Cut` is `InvalidData`.
     fn from(error: ReadError) -> Self {
-        let kind = match error {
+        let kind = match &error {
+            ReadError::File(failure) => Self::from(failure.clone()).kind(),
+            ReadError::Cut { .. } => io::ErrorKind::InvalidData,
             ReadError::Empty => io::ErrorKind::WouldBlock,
-            ReadError::Failed(failure) => return failure.into(),
-            ReadError::Source(ref failure) => kind_of(failure),
+            ReadError::Failed(failure) => return failure.clone().into(),
+            ReadError::Source(failure) => kind_of(failure),
             ReadError::Terminated | ReadError::Closed => io::ErrorKind::ConnectionAborted,
             ReadError::Short { .. } => io::ErrorKind::UnexpectedEof,
             ReadError::Lagged { .. } => io::ErrorKind::Other,
@@ -401,11 +444,14 @@ impl From<Ended> for io::Error {
 
 impl From<WriteError> for io::Error {
     /// `Full` is `WouldBlock`, `BeyondKnownLen` and `TooMuch` are `InvalidInput`, `OutOfMemory` is
-    /// `OutOfMemory`, the others are as for [`Ended`].
+    /// `OutOfMemory`, `File` has the kind of its error, `Cut` is `InvalidData`, the others are as for
+    /// [`Ended`].
     fn from(error: WriteError) -> Self {
-        let kind = match error {
-            WriteError::Ended(ended) => return ended.into(),
+        let kind = match &error {
+            WriteError::Ended(ended) => return ended.clone().into(),
             WriteError::Full { .. } => io::ErrorKind::WouldBlock,
+            WriteError::File(failure) => Self::from(failure.clone()).kind(),
+            WriteError::Cut { .. } => io::ErrorKind::InvalidData,
             WriteError::BeyondKnownLen { .. } | WriteError::TooMuch { .. } => {
                 io::ErrorKind::InvalidInput
             }
@@ -416,9 +462,10 @@ impl From<WriteError> for io::Error {
 }
 
 impl From<FinishError> for io::Error {
-    /// `Short` is `UnexpectedEof`, the others are as for [`Ended`].
+    /// `Short` is `UnexpectedEof`, `File` has the kind of its error, the others are as for [`Ended`].
     fn from(error: FinishError) -> Self {
         match error {
+            FinishError::File(ref failure) => Self::new(Self::from(failure.clone()).kind(), error),
             FinishError::Short { .. } => Self::new(io::ErrorKind::UnexpectedEof, error),
             FinishError::Ended(ended) => ended.into(),
         }

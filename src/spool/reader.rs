@@ -1,6 +1,7 @@
 //! Readers.
 
 use super::error::{ReadError, SeekError, StartError};
+use super::file::Window;
 use super::segment::View;
 use super::shared::{Ending, Figures, Shared};
 use super::sleeper::{Sleeper, Visitor};
@@ -40,8 +41,13 @@ use std::task::{Context, Poll, ready};
 /// To read what is there takes no lock, no read-modify-write instruction and no allocation. To step into
 /// another segment counts a share of it. So a reader that is stopped holds up nobody; but a strong one, where
 /// the spool keeps its [last](super::Retain::Last) bytes alone, holds up the writer until it has read.
+///
+/// To read a file is a system call, which is made in place, by async reads, too: it blocks the thread if
+/// the disk has to be waited for.
 pub struct SpoolReader {
     view: View,
+    /// What it has read of a file.
+    window: Window,
     pub(super) position: u64,
     number: u64,
     pub(super) sleeper: Sleeper,
@@ -110,6 +116,18 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
     }
 }
 
+/// Lends what is there and lies in a file.
+#[cold]
+fn lend_of_file<'a>(
+    window: &'a mut Window,
+    shared: &Shared,
+    position: u64,
+    seen: u64,
+) -> Result<&'a [u8], ReadError> {
+    let Some(disk) = &shared.disk else { unreachable!("a published byte lies nowhere") };
+    window.lend(disk, position, seen)
+}
+
 /// The length of the whole stream; `Empty` if it is not known yet.
 fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
     if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
@@ -133,6 +151,7 @@ impl SpoolReader {
     fn with(view: View, position: u64, number: u64, sleeper: Sleeper) -> Self {
         Self {
             view,
+            window: Window::default(),
             position,
             number,
             sleeper,
@@ -180,7 +199,8 @@ impl SpoolReader {
     // What is there.
 
     /// Lends what is there, in one piece and where it lies: at least one byte, or none at the end.
-    /// [`consume`](Self::consume) steps over it.
+    /// [`consume`](Self::consume) steps over it. What lies in a file is lent in a buffer of this reader, of
+    /// up to 8 KiB.
     ///
     /// # Errors
     ///
@@ -191,14 +211,20 @@ impl SpoolReader {
         if !self.view.has(self.position) {
             self.go_on()?;
         }
-        Ok(self.view.lend(self.position))
+        if self.view.has(self.position) || !self.view.sees(self.position) {
+            return Ok(self.view.lend(self.position));
+        }
+        let seen = self.view.seen_from(self.position);
+        lend_of_file(&mut self.window, &self.sleeper.shared, self.position, seen)
     }
 
     /// Comes to the segment of what it reads next, if that is there.
     #[cold]
     fn go_on(&mut self) -> Result<(), ReadError> {
         come_to(&mut self.view, self.position, &self.sleeper.shared)?;
-        if !self.view.has(self.position) && self.view.sees(self.position) {
+        let shared = &self.sleeper.shared;
+        let is_gone = !self.view.has(self.position) && self.view.sees(self.position);
+        if is_gone && !shared.lies_in_file(self.position) {
             return Err(self.catch_up());
         }
         Ok(())
@@ -230,19 +256,52 @@ impl SpoolReader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let mut lent = self.try_fill_buf()?;
+        may_read(&self.sleeper.shared, &self.sleeper.seat.figures)?;
+        if !self.view.has(self.position) {
+            self.go_on()?;
+            if !self.view.has(self.position) {
+                // It lies in a file, or is the end.
+                return self.read_file(buffer, 0);
+            }
+        }
         let mut read = 0;
         loop {
+            let lent = self.view.lend(self.position);
             let length = lent.len().min(buffer.len() - read);
             buffer[read..read + length].copy_from_slice(&lent[..length]);
             read += length;
             self.move_to(self.position + length as u64);
             // It looks for more than it has seen before only where the buffer has room for it.
-            if read == buffer.len() || !self.goes_on() {
+            if read == buffer.len() {
                 return Ok(read);
             }
-            lent = self.view.lend(self.position);
+            if !self.goes_on() {
+                let is_file = self.sleeper.shared.lies_in_file(self.position);
+                return if is_file { self.read_file(buffer, read) } else { Ok(read) };
+            }
         }
+    }
+
+    /// Reads on, behind the first `read` bytes of the buffer, where what is there lies in a file.
+    #[cold]
+    fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
+        while read < buffer.len() {
+            let (position, seen) = (self.position, self.view.seen_from(self.position));
+            let Some(disk) = self.sleeper.shared.disk.as_ref().filter(|_| seen > 0) else { break };
+            match self.window.read(disk, position, seen, &mut buffer[read..]) {
+                Ok(more) => {
+                    read += more;
+                    self.move_to(position + more as u64);
+                }
+                // The next read tells.
+                Err(_) if read > 0 => break,
+                Err(error) => return Err(error),
+            }
+            if !self.view.sees(self.position) {
+                let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+            }
+        }
+        Ok(read)
     }
 
     /// Whether there is more to lend now. An error, or that it was let go of, is told by the next read.
@@ -271,10 +330,20 @@ impl SpoolReader {
         if ending == Ending::Terminated {
             return Err(ReadError::Terminated);
         }
-        let Some(read) = shared.memory.copy(buffer, offset, length) else {
+        let Some(mut read) = shared.memory.copy(buffer, offset, length) else {
             let begin = shared.begin();
             return Err(ReadError::Evicted { position: offset, begin, len: length });
         };
+        while read < buffer.len() {
+            let at = offset.saturating_add(read as u64);
+            match shared.read_file(&mut buffer[read..], at, length) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                // The next read tells.
+                Err(_) if read > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
         match ending {
             _ if read > 0 => Ok(read),
             Ending::Finished => Ok(0),
@@ -353,6 +422,7 @@ impl SpoolReader {
     ///   goes on at the oldest byte that is.
     /// - `Terminated`, if the spool was.
     /// - `Closed`, if this reader was, by its [`Closer`].
+    /// - `File` and `Cut`, if the file cannot be read, or was cut by another program.
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         until_ready(self, Self::stop_waiting, |reader, context| reader.poll_read(context, buffer))
             .await
@@ -486,7 +556,7 @@ impl SpoolReader {
     /// moves over it. It is empty at the end of the stream.
     ///
     /// However few they are, they keep the whole segment in memory, for as long as they live. Copy small
-    /// ones that are to live long (`Bytes::copy_from_slice`).
+    /// ones that are to live long (`Bytes::copy_from_slice`). Of a file they are a copy, of up to 8 KiB.
     ///
     /// # Errors
     ///
@@ -494,7 +564,14 @@ impl SpoolReader {
     #[cfg(feature = "futures")]
     pub fn try_read_bytes(&mut self, most: usize) -> Result<bytes::Bytes, ReadError> {
         self.try_fill_buf()?;
-        let bytes = bytes::Bytes::from_owner(self.view.share(self.position, most));
+        let shared = self.view.share(self.position, most);
+        let bytes = if shared.as_ref().is_empty() {
+            // It lies in a file, or is the end.
+            let lent = self.try_fill_buf()?;
+            bytes::Bytes::copy_from_slice(&lent[..lent.len().min(most)])
+        } else {
+            bytes::Bytes::from_owner(shared)
+        };
         self.move_to(self.position + bytes.len() as u64);
         Ok(bytes)
     }

@@ -144,7 +144,7 @@ pub(super) struct Memory {
     lead: AtomicU64,
     /// How long the stream is expected to be, if that is known.
     expected: Option<u64>,
-    /// It is never longer.
+    /// So many bytes lie here at most. Those behind them, if there are any, lie elsewhere.
     most: u64,
     /// Whether there is a tail.
     is_claimed: AtomicBool,
@@ -156,13 +156,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Of a stream of which `length` bytes are there, none of them here unless it is 0.
     pub(super) fn new(
         plan: Plan,
         expected: Option<u64>,
         most: u64,
+        length: u64,
         window: Option<Window>,
     ) -> Self {
-        let [length, lead, segments, bytes, alive] = [0; 5].map(AtomicU64::new);
+        let [length, lead, segments, bytes, alive] = [length, 0, 0, 0, 0].map(AtomicU64::new);
         Self {
             length: CachePadded::new(length),
             buckets: std::array::from_fn(|_| OnceLock::new()),
@@ -233,14 +235,15 @@ impl Memory {
     fn share(&self, offset: u64) -> Option<Share> {
         match &self.window {
             Some(window) => window.enter(self.index(offset)),
-            None => self.segment(offset).cloned(),
+            // The last one may be shorter than the plan says, and what is behind it lies elsewhere.
+            None => self.segment(offset).filter(|segment| offset < segment.end()).cloned(),
         }
     }
 
-    /// Copies what is published from `from` to below `to`, as far as it fits into `buffer`, and tells how
-    /// many bytes; `None` if the spool has let go of the first of them.
+    /// Copies what is published from `from` to below `to`, and does not lie elsewhere, as far as it fits into
+    /// `buffer`, and tells how many bytes; `None` if the spool has let go of the first of them.
     pub(super) fn copy(&self, buffer: &mut [u8], from: u64, to: u64) -> Option<usize> {
-        let to = to.min(self.length());
+        let to = to.min(self.length()).min(self.most);
         let mut copied = 0;
         while copied < buffer.len() && from + (copied as u64) < to {
             let offset = from + copied as u64;
@@ -415,7 +418,7 @@ impl View {
         self.known.saturating_sub(position)
     }
 
-    /// Whether it can lend the byte at `position`.
+    /// Whether it can lend the byte at `position`. It cannot if that lies elsewhere.
     #[inline]
     pub(super) fn has(&self, position: u64) -> bool {
         position.wrapping_sub(self.begin) < self.length
@@ -519,7 +522,7 @@ impl Tail {
     }
 
     /// The unpublished rest of the segment, or a new one if there is none. It is empty only if the stream
-    /// has its full length, or the limit is reached.
+    /// has its full length, or goes on elsewhere, or the limit is reached.
     #[inline]
     pub(super) fn rest(&mut self) -> Result<&mut [u8], NoMemory> {
         if self.length >= self.end {
@@ -557,6 +560,12 @@ impl Tail {
     pub(super) fn publish(&mut self, bytes: u64) {
         let rest = self.end - self.length;
         assert!(bytes <= rest, "{bytes} bytes are to be published, of {rest}");
+        self.publish_elsewhere(bytes);
+    }
+
+    /// Gives away the next `bytes`, which lie elsewhere.
+    #[inline]
+    pub(super) fn publish_elsewhere(&mut self, bytes: u64) {
         self.length += bytes;
         // ORD(publish:A) Release, pairs with ORD(publish:B).
         self.memory.length.store(self.length, Ordering::Release);

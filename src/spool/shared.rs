@@ -2,6 +2,7 @@
 //! there, and who is woken by what.
 
 use super::error::{Abandoned, Ended, FinishError, ReadError, WriterError};
+use super::file::Disk;
 use super::pull::Pull;
 use super::retain::Bound;
 use super::segment::{Memory, Tail};
@@ -97,6 +98,8 @@ pub(super) struct Registry {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) memory: Arc<Memory>,
+    /// Where the bytes lie that do not lie in memory, if there can be any.
+    pub(super) disk: Option<Disk>,
     pub(super) known_len: Option<u64>,
     /// What is kept, if that is not all.
     pub(super) bound: Option<Bound>,
@@ -119,12 +122,14 @@ impl Shared {
     /// It may come to rely on heavy fences for its watch, and has them from the start for its end.
     pub(super) fn new(
         memory: Memory,
+        disk: Option<Disk>,
         known_len: Option<u64>,
         bound: Option<Bound>,
         [may_rely, has_heavy_fences]: [bool; 2],
     ) -> Self {
         Self {
             memory: Arc::new(memory),
+            disk,
             known_len,
             bound,
             end: CachePadded::new(AtomicU64::new(OPEN)),
@@ -250,6 +255,28 @@ impl Shared {
         }
     }
 
+    /// Whether the byte at `position`, if there is one, lies in a file.
+    pub(super) fn lies_in_file(&self, position: u64) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.begins_before(position))
+    }
+
+    /// Reads what lies in a file, from `position` to below `to`, which was seen published; 0 if nothing does.
+    #[cold]
+    pub(super) fn read_file(
+        &self,
+        buffer: &mut [u8],
+        position: u64,
+        to: u64,
+    ) -> Result<usize, ReadError> {
+        let Some(disk) = &self.disk else { return Ok(0) };
+        let seen = usize::try_from(to.saturating_sub(position)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(seen);
+        if length == 0 {
+            return Ok(0);
+        }
+        disk.read(&mut buffer[..length], position)
+    }
+
     // How it ends.
 
     /// Ends the stream well, at `length`, which the writer has published.
@@ -304,8 +331,18 @@ impl Shared {
         self.after_end();
     }
 
+    /// Ends a stream that was found ended, before anybody else knows it.
+    pub(super) fn end_as_found(&self, length: u64, failure: Option<Failure>) {
+        let ended = match failure {
+            None => self.finish(length).is_ok(),
+            Some(failure) => self.fail(failure).is_ok(),
+        };
+        debug_assert!(ended, "nobody else has ended it");
+    }
+
     fn after_end(&self) {
         let mut panics = Panics::new();
+        self.release_file();
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         fence(Ordering::SeqCst);
         self.parking.wake_all(&mut panics);
@@ -360,8 +397,11 @@ impl Shared {
 
     pub(super) fn claim(&self) -> Result<Tail, WriterError> {
         let mut registry = lock(&self.registry);
-        if let Some(ended) = self.ended() {
-            return Err(ended.into());
+        match self.ended() {
+            None => {}
+            // All promised bytes were in the file when it was opened: it is still to be marked as finished.
+            Some(Ended::Finished) if self.has_named_file() && self.is_open() => {}
+            Some(ended) => return Err(ended.into()),
         }
         let tail = self.memory.claim().ok_or(WriterError::Busy)?;
         registry.has_writer = true;
@@ -371,7 +411,21 @@ impl Shared {
     /// The writer has gone, and its tail.
     pub(super) fn remove_writer(&self) {
         lock(&self.registry).has_writer = false;
+        self.release_file();
         self.after_departure();
+    }
+
+    fn has_named_file(&self) -> bool {
+        self.disk.as_ref().is_some_and(Disk::is_named)
+    }
+
+    /// Lets other spools write the file, once there is no writer here and can be none.
+    fn release_file(&self) {
+        let Some(disk) = &self.disk else { return };
+        let registry = lock(&self.registry);
+        if !registry.has_writer && !self.is_open() {
+            disk.unlock();
+        }
     }
 
     pub(super) fn add_handle(&self) {
@@ -519,6 +573,7 @@ impl Shared {
             memory_bytes,
             detached_bytes,
             evicted: self.begin(),
+            file_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes_of(len)),
             has_writer: registry.has_writer,
             unchanged_since: registry.seen.1,
             readers: readers.collect(),

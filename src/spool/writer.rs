@@ -25,6 +25,10 @@ use std::sync::Arc;
 /// `AsyncWrite` comes with the features `tokio` and `futures`. What was written is there for readers at
 /// once, and `flush` does nothing.
 ///
+/// In a file, each write is a system call, which blocks the thread for as long as the disk takes, also
+/// where it is polled by async code. If the disk is full, what went onto it counts as written, readers get
+/// it, and the next write fails with [`WriteError::File`].
+///
 /// # How it ends
 ///
 /// | call | what readers get behind the last byte |
@@ -53,7 +57,12 @@ pub struct SpoolWriter {
     arrivals: u64,
     /// Its place in the line for room.
     pub(super) ticket: Option<Ticket>,
+    /// What `fill` lends where the bytes go to a file.
+    buffer: Vec<u8>,
 }
+
+/// How many bytes [`SpoolWriter::fill`] lends at most where they go to a file.
+const BUFFER: usize = 64 << 10;
 
 impl SpoolWriter {
     pub(super) fn new(shared: Arc<Shared>, tail: Tail, releases_when_dropped: bool) -> Self {
@@ -65,6 +74,7 @@ impl SpoolWriter {
             tail: Some(tail),
             releases_when_dropped,
             checked_in_vain: 0,
+            buffer: Vec::new(),
         }
     }
 
@@ -114,10 +124,61 @@ impl SpoolWriter {
     #[inline(always)]
     fn write_some(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         let rest = self.rest()?;
+        if rest.is_empty() {
+            return self.write_file(bytes);
+        }
         let length = bytes.len().min(rest.len());
         rest[..length].copy_from_slice(&bytes[..length]);
         self.publish(length)?;
         Ok(length)
+    }
+
+    /// Writes some of them to the file.
+    #[cold]
+    fn write_file(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        let length = bytes.len().min(self.room_in_file()?);
+        let written = self.written();
+        let Some(disk) = &self.shared.disk else { unreachable!("in memory there is room") };
+        let more = disk.write(&bytes[..length], written)?;
+        // What was failed from outside meanwhile stays in the file, and is no part of the stream.
+        if !self.shared.is_open() {
+            return Err(self.why_closed());
+        }
+        self.tail().publish_elsewhere(more as u64);
+        self.after_publishing();
+        Ok(more)
+    }
+
+    /// How many bytes may be written behind those in memory, at least one.
+    fn room_in_file(&self) -> Result<usize, WriteError> {
+        if !self.shared.is_open() {
+            return Err(self.why_closed());
+        }
+        let known_len = self.shared.known_len.unwrap_or(super::shared::MOST);
+        match known_len.saturating_sub(self.written()) {
+            0 => Err(WriteError::BeyondKnownLen { known_len }),
+            room => Ok(usize::try_from(room).unwrap_or(usize::MAX)),
+        }
+    }
+
+    #[cold]
+    fn fill_file(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let lent = self.room_in_file()?.min(BUFFER);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(lent, 0);
+        let returned = fill(&mut buffer)?;
+        if returned > lent {
+            return Err(WriteError::TooMuch { returned, lent }.into());
+        }
+        let mut written = 0;
+        while written < returned {
+            written += self.write_file(&buffer[written..returned])?;
+        }
+        self.buffer = buffer;
+        Ok(returned)
     }
 
     /// The same for several buffers in turn.
@@ -162,6 +223,9 @@ impl SpoolWriter {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// In a file it lends up to 64 KiB of memory, and writes them then. If the disk fails in the middle of
+    /// that, [`written`](Self::written) tells how far it came; the rest of what `fill` wrote is lost.
+    ///
     /// # Errors
     ///
     /// What `fill` fails with, and [`WriteError`] in an [`io::Error`]: [`io::ErrorKind::WouldBlock`] if there
@@ -170,6 +234,9 @@ impl SpoolWriter {
     pub fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         let rest = self.rest()?;
         let lent = rest.len();
+        if lent == 0 {
+            return self.fill_file(fill);
+        }
         let returned = fill(rest)?;
         if returned > lent {
             return Err(WriteError::TooMuch { returned, lent }.into());
@@ -197,14 +264,15 @@ impl SpoolWriter {
         Ok(())
     }
 
-    /// The rest of the segment, or what there is room for, at least one byte.
+    /// The rest of the segment, or what there is room for, at least one byte; nothing if the next one lies
+    /// in a file.
     #[inline(always)]
     fn rest(&mut self) -> Result<&mut [u8], WriteError> {
         self.find_room()?;
-        let known_len = self.shared.known_len;
+        let (known_len, has_file) = (self.shared.known_len, self.shared.disk.is_some());
         let rest = self.tail().rest();
         match rest {
-            Ok(rest) if !rest.is_empty() => Ok(rest),
+            Ok(rest) if !rest.is_empty() || has_file => Ok(rest),
             Ok(_) => Err(WriteError::BeyondKnownLen {
                 known_len: known_len.unwrap_or(super::shared::MOST),
             }),
@@ -231,6 +299,12 @@ impl SpoolWriter {
             return Err(self.why_closed());
         }
         self.tail().publish(bytes as u64);
+        self.after_publishing();
+        Ok(())
+    }
+
+    #[inline]
+    fn after_publishing(&mut self) {
         let length = self.tail().length();
         // Wakers may panic: so the end, which wakes all, comes first.
         if Some(length) == self.shared.known_len {
@@ -238,7 +312,6 @@ impl SpoolWriter {
         } else if self.shared.must_check() {
             self.check(length);
         }
-        Ok(())
     }
 
     #[cold]
@@ -270,15 +343,36 @@ impl SpoolWriter {
     ///
     /// # Errors
     ///
-    /// If the stream is shorter than was promised, which fails it for all readers; or if it had failed,
-    /// or was terminated, before.
+    /// If the stream is shorter than was promised, which fails it for all readers; if it had failed, or
+    /// was terminated, before; or if the file cannot be marked as finished.
     pub fn finish(self) -> Result<u64, FinishError> {
-        self.shared.finish(self.written())
+        self.finish_stream()
+    }
+
+    /// In a file, that it is finished is kept before readers are told: who sees the end may open it.
+    fn finish_stream(&self) -> Result<u64, FinishError> {
+        let length = self.written();
+        let is_whole = self.shared.known_len.is_none_or(|known_len| known_len <= length);
+        let may_finish = matches!(self.shared.ended(), None | Some(Ended::Finished));
+        let Some(disk) = self.shared.disk.as_ref().filter(|_| is_whole && may_finish) else {
+            return self.shared.finish(length);
+        };
+        if let Err(error) = disk.mark(length) {
+            let failure = Failure::new(error);
+            let _unless_it_had_ended = self.shared.fail(failure.clone());
+            return Err(FinishError::File(failure));
+        }
+        let finished = self.shared.finish(length);
+        if finished.is_err() {
+            // It was failed from outside meanwhile.
+            disk.unmark().map_err(|error| FinishError::File(Failure::new(error)))?;
+        }
+        finished
     }
 
     /// The same in place, for the async traits and for pumps. More bytes are refused then.
     pub(crate) fn finish_in_place(&mut self) -> Result<u64, FinishError> {
-        self.shared.finish(self.written())
+        self.finish_stream()
     }
 
     /// Ends the stream with an error: every reader gets it behind the last byte, and late ones do, too.

@@ -2,6 +2,9 @@
 
 mod cancelling;
 mod ends;
+mod files;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod files_of_children;
 mod oracle;
 mod oracle_retaining;
 #[cfg(feature = "futures")]

@@ -1,8 +1,9 @@
-//! Random operations, beside a `Vec` with the obvious rules.
+//! Random operations, beside a `Vec` with the obvious rules, in memory, in files, and in both.
 
 use overfall::spool::{Ended, Growth, ReadError, SeekError, Spool, SpoolReader, SpoolWriter};
 use proptest::prelude::*;
 use std::io::{self, SeekFrom};
+use std::path::PathBuf;
 
 /// What may happen. Readers are told by their number, modulo how many there are.
 #[derive(Clone, Debug)]
@@ -79,8 +80,28 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Where the bytes lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Store {
+    Memory,
+    Spills(u8),
+    Temporary,
+    /// In a file with a name, which is opened once more at the end.
+    Named,
+}
+
+fn store() -> impl Strategy<Value = Store> {
+    prop_oneof![
+        3 => Just(Store::Memory),
+        2 => (0..150_u8).prop_map(Store::Spills),
+        1 => Just(Store::Temporary),
+        1 => Just(Store::Named),
+    ]
+}
+
 #[derive(Clone, Debug)]
 struct Setting {
+    store: Store,
     growth: Growth,
     expected: Option<u64>,
     known: Option<u64>,
@@ -96,8 +117,12 @@ fn setting() -> impl Strategy<Value = Setting> {
             .prop_map(|(first, more)| Growth::Geometric { first, max: first + more }),
     ];
     let some = |most| prop::option::weighted(0.4, 0..most);
-    (growth, some(400_u64), some(200_u64), any::<bool>()).prop_map(
-        |(growth, expected, known, releases)| Setting { growth, expected, known, releases },
+    (store(), growth, some(400_u64), some(200_u64), any::<bool>()).prop_map(
+        |(store, growth, expected, known, releases)| {
+            // An empty file that is known to be empty has a writer, to be finished.
+            let known = known.filter(|&known| known > 0 || store != Store::Named);
+            Setting { store, growth, expected, known, releases }
+        },
     )
 }
 
@@ -203,6 +228,9 @@ struct Run {
     releases: bool,
     refuses: bool,
     next: u8,
+    /// The writer has finished it.
+    is_marked: bool,
+    file: Option<(tempfile::TempDir, PathBuf)>,
 }
 
 impl Run {
@@ -215,16 +243,31 @@ impl Run {
         if let Some(known) = setting.known {
             builder = builder.known_len(known);
         }
+        let mut file = None;
+        let spool = match setting.store {
+            Store::Memory => builder.build().unwrap(),
+            Store::Spills(bytes) => builder.spill_at(bytes.into()).build().unwrap(),
+            Store::Temporary => builder.temp_file().unwrap(),
+            Store::Named => {
+                let directory = tempfile::tempdir().unwrap();
+                let path = directory.path().join("stream");
+                let spool = builder.create(&path).unwrap();
+                file = Some((directory, path));
+                spool
+            }
+        };
         let mut model = Model { bytes: Vec::new(), known: setting.known, end: End::Open };
         model.keep_promise();
         Self {
-            spool: builder.build().unwrap(),
+            spool,
             writer: None,
             readers: Vec::new(),
             model,
             releases: setting.releases,
             refuses: false,
             next: 0,
+            is_marked: false,
+            file,
         }
     }
 
@@ -297,6 +340,7 @@ impl Run {
             Op::Finish => {
                 let Some(writer) = self.writer.take() else { return };
                 let finished = writer.finish();
+                self.is_marked |= finished.is_ok();
                 self.model.finish();
                 assert_eq!(finished.is_ok(), self.model.end == End::Finished);
             }
@@ -426,6 +470,20 @@ impl Run {
         }
     }
 
+    /// What is on disk in the end is what was written, and it is finished if the writer has said so.
+    fn open_again(self) {
+        let (Some((_directory, path)), is_marked) = (self.file, self.is_marked) else { return };
+        drop((self.writer, self.readers, self.spool));
+        let spool = Spool::open(&path).unwrap();
+        assert_eq!(spool.is_finished(), is_marked);
+        let (bytes, end) = crate::drain(&mut spool.reader().unwrap());
+        assert_eq!(bytes.len(), self.model.bytes.len());
+        // Where it was terminated, `resync` may not have learned what was filled.
+        assert!(bytes == self.model.bytes || self.model.end == End::Terminated);
+        assert_eq!(end.is_none(), is_marked);
+        assert_eq!(Spool::builder().resume(&path).is_ok(), !is_marked);
+    }
+
     fn check(&self) {
         assert_eq!(self.spool.is_finished(), self.model.end == End::Finished);
         if self.model.end != End::Terminated {
@@ -468,5 +526,6 @@ proptest! {
             run.step(op);
             run.check();
         }
+        run.open_again();
     }
 }

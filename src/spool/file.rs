@@ -1,0 +1,199 @@
+//! Streams in files: [`Disk`] keeps the bytes of a stream from some number on.
+//!
+//! *Where bytes lie.* The first ones lie in memory, up to a bound, and those behind it in a file, as they
+//! are, from its first byte on. The bound is 0 for a file of the user's, and for a spool that spills it is
+//! what the user says. So each byte has one place from the first moment on, nothing is moved when a stream
+//! grows past the bound, and what is lent of memory stays lent.
+//!
+//! *Who has published what* is the length in `Memory`, as without a file. The writer writes at the end of
+//! the stream with a positioned write, and publishes what the system says was written, after the call. The
+//! system shows written bytes to all who read later. So a reader asks only for bytes that are there, and
+//! if the system has none at that place, then another program has cut the file.
+//!
+//! *How readers read*: with positioned reads on the one descriptor of the spool. Large reads go straight into
+//! the caller's buffer, and small ones, and loans, through a [`Window`] of 8 KiB, which is the reader's own.
+//! To lend what others lend as well, and without a copy, is a promise of memory: of a file, a loan is a
+//! copy, and so are `Bytes`. Nothing is mapped: who cuts the file would kill us with a signal.
+//!
+//! *In place.* Async reads and writes make the system call where they are polled. What was written lately
+//! lies in the system's cache: there a read of 4 KiB takes 3 µs, and one of 64 bytes 0.4 µs, most of them
+//! out of the window, where to hand something to another thread and back takes 23 µs
+//! (`what_a_read_in_place_takes` in the tests, without optimisation). It would also mean threads of our own,
+//! which nobody can configure. The price: a read that has to wait for a disk blocks the thread of the
+//! runtime meanwhile. Who reads cold files from slow disks in async code should read with `blocking()` on a
+//! thread that is there for such things (`tokio::task::spawn_blocking`).
+//!
+//! *Whether it is finished* is told by a mark, a file beside it (`mark.rs`). In the file itself it
+//! would have to be a head or a tail, and other programs could not read the stream, nor play half of a
+//! download. A mark that is there says *finished*: were it the other way round, one that got lost would turn
+//! half a stream into a whole one. It holds the length, so that a file that was cut later is found out. A name that changes when the
+//! stream ends would tell the same without a second file, but not the length. The mark is put before
+//! readers see the end, so who has seen it can open the file.
+//!
+//! *One writer.* A spool that may write a file locks it, until the stream has ended and its writer has
+//! gone. The lock is one of the system (`sync/file_lock.rs`), so that nothing is left of it after a crash. A
+//! process that is being started by another thread holds it as well, from `fork` to `exec`.
+//!
+//! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is
+//! short, without an error, and the next one fails. So nothing is published but what the call said. Past a
+//! limit of the process (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.
+
+mod error;
+mod mark;
+mod opening;
+mod system;
+mod window;
+
+pub use error::{FileError, Incomplete};
+pub(super) use window::Window;
+
+use super::error::{ReadError, WriteError};
+use crate::error::Failure;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Where the file comes from.
+#[derive(Debug)]
+enum Origin {
+    /// It has a name.
+    Named(PathBuf),
+    /// It has none, and is made for the first byte that does not lie in memory.
+    Temporary { directory: PathBuf, mode: u32 },
+}
+
+/// The bytes of a stream that do not lie in memory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The number of the first one.
+    begin: u64,
+    origin: Origin,
+    file: OnceLock<File>,
+}
+
+impl Disk {
+    fn named(path: PathBuf, file: File) -> Self {
+        Self { begin: 0, origin: Origin::Named(path), file: file.into() }
+    }
+
+    /// For what comes behind the first `begin` bytes.
+    pub(super) fn temporary(begin: u64, directory: Option<PathBuf>, mode: u32) -> Self {
+        let directory = directory.unwrap_or_else(system::temp_directory);
+        Self { begin, origin: Origin::Temporary { directory, mode }, file: OnceLock::new() }
+    }
+
+    /// Whether others can find the file.
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.origin, Origin::Named(_))
+    }
+
+    /// Whether the byte at `position` lies in the file.
+    pub(super) fn begins_before(&self, position: u64) -> bool {
+        self.begin <= position
+    }
+
+    /// How many bytes of a stream lie in the file.
+    pub(super) fn bytes_of(&self, length: u64) -> u64 {
+        length.saturating_sub(self.begin)
+    }
+
+    /// Reads published bytes: at least one, for a buffer that is not empty.
+    pub(super) fn read(&self, buffer: &mut [u8], position: u64) -> Result<usize, ReadError> {
+        let Some(file) = self.file.get() else { unreachable!("a published byte has no file") };
+        match system::read_at(file, buffer, self.bytes_of(position)) {
+            Ok(0) => Err(ReadError::Cut { position, left: self.left(file) }),
+            Ok(read) => Ok(read),
+            Err(error) => Err(ReadError::File(Failure::new(error))),
+        }
+    }
+
+    /// Writes some of the bytes, at least one, at the end of a stream of `length` bytes. The caller is its
+    /// only writer.
+    pub(super) fn write(&self, bytes: &[u8], length: u64) -> Result<usize, WriteError> {
+        let failed = |error| WriteError::File(Failure::new(error));
+        let file = self.file().map_err(failed)?;
+        let end = self.bytes_of(length);
+        // A write behind the end of a file that was cut would fill up with zeros that nobody wrote. If it
+        // is cut between this look and the write, that happens, and nobody notices.
+        if file.metadata().map_err(failed)?.len() < end {
+            return Err(WriteError::Cut { written: length, left: self.left(file) });
+        }
+        system::write_at(file, bytes, end).map_err(failed)
+    }
+
+    /// The file, which is made now if there is none.
+    fn file(&self) -> io::Result<&File> {
+        if let (None, Origin::Temporary { directory, mode }) = (self.file.get(), &self.origin) {
+            let file = system::open_temporary(directory, *mode)?;
+            let _one_writer_at_a_time = self.file.set(file);
+        }
+        Ok(self.file.get().expect("a file with a name is there from the start"))
+    }
+
+    /// Makes the temporary file now.
+    fn make(&self) -> Result<(), FileError> {
+        let (Origin::Named(path) | Origin::Temporary { directory: path, .. }) = &self.origin;
+        self.file().map(drop).map_err(FileError::system("make a temporary file in", path))
+    }
+
+    /// The path, if our file is still there: another may have taken its place.
+    fn path(&self) -> io::Result<Option<&PathBuf>> {
+        let (Origin::Named(path), Some(file)) = (&self.origin, self.file.get()) else {
+            return Ok(None);
+        };
+        Ok(system::is_at(file, path)?.then_some(path))
+    }
+
+    /// Where a stream ends whose file was cut.
+    fn left(&self, file: &File) -> u64 {
+        // Only for the text of an error.
+        file.metadata().map_or(0, |metadata| self.begin + metadata.len())
+    }
+
+    /// Tells who opens the file later that the stream is finished.
+    pub(super) fn mark(&self, length: u64) -> io::Result<()> {
+        match self.path()? {
+            Some(path) => mark::put(path, length),
+            None if self.is_named() => {
+                let moved = "the file is not at its path any more, and cannot be marked there";
+                Err(io::Error::new(io::ErrorKind::NotFound, moved))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// It is not finished after all.
+    pub(super) fn unmark(&self) -> io::Result<()> {
+        self.path()?.map_or(Ok(()), |path| mark::remove(path))
+    }
+
+    /// Lets other spools write the file: none of this one will.
+    pub(super) fn unlock(&self) {
+        if let Some(file) = self.file.get() {
+            // Closing it, which comes at the latest with the last endpoint, gives the lock back as well.
+            let _at_the_latest_when_closed = system::unlock(file);
+        }
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        let Origin::Named(path) = &self.origin else { return Ok(()) };
+        let Some(file) = self.file.get() else { return Ok(()) };
+        file.sync_all()
+            .and_then(|()| mark::sync(path))
+            .map_err(FileError::system("synchronize", path))
+    }
+
+    /// Deletes the names, unless they are another file's by now. The mark goes first: what a crash leaves
+    /// is not finished.
+    fn remove(&self) -> Result<(), FileError> {
+        let Origin::Named(path) = &self.origin else { return Ok(()) };
+        let removed = self.path().and_then(|ours| match ours {
+            Some(path) => {
+                mark::remove(path).and_then(|()| mark::unless_gone(std::fs::remove_file(path)))
+            }
+            None => Ok(()),
+        });
+        removed.map_err(FileError::system("remove", path))
+    }
+}
