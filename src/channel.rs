@@ -14,6 +14,7 @@ mod registry;
 pub(crate) mod shared;
 pub mod stats;
 mod survey;
+mod taking;
 pub(crate) mod terms;
 mod trace;
 pub(crate) mod waiting;
@@ -25,7 +26,7 @@ mod writer_names;
 pub use builder::Builder;
 #[cfg(feature = "metrics")]
 pub use metrics::ChannelMetrics;
-pub use terms::{AfterLast, Backpressure, Sent, StartAt};
+pub use terms::{AfterLast, Backpressure, Sent, StartAt, TakesEffect};
 
 use crate::error::{
     ChannelError, FailError, Failure, FlushError, ReserveError, TryReserveError, WriteError,

@@ -287,6 +287,14 @@ pub enum TryReadError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
 }
 
 /// Why `recv` and its like failed.
@@ -302,6 +310,14 @@ pub enum ReadError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// There is nothing to read yet, and this does not wait: it was called from within an event of
     /// the feature `tracing`, or it would have to park a thread on a target that has none.
     #[error(
@@ -340,6 +356,7 @@ impl From<ReadError> for TryReadError {
             ReadError::Lagged(lagged) => Self::Lagged(lagged),
             ReadError::Failed(failure) => Self::Failed(failure),
             ReadError::Terminated => Self::Terminated,
+            ReadError::HoldTaken => Self::HoldTaken,
             ReadError::Empty => Self::Empty,
         }
     }
@@ -462,25 +479,28 @@ impl From<Lagged> for io::Error {
 
 impl From<TryReadError> for io::Error {
     /// `Empty` is `WouldBlock`, `Lagged` is `Other` with the [`Lagged`] inside, `Failed` has the
-    /// [`Failure`] inside and the kind of its error, `Terminated` is `ConnectionAborted`.
+    /// [`Failure`] inside and the kind of its error, `Terminated` is `ConnectionAborted`, `HoldTaken`
+    /// is `Other`.
     fn from(error: TryReadError) -> Self {
         match error {
             TryReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
             TryReadError::Lagged(lagged) => lagged.into(),
             TryReadError::Failed(failure) => failure.into(),
             TryReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+            TryReadError::HoldTaken => Self::other(error),
         }
     }
 }
 
 impl From<ReadError> for io::Error {
     /// `Lagged` is `Other` with the [`Lagged`] inside, `Failed` has the [`Failure`] inside and the kind
-    /// of its error, `Terminated` is `ConnectionAborted`, `Empty` is `WouldBlock`.
+    /// of its error, `Terminated` is `ConnectionAborted`, `HoldTaken` is `Other`, `Empty` is `WouldBlock`.
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Lagged(lagged) => lagged.into(),
             ReadError::Failed(failure) => failure.into(),
             ReadError::Terminated => Self::new(io::ErrorKind::ConnectionAborted, error),
+            ReadError::HoldTaken => Self::other(error),
             ReadError::Empty => Self::new(io::ErrorKind::WouldBlock, error),
         }
     }

@@ -5,6 +5,7 @@ mod duplex;
 #[cfg(feature = "futures")]
 mod futures;
 mod lines;
+pub mod source;
 #[cfg(feature = "futures")]
 mod streams;
 #[cfg(feature = "tokio")]
@@ -19,12 +20,12 @@ pub use streams::{MessageSink, MessageStream, OwnedMessage};
 /// The door for the layers above: what they use besides the public API.
 pub(crate) mod layers {
     pub(crate) use super::blocking::{Until, given_up};
+    pub(crate) use super::source::{AsyncSource, Final, PollRead, Source, checked};
     #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
     #[cfg(all(feature = "rkyv", feature = "futures"))]
     pub(crate) use crate::channel::reader::poll_attempt;
     #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::reader::wait_for;
-    #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

@@ -23,6 +23,8 @@ mod io;
 pub mod typed;
 // A stream that is kept. It stands beside the ring: neither knows the other.
 pub mod spool;
+// From sources into both.
+pub mod pump;
 // What holds for all of them.
 mod unwind;
 // What is said of all of them.
@@ -44,9 +46,10 @@ pub use channel::reader::{Reader, StrongReader, WeakReader};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{
-    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, WeakChannel, endpoint, pipe, stats,
+    AfterLast, Backpressure, Builder, Channel, Sent, StartAt, TakesEffect, WeakChannel, endpoint,
+    pipe, stats,
 };
-pub use io::{Blocking, Duplex, LineWriter, duplex};
+pub use io::{Blocking, Duplex, LineWriter, duplex, source};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use io::{MessageSink, MessageStream, OwnedMessage};

@@ -18,11 +18,13 @@ mod overrun;
 mod owner;
 mod padding;
 mod parking;
+mod pull;
 mod retain;
 mod spool;
 pub(crate) mod storage;
 mod strong;
 mod table;
+mod taking;
 pub(crate) mod touched;
 mod waiting;
 mod watch;
@@ -54,7 +56,10 @@ fn model_of_heavy_fences(preemptions: usize, check: impl Fn() + Sync + Send + 's
 /// A ring of so many granules that starts just before positions wrap.
 fn ring(granules: u64) -> Arc<Ring> {
     let capacity = granules * GRANULE;
-    Arc::new(Ring::new(Geometry::new(capacity), start(granules), true).unwrap())
+    Arc::new(
+        Ring::new(Geometry::new(capacity), start(granules), crate::sync::asymmetric::begin())
+            .unwrap(),
+    )
 }
 
 /// One lap before positions wrap.
@@ -96,6 +101,7 @@ fn read(ring: &Ring, held: &mut Held) -> Option<Fill> {
         match ring.find_held(position) {
             Found::Slice(length) => {
                 let mut bytes = vec![0; length as usize];
+                assert!(held.mark(), "nobody wants the hold");
                 ring.copy_held(held, position, 0, &mut bytes);
                 let byte = whole(&ring.describe(position), &bytes);
                 let size = slice_size(length);

@@ -156,6 +156,14 @@
 //! the gate much newer, more than a capacity on, it looks at both again: from that gate on it would
 //! skip slices that are left.
 //!
+//! *Take a hold* ([`Ring::want_hold`]). A reader that is stopped outside keeps its hold. The owner of the
+//! channel may take it, while the reader copies and lends nothing: movers of the gate pass over it from
+//! then on. A reader says in its hold when it copies or lends, and looks behind that whether anybody wants
+//! the hold; who takes it does these two the other way round ([`hold`] tells how). So a lend in hand is
+//! never written over, and the reader gives the hold up itself when it ends. What the reader finds before
+//! it has marked its hold may be of a later lap. It counts if the hold is in effect behind that, and else
+//! nothing has happened. From then on the reader is as a weak one (`channel/taking.rs`).
+//!
 //! # Orderings
 //!
 //! Each site is labelled. A Release or a fence stands on the right, an Acquire or a fence on the
@@ -165,6 +173,9 @@
 //! |---|---|---|
 //! | `stamp:A` | `stamp:B` | a slice's bytes and descriptor before a thread that reads them |
 //! | `hold:A` | `hold:B` | a reader's last look at a slice before a move of the gate past it |
+//! | `taken:A` | `taken:B` | the same for a reader whose hold was taken |
+//! | `taken:C` | `reserved:A` | that its hold was taken before a reader that has found what was written since |
+//! | `lent:A` | `lent:B` | a mark, or its end, and who wants the hold: one sees the other (`hold.rs`) |
 //! | `gate:A` | `gate:B` | that look, and the limit, before a reservation behind the gate |
 //! | `clones:A` | `clones:B` | a clone, and its count, before a look that finds its original gone |
 //! | `join:B` | `limit:A` | the slices before the limit before a reader that joins there |
@@ -175,7 +186,7 @@
 //! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before whoever has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
-//! | `light` | `heavy` | a change before the look whether anybody sleeps (`sync/asymmetric.rs`) |
+//! | `light` | `heavy` | a change before the look whether anybody sleeps, or wants a hold (`sync/asymmetric.rs`) |
 //! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit, and the failure, before a reader that finds the channel ended |
@@ -195,6 +206,11 @@
 //! that moves the gate, `gate:B`, `gate:A` in the writer that reserves, its stores. All exchanges
 //! of the gate form one release sequence, so the chain holds even if other threads move the gate in
 //! between.
+//!
+//! For a hold that is taken the chain begins with the reader's last store to it, `hold:B`, which the thread
+//! that takes it has seen without a mark, `hold:A`; then `taken:B`, `taken:A` in the writer that moves the
+//! gate, and so on. The same chain, followed to its end, tells the reader: its load of what was written,
+//! the fence `taken:C`, and its load of the state.
 //!
 //! The chain that tells a weak reader: the writer's load of the gate, its exchange of `reserved`,
 //! the fence `reserved:A`, its store of a byte; our load of that byte, the fence `reserved:B`, our
@@ -296,6 +312,9 @@
 //!   belong to the channel. Every reader waits for a slice that was reserved before the bit was
 //!   set, whichever endpoints hold the channel open by then. So there is nothing that a writer
 //!   would have to hold open, and no count that writes would have to touch.
+//! - *A mark for each read, against a check behind it.* A copy could be checked afterwards, as that of a weak
+//!   reader is, for less. Then a hold could be taken in the middle of a read, and it would not be known
+//!   which slices the reader had counted by then. With the mark there is one way for copies and lends.
 //! - *No reclamation scheme.* All that other threads may still be reading, holds, slots, stamps,
 //!   bytes, lives in tables that are freed with the channel (`sync/table.rs`).
 //!
@@ -307,6 +326,7 @@ mod copy;
 mod cursor;
 pub(crate) mod descriptor;
 mod gate;
+mod hold;
 mod writer_figures;
 
 pub(crate) mod position;
@@ -321,11 +341,13 @@ mod zeroed;
 
 #[cfg(overfall_loom)]
 use crate::models::storage::{self, Zeroed};
+use crate::sync::asymmetric::Abilities;
 use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
+pub(crate) use hold::Claim;
 use position::{Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
@@ -351,14 +373,14 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
-    /// `may_be_owned` says whether a writer may own the cursor.
-    pub(crate) fn new(geometry: Geometry, start: Position, may_be_owned: bool) -> Option<Self> {
+    /// `abilities` say whether a writer may own the cursor, and by what fences readers lend.
+    pub(crate) fn new(geometry: Geometry, start: Position, abilities: Abilities) -> Option<Self> {
         Some(Self {
             geometry,
             storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
             descriptors: Zeroed::new(geometry.granules())?,
-            reserved: Cursor::new(start, may_be_owned),
-            gate: Gate::new(start, geometry.reach()),
+            reserved: Cursor::new(start, abilities.sections),
+            gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             start,
         })
     }

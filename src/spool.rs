@@ -38,6 +38,7 @@
 //! | the writer calls [`finish`](SpoolWriter::finish) | the end | the length |
 //! | the promised bytes are there ([`Builder::known_len`]) | the end, at once | the length |
 //! | the writer, or the owner of the spool, calls `fail` | that error, every reader and each time | that error |
+//! | the source of a spool that [pulls](Spool::pull) ends | the end | the length |
 //! | the writer is dropped, and was not to be [released](Builder::release_dropped_writers) | [`Abandoned`] as an error | the same |
 //! | there is no writer, and no [`Spool`] is left | [`Abandoned`] as an error | the same |
 //! | [`terminate`](Spool::terminate) | an error at once; unread bytes are gone | an error |
@@ -85,6 +86,11 @@
 //! assert_eq!(late.backlog(), 100);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Where the bytes come from
+//!
+//! From a writer; from a [`Pump`](crate::pump::Pump), which has a writer and moves what a source gives; or
+//! from a source that is read only when a reader needs what is not there ([`Spool::pull`]).
 // What follows is for those who change it.
 //
 // THE DESIGN
@@ -107,6 +113,10 @@
 // lock of the registry. Only a failure from outside can race with a write; `Shared::look` tells how all
 // agree on the last length.
 //
+// Pulling (`pull.rs`). A spool may have a source. It is read when a reader is parked that waits for more
+// than there is: by a thread if it may block, and else by the reader that polls. Its lock is taken by who
+// waits, and not by who reads what is there.
+//
 // Lending. What is published never changes, and so is lent as `&[u8]`. A loan borrows the reader, and
 // thereby its share of the segment; `Bytes` hold a share of their own.
 //
@@ -127,7 +137,7 @@
 // nobody has a share of becomes the next segment.
 //
 // What comes later. *Files*: `Memory` becomes one of two stores; who has published what, parking, ends,
-// positions and `begin` stay. *Pulling*: the tail is claimed by whichever reader finds nothing.
+// positions and `begin` stay.
 //
 // ORDERINGS
 //
@@ -168,12 +178,15 @@ mod error;
 mod futures;
 mod holding;
 mod plan;
+mod pull;
+mod pulled;
 mod reader;
 mod retain;
 mod room;
 mod segment;
 mod shared;
 mod sleeper;
+mod source;
 mod start;
 mod stats;
 #[cfg(all(test, not(overfall_loom)))]
@@ -188,8 +201,8 @@ pub use builder::Builder;
 #[cfg(feature = "futures")]
 pub use error::FreezeError;
 pub use error::{
-    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, StartError, WriteError,
-    WriterError,
+    Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, StartError,
+    WriteError, WriterError,
 };
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
@@ -207,7 +220,7 @@ use std::error::Error;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A handle of a spool, which makes its writer and its readers. See the [module](self).
@@ -344,12 +357,22 @@ impl Spool {
     /// Parks the thread until `look` finds something, as [`Shared::until`]; `None` if the time is up.
     fn park_until<T>(&self, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
         let mut found = pin!(self.shared.until(&look));
+        self.park_until_polled(timeout, &look, |context| found.as_mut().poll(context))
+    }
+
+    /// The same with another future, of which `look` is a look without waiting.
+    fn park_until_polled<T>(
+        &self,
+        timeout: Duration,
+        look: impl Fn() -> Option<T>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
         Blocking::new(()).look_or_wait(
             Until::timeout(timeout),
             |()| {},
             |(), context| match context {
                 None => look().map_or(Poll::Pending, Poll::Ready),
-                Some(context) => found.as_mut().poll(context),
+                Some(context) => poll(context),
             },
         )
     }

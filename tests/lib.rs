@@ -1,5 +1,7 @@
 //! What the tests share.
 
+pub mod sources;
+
 use overfall::{AfterLast, Channel};
 use std::panic::resume_unwind;
 use std::pin::Pin;

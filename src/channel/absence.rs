@@ -17,13 +17,15 @@
 //! overwritten. A hold stands at either place while that is looked up. The means are those of
 //! `account.rs`, and writers pay nothing.
 
+use crate::channel::registry::{Registry, strength_of};
 use crate::channel::shared::Shared;
 use crate::channel::survey::Survey;
-use crate::channel::terms::{AfterLast, Ending};
+use crate::channel::terms::{AfterLast, Ending, Strength};
 use crate::ring::position::Position;
 use crate::ring::{Count, Held};
-use crate::sync::lock;
+use crate::sync::{Ordering, lock};
 use crate::wait::panics::Panics;
+use crate::wait::reader_figures::ReaderFigures;
 
 /// How a strong reader goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,14 @@ pub(crate) enum Going {
     Gone,
     /// It is a weak one from now on.
     TurnedWeak,
+}
+
+/// What becomes of the channel once the last strong reader has gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    Wait,
+    Close,
+    Overwrite,
 }
 
 impl Shared {
@@ -77,21 +87,10 @@ impl Shared {
         let stopped = held.position();
         let mut held = Some(held);
         let mut registry = lock(&self.registry);
-        registry.strong_readers -= 1;
-        let is_last = registry.strong_readers == 0;
-        let mut closes = false;
-        let mut begins = None;
-        if is_last {
-            registry.absence.stopped = stopped;
-            let is_kept = self.after_last == AfterLast::Wait && going == Going::Gone;
-            registry.absence.times += u64::from(!is_kept);
-            match self.after_last {
-                AfterLast::Wait if is_kept => registry.absence.hold = held.take(),
-                AfterLast::Close if going == Going::Gone => closes = true,
-                _ => begins = Some((registry.absence.times, self.survey(&registry))),
-            }
-        }
-        let is_over = closes || registry.is_over();
+        let last = self.count_strong_reader_out(&mut registry, stopped, going, &mut held);
+        let begins = (last == Some(Then::Overwrite))
+            .then(|| (registry.absence.times, self.survey(&registry)));
+        let is_over = last == Some(Then::Close) || registry.is_over();
         drop(registry);
         if let (Some((times, survey)), false) = (begins, is_over) {
             let before = self.passed(stopped, &survey, Count::default());
@@ -108,14 +107,67 @@ impl Shared {
         }
         if let Some(held) = held {
             self.ring.leave(held);
-            panics.run(|| self.after_release());
         }
+        // Also if the channel keeps the hold: a reader that gives way has moved it on before, and has
+        // woken nobody by that (`after_move`).
+        panics.run(|| self.after_release());
         panics.run(|| self.after_audience());
         panics.finish();
     }
 
+    /// Counts a strong reader out, which stopped there. If it was the last one, tells what becomes of the
+    /// channel; if that is to wait, it keeps `held`.
+    pub(super) fn count_strong_reader_out(
+        &self,
+        registry: &mut Registry,
+        stopped: Position,
+        going: Going,
+        held: &mut Option<Held>,
+    ) -> Option<Then> {
+        registry.strong_readers -= 1;
+        if registry.strong_readers > 0 {
+            return None;
+        }
+        let absence = &mut registry.absence;
+        absence.stopped = stopped;
+        let is_kept = self.after_last == AfterLast::Wait && going == Going::Gone;
+        absence.times += u64::from(!is_kept);
+        Some(match self.after_last {
+            AfterLast::Wait if is_kept => {
+                absence.hold = held.take();
+                Then::Wait
+            }
+            AfterLast::Close if going == Going::Gone => Then::Close,
+            _ => Then::Overwrite,
+        })
+    }
+
+    /// Counts a clone of a strong reader, which has a hold beside that of the original. Tells whether it
+    /// could: nobody has taken the hold of the original.
+    pub(crate) fn strong_reader_was_cloned(&self, original: &ReaderFigures) -> bool {
+        let mut registry = lock(&self.registry);
+        let is_strong =
+            original.present.load(Ordering::Relaxed) && strength_of(original) == Strength::Strong;
+        // The original is counted, so that no absence ends by this.
+        registry.strong_readers += usize::from(is_strong);
+        is_strong
+    }
+
+    /// What is to stand in for the hold of a strong reader at `slice` that is about to be taken, if that
+    /// is the last one: from then on if the channel is to wait, and else until it is known what becomes
+    /// of the channel, which may have to end before a writer finds room.
+    pub(super) fn stand_in(&self, registry: &Registry, slice: Position) -> Option<Held> {
+        (registry.strong_readers == 1).then(|| {
+            // At the gate: before the hold, or behind it where only skipped slices lie between. A hold may
+            // be left behind by the gate there, as that of a reader that does not move.
+            let mut held = self.ring.join();
+            self.ring.jump(&mut held, slice);
+            held
+        })
+    }
+
     /// What was committed before `place`, of what `survey` knows, less `before`.
-    fn passed(&self, place: Position, survey: &Survey, before: Count) -> Count {
+    pub(super) fn passed(&self, place: Position, survey: &Survey, before: Count) -> Count {
         let committed = survey.sent.minus(survey.dropped);
         let passed = committed.minus(self.unread((place, 0), survey).total).minus(before);
         // Looks of slightly different moments may seem to go back.

@@ -40,9 +40,9 @@
 //! committed: they are counted there, and have sequence numbers in the order of their commits.
 
 use crate::channel::loss::Losses;
-use crate::channel::registry::Registry;
+use crate::channel::registry::{Registry, strength_of};
 use crate::channel::shared::Shared;
-use crate::channel::survey::{Late, Sent, Survey, Unread, UnreadOf};
+use crate::channel::survey::{Late, Look, Sent, Survey, Unread, UnreadOf};
 use crate::channel::terms::Strength;
 use crate::ring::position::Position;
 use crate::ring::{Count, WriterSlot};
@@ -53,6 +53,18 @@ use crate::wait::reader_figures::ReaderFigures;
 
 /// Where a reader starts, or stands: a slice, and the payload bytes of it that were read before.
 pub(crate) type Start = (Position, u64);
+
+/// A reader that starts where another one stands.
+pub(crate) struct Cloned {
+    pub(crate) slot: Seat<Slot>,
+    pub(crate) strength: Strength,
+    /// The original has ended, and may not know it yet.
+    pub(crate) has_ended: bool,
+    /// What is late for the original.
+    pub(crate) late: Vec<Late>,
+    /// What was found when the hold of the original was taken, if it does not know it yet.
+    pub(crate) taken: Option<Look>,
+}
 
 impl Shared {
     /// Registers a reader that starts here. Nothing may unwind from here until somebody is
@@ -80,30 +92,21 @@ impl Shared {
         (slot, losses)
     }
 
-    /// Registers a reader that starts where another one stands, and has missed what that one has.
+    /// Registers a reader that starts where another one stands, and is what that one is by now. If it is
+    /// strong, nobody had taken the hold of the original when its own was put up beside.
     #[track_caller]
-    pub(crate) fn add_clone(
-        &self,
-        strength: Strength,
-        (slice, offset): Start,
-        original: &ReaderFigures,
-        losses: &Losses,
-        received_bytes: u64,
-    ) -> (Seat<Slot>, Losses) {
-        let slot = self.new_reader_slot(strength, (slice, offset));
+    pub(crate) fn add_clone(&self, (slice, offset): Start, original: &ReaderFigures) -> Cloned {
+        let slot = self.new_reader_slot(Strength::Weak, (slice, offset));
         self.raise_furthest_start(slice);
         let mut registry = lock(&self.registry);
+        let strength = strength_of(original);
+        slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         registry.count_reader_in(strength);
         // Up to here what is late for both is taken from the original.
         registry.forget_late(&slot.figures);
-        let late = registry.late_of(original);
-        drop(registry);
-        let mut losses = losses.clone();
-        losses.add_late(strength, &late);
-        if strength == Strength::Weak {
-            losses.received_before(received_bytes);
-        }
-        (slot, losses)
+        let (late, taken) = (registry.late_of(original), registry.look_of(original).cloned());
+        let has_ended = !original.present.load(Ordering::Relaxed);
+        Cloned { slot, strength, has_ended, late, taken }
     }
 
     #[track_caller]
@@ -237,12 +240,7 @@ impl Shared {
 
     /// What writers have sent by now, what of it is unread for a reader that stands here, and what is
     /// late for it. `takes` tells whether the reader has that from here on.
-    pub(crate) fn look(
-        &self,
-        reader: &ReaderFigures,
-        place: Start,
-        takes: bool,
-    ) -> (Survey, Unread, Vec<Late>) {
+    pub(crate) fn look(&self, reader: &ReaderFigures, place: Start, takes: bool) -> Look {
         let mut registry = lock(&self.registry);
         let (late, survey) = (registry.late_of(reader), self.survey(&registry));
         if takes {

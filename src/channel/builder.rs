@@ -57,11 +57,12 @@ impl Builder {
     ///
     /// A process may forbid itself system calls after its start, by a filter. If the filter refuses
     /// `membarrier`, the process is aborted when a channel that relies on it needs it next: for a
-    /// second writer beside one that was alone for long, or for a reader or writer that goes to
-    /// sleep. A channel that is made behind the filter does without it in any case.
+    /// second writer beside one that was alone for long, for a reader or writer that goes to
+    /// sleep, or to take a hold. A channel that is made behind the filter does without it in any case.
     ///
     /// With `membarrier(false)`, a channel that is made before the filter lives through it. It uses
-    /// locked instructions and full fences instead. A short write then costs about twice as much.
+    /// locked instructions and full fences instead. A short write then costs about twice as much, and a read of a strong reader a full
+    /// fence more.
     ///
     /// ```
     /// use overfall::Channel;

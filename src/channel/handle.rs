@@ -73,6 +73,61 @@ macro_rules! handle_methods {
                 WeakReader::new(&self.shared, start)
             }
 
+            /// Takes the hold of a strong reader that keeps writers back, so that they no longer wait for it.
+            /// [`stats`](Self::stats) tells the numbers of readers, and how far each is behind.
+            ///
+            /// From then on all calls of that reader fail with
+            /// [`HoldTaken`](crate::error::ReadError::HoldTaken), also one that waits. It can be overrun, and
+            /// counts as a weak reader. [`into_weak`](StrongReader::into_weak) goes on from where it stands. If
+            /// there is no other strong reader, writers [overwrite](crate::guide::loss#strong-readers) what is
+            /// oldest.
+            ///
+            /// What the reader lends is never overwritten. Messages, and bytes that
+            /// [`try_fill_buf`](StrongReader::try_fill_buf) or a peek has lent, hold writers back until the reader drops or
+            /// consumes them, or does something else. Then the hold is taken
+            /// [after that](TakesEffect::AfterLend).
+            ///
+            /// Returns `None` if there is no strong reader with this number, or its hold was taken before.
+            ///
+            /// It looks at each granule of the ring that the reader has not come to: some nanoseconds for each.
+            /// Meanwhile it has a lock that endpoints take when they come and go. A reader that reads does not
+            /// wait for it.
+            ///
+            /// ```
+            /// use overfall::error::TryReadError;
+            /// use overfall::{Channel, TakesEffect};
+            ///
+            /// let channel = Channel::new(64); // room for one message
+            /// let mut writer = channel.new_writer();
+            /// let mut stuck = channel.new_strong_reader();
+            /// stuck.set_name("printer");
+            /// writer.try_send(b"one")?;
+            /// assert!(writer.try_send(b"two").is_err());
+            ///
+            /// let stats = channel.stats();
+            /// let slowest = stats.slowest_reader().unwrap();
+            /// assert_eq!(slowest.name.as_deref(), Some("printer"));
+            /// assert_eq!(channel.take_hold(slowest.id), Some(TakesEffect::Now));
+            /// writer.try_send(b"two")?;
+            ///
+            /// assert_eq!(stuck.try_recv().unwrap_err(), TryReadError::HoldTaken);
+            /// let mut weak = stuck.into_weak();
+            /// assert!(matches!(weak.try_recv(), Err(TryReadError::Lagged(_))));
+            /// assert_eq!(*weak.try_recv()?.unwrap(), *b"two");
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            pub fn take_hold(&self, reader: u32) -> Option<TakesEffect> {
+                self.shared.take_hold(reader, false)
+            }
+
+            /// Ends a strong reader, as its own [`terminate`](StrongReader::terminate) does. Its calls fail with
+            /// `Terminated`, also one that waits, and it counts as gone.
+            ///
+            /// When this takes effect, and what it returns, is as for [`take_hold`](Self::take_hold).
+            pub fn end_reader(&self, reader: u32) -> Option<TakesEffect> {
+                self.shared.take_hold(reader, true)
+            }
+
             /// Closes the channel for writers, and lets readers read what is there.
             ///
             /// Writes fail with `Closed` ([`std::io::ErrorKind::BrokenPipe`]). Slices in flight can still

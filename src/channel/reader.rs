@@ -78,6 +78,8 @@ macro_rules! reader_methods {
             ///   contents of `buffer` are unspecified then. The next read goes on after the gap.
             /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+            /// - [`TryReadError::HoldTaken`] if the owner of the channel took a strong reader's hold
+            ///   ([`take_hold`](crate::Channel::take_hold)).
             #[inline]
             pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
                 self.read_now(buffer)
@@ -289,6 +291,10 @@ impl Receive for Reader {
 
     fn consume_seen(&mut self, description: &Description) {
         self.as_read_mut().consume_seen(description);
+    }
+
+    fn leave_seen(&mut self) {
+        self.as_read_mut().leave_seen();
     }
 }
 

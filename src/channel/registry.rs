@@ -1,10 +1,11 @@
 //! Who is there, and what those who have gone had counted.
 
 use crate::channel::stats::Totals;
-use crate::channel::survey::{Late, Sent};
+use crate::channel::survey::{Late, Look, Sent};
 use crate::channel::terms::Strength;
 use crate::ring::position::Position;
 use crate::ring::{Count, Held, WriterFigures};
+use crate::sync::Ordering;
 use crate::wait::reader_figures::ReaderFigures;
 use std::collections::VecDeque;
 
@@ -32,6 +33,8 @@ pub(super) struct Registry {
     pub(super) gone: VecDeque<(u32, Sent)>,
     /// At most one for each reader and each writer that had a slice in flight when that started.
     pub(super) late: Vec<Late>,
+    /// What was found when a reader's hold was taken, until the reader learns of it: `taking.rs`.
+    pub(super) taken: Vec<(u32, Look)>,
 }
 
 /// What is kept of times without a strong reader: `absence.rs`.
@@ -100,6 +103,7 @@ impl Registry {
     /// The same for a reader.
     pub(super) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.forget_late(figures);
+        let _what_it_did_not_learn = self.take_look(figures);
         self.retired.retire_reader(figures);
     }
 
@@ -108,9 +112,37 @@ impl Registry {
         self.weak_readers += usize::from(strength == Strength::Weak);
     }
 
-    /// Counts it out again.
-    pub(super) fn count_reader_out(&mut self, strength: Strength) {
+    /// Counts a reader out, and tells how it was counted; nothing if it was counted out before. A strong
+    /// one is counted out with its hold.
+    pub(super) fn count_reader_out(&mut self, figures: &ReaderFigures) -> Option<Strength> {
+        if !figures.present.load(Ordering::Relaxed) {
+            return None;
+        }
+        figures.present.store(false, Ordering::Relaxed);
+        let strength = strength_of(figures);
         self.weak_readers -= usize::from(strength == Strength::Weak);
+        Some(strength)
+    }
+
+    /// A reader, which is there, is of another strength from now on. A strong one is counted with its
+    /// hold.
+    pub(super) fn count_reader_as(&mut self, figures: &ReaderFigures, to: Strength) {
+        self.weak_readers -= usize::from(strength_of(figures) == Strength::Weak);
+        self.weak_readers += usize::from(to == Strength::Weak);
+        figures.strong.store(to == Strength::Strong, Ordering::Relaxed);
+    }
+
+    /// What was found when the hold of the reader of these figures was taken, if it has not learned of it.
+    pub(super) fn look_of(&self, figures: &ReaderFigures) -> Option<&Look> {
+        let reader = figures.id.get() as u32;
+        self.taken.iter().find(|&&(taken, _)| taken == reader).map(|(_, look)| look)
+    }
+
+    /// The same, which it learns by this.
+    pub(super) fn take_look(&mut self, figures: &ReaderFigures) -> Option<Look> {
+        let reader = figures.id.get() as u32;
+        let index = self.taken.iter().position(|&(taken, _)| taken == reader)?;
+        Some(self.taken.swap_remove(index).1)
     }
 
     /// The late slices of the reader of these figures.
@@ -159,4 +191,9 @@ impl Registry {
     pub(super) fn overwritten(&self) -> (Count, Option<(Position, Count)>) {
         (self.absence.overwritten, self.absence.began)
     }
+}
+
+/// How a reader that is there is counted.
+pub(super) fn strength_of(figures: &ReaderFigures) -> Strength {
+    if figures.strong.load(Ordering::Relaxed) { Strength::Strong } else { Strength::Weak }
 }

@@ -17,6 +17,7 @@ use crate::wait::line::Line;
 use crate::wait::owed::Owed;
 use crate::wait::panics::Panics;
 use crate::wait::parking::{Parking, Slot};
+use crate::wait::reader_figures::ReaderFigures;
 use crate::wait::watch::Watch;
 use crossbeam_utils::CachePadded;
 use std::collections::HashSet;
@@ -89,7 +90,7 @@ impl Shared {
         abilities: Abilities,
     ) -> Option<Self> {
         Some(Self {
-            ring: Ring::new(geometry, start, abilities.sections)?,
+            ring: Ring::new(geometry, start, abilities)?,
             backpressure,
             after_last: AfterLast::default(),
             name: None,
@@ -300,39 +301,50 @@ impl Shared {
         });
     }
 
-    /// A reader ends: nobody waits for it any more, but it keeps its figures for itself.
-    pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>, strength: Strength) {
-        slot.figures.present.store(false, Ordering::Relaxed);
+    /// A reader ends, unless it was ended already: nobody waits for it any more, but it keeps its
+    /// figures for itself.
+    pub(crate) fn count_reader_out(&self, slot: &Seat<Slot>) {
         let id = slot.figures.id.get() as u32;
-        self.unregister(strength, id, self.reader_name(id));
+        let mut registry = lock(&self.registry);
+        let strength = registry.count_reader_out(&slot.figures);
+        let is_over = registry.is_over();
+        drop(registry);
+        self.after_reader(strength, id, self.reader_name(id), is_over);
     }
 
     /// Takes the slot of a reader, and counts it out if it was not yet.
-    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>, strength: Option<Strength>) {
-        slot.figures.present.store(false, Ordering::Relaxed);
+    pub(crate) fn remove_reader(&self, slot: &Seat<Slot>) {
         let id = slot.figures.id.get() as u32;
-        lock(&self.registry).retire_reader(&slot.figures);
+        let mut registry = lock(&self.registry);
+        let strength = registry.count_reader_out(&slot.figures);
+        registry.retire_reader(&slot.figures);
+        let is_over = registry.is_over();
+        drop(registry);
         self.parking.slots.release(slot);
         let name = lock(&self.names).readers.remove(&id);
         // Last, as others' code may run in there.
-        if let Some(strength) = strength {
-            self.unregister(strength, id, name);
-        }
+        self.after_reader(strength, id, name, is_over);
     }
 
-    fn unregister(&self, strength: Strength, id: u32, name: Option<Arc<str>>) {
+    /// A reader was counted out, if it had this strength: lets the channel end if that was its end.
+    pub(super) fn after_reader(
+        &self,
+        strength: Option<Strength>,
+        id: u32,
+        name: Option<Arc<str>>,
+        is_over: bool,
+    ) {
+        let Some(strength) = strength else { return };
         let mut panics = Panics::new();
-        panics.run(|| self.change(|registry| registry.count_reader_out(strength)));
+        panics.run(|| self.end_if(is_over));
         panics.run(|| self.after_audience());
         panics.run(|| trace::went(self, "reader", strength, id, name));
         panics.finish();
     }
 
-    pub(crate) fn convert_reader(&self, from: Strength, to: Strength) {
-        self.change(|registry| {
-            registry.count_reader_in(to);
-            registry.count_reader_out(from);
-        });
+    /// A reader is of another strength from now on.
+    pub(crate) fn convert_reader(&self, figures: &ReaderFigures, to: Strength) {
+        lock(&self.registry).count_reader_as(figures, to);
     }
 
     /// The last handle is gone. What was reserved through it and leaked is given up.
@@ -364,7 +376,12 @@ impl Shared {
         change(&mut registry);
         let is_over = registry.is_over();
         drop(registry);
-        // Once over, always over: no writer can join any more, and a reader that does comes too late.
+        self.end_if(is_over);
+    }
+
+    /// Once over, always over: no writer can join any more, and a reader that does comes too late.
+    #[inline]
+    pub(super) fn end_if(&self, is_over: bool) {
         if is_over && self.ending() == Ending::Open {
             self.end(Ending::Drained);
         }

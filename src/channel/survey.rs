@@ -3,8 +3,12 @@
 use crate::ring::Count;
 use std::collections::BTreeMap;
 
+/// All that a reader looks at to tell what it has missed: what was sent, what of it is unread, and what
+/// is late for this reader.
+pub(crate) type Look = (Survey, Unread, Vec<Late>);
+
 /// What writers had sent, at one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Survey {
     /// All of them, those that have gone too, and what of that they dropped.
     pub(crate) sent: Count,
@@ -21,7 +25,7 @@ pub(crate) struct Sent {
 }
 
 /// What is in the ring from a place on, of what a survey knows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Unread {
     pub(crate) total: Count,
     /// By the numbers of writers; 0 stands for slices without one.

@@ -114,6 +114,17 @@ pub enum AfterLast {
     Overwrite,
 }
 
+/// When [`Channel::take_hold`](crate::Channel::take_hold) and
+/// [`Channel::end_reader`](crate::Channel::end_reader) take effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TakesEffect {
+    /// At once. Writers no longer wait for the reader.
+    Now,
+    /// With the reader's next call, or the end of what it lends: it is in the middle of a read, or lends
+    /// bytes or messages, which must not be overwritten. Writers wait for it until then.
+    AfterLend,
+}
+
 /// Whether, and how, the channel has come to its end. The first of the middle two stays,
 /// and the last one overrides all.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

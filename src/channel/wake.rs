@@ -3,7 +3,7 @@
 
 use crate::channel::shared::Shared;
 use crate::ring::position::Position;
-use crate::ring::{Count, Ring, WriterSlot};
+use crate::ring::{Count, Held, Ring, WriterSlot};
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence as full_fence};
 use crate::wait::line::{Request, Room, Ticket};
@@ -81,6 +81,26 @@ impl Shared {
         }
     }
 
+    /// The same for a strong reader that has moved its hold on. Tells whether the owner of the channel wants
+    /// the hold: then nobody was woken, and the reader gives the hold up, which wakes.
+    #[inline(always)]
+    pub(crate) fn after_move(&self, held: &Held) -> bool {
+        // The light fence of the watch is before both looks.
+        (self.watch.must_check() || held.must_check()) && self.look_after_move(held)
+    }
+
+    #[inline(never)]
+    fn look_after_move(&self, held: &Held) -> bool {
+        // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
+        // ORD(heavy).
+        full_fence(Ordering::SeqCst);
+        let is_wanted = held.is_wanted();
+        if !is_wanted {
+            self.wake_those_behind();
+        }
+        is_wanted
+    }
+
     /// Wakes all who sleep and may have something to do now, and tells whether anybody slept.
     fn wake_parked(&self) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
@@ -107,6 +127,11 @@ impl Shared {
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
+        self.wake_those_behind();
+    }
+
+    /// The same behind that fence.
+    fn wake_those_behind(&self) {
         let mut panics = Panics::new();
         panics.run(|| self.wake_writers());
         panics.run(|| self.wake_flushers());

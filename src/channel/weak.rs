@@ -6,7 +6,7 @@ use crate::channel::metrics::ChannelMetrics;
 use crate::channel::reader::{Read, Reader, StrongReader, WeakReader};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ChannelStats;
-use crate::channel::terms::{Backpressure, Ending, StartAt};
+use crate::channel::terms::{Backpressure, Ending, StartAt, TakesEffect};
 use crate::channel::waiting::{Attended, Closed, Waiting};
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
 use crate::error::{ChannelError, FailError, Failure, FlushError, WriteError};

@@ -47,7 +47,9 @@ impl From<OwnedMessage> for Bytes {
 /// after it. Combinators that stop at the first error, such as `try_for_each` and `forward`, stop
 /// at the first gap. Call [`set_silent`](WeakReader::set_silent) first if gaps are no reason to
 /// stop. After the channel failed, the last item is `Err` with [`ReadError::Failed`]; after it was
-/// terminated, `Err` with [`ReadError::Terminated`].
+/// terminated, `Err` with [`ReadError::Terminated`]. After the owner of the channel took the hold of a
+/// strong reader, it is `Err` with [`ReadError::HoldTaken`]: go on with a stream of
+/// [`into_inner`](Self::into_inner) and [`into_weak`](StrongReader::into_weak).
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -110,7 +112,10 @@ impl<R: Receives + Unpin> Stream for MessageStream<R> {
                 None
             }
             Err(error) => {
-                this.has_ended = matches!(error, ReadError::Failed(_) | ReadError::Terminated);
+                this.has_ended = matches!(
+                    error,
+                    ReadError::Failed(_) | ReadError::Terminated | ReadError::HoldTaken
+                );
                 Some(Err(error))
             }
         })

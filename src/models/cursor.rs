@@ -62,7 +62,9 @@ fn a_reader_that_jumped_does_not_go_back() {
         // From the second place of a lap, so that the last slice has padding: then it goes furthest
         // past the gate that there was before.
         let begin = start(4).plus(GRANULE);
-        let ring = Arc::new(Ring::new(Geometry::new(4 * GRANULE), begin, true).unwrap());
+        let ring = Arc::new(
+            Ring::new(Geometry::new(4 * GRANULE), begin, crate::sync::asymmetric::begin()).unwrap(),
+        );
         for granules in [3, 1] {
             ring.abort(reserve(&ring, granules).unwrap());
         }
@@ -101,6 +103,7 @@ fn a_reader_that_jumped_is_lent_what_it_holds() {
                     Found::Slice(length) => {
                         let mut bytes = vec![0; length as usize];
                         // Fails if a write races with it.
+                        assert!(held.mark());
                         other.copy_held(&held, place, 0, &mut bytes);
                         break;
                     }

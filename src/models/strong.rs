@@ -211,6 +211,7 @@ fn a_reader_that_leaves_has_finished() {
         let other = ring.clone();
         let thread = thread::spawn(move || {
             let mut bytes = [0; GRANULE as usize];
+            assert!(held.mark());
             other.copy_held(&held, position, 0, &mut bytes);
             assert_eq!(whole(&other.describe(position), &bytes), 1);
             other.leave(held);

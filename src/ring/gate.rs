@@ -22,62 +22,13 @@
 //! succeeds only if it has not moved since it was read, however long the mover was stopped in
 //! between.
 
+use super::hold::Hold;
 use super::position::{Position, Window};
+use crate::sync::asymmetric;
 use crate::sync::pause;
 use crate::sync::table::{Seat, Table};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crossbeam_utils::CachePadded;
-
-/// The place from which on a strong reader may read; [`Hold::NONE`] while no reader has taken it.
-///
-/// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. A reader
-/// that jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
-#[derive(Debug)]
-pub(super) struct Hold(AtomicU64);
-
-impl Hold {
-    const NONE: u64 = u64::MAX;
-    const JUMPED: u64 = 1;
-
-    /// Where the hold is, for the reader that has it.
-    #[inline]
-    pub(super) fn position(&self) -> Position {
-        Place(self.0.load(Ordering::Relaxed)).position()
-    }
-
-    #[inline]
-    pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
-        // ORD(hold:B) Release, pairs with ORD(hold:A).
-        self.0.store(Place::new(position, has_jumped).0, Ordering::Release);
-    }
-}
-
-impl Default for Hold {
-    fn default() -> Self {
-        Self(AtomicU64::new(Self::NONE))
-    }
-}
-
-/// The word of a hold that is taken.
-#[derive(Clone, Copy)]
-struct Place(u64);
-
-impl Place {
-    #[inline]
-    fn new(position: Position, has_jumped: bool) -> Self {
-        Self(position.raw() | if has_jumped { Hold::JUMPED } else { 0 })
-    }
-
-    #[inline]
-    fn position(self) -> Position {
-        Position::of_raw(self.0)
-    }
-
-    #[inline]
-    fn has_jumped(self) -> bool {
-        self.0 & Hold::JUMPED != 0
-    }
-}
 
 /// How many looks at all holds are taken, if some are cloned during each.
 const LOOKS: u32 = 8;
@@ -104,16 +55,19 @@ pub(super) struct Gate {
     clones: AtomicU64,
     /// [`super::position::Geometry::reach`]: no hold that keeps the gate back is further ahead of it.
     window: Window,
+    /// Whether readers rely on heavy fences of threads that want their holds (`hold.rs`).
+    heavy_fences: bool,
 }
 
 impl Gate {
-    pub(super) fn new(position: Position, reach: u64) -> Self {
+    pub(super) fn new(position: Position, reach: u64, heavy_fences: bool) -> Self {
         Self {
             word: CachePadded::new(AtomicU64::new(position.raw())),
             limit: AtomicU64::new(position.raw()),
             holds: Table::new(),
             clones: AtomicU64::new(0),
             window: Window::of(reach),
+            heavy_fences,
         }
     }
 
@@ -236,16 +190,10 @@ impl Gate {
         let mut smallest: Option<SmallestHold> = None;
         for hold in self.holds.iter() {
             pause::point();
-            // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before
-            // it moved its hold, or left, come before anything that the gate then permits.
-            let raw = hold.0.load(Ordering::Acquire);
-            if raw == Hold::NONE {
-                continue;
-            }
-            let place = Place(raw);
-            let is_ahead = place.position().is_in(self.window, gate);
-            let ahead = if is_ahead { place.position().since(gate) } else { 0 };
-            let is_walked = !place.has_jumped();
+            let Some((position, has_jumped)) = hold.look() else { continue };
+            let is_ahead = position.is_in(self.window, gate);
+            let ahead = if is_ahead { position.since(gate) } else { 0 };
+            let is_walked = !has_jumped;
             smallest = Some(match smallest {
                 None => SmallestHold { ahead, is_walked },
                 Some(other) => SmallestHold {
@@ -280,12 +228,13 @@ impl Gate {
     #[track_caller]
     pub(super) fn join(&self) -> Seat<Hold> {
         let hold = self.holds.acquire();
+        // Once there are heavy fences, there always will be: who wants the hold issues one for certain.
+        hold.begin(self.may_rely_on_heavy_fences());
         let mut limit = self.limit.load(Ordering::Relaxed);
         loop {
             pause::point();
             // No slice before the limit is in flight: the thread that raised it had walked there.
-            // ORD(hold:B) Release, as in `move_to`: for the reader that had this hold before, too.
-            hold.0.store(Place::new(Position::of_raw(limit), false).0, Ordering::Release);
+            hold.put_up(Position::of_raw(limit));
             // ORD(join:B) SeqCst, pairs with ORD(join:A): a mover of the gate sees our hold, or we
             // see its limit. The limit only rises: if it is the same, it has been all the while.
             fence(Ordering::SeqCst);
@@ -298,12 +247,18 @@ impl Gate {
         }
     }
 
-    /// Takes another hold where `other` is. The reader of `other` does not move it meanwhile.
+    /// Whether a reader may issue light fences from now on.
+    pub(super) fn may_rely_on_heavy_fences(&self) -> bool {
+        self.heavy_fences && asymmetric::has_heavy_fences()
+    }
+
+    /// Takes another hold where `other` is. The reader of `other` does not move it meanwhile. If it was
+    /// taken meanwhile, the clone is given up again (`channel/absence.rs`): a thread that takes it later,
+    /// behind the same lock, has seen the clone, and its count.
     #[track_caller]
     pub(super) fn join_beside(&self, other: &Seat<Hold>) -> Seat<Hold> {
         let hold = self.holds.acquire();
-        // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
-        hold.0.store(other.0.load(Ordering::Relaxed), Ordering::Release);
+        hold.put_beside(other);
         pause::point();
         // ORD(clones:B) Release, pairs with ORD(clones:A): the hold is there before it is counted,
         // and counted before `other` moves on, or this hold is cloned.
@@ -325,9 +280,13 @@ impl Gate {
 
     /// Gives up a hold for good.
     pub(super) fn leave(&self, hold: &Seat<Hold>) {
-        // ORD(hold:B) as in `move_to`.
-        hold.0.store(Hold::NONE, Ordering::Release);
+        hold.leave();
         self.holds.release(hold);
+    }
+
+    /// Every hold, and every entry for one.
+    pub(super) fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.iter()
     }
 }
 
@@ -338,7 +297,7 @@ mod tests {
     #[test]
     fn the_smallest_hold_is_found_and_a_left_one_is_not() {
         let start = Position::new(0).minus(128);
-        let gate = Gate::new(start, 4096);
+        let gate = Gate::new(start, 4096, true);
         assert_eq!(gate.smallest_hold(start), None);
         let first = gate.join();
         assert_eq!(first.position(), start);
@@ -359,7 +318,7 @@ mod tests {
     #[test]
     fn a_hold_that_the_gate_has_left_far_behind_counts_as_at_the_gate() {
         let start = Position::new(0);
-        let gate = Gate::new(start, 4096);
+        let gate = Gate::new(start, 4096, true);
         let _hold = gate.join();
         for bit in 7..62 {
             let far = Position::new(1 << bit);

@@ -3,7 +3,7 @@
 
 use super::Ring;
 use super::descriptor::{Description, State};
-use super::gate::Hold;
+use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
 use crate::sync::pause;
 use crate::sync::table::Seat;
@@ -39,6 +39,58 @@ impl Held {
     #[inline]
     pub(crate) fn position(&self) -> Position {
         self.hold.position()
+    }
+
+    /// The owner of the channel may take it from here on, by this number of its reader.
+    pub(crate) fn name(&self, reader: u32) {
+        self.hold.name(reader);
+    }
+
+    /// The owner takes it no more. Tells whether it has, and what it wanted.
+    pub(crate) fn unname(&self) -> Claim {
+        self.hold.unname()
+    }
+
+    /// Light fences are enough from here on.
+    pub(crate) fn rely_on_heavy_fences(&self) {
+        self.hold.rely_on_heavy_fences();
+    }
+
+    /// Marks it before something is copied or lent, so that it is not taken until it moves on or the
+    /// [mark is off](Self::unmark). Fails if the owner wants it, or has it.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> bool {
+        self.hold.mark()
+    }
+
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        self.hold.is_marked()
+    }
+
+    /// Takes the mark off, and tells whether the owner wants the hold by now.
+    #[inline(never)]
+    pub(crate) fn unmark(&mut self) -> bool {
+        self.hold.unmark();
+        self.hold.is_wanted_since()
+    }
+
+    /// Whether the owner wants it, or has taken it, behind a store to it and a full fence.
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.hold.is_wanted()
+    }
+
+    /// Whether that has to be asked, behind a store to it and a light fence.
+    #[inline(always)]
+    pub(crate) fn must_check(&self) -> bool {
+        self.hold.must_check()
+    }
+
+    /// Whether all that was found so far was kept by it, and the owner does not want it.
+    #[inline]
+    pub(crate) fn is_in_effect(&self) -> bool {
+        self.hold.is_in_effect()
     }
 }
 
@@ -76,16 +128,28 @@ impl Ring {
     /// Gives up what lies before `position`, a place at or after the hold.
     #[inline]
     pub(crate) fn release_up_to(&self, held: &mut Held, position: Position) {
-        if let Some(start) = held.jumped_to {
-            // The gate passes no slice in flight, so none is left behind once it has come there. It
-            // was at most a reach before the place when the reader jumped there.
-            let gate = self.gate.load();
-            if start == gate || !start.is_within(self.geometry.reach(), gate) {
-                held.jumped_to = None;
-            }
+        if held.jumped_to.is_some() {
+            return self.release_after_jump(held, position);
         }
         pause::point();
+        held.hold.move_to(position, false);
+    }
+
+    #[inline(never)]
+    fn release_after_jump(&self, held: &mut Held, position: Position) {
+        self.look_after_jump(held);
+        pause::point();
         held.hold.move_to(position, held.jumped_to.is_some());
+    }
+
+    fn look_after_jump(&self, held: &mut Held) {
+        let Some(start) = held.jumped_to else { return };
+        // The gate passes no slice in flight, so none is left behind once it has come there. It
+        // was at most a reach before the place when the reader jumped there.
+        let gate = self.gate.load();
+        if start == gate || !start.is_within(self.geometry.reach(), gate) {
+            held.jumped_to = None;
+        }
     }
 
     /// Goes on at `position`, at or after the slice where the reader has just joined, over slices
@@ -382,7 +446,7 @@ impl Ring {
     #[allow(unsafe_code)]
     #[inline]
     pub(crate) fn lend<'a>(&'a self, held: &'a Held, slice: Position, offset: u64) -> &'a [u8] {
-        assert!(!slice.is_before(held.position()));
+        assert!(held.hold.is_lending(slice));
         pause::point();
         let (mut length, mut next) = (0, slice);
         while let Some(more @ 1..) = self.find_committed(next) {
@@ -397,8 +461,10 @@ impl Ring {
         // SAFETY: the bytes from `slice` on are those of slices whose stamps were just seen to be
         // committed, one right behind the other. The hold stands at or before the first slice for
         // as long as `held` is borrowed: moving the hold takes `held` mutably, and leaving takes it
-        // whole. The gate does not pass a committed slice that is held: `advance_gate` walks past a
-        // hold over skipped slices only.
+        // whole. It is marked, and taking the mark off takes `held` mutably as well, so that no thread
+        // takes the hold meanwhile (`hold.rs`); and none had before, or it could not be marked. The gate
+        // does not pass a committed slice that is held: `advance_gate` walks past a hold over skipped
+        // slices only.
         unsafe { self.storage.lend(slice, offset, length as usize) }
     }
 
@@ -421,10 +487,12 @@ impl Ring {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
-        assert!(!seen.slice.is_before(held.position()));
+        assert!(held.hold.is_lending(seen.slice));
         // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
         // (`see`). It is still the same slice: a hold at or before it means that the gate has never
-        // passed it, since holds begin at the gate and only move forward. The rest is as in `lend`.
+        // passed it, since holds begin at the gate and only move forward, and this one is in effect since
+        // before the slice was seen: what a reader has seen does not outlive its hold
+        // (`channel/reader/strong.rs`). The rest is as in `lend`.
         unsafe { self.storage.lend(seen.slice, seen.offset, seen.left as usize) }
     }
 
@@ -440,6 +508,7 @@ impl Ring {
     /// that may race: so no proof is needed that they do not.
     #[inline]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
+        debug_assert!(held.hold.is_lending(slice));
         let _held_meanwhile = held;
         #[cfg(not(overfall_loom))]
         self.storage.read(slice, offset, to);

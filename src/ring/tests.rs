@@ -32,7 +32,8 @@ fn starts(capacity: u64) -> [Position; 3] {
 
 fn ring(capacity: u64, start: Position) -> Rc<Ring> {
     crate::sync::asymmetric::prepare();
-    Rc::new(Ring::new(Geometry::new(capacity), start, true).unwrap())
+    let abilities = crate::sync::asymmetric::begin();
+    Rc::new(Ring::new(Geometry::new(capacity), start, abilities).unwrap())
 }
 
 /// Goes on by `granules`, a multiple of the ring's, as if whole rings had been reserved and given up,
@@ -79,6 +80,7 @@ fn read(ring: &Ring, held: &mut Held) -> Option<u8> {
         let position = held.position();
         match ring.find_held(position) {
             Found::Slice(length) => {
+                assert!(held.mark());
                 let byte = ring.lend(held, position, 0)[0];
                 ring.release_up_to(held, position.plus(slice_size(length)));
                 return Some(byte);

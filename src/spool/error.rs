@@ -162,6 +162,12 @@ pub enum Abandoned {
     },
 }
 
+/// Why a spool failed that [pulls](super::Spool::pull): its source panicked, and nobody knows what is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the source panicked while it was read")]
+#[non_exhaustive]
+pub struct SourcePanicked;
+
 /// Why a read returned nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
@@ -217,6 +223,10 @@ pub enum ReadError {
          `known_len`, use a weak reader, or ask the spool"
     )]
     Deadlock,
+    /// The source of a spool that [pulls](super::Spool::pull) could not be read this time. The stream goes
+    /// on: the next read has the source read again.
+    #[error("the source could not be read: {}. The next read tries again", .0.get_ref())]
+    Source(#[source] Failure),
     /// The stream ends before the bytes that [`read_exact_at`](super::SpoolReader::read_exact_at) was to
     /// read.
     #[error("the stream ends at {len} bytes, before what was to be read")]
@@ -342,14 +352,20 @@ impl From<FreezeError> for io::Error {
     }
 }
 
+fn kind_of(failure: &Failure) -> io::ErrorKind {
+    failure.get_ref().downcast_ref().map_or(io::ErrorKind::Other, io::Error::kind)
+}
+
 impl From<ReadError> for io::Error {
-    /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside,
-    /// `Terminated` and `Closed` are `ConnectionAborted`, `Short` is `UnexpectedEof`, `Lagged` is `Other`,
-    /// `Evicted` is `InvalidInput`, `BeyondBound` and `Deadlock` are `Deadlock`.
+    /// `Empty` is `WouldBlock`, `Failed` has the kind of its error and the [`Failure`] inside, `Source` has
+    /// the kind of its error, `WouldBlock` too, `Terminated` and `Closed` are `ConnectionAborted`, `Short` is
+    /// `UnexpectedEof`, `Lagged` is `Other`, `Evicted` is `InvalidInput`, `BeyondBound` and `Deadlock` are
+    /// `Deadlock`.
     fn from(error: ReadError) -> Self {
         let kind = match error {
             ReadError::Empty => io::ErrorKind::WouldBlock,
             ReadError::Failed(failure) => return failure.into(),
+            ReadError::Source(ref failure) => kind_of(failure),
             ReadError::Terminated | ReadError::Closed => io::ErrorKind::ConnectionAborted,
             ReadError::Short { .. } => io::ErrorKind::UnexpectedEof,
             ReadError::Lagged { .. } => io::ErrorKind::Other,

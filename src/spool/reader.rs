@@ -294,6 +294,22 @@ impl SpoolReader {
         })
     }
 
+    /// As [`try_fill_buf`](Self::try_fill_buf), and has a source [asked](super::Spool::pull) if there is
+    /// nothing.
+    pub(super) fn ask(&mut self) -> Result<(), ReadError> {
+        let (view, position) = (&mut self.view, self.position);
+        let asked = self.sleeper.ask(position.saturating_add(1), |shared, figures| {
+            unless_empty(look(view, position, shared, figures))
+        });
+        asked.unwrap_or(Err(ReadError::Empty))
+    }
+
+    /// The same for the length of the whole stream.
+    pub(super) fn ask_for_the_end(&mut self) -> Result<u64, ReadError> {
+        let look = |shared: &Shared, figures: &Figures| unless_empty(whole(shared, figures));
+        self.sleeper.ask(u64::MAX, look).unwrap_or(Err(ReadError::Empty))
+    }
+
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,

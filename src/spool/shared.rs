@@ -2,6 +2,7 @@
 //! there, and who is woken by what.
 
 use super::error::{Abandoned, Ended, FinishError, ReadError, WriterError};
+use super::pull::Pull;
 use super::retain::Bound;
 use super::segment::{Memory, Tail};
 use super::stats::{ReaderStats, SpoolStats};
@@ -110,6 +111,8 @@ pub(super) struct Shared {
     /// Those who wait for a change of the registry, or for the end.
     changes: Line,
     registry: Mutex<Registry>,
+    /// Its source, if it has one that is read on demand.
+    pull: OnceLock<Arc<Pull>>,
 }
 
 impl Shared {
@@ -138,6 +141,7 @@ impl Shared {
                 refused: None,
                 seen: (0, Instant::now()),
             }),
+            pull: OnceLock::new(),
         }
     }
 
@@ -309,7 +313,42 @@ impl Shared {
         if let Some(bound) = &self.bound {
             panics.run(|| bound.wake_writer());
         }
+        self.end_pull(&mut panics);
         panics.finish();
+    }
+
+    // Its source.
+
+    #[inline]
+    pub(super) fn pull(&self) -> Option<&Arc<Pull>> {
+        self.pull.get()
+    }
+
+    /// Gives it a source, once, and has those look again who wait.
+    pub(super) fn set_pull(&self, pull: Arc<Pull>) {
+        let _only_one_has_the_writer = self.pull.set(pull);
+        let mut panics = Panics::new();
+        // ORD(park:B) SeqCst, pairs with ORD(park:A).
+        fence(Ordering::SeqCst);
+        self.parking.wake_all(&mut panics);
+        panics.finish();
+    }
+
+    fn end_pull(&self, panics: &mut Panics) {
+        if let Some(pull) = self.pull() {
+            panics.run(|| pull.end());
+        }
+    }
+
+    /// Whether somebody is parked who waits for more than `length` bytes. Under the lock of the source,
+    /// which who is parked takes next.
+    pub(super) fn is_needed(&self, length: u64) -> bool {
+        self.parking.any(|figures| figures.wanted.get() > length)
+    }
+
+    /// Wakes those who wait for more than `length` bytes, after a change under the lock of the source.
+    pub(super) fn wake_beyond(&self, length: u64, panics: &mut Panics) {
+        self.parking.wake(panics, |figures| figures.wanted.get() > length);
     }
 
     // Who is there.
@@ -352,6 +391,7 @@ impl Shared {
     fn after_departure(&self) {
         let registry = lock(&self.registry);
         let mut panics = Panics::new();
+        let is_alone = registry.handles == 0 && registry.readers == 0;
         if registry.handles == 0 && !registry.has_writer {
             let abandoned = Abandoned::NoWriter { written: self.memory.length() };
             panics.run(|| {
@@ -361,6 +401,9 @@ impl Shared {
             drop(registry);
         }
         panics.run(|| self.changes.wake_all());
+        if is_alone {
+            self.end_pull(&mut panics);
+        }
         panics.finish();
     }
 
@@ -408,7 +451,7 @@ impl Shared {
         panics.run(|| self.let_pass(&seat.figures));
         self.remove_seat(seat);
         if is_last {
-            panics.run(|| self.changes.wake_all());
+            panics.run(|| self.after_departure());
         }
         panics.finish();
     }

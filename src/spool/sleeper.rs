@@ -1,5 +1,7 @@
 //! Where one read of a spool waits.
 
+use super::error::ReadError;
+use super::pull::{IN_A_ROW, Need};
 use super::shared::{Figures, Shared};
 use crate::sync::table::Seat;
 use crate::wait::parking::Slot;
@@ -15,11 +17,13 @@ pub(super) struct Sleeper {
     is_parked: bool,
     /// A waker of ours may be registered.
     is_registered: bool,
+    /// How many errors of the source there were when we first asked for it to be read.
+    asked: Option<u64>,
 }
 
 impl Sleeper {
     pub(super) fn new(shared: Arc<Shared>, seat: Seat<Slot<Figures>>) -> Self {
-        Self { shared, seat, is_parked: false, is_registered: false }
+        Self { shared, seat, is_parked: false, is_registered: false, asked: None }
     }
 
     /// What `look` finds; if that is `None`, once there are `wanted` bytes, or at the end.
@@ -27,23 +31,82 @@ impl Sleeper {
         &mut self,
         context: &mut Context<'_>,
         wanted: u64,
-        mut look: impl FnMut(&Shared, &Figures) -> Option<T>,
-    ) -> Poll<T> {
+        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+    ) -> Poll<Result<T, ReadError>> {
+        let mut has_read = false;
         let found = look(&self.shared, &self.seat.figures).or_else(|| {
             (self.is_parked, self.is_registered) = (true, true);
             self.shared.park(&self.seat, wanted, context.waker());
-            look(&self.shared, &self.seat.figures)
+            let found = look(&self.shared, &self.seat.figures);
+            if found.is_some() || self.shared.pull().is_none() {
+                return found;
+            }
+            self.pull(wanted, &mut has_read, look)
         });
         let Some(found) = found else { return Poll::Pending };
+        self.asked = None;
         // Only its bit: to drop the waker runs code of others, and what was found would be lost by a panic.
         if std::mem::take(&mut self.is_parked) {
             self.shared.unpark(&self.seat);
         }
+        if has_read {
+            self.shared.pull().into_iter().for_each(|pull| pull.pass_on(&self.shared));
+        }
         Poll::Ready(found)
+    }
+
+    /// Has the source read, until there is what it waits for, or nothing now.
+    #[cold]
+    fn pull<T>(
+        &mut self,
+        wanted: u64,
+        has_read: &mut bool,
+        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+    ) -> Option<Result<T, ReadError>> {
+        let pull = self.shared.pull()?;
+        for _ in 0..IN_A_ROW {
+            match pull.need(&self.shared, wanted, &mut self.asked) {
+                Need::Waits => return None,
+                Need::Told(failure) => return Some(Err(ReadError::Source(failure))),
+                Need::Looks => *has_read = true,
+            }
+            let found = look(&self.shared, &self.seat.figures);
+            if found.is_some() {
+                return found;
+            }
+        }
+        // Others of this thread have their turns. We are parked, and woken, with all who wait.
+        pull.wake_needy(&self.shared);
+        None
+    }
+
+    /// What `look` finds; if that is `None`, it has the source read once, and looks again.
+    pub(super) fn ask<T>(
+        &mut self,
+        wanted: u64,
+        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+    ) -> Option<Result<T, ReadError>> {
+        let found = look(&self.shared, &self.seat.figures).or_else(|| {
+            let pull = self.shared.pull()?;
+            match pull.need(&self.shared, wanted, &mut self.asked) {
+                Need::Waits => None,
+                Need::Told(failure) => Some(Err(ReadError::Source(failure))),
+                Need::Looks => {
+                    let found = look(&self.shared, &self.seat.figures);
+                    pull.pass_on(&self.shared);
+                    found
+                }
+            }
+        });
+        if found.is_some() {
+            self.asked = None;
+        }
+        found
     }
 
     /// It gave up, or is not asked again: its waker is forgotten, too.
     pub(super) fn stop(&mut self) {
+        self.asked = None;
         if std::mem::take(&mut self.is_parked) {
             self.shared.unpark(&self.seat);
         }

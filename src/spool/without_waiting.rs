@@ -17,6 +17,8 @@ pub enum Missing {
 
 /// A reader with std's traits that never waits, from [`SpoolReader::without_waiting`].
 ///
+/// Where a spool [pulls](super::Spool::pull), each `WouldBlock` has the source read once.
+///
 /// After `WouldBlock` in the middle of something, seek to where it began: that costs nothing, and what
 /// was read is still there.
 ///
@@ -70,7 +72,10 @@ impl WithoutWaiting {
 
 impl Read for WithoutWaiting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.reader.try_read(buffer) {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        match self.reader.ask().and_then(|()| self.reader.try_read(buffer)) {
             Err(ReadError::Empty) if self.missing == Missing::End => Ok(0),
             found => Ok(found?),
         }
@@ -80,9 +85,10 @@ impl Read for WithoutWaiting {
 impl BufRead for WithoutWaiting {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let missing = self.missing;
-        match self.reader.try_fill_buf() {
+        match self.reader.ask() {
             Err(ReadError::Empty) if missing == Missing::End => Ok(&[]),
-            found => Ok(found?),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(self.reader.try_fill_buf()?),
         }
     }
 
@@ -97,6 +103,10 @@ impl Seek for WithoutWaiting {
             (SeekFrom::End(distance), Missing::End) => {
                 let arrived = self.reader.len();
                 SeekFrom::Start(arrived.checked_add_signed(distance).ok_or(SeekError::OutOfRange)?)
+            }
+            (SeekFrom::End(_), Missing::WouldBlock) => {
+                self.reader.ask_for_the_end()?;
+                to
             }
             _ => to,
         };

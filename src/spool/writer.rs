@@ -256,6 +256,15 @@ impl SpoolWriter {
         let _ended = self.shared.finish(length);
     }
 
+    pub(crate) fn releases_when_dropped(&self) -> bool {
+        self.releases_when_dropped
+    }
+
+    /// Whether further bytes would be refused.
+    pub(crate) fn has_all_that_was_promised(&self) -> bool {
+        self.shared.known_len == Some(self.written())
+    }
+
     /// Ends the stream well: readers get the end behind the last byte. Tells the length.
     ///
     /// # Errors
@@ -266,9 +275,8 @@ impl SpoolWriter {
         self.shared.finish(self.written())
     }
 
-    /// The same in place, for the async traits. More bytes are refused then.
-    #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(super) fn finish_in_place(&mut self) -> Result<u64, FinishError> {
+    /// The same in place, for the async traits and for pumps. More bytes are refused then.
+    pub(crate) fn finish_in_place(&mut self) -> Result<u64, FinishError> {
         self.shared.finish(self.written())
     }
 

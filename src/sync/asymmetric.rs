@@ -91,6 +91,8 @@ mod imp {
     thread_local! {
         /// Whether the model that runs on this thread is about heavy fences.
         pub(crate) static LIGHT_FENCES: Cell<bool> = const { Cell::new(false) };
+        /// How many heavy fences the threads of a model have issued: they all run on this one.
+        pub(crate) static HEAVY_FENCES: Cell<u32> = const { Cell::new(0) };
     }
 
     pub(crate) fn begin() -> super::Abilities {
@@ -115,6 +117,7 @@ mod imp {
     }
 
     pub(crate) fn heavy() {
+        HEAVY_FENCES.set(HEAVY_FENCES.get() + 1);
         // ORD(heavy) SeqCst, pairs with ORD(light).
         fence(Ordering::SeqCst);
     }
@@ -270,7 +273,7 @@ mod imp {
 }
 
 #[cfg(overfall_loom)]
-pub(crate) use imp::LIGHT_FENCES;
+pub(crate) use imp::{HEAVY_FENCES, LIGHT_FENCES};
 pub(crate) use imp::{begin, has_heavy_fences, has_sections, heavy, light};
 #[cfg(all(target_os = "linux", not(any(overfall_loom, overfall_portable, miri))))]
 #[allow(unused_imports, reason = "not every target has sections")]

@@ -196,6 +196,18 @@ impl<T: Default> Table<T> {
         })
     }
 
+    /// The first entry that is looked for, of those that are held.
+    pub(crate) fn find(&self, is_it: impl Fn(&T) -> bool) -> Option<(Index, &T)> {
+        self.held().find_map(|(number, chunk)| {
+            chunk.occupancy.held().find_map(|(first, held)| {
+                let mut places =
+                    (0..64).filter(|bit| held >> bit & 1 != 0).map(|bit| first + bit as usize);
+                let place = places.find(|&place| is_it(&chunk.entries[place]))?;
+                Some((start_of(number) + place as Index, &*chunk.entries[place]))
+            })
+        })
+    }
+
     /// The chunks with entries that are held, and their numbers.
     #[inline]
     fn held(&self) -> impl Iterator<Item = (usize, &Chunk<T>)> {

@@ -73,6 +73,14 @@ pub enum TryRecvError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// The message is not a value of the type. The next receive goes on after it.
     #[error(transparent)]
     Invalid(#[from] InvalidMessage),
@@ -91,6 +99,14 @@ pub enum RecvError {
     /// The channel, or this reader, was terminated. What was unread is gone.
     #[error("terminated: the channel or this reader was ended at once; what was unread is gone")]
     Terminated,
+    /// The owner of the channel took this reader's hold
+    /// ([`take_hold`](crate::Channel::take_hold)). Writers no longer wait for it.
+    /// [`into_weak`](crate::StrongReader::into_weak) goes on from where it stands.
+    #[error(
+        "the owner of the channel took this reader's hold, and writers no longer wait for it: go on with \
+         `into_weak`"
+    )]
+    HoldTaken,
     /// There is nothing to receive yet, and this does not wait: it was called from within an event
     /// of the feature `tracing`.
     #[error(
@@ -110,6 +126,7 @@ impl From<error::TryReadError> for TryRecvError {
             error::TryReadError::Lagged(lagged) => Self::Lagged(lagged),
             error::TryReadError::Failed(failure) => Self::Failed(failure),
             error::TryReadError::Terminated => Self::Terminated,
+            error::TryReadError::HoldTaken => Self::HoldTaken,
         }
     }
 }
@@ -120,6 +137,7 @@ impl From<error::ReadError> for RecvError {
             error::ReadError::Lagged(lagged) => Self::Lagged(lagged),
             error::ReadError::Failed(failure) => Self::Failed(failure),
             error::ReadError::Terminated => Self::Terminated,
+            error::ReadError::HoldTaken => Self::HoldTaken,
             error::ReadError::Empty => Self::Empty,
         }
     }
@@ -144,6 +162,7 @@ impl From<RecvError> for TryRecvError {
             RecvError::Lagged(lagged) => Self::Lagged(lagged),
             RecvError::Failed(failure) => Self::Failed(failure),
             RecvError::Terminated => Self::Terminated,
+            RecvError::HoldTaken => Self::HoldTaken,
             RecvError::Empty => Self::Empty,
             RecvError::Invalid(invalid) => Self::Invalid(invalid),
         }
@@ -180,6 +199,7 @@ impl From<TryRecvError> for io::Error {
             TryRecvError::Lagged(lagged) => lagged.into(),
             TryRecvError::Failed(failure) => failure.into(),
             TryRecvError::Terminated => error::TryReadError::Terminated.into(),
+            TryRecvError::HoldTaken => error::TryReadError::HoldTaken.into(),
             TryRecvError::Empty => error::TryReadError::Empty.into(),
             TryRecvError::Invalid(invalid) => invalid.into(),
         }
@@ -193,6 +213,7 @@ impl From<RecvError> for io::Error {
             RecvError::Lagged(lagged) => lagged.into(),
             RecvError::Failed(failure) => failure.into(),
             RecvError::Terminated => error::ReadError::Terminated.into(),
+            RecvError::HoldTaken => error::ReadError::HoldTaken.into(),
             RecvError::Empty => error::ReadError::Empty.into(),
             RecvError::Invalid(invalid) => invalid.into(),
         }

@@ -124,6 +124,15 @@ impl<F: Default> Parking<F> {
         was_set
     }
 
+    /// Whether the figures of a parked reader are such.
+    pub(crate) fn any(&self, is_due: impl Fn(&F) -> bool) -> bool {
+        self.slots.held_blocks().any(|first| {
+            let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
+            let mut numbers = (0..u64::BITS).filter(|number| parked & (1 << number) != 0);
+            numbers.any(|number| is_due(&self.slots.get(first + number).figures))
+        })
+    }
+
     /// Wakes every parked reader.
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
         self.wake(panics, |_| true);
@@ -140,17 +149,26 @@ impl<F: Default> Parking<F> {
             let mut found = word.load(Ordering::Relaxed);
             while found != 0 {
                 let number = found.trailing_zeros();
-                let bit = 1 << number;
-                found ^= bit;
-                let slot = self.slots.get(first + number);
-                if !is_due(&slot.figures) {
-                    continue;
+                found ^= 1 << number;
+                let index = first + number;
+                if is_due(&self.slots.get(index).figures) {
+                    self.wake_one(index, panics);
                 }
-                if self.take(word, bit) {
-                    if let Some(waker) = slot.take_waker() {
-                        panics.run(|| waker.wake());
-                    }
-                }
+            }
+        }
+    }
+
+    /// The slot of the reader that is looked for.
+    pub(crate) fn find(&self, is_it: impl Fn(&Slot<F>) -> bool) -> Option<(Index, &Slot<F>)> {
+        self.slots.find(is_it)
+    }
+
+    /// Wakes the reader of a slot, if it is parked.
+    pub(crate) fn wake_one(&self, slot: Index, panics: &mut Panics) {
+        let (word, bit) = self.place(slot);
+        if self.take(word, bit) {
+            if let Some(waker) = self.slots.get(slot).take_waker() {
+                panics.run(|| waker.wake());
             }
         }
     }

@@ -6,7 +6,8 @@ use crate::sync::figure::Figure;
 /// The figures of a reader, in its slot.
 #[derive(Debug)]
 pub(crate) struct ReaderFigures {
-    /// Whether a reader has this slot now, and whether it is strong.
+    /// Whether a reader has this slot now, and whether it is strong. Once it is registered both change
+    /// behind the registry's lock.
     pub(crate) present: AtomicBool,
     pub(crate) strong: AtomicBool,
     pub(crate) id: Figure,

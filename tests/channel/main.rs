@@ -18,4 +18,5 @@ mod missed;
 mod metrics;
 mod peeking;
 mod reports;
+mod taking;
 mod types;

@@ -34,6 +34,7 @@ fn what_is_peeked_is_found_again_until_it_is_consumed() {
             assert!(reader.missed().is_none());
             let peeked = block_on(reader.peek()).unwrap().unwrap();
             assert_eq!((&*peeked, peeked.header()), (expected.as_bytes(), header));
+            drop(peeked);
             if number % 2 == 0 {
                 reader.try_peek().unwrap().unwrap().consume();
             } else {
@@ -303,7 +304,7 @@ fn the_sums_come_out_with_peeks_and_skips() {
             for (reader, seen) in &readers {
                 let mut unread = 0;
                 let mut rest = reader.clone();
-                while let Ok(Some(_)) | Err(TryReadError::Lagged(_)) = rest.try_peek() {
+                while matches!(rest.try_peek(), Ok(Some(_)) | Err(TryReadError::Lagged(_))) {
                     unread += u64::from(matches!(rest.try_recv(), Ok(Some(_))));
                 }
                 assert_eq!(seen + unread + reader.missed().messages, sent, "{reader:?}");

@@ -136,6 +136,7 @@ impl From<TryReadError> for Unread {
             TryReadError::Lagged(lagged) => Self::Lagged(lagged.ring_bytes),
             TryReadError::Failed(_) => Self::Failed,
             TryReadError::Terminated => Self::Terminated,
+            TryReadError::HoldTaken => Self::HoldTaken,
             other => panic!("{other:?} is news"),
         }
     }
@@ -280,6 +281,7 @@ impl Driver {
             Consume { reader, part } => self.consume(reader, part),
             SetSilent { reader, silent } => self.set_silent(reader, silent),
             TerminateReader(reader) => self.terminate_reader(reader),
+            TakeHold { reader, ends } => self.take_hold(reader, ends),
             Receive { reader, form, waits, keeps } => self.receive(reader, form, waits, keeps),
             PollReceipt(receipt) => {
                 if let Some(index) = pick(&self.receipts, receipt) {

@@ -64,6 +64,7 @@ pub(crate) enum Unread {
     Lagged(u64),
     Failed,
     Terminated,
+    HoldTaken,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,8 +151,15 @@ struct Waiter {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
+    /// Whether it counts as strong.
     pub(crate) is_strong: bool,
     pub(crate) terminated: bool,
+    /// It is a `StrongReader` whose hold was taken.
+    pub(crate) is_taken: bool,
+    /// It lends something, as far as the channel knows.
+    lends: bool,
+    /// The owner wants its hold, and perhaps that it ends.
+    wanted: Option<bool>,
     silent: bool,
     slice: u64,
     offset: u64,
@@ -391,6 +399,9 @@ impl Model {
         self.readers.push(Some(Reader {
             is_strong: strong,
             terminated: false,
+            is_taken: false,
+            lends: false,
+            wanted: None,
             silent: false,
             slice,
             offset: 0,
@@ -417,7 +428,7 @@ impl Model {
         let began = reader.position();
         let (waker, payload, padding, skipped, gaps, lent) = (None, 0, 0, 0, 0, 0);
         let mut clone = Reader { waker, began, payload, padding, skipped, gaps, lent, ..reader };
-        clone.unsettled = None;
+        (clone.unsettled, clone.lends, clone.wanted) = (None, false, None);
         self.readers.push(Some(clone));
         self.readers.len() - 1
     }
@@ -450,19 +461,20 @@ impl Model {
     /// A strong reader steps over padding before it turns weak: that is not for it to miss.
     pub(crate) fn make_weak(&mut self, index: usize) {
         let mut reader = self.reader(index).clone();
-        if reader.is_strong {
+        if reader.is_strong || reader.is_taken {
             let _ = self.look_for_slice(&mut reader);
+            self.end_lend(&mut reader);
             reader.unsettled = None;
-            reader.is_strong = false;
+            if reader.is_strong {
+                reader.is_strong = false;
+                self.hear_anew(&mut reader);
+            }
+            (reader.is_taken, reader.lends, reader.wanted) = (false, false, None);
             reader.lent = 0;
-            self.hear_anew(&mut reader);
             // Reads that skip gaps silently are asked for anew.
             reader.silent = false;
-            let (is_there, held) = (!reader.terminated, reader.slice);
-            self.readers[index] = Some(reader);
-            if is_there {
-                self.strong_reader_went(held, false);
-            }
+            self.put_back(index, reader);
+            self.after_change();
         }
     }
 
@@ -471,7 +483,7 @@ impl Model {
     pub(crate) fn can_be_strong(&self, index: usize) -> Option<bool> {
         let reader = self.readers[index].as_ref().unwrap();
         let keeps = self.after_skipped(reader.slice);
-        if reader.is_strong {
+        if reader.is_strong || reader.is_taken {
             Some(true)
         } else if reader.untold > 0 || !self.is_intact(reader.slice) || keeps < self.gate {
             Some(false)
@@ -485,7 +497,7 @@ impl Model {
     /// A weak reader has become a strong one.
     pub(crate) fn make_strong(&mut self, index: usize, position: u64) {
         let mut reader = self.reader(index).clone();
-        if !reader.is_strong {
+        if !reader.is_strong && !reader.is_taken {
             reader.is_strong = true;
             reader.lent = 0;
             reader.unsettled = None;

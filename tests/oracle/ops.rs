@@ -192,6 +192,11 @@ pub(crate) enum Operation {
         silent: bool,
     },
     TerminateReader(u8),
+    /// Also of a reader that has messages in hand.
+    TakeHold {
+        reader: u8,
+        ends: bool,
+    },
 
     /// With a future, which is polled once, or without. What is lent is kept for a while, or given
     /// back at once.
@@ -381,7 +386,8 @@ fn operation([code, who, what, more]: [u8; OPERATION], capacity: usize) -> Opera
             keeps: more & 6 == 0,
         },
         234..237 => PollReceipt(who),
-        237..242 => GiveBack { receipt: who, leaks: what & 7 == 7 },
+        237..240 => GiveBack { receipt: who, leaks: what & 7 == 7 },
+        240..242 => TakeHold { reader: who, ends: what > 200 },
         242 => SkipRest(who),
         243..245 => SkipTo {
             reader: who,

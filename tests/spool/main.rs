@@ -4,6 +4,9 @@ mod cancelling;
 mod ends;
 mod oracle;
 mod oracle_retaining;
+#[cfg(feature = "futures")]
+mod pull_oracle;
+mod pulling;
 mod reading;
 mod retaining;
 mod seeking;

@@ -14,3 +14,4 @@ mod records;
 mod sent;
 #[cfg(feature = "futures")]
 mod spools;
+mod taking;

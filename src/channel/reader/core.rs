@@ -4,6 +4,7 @@ use crate::channel::account::Start;
 use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
+use crate::channel::survey::Look;
 use crate::channel::terms::{Ending, Strength};
 use crate::channel::trace;
 use crate::error::ReadError;
@@ -115,22 +116,35 @@ impl Core {
     }
 
     /// Another reader, for one that stands at `place`, where this one does, and has missed what it
-    /// has.
+    /// has. If the hold of this one was taken, it is weak.
     #[track_caller]
-    pub(crate) fn another(&self, strength: Strength, place: Place) -> Self {
-        let (shared, received) = (self.shared.clone(), self.figures().payload_bytes.get());
-        let (slot, losses) =
-            shared.add_clone(strength, place.start(), self.figures(), &self.losses, received);
-        let mut another = Self::with(shared, slot, strength, losses);
-        if self.counted != self.figures().payload_bytes.get() {
+    pub(crate) fn another(&self, place: Place) -> Self {
+        let cloned = self.shared.add_clone(place.start(), self.figures());
+        let mut losses = self.losses.clone();
+        let known = self.figures().payload_bytes.get();
+        if let Some(look) = &cloned.taken {
+            self.turn(&mut losses, Strength::Strong, Strength::Weak, look);
+        }
+        losses.add_late(cloned.strength, &cloned.late);
+        if cloned.strength == Strength::Weak {
+            losses.received_before(known);
+        }
+        let mut another = Self::with(self.shared.clone(), cloned.slot, cloned.strength, losses);
+        if self.counted != known && cloned.taken.is_none() {
             another.counted = UNKNOWN;
         }
-        if self.has_terminated() {
+        if self.has_terminated() || cloned.has_ended {
             another.tell_that_it_came();
             another.terminate(place);
-            another.final_losses.clone_from(&self.final_losses);
+            another.final_losses = Some(Box::new(self.losses(place)));
         }
         another
+    }
+
+    /// Counts a clone, which has a hold beside that of this reader. Tells whether it could: nobody has taken
+    /// the hold of this one.
+    pub(crate) fn count_strong_clone(&self) -> bool {
+        self.shared.strong_reader_was_cloned(self.figures())
     }
 
     pub(crate) fn tell_that_it_came(&self) {
@@ -148,7 +162,7 @@ impl Core {
         }
     }
 
-    fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.figures().id.get() as u32
     }
 
@@ -157,43 +171,75 @@ impl Core {
         &self.shared
     }
 
-    /// Strong, or weak, from now on, at `place`. Once that is done it
+    /// Strong, or weak, from now on, at `place`. Tells whether it was not. Once that is done it
     /// [tells](Self::tell_that_it_was_converted) so.
-    pub(crate) fn convert(&mut self, strength: Strength, place: Place) {
-        if let Some(before) = self.strength {
-            let (survey, unread, late) = self.shared.look(self.figures(), place.start(), true);
-            self.losses.add_late(before, &late);
-            if before == Strength::Strong && self.counted != self.figures().payload_bytes.get() {
-                self.losses.restart(self.shared.first_newer_writer());
+    pub(crate) fn convert(&mut self, strength: Strength, place: Place) -> bool {
+        match self.strength {
+            Some(before) if before != strength => {
+                let look = self.shared.look(self.figures(), place.start(), true);
+                self.turn_with(before, strength, &look);
+                self.shared.convert_reader(self.figures(), strength);
+                true
             }
-            self.losses.convert(strength, &survey, &unread, self.received());
-            self.counted = self.figures().payload_bytes.get();
+            Some(_) => false,
+            None => {
+                self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
+                false
+            }
         }
-        self.figures().strong.store(strength == Strength::Strong, Ordering::Relaxed);
-        if let Some(now) = &mut self.strength {
-            let before = std::mem::replace(now, strength);
-            self.shared.convert_reader(before, strength);
+    }
+
+    /// Learns that its hold was taken: it counts as weak since.
+    pub(crate) fn learn_that_it_was_taken(&mut self) {
+        if let Some(look) = self.shared.take_look(self.figures()) {
+            self.turn_with(Strength::Strong, Strength::Weak, &look);
         }
+    }
+
+    fn turn_with(&mut self, before: Strength, strength: Strength, look: &Look) {
+        let mut losses = std::mem::take(&mut self.losses);
+        self.turn(&mut losses, before, strength, look);
+        self.losses = losses;
+        self.counted = self.figures().payload_bytes.get();
+        self.strength = Some(strength);
+    }
+
+    /// What the reader knows, once it is of the other strength.
+    fn turn(&self, losses: &mut Losses, before: Strength, strength: Strength, look: &Look) {
+        let (survey, unread, late) = look;
+        losses.add_late(before, late);
+        let payload_bytes = self.figures().payload_bytes.get();
+        if before == Strength::Strong && self.counted != payload_bytes {
+            losses.restart(self.shared.first_newer_writer());
+        }
+        let received = Count::new(losses.received(), payload_bytes);
+        losses.convert(strength, survey, unread, received);
     }
 
     /// Ends this reader for itself, at `place`: the channel goes on as if it had gone.
     pub(crate) fn terminate(&mut self, place: Place) {
         if self.strength.is_some() {
             self.final_losses = Some(Box::new(self.losses(place)));
+            let _ended_then = self.shared.take_look(self.figures());
         }
         // It wakes others, not itself.
         self.unpark();
         let mut panics = Panics::new();
-        if let Some(strength) = self.strength.take() {
-            panics.run(|| self.shared.count_reader_out(&self.slot, strength));
+        if self.strength.take().is_some() {
+            panics.run(|| self.shared.count_reader_out(&self.slot));
         }
         panics.run(|| self.stop_waiting());
         panics.finish();
     }
 
-    /// Whether it was ended by its own `terminate`.
+    /// Whether it was ended, by its own `terminate` or by the owner of the channel.
     pub(crate) fn has_terminated(&self) -> bool {
         self.strength.is_none()
+    }
+
+    /// Whether it is there, and counts as strong, as far as it knows.
+    pub(crate) fn is_strong(&self) -> bool {
+        self.strength == Some(Strength::Strong)
     }
 
     #[inline]
@@ -206,10 +252,15 @@ impl Core {
         self.has_terminated() || self.shared.ending() == Ending::Terminated
     }
 
+    /// Whether it was ended, even if it has not learned of that yet.
+    fn has_ended(&self) -> bool {
+        !self.figures().present.load(Ordering::Relaxed)
+    }
+
     /// Whether the channel takes no more slices.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.has_terminated() || self.shared.ending() != Ending::Open
+        self.has_ended() || self.shared.ending() != Ending::Open
     }
 
     /// Whether the channel has drained and `slice` is behind the last one. It is final. If the channel
@@ -373,18 +424,24 @@ impl Core {
         self.losses.missed_before(&description)
     }
 
-    /// What a weak reader has received.
-    fn received(&self) -> Count {
-        Count::new(self.losses.received(), self.figures().payload_bytes.get())
-    }
-
     /// What was missed, over all writers, and of each.
     pub(crate) fn losses(&self, place: Place) -> (Missed, Vec<(u32, Missed)>) {
         let (Some(strength), None) = (self.strength, &self.final_losses) else {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
-        let look = self.shared.look(self.figures(), place.start(), false);
-        self.losses.clone().missed(strength, &look, self.received())
+        let (mut strength, mut losses) = (strength, self.losses.clone());
+        let mut look = self.shared.look(self.figures(), place.start(), false);
+        // Its hold was taken, and it has not learned of it.
+        if let (Strength::Strong, Some(then)) = (strength, self.shared.look_of(self.figures())) {
+            if self.has_ended() {
+                look = then;
+            } else {
+                self.turn(&mut losses, strength, Strength::Weak, &then);
+                strength = Strength::Weak;
+            }
+        }
+        let received = Count::new(losses.received(), self.figures().payload_bytes.get());
+        losses.missed(strength, &look, received)
     }
 
     /// Counts a gap.
@@ -434,8 +491,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         let mut panics = Panics::new();
         panics.run(|| self.stop_waiting());
-        let strength = self.strength.take();
-        panics.run(|| self.shared.remove_reader(&self.slot, strength));
+        panics.run(|| self.shared.remove_reader(&self.slot));
         panics.finish();
     }
 }

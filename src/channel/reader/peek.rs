@@ -73,6 +73,12 @@ impl<'a> Peeked<'a> {
     }
 }
 
+impl Drop for Peeked<'_> {
+    fn drop(&mut self) {
+        self.reader.leave_seen();
+    }
+}
+
 impl Deref for Peeked<'_> {
     type Target = [u8];
 

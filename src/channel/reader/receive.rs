@@ -31,12 +31,15 @@ pub(crate) trait Receive: Read {
     fn skip_to(&mut self, start: StartAt) -> Skipped;
 
     /// Looks at the next message, which stays there. [`Receive::seen`] is it, for as long as nothing else
-    /// is done, and [`Receive::consume_seen`] takes it.
+    /// is done, and [`Receive::consume_seen`] takes it. [`Receive::leave_seen`] ends the look.
     fn look(&mut self) -> Result<Option<Description>, TryReadError>;
 
     fn seen(&self) -> (Header, &[u8]);
 
     fn consume_seen(&mut self, description: &Description);
+
+    /// Nobody looks at it any more, whether it was taken or not.
+    fn leave_seen(&mut self);
 }
 
 /// Tries, and if there is nothing, registers to be woken and tries again.
@@ -65,6 +68,7 @@ pub(crate) fn unless_empty<T>(found: Result<T, TryReadError>) -> Poll<Result<T, 
         Err(TryReadError::Lagged(lagged)) => Err(ReadError::Lagged(lagged)),
         Err(TryReadError::Failed(failure)) => Err(ReadError::Failed(failure)),
         Err(TryReadError::Terminated) => Err(ReadError::Terminated),
+        Err(TryReadError::HoldTaken) => Err(ReadError::HoldTaken),
     })
 }
 
@@ -104,6 +108,8 @@ macro_rules! receive_methods {
             ///   message of each writer tells in its [`Header`] what was missed of that writer.
             /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
             /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+            /// - [`TryReadError::HoldTaken`] if the owner of the channel took a strong reader's hold
+            ///   ([`take_hold`](crate::Channel::take_hold)).
             ///
             /// ```
             /// let (mut writer, mut reader) = overfall::pipe(4096);

@@ -20,8 +20,9 @@ use crate::channel::stats::ReaderStats;
 use crate::channel::terms::{StartAt, Strength};
 use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{ReadError, TryReadError};
-use crate::ring::Found;
 use crate::ring::position::Position;
+use crate::ring::{Claim, Found, Held};
+use crate::wait::panics::Panics;
 use hold::{Hold, Joined};
 use lent::{Batch, Taken};
 use std::fmt;
@@ -73,6 +74,7 @@ fn find_held(
 
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
+        hold.name(core.id());
         Self { core, hold, place, lent: 0, taken: None, batch: Batch::default() }
     }
 
@@ -142,18 +144,64 @@ impl StrongReader {
         // Steps over padding: recycled, it would look like a gap to a weak reader.
         let _what_it_finds = self.find_slice();
         self.settle();
-        let Self { hold, mut core, place, .. } = self;
+        self.give_way();
+        let Self { mut core, place, .. } = self;
+        // If it was terminated, it has not turned yet.
         core.convert(Strength::Weak, place);
-        hold.turn_weak();
-        core.tell_that_it_was_converted();
         WeakReader::from_strong(core, place)
     }
 
+    /// Gives up its hold, if it has it still, and turns weak by that, or ends, if that is what the owner of
+    /// the channel wants. Tells what its calls say from then on.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn give_way(&mut self) -> ReadError {
+        self.core.record_place(self.place);
+        // What it has received counts as read, also if it was leaked and so not given back yet.
+        let _is_wanted = self.hold.move_to(&self.place);
+        match self.hold.held.as_ref().map(Held::unname) {
+            Some(Claim { ends: true, .. }) => self.end(),
+            Some(Claim { is_taken, .. }) => {
+                if is_taken {
+                    self.core.learn_that_it_was_taken();
+                } else {
+                    self.core.convert(Strength::Weak, self.place);
+                }
+                let mut panics = Panics::new();
+                panics.run(|| self.hold.turn_weak());
+                if !is_taken {
+                    panics.run(|| self.core.tell_that_it_was_converted());
+                }
+                panics.finish();
+            }
+            None => {}
+        }
+        if self.core.has_terminated() { ReadError::Terminated } else { ReadError::HoldTaken }
+    }
+
     /// Gives back what has been read, and lets the figures know.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self) {
         self.core.record_place(self.place);
-        self.hold.move_to(&self.place);
+        if self.hold.move_to(&self.place) {
+            self.give_way_at_last();
+        }
+    }
+
+    /// The same after a slice was passed.
+    #[inline(always)]
+    pub(super) fn settle_behind(&mut self) {
+        self.core.record_place(self.place);
+        if self.hold.move_on_to(&self.place) {
+            self.give_way_at_last();
+        }
+    }
+
+    /// As [`give_way`](Self::give_way), where there is nobody to tell. What drops a message is to be short enough to be inlined.
+    #[cold]
+    #[inline(never)]
+    fn give_way_at_last(&mut self) {
+        let _what_its_next_call_says = self.give_way();
     }
 }
 
@@ -167,10 +215,11 @@ impl Clone for StrongReader {
     /// `Full`, and [`Backpressure::Drop`](crate::Backpressure::Drop) discard, though there is room.
     #[track_caller]
     fn clone(&self) -> Self {
-        let mut hold = self.hold.another();
-        let core = self.core.another(Strength::Strong, self.place);
-        if core.has_terminated() {
-            hold.leave();
+        let mut hold = self.hold.another(&self.core);
+        let core = self.core.another(self.place);
+        if !core.is_strong() {
+            // It was terminated, or its hold was taken, perhaps since that of the clone was there.
+            if core.has_terminated() { hold.leave() } else { hold.turn_weak() }
         }
         let mut reader = Self::at(hold, core, self.place);
         reader.settle();

@@ -597,6 +597,9 @@ impl Receive for WeakReader {
         self.core.record_place(self.place);
     }
 
+    // It looks at its copy, and holds nobody back by that.
+    fn leave_seen(&mut self) {}
+
     fn skip_rest(&mut self) -> u64 {
         let left = self.place.left();
         if self.place.offset == 0 || self.core.has_terminated() {
@@ -625,7 +628,7 @@ impl Clone for WeakReader {
     /// one has a gap to tell, the clone tells it as well.
     #[track_caller]
     fn clone(&self) -> Self {
-        let core = self.core.another(Strength::Weak, self.place);
+        let core = self.core.another(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
         Self { core, place: self.place, missed, silent, receive_buffer: None }

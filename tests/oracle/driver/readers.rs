@@ -178,6 +178,15 @@ impl Driver {
             self.model.terminate_reader(end.number);
         }
     }
+
+    pub(super) fn take_hold(&mut self, reader: u8, ends: bool) {
+        let (Some(channel), Some(index)) = (&self.channel, pick(&self.readers, reader)) else {
+            return;
+        };
+        let ReaderEnd { number, id, .. } = self.readers[index];
+        let took = if ends { channel.end_reader(id) } else { channel.take_hold(id) };
+        assert_eq!(took, self.model.take_hold(number, ends));
+    }
 }
 
 #[cfg(feature = "futures")]
@@ -196,7 +205,7 @@ fn unread(error: &std::io::Error) -> Unread {
 
 pub(super) fn check(reader: &Reader, model: &Model, expected: &model::Reader) {
     check_stats(&reader.stats(), model, expected);
-    assert_eq!(reader.is_strong(), expected.is_strong);
+    assert_eq!(reader.is_strong(), expected.is_strong || expected.is_taken);
     let is_closed = expected.terminated || model.ending != model::Ending::Open;
     assert_eq!(reader.is_closed(), is_closed);
     let add = |sum: (u64, u64), missed: (u64, u64)| (sum.0 + missed.0, sum.1 + missed.1);

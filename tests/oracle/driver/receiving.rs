@@ -221,6 +221,8 @@ impl Driver {
             let Receipt { reader, content, form, .. } = self.receipts.remove(index);
             assert_eq!(again, Poll::Ready(Ok(content)), "what was lent");
             match form {
+                // Dropped, it is as if nobody had looked.
+                Form::Peek if leaks => self.model.settle(reader),
                 _ if leaks => {}
                 Form::Peek => self.model.consume_peeked(reader),
                 _ => self.model.settle(reader),

@@ -209,6 +209,7 @@ impl Model {
                 }
             }
             reader.unsettled = Some(noted);
+            reader.lends = reader.is_strong;
             Ok(Some(received))
         })
     }
@@ -217,7 +218,8 @@ impl Model {
     pub(crate) fn peek(&mut self, index: usize) -> Result<Option<Received>, Unread> {
         self.with_reader(index, |model, reader| {
             let mut before = Unsettled { slice: reader.held(), position: reader.noted() };
-            let is_overrun = !reader.is_strong && !model.is_intact(reader.slice);
+            let is_weak = !reader.is_strong && !reader.is_taken;
+            let is_overrun = is_weak && !model.is_intact(reader.slice);
             let is_told = reader.untold > 0 && !reader.silent;
             if is_overrun && !is_told && !reader.terminated && model.ending != Ending::Terminated {
                 model.lose(reader);
@@ -226,6 +228,7 @@ impl Model {
             let Some(sent) = model.look_for_slice(reader)? else { return Ok(None) };
             let received = model.take(&mut reader.clone(), sent);
             reader.unsettled = Some(before);
+            reader.lends = reader.is_strong;
             Ok(Some(received))
         })
     }
@@ -239,6 +242,7 @@ impl Model {
             };
             model.take(reader, sent);
             reader.unsettled = None;
+            model.end_lend(reader);
         });
     }
 
@@ -264,16 +268,19 @@ impl Model {
             }
             reader.silent = silent;
             reader.unsettled = None;
+            model.end_lend(reader);
             skipped
         })
     }
 
     /// What a reader has received is given back.
     pub(crate) fn settle(&mut self, index: usize) {
-        let reader = self.reader(index);
-        if reader.is_strong {
-            reader.unsettled = None;
-        }
+        self.with_reader(index, |model, reader| {
+            if reader.is_strong {
+                reader.unsettled = None;
+                model.end_lend(reader);
+            }
+        });
     }
 
     /// A future that waits for a message has gone.
@@ -287,8 +294,16 @@ impl Model {
             if reader.offset == 0 || reader.terminated {
                 return 0;
             }
+            reader.lent = 0;
+            model.end_lend(reader);
+            if reader.terminated {
+                return 0;
+            }
             if !reader.is_strong && !model.is_intact(reader.slice) {
-                model.lose(reader);
+                // One whose hold was taken tells that when it is weak.
+                if !reader.is_taken {
+                    model.lose(reader);
+                }
                 return 0;
             }
             let Some(Slice { state: State::Committed(sent), .. }) = model.slice(reader.slice)

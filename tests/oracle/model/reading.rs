@@ -1,6 +1,7 @@
 //! What readers do.
 
 use super::{Ending, GRANULE, Model, Reader, Sent, Slice, State, Unread};
+use overfall::TakesEffect;
 use std::mem;
 use std::task::Poll;
 
@@ -96,6 +97,13 @@ impl Model {
         if reader.terminated || self.ending == Ending::Terminated {
             return Err(Unread::Terminated);
         }
+        if let Some(ends) = reader.wanted {
+            self.give_hold_up(reader, ends);
+        }
+        if reader.terminated || reader.is_taken {
+            return Err(if reader.terminated { Unread::Terminated } else { Unread::HoldTaken });
+        }
+        reader.lends = false;
         loop {
             let untold = mem::take(&mut reader.untold);
             if untold > 0 && !reader.silent {
@@ -194,7 +202,8 @@ impl Model {
             reader.position() - reader.began,
             "the model's own accounts"
         );
-        self.readers[index] = Some(reader);
+        self.put_back(index, reader);
+        self.after_change();
         result
     }
 
@@ -223,6 +232,7 @@ impl Model {
                 end += bytes.len() as u64;
             }
             reader.lent = lent.len() as u64;
+            reader.lends = !lent.is_empty();
             Ok(lent)
         })
     }
@@ -233,6 +243,9 @@ impl Model {
             let mut left = amount;
             // One that has ended has given everything back.
             while left > 0 && !reader.terminated {
+                if reader.is_taken && !model.is_intact(reader.slice) {
+                    break;
+                }
                 let Some(Slice { state: State::Committed(bytes), .. }) = model.slice(reader.slice)
                 else {
                     panic!("nothing to consume")
@@ -244,6 +257,9 @@ impl Model {
                 left -= part;
             }
             reader.lent = lent - amount;
+            // Also what was leaked is given back.
+            reader.unsettled = None;
+            model.end_lend(reader);
         });
     }
 
@@ -259,13 +275,64 @@ impl Model {
         if is_empty { Poll::Pending } else { Poll::Ready(found) }
     }
 
+    /// The owner takes the hold of a reader, or ends it, or leaves that to the reader.
+    pub(crate) fn take_hold(&mut self, index: usize, ends: bool) -> Option<TakesEffect> {
+        let mut reader = self.reader(index).clone();
+        if !reader.is_holding() {
+            return None;
+        }
+        let takes_effect = if reader.lends {
+            reader.wanted = Some(ends || reader.wanted == Some(true));
+            TakesEffect::AfterLend
+        } else {
+            if let Some(waker) = reader.waker.take() {
+                self.wakes[waker] += 1;
+            }
+            self.give_hold_up(&mut reader, ends);
+            TakesEffect::Now
+        };
+        self.put_back(index, reader);
+        self.after_change();
+        Some(takes_effect)
+    }
+
+    /// What has become of a reader. It may have given its hold up.
+    pub(super) fn put_back(&mut self, index: usize, reader: Reader) {
+        let went = self.reader(index).is_holding() && !reader.is_holding();
+        let (held, has_gone) = (reader.held(), reader.terminated);
+        self.readers[index] = Some(reader);
+        if went {
+            self.strong_reader_went(held, has_gone);
+        }
+    }
+
+    /// A reader lends nothing any more, and gives up its hold if the owner wants it.
+    pub(super) fn end_lend(&self, reader: &mut Reader) {
+        reader.lends = false;
+        if let Some(ends) = reader.wanted {
+            self.give_hold_up(reader, ends);
+        }
+    }
+
+    fn give_hold_up(&self, reader: &mut Reader, ends: bool) {
+        (reader.lends, reader.wanted, reader.unsettled) = (false, None, None);
+        if ends {
+            let missed = self.missed(reader);
+            reader.heard.terminate(missed);
+            (reader.terminated, reader.waker) = (true, None);
+        } else {
+            (reader.is_strong, reader.is_taken) = (false, true);
+            self.hear_anew(reader);
+        }
+    }
+
     pub(crate) fn terminate_reader(&mut self, index: usize) {
         let missed = self.missed(self.readers[index].as_ref().unwrap());
         let reader = self.reader(index);
         let held = reader.is_holding().then(|| reader.held());
         reader.heard.terminate(missed);
         reader.terminated = true;
-        reader.waker = None;
+        (reader.waker, reader.lends, reader.wanted) = (None, false, None);
         if let Some(held) = held {
             self.strong_reader_went(held, true);
         }

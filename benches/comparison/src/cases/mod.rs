@@ -3,6 +3,7 @@
 mod append;
 mod bytes;
 mod fan_out;
+mod first_read;
 mod history;
 mod idle;
 mod messages;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "idle", about: include_str!("idle.md"), runs: idle::RUNS },
     Case { name: "append", about: include_str!("append.md"), runs: append::RUNS },
     Case { name: "history", about: include_str!("history.md"), runs: history::RUNS },
+    Case { name: "first-read", about: include_str!("first_read.md"), runs: first_read::RUNS },
 ];
 
 /// A table of the results.

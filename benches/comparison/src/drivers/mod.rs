@@ -10,6 +10,6 @@ mod turns;
 pub(crate) use apart::{tasks, threads};
 pub(crate) use overrun::overrun;
 pub(crate) use round_trip::{round_trip, round_trip_tasks};
-pub(crate) use stream::{Appended, HISTORY, Stream, append, content, reread};
+pub(crate) use stream::{Appended, HISTORY, Stream, append, content, first_read, reread};
 pub(crate) use team::{Stuck, Team};
 pub(crate) use turns::{Pace, Timed, by_turns, keeping_up, one_thread, pass_on};

@@ -89,3 +89,28 @@ pub(crate) fn append<A: Appended>(
         time
     })
 }
+
+/// One thread makes a stream of a source that is at hand, and reads it through so many readers by turns,
+/// from the first byte to the last.
+pub(crate) fn first_read<S: Stream, I: IntoIterator<Item = S>>(
+    setup: Setup,
+    mut fresh: impl FnMut() -> I + Send + 'static,
+) -> Team {
+    let buffer = aligned(setup.size);
+    let reads = (HISTORY / setup.size * setup.readers) as u64;
+    in_lots(setup, Some(reads), move |round: Round| {
+        let begun = Instant::now();
+        let mut streams = Vec::from_iter(fresh());
+        for place in (0..HISTORY).step_by(setup.size) {
+            for stream in &mut streams {
+                stream.read(black_box(&mut *buffer));
+                if round.check {
+                    compare(setup, place, buffer);
+                }
+            }
+        }
+        let time = begun.elapsed();
+        compare(setup, HISTORY - setup.size, buffer);
+        time
+    })
+}

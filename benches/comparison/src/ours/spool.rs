@@ -2,8 +2,10 @@
 
 use crate::drivers::{Appended, Stream, content};
 use crate::endpoints::Setup;
+use overfall::Blocking;
+use overfall::source::Tokio;
 use overfall::spool::{Spool, SpoolReader, SpoolWriter};
-use std::io::{SeekFrom, Write};
+use std::io::{Read, SeekFrom, Write};
 
 pub(crate) struct Written(Spool, SpoolWriter);
 
@@ -56,4 +58,35 @@ pub(crate) fn readers(setup: Setup) -> impl Iterator<Item = SpoolReader> {
     let Written(spool, writer) = written;
     writer.finish().expect("nobody else ends it");
     (0..setup.readers).map(move |_| spool.reader().expect("nobody refuses readers"))
+}
+
+/// A source that is read when one of its readers needs it, on a thread of its own or by who needs it.
+pub(crate) fn pulled(
+    setup: Setup,
+    expected_len: Option<u64>,
+    blocks: bool,
+) -> impl FnMut() -> Vec<Blocking<SpoolReader>> {
+    move || {
+        let builder = Spool::builder();
+        let builder = match expected_len {
+            Some(length) => builder.expected_len(length),
+            None => builder,
+        };
+        let spool = builder.build().expect("nothing is wrong with it");
+        let pull = if blocks { spool.pull(content()) } else { spool.pull_async(Tokio(content())) };
+        pull.expect("nobody writes");
+        let reader = || spool.reader().expect("nobody refuses readers").blocking();
+        Vec::from_iter((0..setup.readers).map(|_| reader()))
+    }
+}
+
+impl Stream for Blocking<SpoolReader> {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) {
+        self.read_exact(buffer).expect("the source does not fail");
+    }
+
+    fn rewind(&mut self) {
+        self.get_mut().rewind();
+    }
 }

@@ -28,12 +28,17 @@ impl StrongReader {
         match self.find_byte()? {
             Next::Slice(_) => match self.copy(buffer) {
                 // There was something, so that it is not the end.
-                0 => Err(TryReadError::Terminated),
+                0 => Err(self.why_not().into()),
                 copied => Ok(copied),
             },
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(0),
         }
+    }
+
+    /// Why there is nothing to copy, though there was something a moment ago.
+    fn why_not(&mut self) -> ReadError {
+        if self.core.is_terminated() { ReadError::Terminated } else { self.give_way() }
     }
 
     /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
@@ -45,6 +50,7 @@ impl StrongReader {
         let length = buffer.len() as u64;
         if shared.ring.find_committed(slice) != Some(length)
             || shared.ending() == Ending::Terminated
+            || !held.mark()
         {
             return false;
         }
@@ -55,11 +61,14 @@ impl StrongReader {
         self.core.count_payload(length);
         self.core.record_place(self.place);
         shared.ring.release_up_to(held, next);
-        shared.after_release();
+        if shared.after_move(held) {
+            self.give_way();
+        }
         true
     }
 
-    /// Copies what is there, across slices; 0 if nothing is, or the channel was terminated.
+    /// Copies what is there, across slices; 0 if nothing is, or the channel was terminated, or the hold
+    /// taken.
     fn copy(&mut self, buffer: &mut [u8]) -> usize {
         let Some(held) = &self.hold.held else { return 0 };
         if self.core.is_terminated() {
@@ -81,7 +90,13 @@ impl StrongReader {
                 },
             };
             let part = (buffer.len() - copied).min((length - place.offset) as usize);
-            ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
+            // An empty message is stepped over. The mark shows as well that what was found so far was there.
+            if part > 0 {
+                if copied == 0 && !held.mark() {
+                    return 0;
+                }
+                ring.copy_held(held, place.slice, place.offset, &mut buffer[copied..copied + part]);
+            }
             copied += part;
             place = place.advanced(part as u64, length);
         }
@@ -94,12 +109,25 @@ impl StrongReader {
         copied
     }
 
+    /// Lets the writers have what was stepped over. The mark stays on, as it is about to be put on.
     #[inline]
-    fn lend(&mut self) -> &[u8] {
-        let Hold { shared, held: Some(held), .. } = &self.hold else { return &[] };
+    fn settle_before_lending(&mut self) {
+        if self.hold.is_behind(&self.place) {
+            self.settle();
+        }
+    }
+
+    #[inline]
+    fn lend(&mut self) -> Result<&[u8], ReadError> {
+        if !self.hold.mark() {
+            return Err(self.give_way());
+        }
+        let Hold { shared, held: Some(held), .. } = &self.hold else {
+            unreachable!("it is marked")
+        };
         let lent = shared.ring.lend(held, self.place.slice, self.place.offset);
         self.lent = lent.len() as u64;
-        lent
+        Ok(lent)
     }
 
     /// Lends the next bytes that lie in one piece, without a copy and without waiting. That is the
@@ -132,12 +160,14 @@ impl StrongReader {
     /// - [`TryReadError::Empty`] if there is nothing yet.
     /// - [`TryReadError::Failed`] if the channel [failed](crate::Channel::fail), in place of the end.
     /// - [`TryReadError::Terminated`] if the channel or this reader was terminated.
+    /// - [`TryReadError::HoldTaken`] if the owner of the channel took this reader's hold
+    ///   ([`take_hold`](crate::Channel::take_hold)).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
             Next::Slice(_) => {
-                self.settle();
-                Ok(self.lend())
+                self.settle_before_lending();
+                Ok(self.lend()?)
             }
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(&[]),
@@ -152,8 +182,8 @@ impl StrongReader {
     ) -> Poll<Result<&[u8], ReadError>> {
         match self.poll_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => {
-                self.settle();
-                Poll::Ready(Ok(self.lend()))
+                self.settle_before_lending();
+                Poll::Ready(self.lend())
             }
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(&[])),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -171,6 +201,8 @@ impl StrongReader {
     #[track_caller]
     pub fn consume(&mut self, amount: usize) {
         if amount == 0 {
+            // Nothing is lent any more.
+            self.settle();
             return;
         }
         let lent = self.lent;
@@ -179,8 +211,10 @@ impl StrongReader {
             "consume({amount}) of {lent} bytes: only what `fill_buf` has lent can be consumed"
         );
         self.lent -= amount as u64;
-        if self.core.has_terminated() {
+        if !self.hold.keeps_lent() {
             // It has given everything back, and may find other slices there.
+            self.give_way();
+            self.pass_unheld(amount as u64);
             return;
         }
         let mut left = amount as u64;
@@ -194,6 +228,30 @@ impl StrongReader {
         }
         self.core.count_payload(amount as u64);
         self.settle();
+    }
+}
+
+impl StrongReader {
+    /// Marks bytes as read that it has seen before its hold was taken, and tells how many. By now they may
+    /// be overwritten: then, as to a weak reader, the rest is a gap.
+    #[cold]
+    pub(super) fn pass_unheld(&mut self, bytes: u64) -> u64 {
+        let mut left = bytes;
+        while left > 0 && !self.core.has_terminated() {
+            let Place { slice, offset, .. } = self.place;
+            let ring = &self.hold.shared.ring;
+            let Found::Slice(length) = ring.find(slice) else { break };
+            let description = ring.describe(slice);
+            if !ring.is_intact(slice) {
+                break;
+            }
+            let part = left.min(length - offset);
+            self.core.count_read(&description, offset, offset + part);
+            self.place = self.place.advanced(part, length);
+            left -= part;
+        }
+        self.core.record_place(self.place);
+        bytes - left
     }
 }
 
@@ -222,7 +280,7 @@ impl Read for StrongReader {
         }
         match self.park_and_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => Poll::Ready(match self.copy(buffer) {
-                0 => Err(ReadError::Terminated),
+                0 => Err(self.why_not()),
                 copied => Ok(copied),
             }),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),

@@ -36,23 +36,31 @@ impl StrongReader {
             return Err(ReadError::Terminated);
         }
         loop {
-            match self.place.length {
-                Some(length) => return Ok(Next::Slice(length - self.place.offset)),
-                None => match self.core.shared().ring.find_held(self.place.slice) {
-                    Found::Slice(length) => self.place.length = Some(length),
-                    Found::Skip(next) => {
-                        self.place = Place::at(next);
-                        if self.hold.is_far_behind(&self.place) {
-                            // Nothing is lent, so that it can.
-                            self.settle();
-                        }
-                    }
-                    Found::Nothing | Found::Overrun => {
+            let Place { slice, offset, length } = self.place;
+            let found = match length {
+                Some(length) => Found::Slice(length),
+                None => self.core.shared().ring.find_held(slice),
+            };
+            if !self.hold.is_in_effect() {
+                return Err(self.give_way());
+            }
+            match found {
+                Found::Slice(length) => {
+                    self.place.length = Some(length);
+                    return Ok(Next::Slice(length - offset));
+                }
+                Found::Skip(next) => {
+                    self.place = Place::at(next);
+                    if self.hold.is_far_behind(&self.place) {
+                        // Nothing is lent, so that it can.
                         self.settle();
-                        let at_end = self.core.is_at_end(self.place.slice)?;
-                        return Ok(if at_end { Next::End } else { Next::Nothing });
                     }
-                },
+                }
+                Found::Nothing | Found::Overrun => {
+                    self.settle();
+                    let at_end = self.core.is_at_end(self.place.slice)?;
+                    return Ok(if at_end { Next::End } else { Next::Nothing });
+                }
             }
         }
     }
@@ -75,6 +83,7 @@ impl StrongReader {
         context: &mut Context<'_>,
     ) -> Poll<Result<Next, ReadError>> {
         self.core.park(context.waker());
+        self.hold.rely_on_heavy_fences();
         let look = self.find_byte();
         if matches!(look, Ok(Next::Nothing)) {
             return self.core.pending();

@@ -1,7 +1,7 @@
 //! What keeps writers away from what the reader has not read.
 
 use crate::channel::absence::Going;
-use crate::channel::reader::core::Place;
+use crate::channel::reader::core::{Core, Place};
 use crate::channel::shared::Shared;
 use crate::ring::Held;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Drop for Joined {
 /// Keeps the gate from passing what the reader has not read; gives way when it is dropped.
 pub(super) struct Hold {
     pub(super) shared: Arc<Shared>,
-    /// Nothing once the reader was terminated.
+    /// Nothing once the reader was terminated, or has learned that it was taken.
     pub(super) held: Option<Held>,
 }
 
@@ -74,16 +74,57 @@ impl Hold {
         self
     }
 
-    /// Another one at the same place; given up, if this one is.
+    /// Another one at the same place, beside that of the reader `core`; given up, if this one is, or was
+    /// taken.
     #[track_caller]
-    pub(super) fn another(&self) -> Self {
-        let held = self.held.as_ref().map(|held| {
+    pub(super) fn another(&self, core: &Core) -> Self {
+        let held = self.held.as_ref().and_then(|held| {
             let another = self.shared.ring.join_beside(held);
-            let kept = self.shared.strong_reader_came(another.position(), None);
-            debug_assert!(kept.is_none(), "the other one is there");
-            another
+            if core.count_strong_clone() {
+                return Some(another);
+            }
+            self.shared.ring.leave(another);
+            None
         });
         Self { shared: self.shared.clone(), held }
+    }
+
+    /// The owner of the channel may take it from here on, by this number of the reader.
+    pub(super) fn name(&self, reader: u32) {
+        if let Some(held) = &self.held {
+            held.name(reader);
+        }
+    }
+
+    /// Changes from full fences to light ones, once it can rely on heavy ones of others.
+    pub(super) fn rely_on_heavy_fences(&self) {
+        if let Some(held) = &self.held {
+            self.shared.ring.rely_on_heavy_fences(held);
+        }
+    }
+
+    /// Marks it before something is copied or lent. Fails if it is not in effect, or is wanted.
+    #[inline(always)]
+    pub(super) fn mark(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::mark)
+    }
+
+    /// Whether what was lent last can be relied on: it is lent still, or is so again.
+    #[inline]
+    pub(super) fn keeps_lent(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.is_marked() || held.mark())
+    }
+
+    /// Whether what was found so far was there, and the owner does not want it.
+    #[inline]
+    pub(super) fn is_in_effect(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::is_in_effect)
+    }
+
+    /// Whether there is something to give back before `place`.
+    #[inline]
+    pub(super) fn is_behind(&self, place: &Place) -> bool {
+        self.held.as_ref().is_some_and(|held| held.position() != place.slice)
     }
 
     /// Whether the way from it to `place`, over slices that were skipped, has become so long that
@@ -93,14 +134,24 @@ impl Hold {
         held.is_some_and(|held| place.slice.is_far_from(held.position()))
     }
 
-    /// Lets the writers have what lies before `place`.
-    #[inline]
-    pub(super) fn move_to(&mut self, place: &Place) {
-        let Some(held) = &mut self.held else { return };
-        if held.position() != place.slice {
-            self.shared.ring.release_up_to(held, place.slice);
-            self.shared.after_release();
+    /// Lets the writers have what lies before `place`. Nothing is lent any more. Tells whether the owner
+    /// wants the hold by now, so that the reader has to give way.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn move_to(&mut self, place: &Place) -> bool {
+        match &mut self.held {
+            Some(held) if held.position() == place.slice => held.is_marked() && held.unmark(),
+            _ => self.move_on_to(place),
         }
+    }
+
+    /// The same, if it is not there yet.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn move_on_to(&mut self, place: &Place) -> bool {
+        let Some(held) = &mut self.held else { return false };
+        self.shared.ring.release_up_to(held, place.slice);
+        self.shared.after_move(held)
     }
 
     pub(super) fn leave(&mut self) {
@@ -108,12 +159,17 @@ impl Hold {
     }
 
     /// Its reader is a weak one from now on.
-    pub(super) fn turn_weak(mut self) {
+    pub(super) fn turn_weak(&mut self) {
         self.go(Going::TurnedWeak);
     }
 
     fn go(&mut self, going: Going) {
-        if let Some(held) = self.held.take() {
+        let Some(held) = self.held.take() else { return };
+        if held.unname().is_taken {
+            // Whoever took it has counted the reader out.
+            self.shared.ring.leave(held);
+            self.shared.after_release();
+        } else {
             self.shared.strong_reader_goes(held, going);
         }
     }

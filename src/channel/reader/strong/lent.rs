@@ -76,9 +76,9 @@ impl Lent<'_> {
 }
 
 impl Drop for Lent<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.0.settle();
+        self.0.settle_behind();
     }
 }
 

@@ -7,19 +7,28 @@ use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::skip::{Skipped, target};
-use crate::channel::terms::StartAt;
+use crate::channel::terms::{Ending, StartAt};
 use crate::error::TryReadError;
 use crate::ring::descriptor::Description;
 use crate::ring::{Found, Seen};
 
 impl StrongReader {
-    /// Takes the slice at the present place; nothing if it is not there.
+    /// Takes the slice at the present place; nothing if it is not there, or the hold was taken.
     #[inline(always)]
     fn take_slice(&mut self) -> Option<Taken> {
+        self.take_slice_if(|reader| reader.hold.mark())
+    }
+
+    /// The same if it `may`, once the slice was found.
+    #[inline(always)]
+    fn take_slice_if(&mut self, may: impl FnOnce(&Self) -> bool) -> Option<Taken> {
         let Place { slice, offset, .. } = self.place;
         let ring = &self.hold.shared.ring;
         let seen = ring.see(slice, offset)?;
         let description = ring.describe(slice);
+        if !may(self) {
+            return None;
+        }
         self.place = self.place.after(u64::from(description.length));
         self.lent = 0;
         let missed = self.core.count_message(slice, offset, &description);
@@ -32,7 +41,7 @@ impl StrongReader {
         match self.find_slice()? {
             Next::Slice(_) => {
                 self.taken = self.take_slice();
-                Ok(true)
+                if self.taken.is_some() { Ok(true) } else { Err(self.give_way().into()) }
             }
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(false),
@@ -55,8 +64,8 @@ impl StrongReader {
 impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        // The quick way: the next slice is right here.
-        if !self.core.is_terminated() {
+        // The quick way: the next slice is right here. One that was terminated has no hold to mark.
+        if self.core.shared().ending() != Ending::Terminated {
             if let Some(taken) = self.take_slice() {
                 self.taken = Some(taken);
                 return Ok(true);
@@ -85,8 +94,11 @@ impl Receive for StrongReader {
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(false),
         }
+        if !self.hold.mark() {
+            return Err(self.give_way().into());
+        }
         while self.batch.seen.len() < limit {
-            let Some(Taken { seen, missed }) = self.take_slice() else {
+            let Some(Taken { seen, missed }) = self.take_slice_if(|_| true) else {
                 if self.is_at_slice() { continue } else { break }
             };
             if !missed.is_none() {
@@ -112,7 +124,11 @@ impl Receive for StrongReader {
         // Terminated or not, nothing else than a slice is there to be passed over.
         while let Ok(Next::Slice(left)) = self.find_slice() {
             let next = self.place.after(self.place.offset + left).slice;
-            if end.is_before(next) || self.take_slice().is_none() {
+            if end.is_before(next) {
+                break;
+            }
+            if self.take_slice().is_none() {
+                self.give_way();
                 break;
             }
             skipped += left;
@@ -127,6 +143,10 @@ impl Receive for StrongReader {
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(None),
         };
+        // The mark stays on while it is looked at.
+        if !self.hold.mark() {
+            return Err(self.give_way().into());
+        }
         let Place { slice, offset, .. } = self.place;
         let description = self.hold.shared.ring.describe(slice);
         let missed = self.core.would_miss(&description, offset);
@@ -140,7 +160,11 @@ impl Receive for StrongReader {
     }
 
     fn consume_seen(&mut self, _description: &Description) {
-        self.taken = self.take_slice();
+        // It is marked since it was looked at, so that it is there, even if the hold is wanted by now.
+        self.taken = self.take_slice_if(|_| true);
+    }
+
+    fn leave_seen(&mut self) {
         self.settle();
     }
 
@@ -149,8 +173,12 @@ impl Receive for StrongReader {
         if self.place.offset == 0 || self.core.has_terminated() {
             return 0;
         }
-        self.place = self.place.advanced(left, self.place.offset + left);
         self.lent = 0;
+        if !self.hold.mark() {
+            self.give_way();
+            return self.pass_unheld(left);
+        }
+        self.place = self.place.advanced(left, self.place.offset + left);
         self.core.count_payload(left);
         self.settle();
         left
