@@ -356,6 +356,7 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
 
     /// Has the source read to where the bytes are to lie.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, PumpError>> {
+        ready!(self.outlet.sink().poll_ready(context)).map_err(PumpError::sink)?;
         let source = &mut self.source;
         let mut read = Poll::Pending;
         let filled = self.outlet.sink().fill(|rest| {
@@ -365,6 +366,11 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
                 _ => 0,
             })
         });
+        if filled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            // The room is gone: a strong reader has come to a spool since. Then it waits again.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let filled = filled.map_err(PumpError::sink)?;
         self.outlet.bytes_out += filled as u64;
         read.map_err(PumpError::source)

@@ -52,7 +52,7 @@
 //! A spool keeps everything, so its writer waits for no reader. Readers wait for bytes, or for the end, and are
 //! woken when the byte that they wait for is there, not before. To write, while no reader sleeps, and to
 //! read what is there, takes no lock, no read-modify-write instruction, and no system call but those of
-//! the allocator.
+//! the allocator. In a file, each write is a system call, and so are most reads.
 //!
 //! # Where the bytes come from
 //!
@@ -91,7 +91,6 @@
 //! assert_eq!(late.backlog(), 100);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! the allocator. In a file, each write is a system call, and so are most reads.
 //!
 //! # Where it is kept
 //!

@@ -19,6 +19,11 @@ pub(crate) trait Intake {
 
     fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 
+    /// Waits until there is room to lend.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
     /// Lends its memory to `fill`, which tells how many bytes are there now.
     fn fill(&mut self, _: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         unreachable!("this sink does not lend its memory")
@@ -82,8 +87,16 @@ writers!(Writer StrongWriter WeakWriter);
 impl Intake for SpoolWriter {
     const FILLS: bool = true;
 
-    fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.try_write(bytes).map_err(io::Error::from))
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_all_of(context, &[io::IoSlice::new(bytes)]).map_err(io::Error::from)
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        SpoolWriter::poll_ready(self, context).map_err(io::Error::from)
+    }
+
+    fn stop_waiting(&mut self) {
+        SpoolWriter::stop_waiting(self);
     }
 
     fn fill(&mut self, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {

@@ -380,12 +380,12 @@ impl Job {
     /// Reads the source once, into the rest of the segment. What wakers panic with is in `panics`, and
     /// the job is in order.
     fn read(&mut self, context: &mut Context<'_>, panics: &mut Panics) -> Came {
-        // Strong readers of a bounded spool may have to read on first. Who reads the source then is woken as
-        // if that had had nothing.
-        if panics.run(|| self.writer.poll_ready(context).is_pending()) == Some(true) {
-            return Came::Nothing;
-        }
         loop {
+            // Strong readers of a bounded spool may have to read on first. Who reads the source then is woken
+            // as if that had had nothing.
+            if panics.run(|| self.writer.poll_ready(context).is_pending()) == Some(true) {
+                return Came::Nothing;
+            }
             let mut read = None;
             let source = &mut self.read;
             let filled = panics.run(|| {
@@ -398,6 +398,8 @@ impl Job {
                 })
             });
             return match (filled, read) {
+                // The room is gone: a strong reader has come to the spool since.
+                (Some(Err(error)), None) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 (Some(Err(error)), _) => Came::Error(Failure::new(error)),
                 // Of the source, and not of a waker.
                 (None, None) => Came::TheLastError(Failure::new(SourcePanicked)),

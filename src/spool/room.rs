@@ -50,7 +50,7 @@ impl SpoolWriter {
         }
     }
 
-    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+    pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         let mut found = self.look_for_room();
         if found.is_pending() {
             let Some(bound) = &self.shared.bound else { unreachable!("there is always room") };
@@ -65,8 +65,7 @@ impl SpoolWriter {
     }
 
     /// Writes to the front of what it has room for, and waits while there is none.
-    #[cfg(any(feature = "tokio", feature = "futures"))]
-    pub(super) fn poll_write_all_of(
+    pub(crate) fn poll_write_all_of(
         &mut self,
         context: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
@@ -95,7 +94,7 @@ impl SpoolWriter {
     }
 
     /// Leaves the line, if it is in there.
-    pub(super) fn stop_waiting(&mut self) {
+    pub(crate) fn stop_waiting(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.shared.leave_line(ticket);
         }

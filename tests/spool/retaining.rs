@@ -660,3 +660,26 @@ fn resident() -> usize {
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
     pages.map_or(0, |pages| pages * 4096)
 }
+
+#[test]
+fn a_pump_waits_for_room() {
+    let all = bytes_from(0, 20_000);
+    let (spool, writer) = bounded(1000, 100);
+    let mut reader = spool.reader().unwrap().blocking();
+    let pump = overfall::pump::Pump::new(std::io::Cursor::new(all.clone()), writer);
+    let pump = pump.spawn().unwrap();
+    let read = within(LIMIT, move || {
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).map(|_| read)
+    });
+    assert!(read.unwrap() == all);
+    drop(pump);
+}
+
+#[test]
+fn what_was_let_go_of_cannot_be_loaded() {
+    let spool = last(1000, 100).build().unwrap();
+    spool.pull(std::io::Cursor::new(bytes_from(0, 5000))).unwrap();
+    let loaded = spool.load_all_timeout(LIMIT).unwrap();
+    assert!(matches!(loaded, Err(ReadError::Evicted { position: 0, .. })), "{loaded:?}");
+}
