@@ -1,6 +1,7 @@
 //! The traits of tokio and futures.
 
 use crate::{bytes_from, segments_of, stream};
+use overfall::spool::{Spool, SpoolReader, SpoolWriter};
 use overfall_tests::{LIMIT, within};
 use std::io::{ErrorKind, SeekFrom};
 use std::time::Duration;
@@ -15,40 +16,56 @@ fn on_one_thread<T: Send + 'static>(future: impl Future<Output = T> + Send + 'st
     })
 }
 
+/// In memory, in a file, and in both.
+fn streams(size: usize) -> [(Spool, SpoolWriter, SpoolReader); 3] {
+    let spools = [
+        segments_of(size).build().unwrap(),
+        segments_of(size).temp_file().unwrap(),
+        segments_of(size).spill_at(size as u64 + 7).build().unwrap(),
+    ];
+    spools.map(|spool| {
+        let (writer, reader) = (spool.writer().unwrap(), spool.reader().unwrap());
+        (spool, writer, reader)
+    })
+}
+
 mod of_tokio {
     use super::*;
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
     #[test]
     fn a_stream_is_written_read_and_sought_in() {
-        on_one_thread(async {
-            let (_spool, mut writer, mut reader) = stream(segments_of(1000));
-            let task = tokio::spawn(async move {
-                for chunk in 0..100 {
-                    writer.write_all(&bytes_from(chunk * 1000, 1000)).await.unwrap();
-                    tokio::task::yield_now().await;
-                }
-                writer.flush().await.unwrap();
-                writer.shutdown().await.unwrap();
-                writer.shutdown().await.unwrap();
-                assert_eq!(writer.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        for (_spool, mut writer, mut reader) in streams(1000) {
+            on_one_thread(async move {
+                let task = tokio::spawn(async move {
+                    for chunk in 0..100 {
+                        writer.write_all(&bytes_from(chunk * 1000, 1000)).await.unwrap();
+                        tokio::task::yield_now().await;
+                    }
+                    writer.flush().await.unwrap();
+                    writer.shutdown().await.unwrap();
+                    writer.shutdown().await.unwrap();
+                    assert_eq!(writer.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+                });
+                let mut waiting = reader.clone();
+                // It waits for the end.
+                assert_eq!(waiting.seek(SeekFrom::End(-10)).await.unwrap(), 99_990);
+                let mut all = Vec::new();
+                reader.read_to_end(&mut all).await.unwrap();
+                assert!(all == bytes_from(0, 100_000));
+                task.await.unwrap();
+                assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::Start(5)).await.unwrap(), 5);
+                assert_eq!(reader.stream_position().await.unwrap(), 5);
+                let error =
+                    AsyncSeekExt::seek(&mut reader, SeekFrom::Current(-6)).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                assert_eq!(reader.stream_position().await.unwrap(), 5);
+                let lent = AsyncBufReadExt::fill_buf(&mut reader).await.unwrap();
+                assert!(lent.len() >= 995 && lent == bytes_from(5, lent.len()));
+                AsyncBufReadExt::consume(&mut reader, 995);
+                assert_eq!(reader.position(), 1000);
             });
-            let mut waiting = reader.clone();
-            // It waits for the end.
-            assert_eq!(waiting.seek(SeekFrom::End(-10)).await.unwrap(), 99_990);
-            let mut all = Vec::new();
-            reader.read_to_end(&mut all).await.unwrap();
-            assert!(all == bytes_from(0, 100_000));
-            task.await.unwrap();
-            assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::Start(5)).await.unwrap(), 5);
-            assert_eq!(reader.stream_position().await.unwrap(), 5);
-            let error = AsyncSeekExt::seek(&mut reader, SeekFrom::Current(-6)).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert_eq!(reader.stream_position().await.unwrap(), 5);
-            assert_eq!(AsyncBufReadExt::fill_buf(&mut reader).await.unwrap(), bytes_from(5, 995));
-            AsyncBufReadExt::consume(&mut reader, 995);
-            assert_eq!(reader.position(), 1000);
-        });
+        }
     }
 
     #[test]
@@ -106,17 +123,18 @@ mod of_futures {
 
     #[test]
     fn a_stream_is_written_read_and_sought_in() {
-        overfall_tests::block_on(async {
-            let (_spool, mut writer, mut reader) = stream(segments_of(10));
-            AsyncWriteExt::write_all(&mut writer, b"one\ntwo\nthree").await.unwrap();
-            writer.close().await.unwrap();
-            let mut line = String::new();
-            reader.read_line(&mut line).await.unwrap();
-            assert_eq!(line, "one\n");
-            assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::End(-5)).await.unwrap(), 8);
-            let mut rest = String::new();
-            reader.read_to_string(&mut rest).await.unwrap();
-            assert_eq!(rest, "three");
-        });
+        for (_spool, mut writer, mut reader) in streams(3) {
+            overfall_tests::block_on(async {
+                AsyncWriteExt::write_all(&mut writer, b"one\ntwo\nthree").await.unwrap();
+                writer.close().await.unwrap();
+                let mut line = String::new();
+                reader.read_line(&mut line).await.unwrap();
+                assert_eq!(line, "one\n");
+                assert_eq!(AsyncSeekExt::seek(&mut reader, SeekFrom::End(-5)).await.unwrap(), 8);
+                let mut rest = String::new();
+                reader.read_to_string(&mut rest).await.unwrap();
+                assert_eq!(rest, "three");
+            });
+        }
     }
 }
