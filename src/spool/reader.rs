@@ -257,12 +257,20 @@ impl SpoolReader {
             return Ok(0);
         }
         may_read(&self.sleeper.shared, &self.sleeper.seat.figures)?;
+        // The quick way: all of it is right here.
+        let lent = self.view.lend(self.position);
+        if let Some(bytes) = lent.get(..buffer.len()) {
+            buffer.copy_from_slice(bytes);
+            self.move_to(self.position + buffer.len() as u64);
+            return Ok(buffer.len());
+        }
+        self.read_in_pieces(buffer)
+    }
+
+    /// The same, from where it has to go on to, or of several segments, or of less than was asked for.
+    fn read_in_pieces(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         if !self.view.has(self.position) {
             self.go_on()?;
-            if !self.view.has(self.position) {
-                // It lies in a file, or is the end.
-                return self.read_file(buffer, 0);
-            }
         }
         let mut read = 0;
         loop {
@@ -276,8 +284,8 @@ impl SpoolReader {
                 return Ok(read);
             }
             if !self.goes_on() {
-                let is_file = self.sleeper.shared.lies_in_file(self.position);
-                return if is_file { self.read_file(buffer, read) } else { Ok(read) };
+                // It goes on in a file, or it is the end of what is there.
+                return self.read_file(buffer, read);
             }
         }
     }
@@ -287,7 +295,8 @@ impl SpoolReader {
     fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
         while read < buffer.len() {
             let (position, seen) = (self.position, self.view.seen_from(self.position));
-            let Some(disk) = self.sleeper.shared.disk.as_ref().filter(|_| seen > 0) else { break };
+            let disk = self.sleeper.shared.disk.as_ref();
+            let Some(disk) = disk.filter(|_| seen > 0) else { break };
             match self.window.read(disk, position, seen, &mut buffer[read..]) {
                 Ok(more) => {
                     read += more;
