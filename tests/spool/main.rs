@@ -10,6 +10,7 @@ mod oracle_retaining;
 #[cfg(feature = "futures")]
 mod pull_oracle;
 mod pulling;
+mod pulling_bounded;
 mod reading;
 mod retaining;
 mod seeking;
