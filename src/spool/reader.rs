@@ -98,18 +98,6 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
     }
 }
 
-/// Lends what is there and lies in a file.
-#[cold]
-fn lend_of_file<'a>(
-    window: &'a mut Window,
-    shared: &Shared,
-    position: u64,
-    seen: u64,
-) -> Result<&'a [u8], ReadError> {
-    let Some(disk) = &shared.disk else { unreachable!("a published byte lies nowhere") };
-    window.lend(disk, position, seen)
-}
-
 /// The length of the whole stream; `Empty` if it is not known yet.
 fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
     if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
@@ -183,7 +171,7 @@ impl SpoolReader {
         if !lent.is_empty() || seen == 0 {
             return Ok(lent);
         }
-        lend_of_file(&mut self.window, &self.sleeper.shared, self.position, seen)
+        self.window.lend(self.sleeper.shared.disk(), self.position, seen)
     }
 
     /// Moves over `amount` bytes of what was lent.
@@ -214,43 +202,45 @@ impl SpoolReader {
         }
         let figures = &self.sleeper.seat.figures;
         look(&mut self.view, self.position, &self.sleeper.shared, figures)?;
-        let mut lent = self.view.lend(self.position);
-        let mut read = 0;
-        loop {
-            if lent.is_empty() {
-                return self.read_file(buffer, read);
-            }
-            let length = lent.len().min(buffer.len() - read);
-            buffer[read..read + length].copy_from_slice(&lent[..length]);
-            read += length;
-            self.move_to(self.position + length as u64);
-            // It looks for more than it has seen before only where the buffer has room for it.
-            if read == buffer.len() || self.is_at_the_end_of_what_is_there() {
-                return Ok(read);
-            }
-            lent = self.view.lend(self.position);
+        match self.read_segment(buffer) {
+            read if read == buffer.len() => Ok(read),
+            read => self.read_on(buffer, read),
         }
     }
 
-    /// Reads on, behind the first `read` bytes of the buffer, where what is there lies in a file.
-    #[cold]
-    fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
-        while read < buffer.len() {
-            let (position, seen) = (self.position, self.view.seen_from(self.position));
-            let Some(disk) = self.sleeper.shared.disk.as_ref().filter(|_| seen > 0) else { break };
-            match self.window.read(disk, position, seen, &mut buffer[read..]) {
-                Ok(more) => {
-                    read += more;
-                    self.move_to(position + more as u64);
-                }
-                // The next read tells.
-                Err(_) if read > 0 => break,
-                Err(error) => return Err(error),
-            }
-            if !self.view.sees(self.position) {
-                let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
-            }
+    /// Reads what lies in the segment.
+    #[inline]
+    fn read_segment(&mut self, buffer: &mut [u8]) -> usize {
+        let lent = self.view.lend(self.position);
+        let length = lent.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&lent[..length]);
+        self.move_to(self.position + length as u64);
+        length
+    }
+
+    /// Reads on behind the first `read` bytes of the buffer, in the next segments and in the file. It looks
+    /// for more than it has seen before only where the buffer has room for it.
+    #[inline(never)]
+    fn read_on(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
+        while read < buffer.len() && !self.is_at_the_end_of_what_is_there() {
+            let rest = &mut buffer[read..];
+            read += match self.read_segment(rest) {
+                0 => match self.read_file(rest) {
+                    // The next read tells.
+                    Err(_) if read > 0 => break,
+                    read => read?,
+                },
+                more => more,
+            };
         }
+        Ok(read)
+    }
+
+    /// Reads what was seen, and lies in the file.
+    fn read_file(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        let (position, seen) = (self.position, self.view.seen_from(self.position));
+        let read = self.window.read(self.sleeper.shared.disk(), position, seen, buffer)?;
+        self.move_to(position + read as u64);
         Ok(read)
     }
 
@@ -284,8 +274,12 @@ impl SpoolReader {
             let at = offset.saturating_add(read as u64);
             let lent = shared.memory.lend(at, length);
             if lent.is_empty() {
-                match shared.read_file(&mut buffer[read..], at, length) {
-                    Ok(0) => break,
+                let seen = length.saturating_sub(at);
+                if seen == 0 {
+                    break;
+                }
+                let most = usize::try_from(seen).unwrap_or(usize::MAX).min(buffer.len() - read);
+                match shared.disk().read(&mut buffer[read..read + most], at) {
                     Ok(more) => read += more,
                     // The next read tells.
                     Err(_) if read > 0 => break,
