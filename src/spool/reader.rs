@@ -116,18 +116,6 @@ fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), Read
     }
 }
 
-/// Lends what is there and lies in a file.
-#[cold]
-fn lend_of_file<'a>(
-    window: &'a mut Window,
-    shared: &Shared,
-    position: u64,
-    seen: u64,
-) -> Result<&'a [u8], ReadError> {
-    let Some(disk) = &shared.disk else { unreachable!("a published byte lies nowhere") };
-    window.lend(disk, position, seen)
-}
-
 /// The length of the whole stream; `Empty` if it is not known yet.
 fn whole(shared: &Shared, figures: &Figures) -> Result<u64, ReadError> {
     if figures.is_closed() { Err(ReadError::Closed) } else { shared.whole() }
@@ -215,7 +203,7 @@ impl SpoolReader {
             return Ok(self.view.lend(self.position));
         }
         let seen = self.view.seen_from(self.position);
-        lend_of_file(&mut self.window, &self.sleeper.shared, self.position, seen)
+        self.window.lend(self.sleeper.shared.disk(), self.position, seen)
     }
 
     /// Comes to the segment of what it reads next, if that is there.
@@ -345,8 +333,10 @@ impl SpoolReader {
         };
         while read < buffer.len() {
             let at = offset.saturating_add(read as u64);
-            match shared.read_file(&mut buffer[read..], at, length) {
-                Ok(0) => break,
+            let seen = length.saturating_sub(at);
+            let Some(disk) = shared.disk.as_ref().filter(|_| seen > 0) else { break };
+            let most = usize::try_from(seen).unwrap_or(usize::MAX).min(buffer.len() - read);
+            match disk.read(&mut buffer[read..read + most], at) {
                 Ok(more) => read += more,
                 // The next read tells.
                 Err(_) if read > 0 => break,

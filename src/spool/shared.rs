@@ -260,21 +260,13 @@ impl Shared {
         self.disk.as_ref().is_some_and(|disk| disk.begins_before(position))
     }
 
-    /// Reads what lies in a file, from `position` to below `to`, which was seen published; 0 if nothing does.
+    /// Where the bytes lie that were published and do not lie in memory.
     #[cold]
-    pub(super) fn read_file(
-        &self,
-        buffer: &mut [u8],
-        position: u64,
-        to: u64,
-    ) -> Result<usize, ReadError> {
-        let Some(disk) = &self.disk else { return Ok(0) };
-        let seen = usize::try_from(to.saturating_sub(position)).unwrap_or(usize::MAX);
-        let length = buffer.len().min(seen);
-        if length == 0 {
-            return Ok(0);
+    pub(super) fn disk(&self) -> &Disk {
+        match &self.disk {
+            Some(disk) => disk,
+            None => unreachable!("a published byte lies neither in memory nor in a file"),
         }
-        disk.read(&mut buffer[..length], position)
     }
 
     // How it ends.
