@@ -517,6 +517,7 @@ impl SpoolReader {
     ///
     /// These move nothing: the place is before the first byte, or the oldest that is kept, or further than
     /// 64 bits tell; or it is counted from the end, and the length is not known yet, or never will be.
+    /// `SeekFrom::Current(0)` tells the place and is no error, even if what is there is not kept any more.
     pub fn try_seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -528,8 +529,8 @@ impl SpoolReader {
             },
         };
         let position = position.ok_or(SeekError::OutOfRange)?;
-        if position < self.position && self.shared().bound.is_some() {
-            self.go_back(position)?;
+        if self.shared().bound.is_some() && to != SeekFrom::Current(0) {
+            self.move_within_bound(position)?;
         } else {
             self.move_to(position);
         }
@@ -598,6 +599,7 @@ impl Clone for SpoolReader {
         };
         let sleeper = Sleeper::new(shared.clone(), seat);
         let mut reader = Self::with(self.view.clone(), self.position, number, sleeper);
+        reader.backlog = reader.len().saturating_sub(reader.position);
         if self.is_strong {
             // It is kept for this reader; if that is closed, it may not be, and the next read tells.
             let _kept = shared.hold(&reader.sleeper.seat.figures, self.position);
@@ -634,9 +636,9 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// Closes the reader: its reads, and its seeks from the end, fail with [`ReadError::Closed`] from now
-    /// on, also those that wait. Other readers, clones of this one among them, go on. If the reader has gone, this does
-    /// nothing.
+    /// Closes the reader: its reads, its seeks from the end, and its wait for the end
+    /// ([`SpoolReader::finished`]) fail with [`ReadError::Closed`] from now on, also those that wait. Other
+    /// readers, clones of this one among them, go on. If the reader has gone, this does nothing.
     pub fn close(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.close(self.reader);
