@@ -34,7 +34,10 @@ use std::task::{Context, Poll, ready};
 /// For decoders that must not wait there is [`without_waiting`](Self::without_waiting), which has std's
 /// traits.
 ///
-/// All futures may be dropped at any time: nothing is lost, and the reader stands where it stood.
+/// All futures may be dropped at any time: nothing is lost, and the reader stands where it stood. One
+/// thing stays of a seek from the end that was begun with tokio's `AsyncSeek`, which cannot be told that it
+/// was dropped: the next seek with that trait waits for it, until something is read with tokio's traits.
+/// [`seek`](Self::seek) does not.
 ///
 /// # Progress
 ///

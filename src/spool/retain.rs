@@ -113,7 +113,7 @@ impl Shared {
         let is_first = has_room(slowest) && begin > 0 && self.begin() == 0;
         if has_room(slowest) && begin > self.begin() {
             bound.begin.store(begin, Ordering::Relaxed);
-            // ORD(hold:B) SeqCst, pairs with ORD(hold:A).
+            // ORD(hold:B) SeqCst, pairs with ORD(hold:A), and with ORD(park:A) of who waits for all.
             fence(Ordering::SeqCst);
             pause::point();
             slowest = self.slowest();

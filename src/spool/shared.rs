@@ -391,13 +391,11 @@ impl Shared {
         self.parking.wake(panics, |figures| figures.wanted.get() > length);
     }
 
-    /// The first bytes are not kept any more: who waits for all of them is told so, and not at an end that
-    /// may never come.
+    /// The first bytes are not kept any more, and the caller has issued a full fence since it said so: who
+    /// waits for all of them is told now, and not at an end that may never come.
     #[cold]
     pub(super) fn wake_who_loads_all(&self) {
         let mut panics = Panics::new();
-        // ORD(park:B) SeqCst, pairs with ORD(park:A): `begin`, and who is parked.
-        fence(Ordering::SeqCst);
         self.parking.wake(&mut panics, |figures| figures.reader.get() == NO_READER);
         panics.finish();
     }
