@@ -447,10 +447,22 @@ impl SpoolReader {
     ///
     /// As for [`read`](Self::read).
     pub async fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        self.read_at_for(buffer, offset, offset.saturating_add(1)).await
+    }
+
+    /// The same; where it has to wait, until `wanted` bytes are there.
+    async fn read_at_for(
+        &self,
+        buffer: &mut [u8],
+        offset: u64,
+        wanted: u64,
+    ) -> Result<usize, ReadError> {
         let mut visitor = None;
         let mut budget = Budget::default();
         poll_fn(|context| {
-            budget.poll(context, |context| self.poll_read_at(&mut visitor, context, buffer, offset))
+            budget.poll(context, |context| {
+                self.poll_read_at(&mut visitor, context, buffer, offset, wanted)
+            })
         })
         .await
     }
@@ -462,6 +474,7 @@ impl SpoolReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
         offset: u64,
+        wanted: u64,
     ) -> Poll<Result<usize, ReadError>> {
         if let Some(read) = unless_empty(self.try_read_at(buffer, offset)) {
             return Poll::Ready(read);
@@ -474,9 +487,14 @@ impl SpoolReader {
             Visitor(Sleeper::new(shared.clone(), shared.add_seat(self.number)))
         };
         let sleeper = &mut visitor.get_or_insert_with(sit).0;
-        sleeper.poll(context, offset.saturating_add(1), |_, _| {
-            unless_empty(self.try_read_at(buffer, offset))
-        })
+        sleeper.poll(context, wanted, |_, _| unless_empty(self.try_read_at(buffer, offset)))
+    }
+
+    /// For how many bytes it waits who needs all from `offset` on to below `to`: for all of them, but where
+    /// nobody keeps the first ones until the last is there.
+    pub(super) fn wanted_for_all(&self, offset: u64, to: u64) -> u64 {
+        let is_kept = self.shared().bound.is_none() || (self.is_strong && offset >= self.position);
+        if is_kept { to } else { offset.saturating_add(1) }
     }
 
     /// Fills the whole of `buffer` from `offset` on, and does not move.
@@ -490,10 +508,12 @@ impl SpoolReader {
     /// Else as for [`read_at`](Self::read_at). What was read by then is in `buffer`.
     pub async fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
         self.must_come(buffer, offset)?;
+        let to = offset.saturating_add(buffer.len() as u64);
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);
-            match self.read_at(&mut buffer[filled..], at).await? {
+            let wanted = self.wanted_for_all(at, to);
+            match self.read_at_for(&mut buffer[filled..], at, wanted).await? {
                 0 => return Err(ReadError::Short { len: self.len() }),
                 read => filled += read,
             }
