@@ -85,6 +85,38 @@
 //! [`Read`](std::io::Read) among them: wrap what does not block in [`Tokio`](crate::source::Tokio) or
 //! [`Futures`](crate::source::Futures).
 //!
+//! # Only while somebody listens
+//!
+//! A spool tells when its [last reader has gone](crate::spool::Spool::without_readers) and when
+//! [one is there](crate::spool::Spool::with_readers). A pump in a task stands still meanwhile: its future is dropped, which
+//! loses nothing, and run again later.
+//!
+//! ```
+//! use futures::future::{Either, select};
+//! use overfall::pump::{Pump, PumpError, Sink};
+//! use overfall::source::AsyncSource;
+//! use overfall::spool::{Spool, SpoolWriter};
+//! use std::pin::pin;
+//!
+//! async fn while_read<S: AsyncSource>(
+//!     pump: &mut Pump<S, SpoolWriter>,
+//!     spool: &Spool,
+//! ) -> Result<(), PumpError> {
+//!     loop {
+//!         spool.with_readers().await;
+//!         let (run, alone) = (pin!(pump.run()), pin!(spool.without_readers()));
+//!         match select(alone, run).await {
+//!             Either::Left(_) => {} // stop at once; or sleep first, and see whether a reader is back
+//!             Either::Right((result, _)) => return result,
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! One on a thread ends with [`PumpError::Sink`] when the spool is [failed](crate::spool::Spool::fail),
+//! by who waits with `without_readers_timeout` and then with `with_readers_timeout` for as long as it likes to; or
+//! that looks at [`len`](crate::spool::Spool::len) and lets it go on to the end. It is told at its next read.
+//!
 //! # What is copied
 //!
 //! Into a spool every source is read where the bytes are to lie. A strong reader and a spool's reader

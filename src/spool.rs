@@ -172,7 +172,7 @@
 // | `claim:B` | `claim:A` | all that one writer did before the next one |
 // | `ended:B` | `ended:A` | the last length, and the failure, before who finds the end |
 // | `settle:B` | `settle:A` | a length that was seen, or *failing*: as `light` and `heavy`, where there are none |
-// | `hold:B` | `hold:A` | `begin`, raised, or where a strong reader stands: one of the two is seen |
+// | `hold:B` | `hold:A`, `park:A` | `begin`, raised, or where a strong reader stands, or that `load_all` sleeps: one of the two is seen |
 // | `arrive:B` | `arrive:A` | where a strong reader stands, before the writer who knows of it |
 // | `slot:B` | `slot:A` | the end of a turn, before who finds the segment of the next one |
 // | `turn:B` | `turn:A` | `begin`, before who finds a segment gone |

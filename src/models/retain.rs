@@ -234,3 +234,21 @@ fn a_writer_sees_who_has_come() {
         drop(writer);
     });
 }
+
+/// Guards the wake when the first byte is let go of, and its fence (ORD(hold:B)).
+#[test]
+fn who_waits_for_all_is_woken_when_something_is_let_go_of() {
+    model(2, || {
+        let (spool, mut writer) = stream(builder());
+        write(&mut writer, 2);
+        let loading = thread::spawn(move || {
+            let loaded = block_on(spool.load_all());
+            assert!(matches!(loaded, Err(ReadError::Evicted { position: 0, .. })), "{loaded:?}");
+            spool
+        });
+        write(&mut writer, 1);
+        // The writer is there until then: no end wakes it.
+        let _spool = loading.join().unwrap();
+        writer.finish().unwrap();
+    });
+}

@@ -285,6 +285,21 @@ fn a_parked_reader_is_woken_when_it_is_closed() {
     });
 }
 
+/// Guards that a close wakes who waits for a change, too.
+#[test]
+fn a_reader_that_waits_for_the_end_is_woken_when_it_is_closed() {
+    model(2, || {
+        let (_spool, writer, reader) = stream(builder());
+        let closer = reader.closer();
+        let thread = thread::spawn(move || {
+            assert_eq!(block_on(reader.finished()), Err(ReadError::Closed));
+        });
+        closer.close();
+        thread.join().unwrap();
+        writer.finish().unwrap();
+    });
+}
+
 /// Guards the wakes when the last reader goes, and when one comes.
 #[test]
 fn a_producer_that_waits_for_readers_to_go_is_woken() {

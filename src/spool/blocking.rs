@@ -109,6 +109,7 @@ impl Blocking<SpoolReader> {
         until: Until,
     ) -> io::Result<()> {
         self.reader().must_come(buffer, offset)?;
+        let to = offset.saturating_add(buffer.len() as u64);
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);
@@ -116,7 +117,10 @@ impl Blocking<SpoolReader> {
             let mut visitor = None;
             let read = self.until_found(until, |reader, context| match context {
                 None => ready(reader.try_read_at(left, at)),
-                Some(context) => reader.poll_read_at(&mut visitor, context, left, at),
+                Some(context) => {
+                    let wanted = reader.wanted_for_all(at, to);
+                    reader.poll_read_at(&mut visitor, context, left, at, wanted)
+                }
             })?;
             if read == 0 {
                 return Err(ReadError::Short { len: self.reader().len() }.into());

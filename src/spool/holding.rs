@@ -12,7 +12,7 @@ impl SpoolReader {
     }
 
     /// How many bytes were there to read when it began: with [`Start::Back`] as many as were asked for, or
-    /// all that were kept, if that was less.
+    /// all that were kept, if that was less. A clone begins when it is made, where its original stands then.
     pub fn backlog(&self) -> u64 {
         self.backlog
     }
@@ -48,24 +48,31 @@ impl SpoolReader {
     /// # Errors
     ///
     /// - `Failed` and `Terminated`, if it has not ended well.
+    /// - `Closed`, if this reader was, by its [`Closer`](super::Closer).
     /// - `Deadlock`, if this reader is strong, and the end is not within reach of the writer: that waits for
     ///   this reader.
     pub async fn finished(&self) -> Result<u64, ReadError> {
-        if let Some(outcome) = self.shared().outcome() {
+        let look = || match self.sleeper.seat.figures.is_closed() {
+            true => Some(Err(ReadError::Closed)),
+            false => self.shared().outcome(),
+        };
+        if let Some(outcome) = look() {
             return outcome;
         }
         if self.stands_in_the_way_of(self.shared().known_len.unwrap_or(u64::MAX)).is_some() {
             return Err(ReadError::Deadlock);
         }
-        self.shared().until(|| self.shared().outcome()).await
+        self.shared().until(look).await
     }
 
-    /// Goes to a place before the one where it stands, if that is kept.
+    /// Goes to a place, if that is kept, or not written yet.
     #[cold]
-    pub(super) fn go_back(&mut self, position: u64) -> Result<(), SeekError> {
+    pub(super) fn move_within_bound(&mut self, position: u64) -> Result<(), SeekError> {
         let (shared, figures) = (&self.sleeper.shared, &self.sleeper.seat.figures);
         let begin = shared.begin();
         let held = match self.is_strong {
+            // What comes behind the place of a strong reader is kept for it, whatever `begin` says.
+            true if position >= self.position => Ok(()),
             _ if position < begin => Err(begin),
             true => shared.hold(figures, position),
             false => Ok(()),

@@ -3,6 +3,7 @@
 use super::Spool;
 use super::error::{ReadError, WriterError};
 use super::pull::Pull;
+use super::shared::NO_READER;
 use super::sleeper::{Sleeper, Visitor};
 use crate::io::layers::{AsyncSource, PollRead};
 use crate::wait::budget::Budget;
@@ -10,9 +11,6 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The number of a reader that is not one.
-const NO_READER: u64 = 0;
 
 impl Spool {
     /// Has the stream come from `source`, which is read when a reader needs bytes that are not there, and
@@ -94,8 +92,8 @@ impl Spool {
     /// # Errors
     ///
     /// As for [`finished`](Self::finished), and `Source`: then it can be called again. `Evicted` once a
-    /// spool that keeps its [last](super::Retain::Last) bytes alone has let go of the first: all of it is
-    /// not to be had any more.
+    /// spool that keeps its [last](super::Retain::Last) bytes alone has let go of the first, also if it
+    /// waits by then: all of it is not to be had any more.
     pub async fn load_all(&self) -> Result<u64, ReadError> {
         let mut visitor = self.visitor();
         let mut budget = Budget::default();

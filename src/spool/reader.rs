@@ -34,7 +34,10 @@ use std::task::{Context, Poll, ready};
 /// For decoders that must not wait there is [`without_waiting`](Self::without_waiting), which has std's
 /// traits.
 ///
-/// All futures may be dropped at any time: nothing is lost, and the reader stands where it stood.
+/// All futures may be dropped at any time: nothing is lost, and the reader stands where it stood. One
+/// thing stays of a seek from the end that was begun with tokio's `AsyncSeek`, which cannot be told that it
+/// was dropped: the next seek with that trait waits for it, until something is read with tokio's traits.
+/// [`seek`](Self::seek) does not.
 ///
 /// # Progress
 ///
@@ -443,10 +446,22 @@ impl SpoolReader {
     ///
     /// As for [`read`](Self::read).
     pub async fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        self.read_at_for(buffer, offset, offset.saturating_add(1)).await
+    }
+
+    /// The same; where it has to wait, until `wanted` bytes are there.
+    async fn read_at_for(
+        &self,
+        buffer: &mut [u8],
+        offset: u64,
+        wanted: u64,
+    ) -> Result<usize, ReadError> {
         let mut visitor = None;
         let mut budget = Budget::default();
         poll_fn(|context| {
-            budget.poll(context, |context| self.poll_read_at(&mut visitor, context, buffer, offset))
+            budget.poll(context, |context| {
+                self.poll_read_at(&mut visitor, context, buffer, offset, wanted)
+            })
         })
         .await
     }
@@ -458,6 +473,7 @@ impl SpoolReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
         offset: u64,
+        wanted: u64,
     ) -> Poll<Result<usize, ReadError>> {
         if let Some(read) = unless_empty(self.try_read_at(buffer, offset)) {
             return Poll::Ready(read);
@@ -470,9 +486,14 @@ impl SpoolReader {
             Visitor(Sleeper::new(shared.clone(), shared.add_seat(self.number)))
         };
         let sleeper = &mut visitor.get_or_insert_with(sit).0;
-        sleeper.poll(context, offset.saturating_add(1), |_, _| {
-            unless_empty(self.try_read_at(buffer, offset))
-        })
+        sleeper.poll(context, wanted, |_, _| unless_empty(self.try_read_at(buffer, offset)))
+    }
+
+    /// For how many bytes it waits who needs all from `offset` on to below `to`: for all of them, but where
+    /// nobody keeps the first ones until the last is there.
+    pub(super) fn wanted_for_all(&self, offset: u64, to: u64) -> u64 {
+        let is_kept = self.shared().bound.is_none() || (self.is_strong && offset >= self.position);
+        if is_kept { to } else { offset.saturating_add(1) }
     }
 
     /// Fills the whole of `buffer` from `offset` on, and does not move.
@@ -486,10 +507,12 @@ impl SpoolReader {
     /// Else as for [`read_at`](Self::read_at). What was read by then is in `buffer`.
     pub async fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), ReadError> {
         self.must_come(buffer, offset)?;
+        let to = offset.saturating_add(buffer.len() as u64);
         let mut filled = 0;
         while filled < buffer.len() {
             let at = offset.saturating_add(filled as u64);
-            match self.read_at(&mut buffer[filled..], at).await? {
+            let wanted = self.wanted_for_all(at, to);
+            match self.read_at_for(&mut buffer[filled..], at, wanted).await? {
                 0 => return Err(ReadError::Short { len: self.len() }),
                 read => filled += read,
             }
@@ -516,6 +539,7 @@ impl SpoolReader {
     ///
     /// These move nothing: the place is before the first byte, or the oldest that is kept, or further than
     /// 64 bits tell; or it is counted from the end, and the length is not known yet, or never will be.
+    /// `SeekFrom::Current(0)` tells the place and is no error, even if what is there is not kept any more.
     pub fn try_seek(&mut self, to: SeekFrom) -> Result<u64, SeekError> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -527,8 +551,8 @@ impl SpoolReader {
             },
         };
         let position = position.ok_or(SeekError::OutOfRange)?;
-        if position < self.position && self.shared().bound.is_some() {
-            self.go_back(position)?;
+        if self.shared().bound.is_some() && to != SeekFrom::Current(0) {
+            self.move_within_bound(position)?;
         } else {
             self.move_to(position);
         }
@@ -597,6 +621,7 @@ impl Clone for SpoolReader {
         };
         let sleeper = Sleeper::new(shared.clone(), seat);
         let mut reader = Self::with(self.view.clone(), self.position, number, sleeper);
+        reader.backlog = reader.len().saturating_sub(reader.position);
         if self.is_strong {
             // It is kept for this reader; if that is closed, it may not be, and the next read tells.
             let _kept = shared.hold(&reader.sleeper.seat.figures, self.position);
@@ -633,9 +658,9 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// Closes the reader: its reads, and its seeks from the end, fail with [`ReadError::Closed`] from now
-    /// on, also those that wait. Other readers, clones of this one among them, go on. If the reader has gone, this does
-    /// nothing.
+    /// Closes the reader: its reads, its seeks from the end, and its wait for the end
+    /// ([`SpoolReader::finished`]) fail with [`ReadError::Closed`] from now on, also those that wait. Other
+    /// readers, clones of this one among them, go on. If the reader has gone, this does nothing.
     pub fn close(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.close(self.reader);

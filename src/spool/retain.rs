@@ -110,22 +110,28 @@ impl Shared {
         let has_room = |slowest: u64| slowest.saturating_add(bound.bytes) > length;
         let mut slowest = self.slowest();
         let begin = self.memory.extent(length.saturating_sub(bound.bytes)).0;
+        let is_first = has_room(slowest) && begin > 0 && self.begin() == 0;
         if has_room(slowest) && begin > self.begin() {
             bound.begin.store(begin, Ordering::Relaxed);
-            // ORD(hold:B) SeqCst, pairs with ORD(hold:A).
+            // ORD(hold:B) SeqCst, pairs with ORD(hold:A), and with ORD(park:A) of who waits for all.
             fence(Ordering::SeqCst);
             pause::point();
             slowest = self.slowest();
         }
-        if !has_room(slowest) {
+        let arrivals = if has_room(slowest) {
+            // All strong readers stand behind `length - bytes`, and so behind `begin`.
+            tail.let_go(begin);
+            let next = self.memory.extent(begin).1;
+            tail.set_limit(slowest.min(next).saturating_add(bound.bytes));
+            Some(arrivals)
+        } else {
             tail.set_limit(length);
-            return None;
+            None
+        };
+        if is_first {
+            self.wake_who_loads_all();
         }
-        // All strong readers stand behind `length - bytes`, and so behind `begin`.
-        tail.let_go(begin);
-        let next = self.memory.extent(begin).1;
-        tail.set_limit(slowest.min(next).saturating_add(bound.bytes));
-        Some(arrivals)
+        arrivals
     }
 
     /// Joins the line for room. After this the writer must look once more before it sleeps.

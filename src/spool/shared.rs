@@ -32,6 +32,9 @@ const FAILED: u64 = 2;
 const FINISHED: u64 = 3;
 const TERMINATED: u64 = 4;
 
+/// The number of the reader of who waits for all of a stream ([`super::Spool::load_all`]).
+pub(super) const NO_READER: u64 = 0;
+
 /// How a stream stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Ending {
@@ -380,6 +383,15 @@ impl Shared {
         self.parking.wake(panics, |figures| figures.wanted.get() > length);
     }
 
+    /// The first bytes are not kept any more, and the caller has issued a full fence since it said so: who
+    /// waits for all of them is told now, and not at an end that may never come.
+    #[cold]
+    pub(super) fn wake_who_loads_all(&self) {
+        let mut panics = Panics::new();
+        self.parking.wake(&mut panics, |figures| figures.reader.get() == NO_READER);
+        panics.finish();
+    }
+
     // Who is there.
 
     /// What the spool keeps of each reader, and of each read that waits at a place of its own.
@@ -510,7 +522,7 @@ impl Shared {
     }
 
     pub(super) fn remove_seat(&self, seat: &Seat<Slot<Figures>>) {
-        seat.figures.reader.set(0);
+        seat.figures.reader.set(NO_READER);
         self.parking.slots.release(seat);
     }
 
@@ -527,6 +539,7 @@ impl Shared {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         fence(Ordering::SeqCst);
         self.parking.wake(&mut panics, |figures| figures.reader.get() == reader);
+        panics.run(|| self.changes.wake_all());
         panics.run(|| self.check_room());
         panics.finish();
     }

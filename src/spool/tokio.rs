@@ -10,6 +10,13 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 /// So much room is always initialized.
 const LITTLE: usize = 64;
 
+impl SpoolReader {
+    /// Who reads waits for no seek any more: its future was dropped. It would hold up the next one.
+    fn give_up_seek(&mut self) {
+        self.seeking = None;
+    }
+}
+
 impl AsyncRead for SpoolReader {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -18,6 +25,7 @@ impl AsyncRead for SpoolReader {
     ) -> Poll<io::Result<()>> {
         let budget = ready!(poll_proceed(context));
         let reader = self.get_mut();
+        reader.give_up_seek();
         // Not more than there is to be read, which may be far less than the room. Something may come right
         // behind the look: a read without any room would be taken for the end.
         let unread = usize::try_from(reader.len().saturating_sub(reader.position()));
@@ -34,6 +42,7 @@ impl AsyncBufRead for SpoolReader {
     fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let budget = ready!(poll_proceed(context));
         let reader = self.get_mut();
+        reader.give_up_seek();
         ready!(reader.poll_ready(context))?;
         budget.made_progress();
         Poll::Ready(Ok(reader.try_fill_buf()?))

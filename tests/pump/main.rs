@@ -4,6 +4,7 @@
 mod cancelling;
 mod ends;
 mod gaps;
+mod listeners;
 mod moving;
 
 use overfall::spool::{ReadError, Spool, SpoolReader};

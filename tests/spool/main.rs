@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod ends;
+mod every_store;
 mod files;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod files_of_children;

@@ -69,6 +69,30 @@ mod of_tokio {
     }
 
     #[test]
+    fn a_seek_that_was_dropped_moves_nothing_and_holds_up_no_seek_behind_a_read() {
+        use overfall_tests::Task;
+        use std::task::Poll;
+        let (_spool, mut writer, mut reader) = stream(segments_of(4));
+        assert_eq!(writer.try_write(&bytes_from(0, 10)), Ok(10));
+        for read_by_lending in [false, true] {
+            drop(Task::parked(AsyncSeekExt::seek(&mut reader, SeekFrom::End(0))));
+            let position = reader.position();
+            if read_by_lending {
+                let lent = Task::new(AsyncBufReadExt::fill_buf(&mut reader)).result().unwrap();
+                assert_eq!(lent[0], crate::byte_at(position));
+            } else {
+                let byte = Task::new(AsyncReadExt::read_u8(&mut reader)).result().unwrap();
+                assert_eq!(byte, crate::byte_at(position));
+            }
+            let mut sought = Task::new(AsyncSeekExt::seek(&mut reader, SeekFrom::Start(5)));
+            assert!(matches!(sought.poll(), Poll::Ready(Ok(5))), "it waits for nothing");
+        }
+        // And that of its own waits for no other.
+        drop(Task::parked(AsyncSeekExt::seek(&mut reader, SeekFrom::End(0))));
+        assert_eq!(Task::new(SpoolReader::seek(&mut reader, SeekFrom::Start(1))).result(), Ok(1));
+    }
+
+    #[test]
     fn a_read_initializes_what_it_may_read_and_not_the_room_it_is_given() {
         use overfall_tests::Task;
         use std::mem::MaybeUninit;

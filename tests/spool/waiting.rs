@@ -1,7 +1,7 @@
 //! Who is woken, when, and what wakers may do.
 
-use crate::{segments_of, stream};
-use overfall::spool::ReadError;
+use crate::{bytes_from, segments_of, stream};
+use overfall::spool::{ReadError, Retain};
 use overfall_tests::{LIMIT, Task, block_on, within};
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -40,6 +40,42 @@ fn readers_that_wait_further_on_sleep_while_the_stream_comes_one_byte_at_a_time(
     assert_eq!(reading.poll(), Poll::Ready(Ok(1)));
     for task in &mut waiting {
         assert_eq!((task.wakes(), task.poll()), (1, Poll::Ready(Ok(1))));
+    }
+}
+
+/// Who needs all of a piece is woken when all of it is there.
+#[test]
+fn a_reader_of_a_whole_piece_sleeps_while_that_comes_one_byte_at_a_time() {
+    let bounded = || segments_of(64).retain(Retain::Last(1000));
+    for (builder, may_sleep) in [(segments_of(64), true), (bounded(), true), (bounded(), false)] {
+        let spool = builder.build().unwrap();
+        let mut writer = spool.writer().unwrap();
+        let mut reader = spool.reader().unwrap();
+        if !may_sleep {
+            // It is passed: nobody keeps the first bytes of the piece until the last is there.
+            reader.advance(2000);
+        }
+        writer.write_all(&bytes_from(0, 30)).unwrap();
+        let mut piece = vec![0; 900];
+        let mut reading = Task::parked(reader.read_exact_at(&mut piece, 20));
+        for position in 30..920 {
+            assert_eq!(reading.wakes() == 0, may_sleep || position == 30, "{position}");
+            writer.write_all(&bytes_from(position, 1)).unwrap();
+            if !may_sleep {
+                assert_eq!(reading.poll().is_ready(), position == 919);
+            }
+        }
+        if may_sleep {
+            assert_eq!(reading.wakes(), 1);
+            assert_eq!(reading.poll(), Poll::Ready(Ok(())));
+        }
+        drop(reading);
+        assert_eq!(piece, bytes_from(20, 900));
+        // One that comes short is woken by the end.
+        let long = Task::parked(reader.read_exact_at(&mut piece[..100], 900));
+        writer.finish().unwrap();
+        assert_eq!(long.wakes(), 1);
+        assert_eq!(long.result(), Err(ReadError::Short { len: 920 }));
     }
 }
 

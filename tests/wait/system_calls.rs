@@ -1,4 +1,5 @@
-//! A write, and a read that finds something, make no system call while nobody is parked.
+//! A write, and a read that finds something, make no system call while nobody is parked; and a read inside a
+//! segment of a spool, and a write to it, have no instruction that locks the bus, either.
 //!
 //! Each test starts this program anew, as a child that is traced and says with a call of `getppid`
 //! where the calls that count begin and end.
@@ -11,12 +12,13 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
 use overfall::error::TryReadError;
+use overfall::spool::{Growth, Missing, Retain, Spool, SpoolReader, SpoolWriter};
 use overfall::{Backpressure, Channel, Reader, StartAt, Writer, pipe};
 use overfall_tests::{Numbers, until};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio, exit};
+use std::process::{Child, Command, Stdio, exit};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,7 +35,7 @@ const RING: usize = 4096;
 const OPERATIONS: usize = 20_000;
 
 /// What the child can do; the name is that of the test that starts it.
-const CASES: [(&str, fn()); 12] = [
+const CASES: [(&str, fn()); 16] = [
     ("strong_endpoints", strong_endpoints),
     ("a_weak_reader", a_weak_reader),
     ("lent_bytes_and_slices", lent_bytes_and_slices),
@@ -46,6 +48,10 @@ const CASES: [(&str, fn()); 12] = [
     ("waits_that_time_out", waits_that_time_out),
     ("a_parked_thread", a_parked_thread),
     ("a_call", a_call),
+    ("a_spool", a_spool),
+    ("reads_inside_a_segment", reads_inside_a_segment),
+    ("reads_and_writes_within_a_bound", reads_and_writes_within_a_bound),
+    ("a_step_into_a_segment", a_step_into_a_segment),
 ];
 
 /// From the first call to the second, calls are counted.
@@ -74,18 +80,21 @@ fn child() {
     work();
 }
 
-/// The numbers of the system calls that the thread of a case makes while it is counted.
+/// What a child that this thread traces does next. `__WNOTHREAD`: other tests have children of their own.
+fn wait() -> WaitStatus {
+    waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)).unwrap()
+}
+
+/// The child of a case, before its first mark, and the thread that it is about.
 #[track_caller]
-fn calls(case: &str) -> Vec<i64> {
+fn start(case: &str) -> (Child, Pid) {
     // Whoever starts the child traces it: this thread, and no other.
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(WORK, case)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // `__WNOTHREAD`: other tests have children of their own.
-    let wait = || waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)).unwrap();
     let thread = match wait() {
         WaitStatus::Stopped(thread, Signal::SIGSTOP) => thread,
         WaitStatus::Exited(_, REFUSED) => panic!(
@@ -99,6 +108,21 @@ fn calls(case: &str) -> Vec<i64> {
         ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL,
     )
     .unwrap();
+    (child, thread)
+}
+
+/// Lets it run to its end.
+#[track_caller]
+fn end(case: &str, mut child: Child, thread: Pid) {
+    ptrace::detach(thread, None).unwrap();
+    let ending = child.wait().unwrap();
+    assert!(ending.success(), "{case}: the child failed: {ending}");
+}
+
+/// The numbers of the system calls that the thread of a case makes while it is counted.
+#[track_caller]
+fn calls(case: &str) -> Vec<i64> {
+    let (child, thread) = start(case);
     let (mut marks, mut is_inside, mut calls) = (0, false, Vec::new());
     let mut signal = None;
     while marks < 2 {
@@ -118,10 +142,56 @@ fn calls(case: &str) -> Vec<i64> {
             other => panic!("{case}: the child has not come to the end: {other:?}"),
         }
     }
-    ptrace::detach(thread, None).unwrap();
-    let ending = child.wait().unwrap();
-    assert!(ending.success(), "{case}: the child failed: {ending}");
+    end(case, child, thread);
     calls
+}
+
+/// How many instructions a case has while it is counted, and those among them that lock the bus: what a
+/// lock is taken with, and every read-modify-write of a word that threads share.
+#[cfg(target_arch = "x86_64")]
+#[track_caller]
+fn locking_instructions(case: &str) -> (usize, Vec<[u8; 8]>) {
+    let (child, thread) = start(case);
+    let code = |place: u64| {
+        let word = ptrace::read(thread, place as ptrace::AddressType).unwrap();
+        word.to_ne_bytes()
+    };
+    let (mut is_counted, mut count, mut locking) = (false, 0, Vec::new());
+    loop {
+        let registers = ptrace::getregs(thread).unwrap();
+        let bytes = code(registers.rip);
+        let is_mark = bytes[..2] == [0x0f, 0x05] && registers.rax as i64 == libc::SYS_getppid;
+        match (is_counted, is_mark) {
+            (false, true) => is_counted = true,
+            (true, true) => break,
+            (true, false) => {
+                count += 1;
+                if locks(bytes) {
+                    locking.push(bytes);
+                }
+            }
+            (false, false) => {}
+        }
+        ptrace::step(thread, None).unwrap();
+        let stopped = wait();
+        assert!(matches!(stopped, WaitStatus::Stopped(_, Signal::SIGTRAP)), "{case}: {stopped:?}");
+    }
+    end(case, child, thread);
+    (count, locking)
+}
+
+/// Whether this instruction locks the bus: by its prefix, or since it exchanges a register with memory.
+#[cfg(target_arch = "x86_64")]
+fn locks(bytes: [u8; 8]) -> bool {
+    let is_prefix =
+        |byte: u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf2 | 0xf3);
+    let mut rest = bytes.into_iter().skip_while(|&byte| is_prefix(byte)).peekable();
+    let rex = rest.next_if(|byte| byte & 0xf0 == 0x40);
+    match (rex, rest.next()) {
+        (None, Some(0xf0)) => true,
+        (_, Some(0x86 | 0x87)) => rest.next().is_some_and(|operands| operands < 0xc0),
+        _ => false,
+    }
 }
 
 /// The number of the call that a thread is stopped at.
@@ -409,4 +479,120 @@ fn a_call() {
 #[test]
 fn a_call_is_counted_once() {
     assert_eq!(calls("a_call"), [libc::SYS_kill]);
+}
+
+fn spool_of(size: usize) -> (Spool, SpoolWriter, SpoolReader) {
+    let spool = Spool::builder().growth(Growth::Constant { size }).build().unwrap();
+    let (mut writer, mut reader) = (spool.writer().unwrap(), spool.reader().unwrap());
+    // So many looks for sleepers that it gives up looking.
+    let mut buffer = [0; 4];
+    for _ in 0..size / 8 {
+        assert_eq!(writer.try_write(&buffer), Ok(4));
+        assert_eq!(reader.try_read(&mut buffer), Ok(4));
+    }
+    (spool, writer, reader)
+}
+
+/// Writes, and reads by each way, of a stream whose one segment was there before.
+fn a_spool() {
+    let (_spool, mut writer, mut reader) = spool_of(1 << 24);
+    let (mut length, mut buffer) = (lengths(), [0; RING]);
+    let mut blocking = reader.clone().blocking();
+    let mut view = reader.clone().without_waiting(Missing::WouldBlock);
+    counted(|| {
+        for _ in 0..OPERATIONS {
+            let length = length();
+            let position = writer.written();
+            assert_eq!(writer.try_write(&buffer[..length]), Ok(length));
+            assert_eq!(reader.try_fill_buf().unwrap().len(), length);
+            reader.consume(length);
+            assert_eq!(blocking.read(&mut buffer).unwrap(), length);
+            assert_eq!(view.read(&mut buffer).unwrap(), length);
+            assert_eq!(reader.try_read_at(&mut buffer, position), Ok(length));
+            assert_eq!(reader.try_seek(SeekFrom::Current(0)), Ok(position + length as u64));
+        }
+        for (position, length) in [(0, 64), (1 << 20, 4096), (77, 1)] {
+            blocking.seek(SeekFrom::Start(position)).unwrap();
+            blocking.read_exact(&mut buffer[..length]).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_spool_makes_no_system_call() {
+    assert_none("a_spool");
+}
+
+/// How many operations are looked at, instruction by instruction.
+const FEW: usize = 50;
+
+fn reads_inside_a_segment() {
+    let (_spool, mut writer, mut reader) = spool_of(1 << 20);
+    let mut buffer = [0; 64];
+    let mut blocking = reader.clone().blocking();
+    let mut view = reader.clone().without_waiting(Missing::WouldBlock);
+    counted(|| {
+        for _ in 0..FEW {
+            let position = writer.written();
+            assert_eq!(writer.try_write(&buffer), Ok(64));
+            assert_eq!(reader.try_read(&mut buffer[..10]), Ok(10));
+            assert_eq!(reader.try_fill_buf().map(<[u8]>::len), Ok(54));
+            reader.consume(54);
+            assert_eq!(blocking.read(&mut buffer).unwrap(), 64);
+            let lent = view.fill_buf().unwrap().len();
+            view.consume(lent);
+            assert_eq!(reader.try_read_at(&mut buffer, position), Ok(64));
+            assert_eq!(reader.try_seek(SeekFrom::Start(position + 64)), Ok(position + 64));
+        }
+    });
+}
+
+/// No lock, and no read-modify-write: neither has a write, while nobody sleeps. (The fences of a writer
+/// that looks for sleepers are over by then.)
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_read_inside_a_segment_and_a_write_have_no_instruction_that_locks_the_bus() {
+    let (count, locking) = locking_instructions("reads_inside_a_segment");
+    assert!(count > 100 * FEW, "{count} instructions");
+    assert!(locking.is_empty(), "{} of {count}: {locking:x?}", locking.len());
+}
+
+fn reads_and_writes_within_a_bound() {
+    const SEGMENT: usize = 1 << 20;
+    let builder = Spool::builder().growth(Growth::Constant { size: SEGMENT });
+    let spool = builder.retain(Retain::Last(4 * SEGMENT as u64)).build().unwrap();
+    let (mut writer, mut strong) = (spool.writer().unwrap(), spool.reader().unwrap());
+    let mut weak = spool.weak_reader().unwrap();
+    let mut buffer = [0; 64];
+    let mut step = || {
+        assert_eq!(writer.try_write(&buffer), Ok(64));
+        assert_eq!(strong.try_read(&mut buffer), Ok(64));
+        assert_eq!(weak.try_read(&mut buffer), Ok(64));
+    };
+    (0..10_000).for_each(|_| step());
+    counted(|| (0..FEW).for_each(|_| step()));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn nor_have_reads_and_writes_within_a_bound() {
+    let (count, locking) = locking_instructions("reads_and_writes_within_a_bound");
+    assert!(count > 50 * FEW, "{count} instructions");
+    assert!(locking.is_empty(), "{} of {count}: {locking:x?}", locking.len());
+}
+
+fn a_step_into_a_segment() {
+    let (_spool, mut writer, mut reader) = spool_of(64);
+    let mut buffer = [0; 64];
+    assert_eq!(writer.try_write(&[7; 256]), Ok(256));
+    counted(|| assert_eq!(reader.try_read(&mut buffer), Ok(64)));
+}
+
+/// The count counts: a share of the next segment is taken by one such instruction, and that of the last one
+/// is given back by another.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_step_into_a_segment_is_two_instructions_that_lock_the_bus() {
+    let (_, locking) = locking_instructions("a_step_into_a_segment");
+    assert_eq!(locking.len(), 2, "{locking:x?}");
 }
