@@ -14,10 +14,13 @@
 //! thread: when the last output is done, so is the process, whatever an input still waits for.
 //! `demo.rs` has the inputs and outputs that are made up when there are none.
 
+#[path = "../bytes.rs"]
+mod bytes;
 mod demo;
 mod ends;
 mod monitor;
 
+use bytes::parse_bytes;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use ends::Ends;
@@ -88,14 +91,6 @@ impl Args {
     fn makes_outputs(&self) -> bool {
         self.outputs.is_empty() && self.makes_inputs()
     }
-}
-
-fn parse_bytes(text: &str) -> Result<usize, String> {
-    let units = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
-    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
-    let (digits, unit) = unit.unwrap_or((text, 1));
-    let number: usize = digits.parse().map_err(|_| "not a number of bytes".to_string())?;
-    number.checked_mul(unit).ok_or_else(|| "more than there can be".to_string())
 }
 
 /// What the main thread is told.
