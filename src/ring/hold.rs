@@ -209,8 +209,9 @@ impl Hold {
     /// wants it, or has taken it. What the reader has found so far was there if it succeeds.
     #[inline(always)]
     pub(super) fn mark(&self) -> bool {
-        // Relaxed: the fence behind it orders it. In one piece it is one instruction.
-        self.word.store(self.word.load(Ordering::Relaxed) | Self::LENT, Ordering::Relaxed);
+        // ORD(hold:B) Release, as in `move_to`: who finds this store does not find the last move of the hold,
+        // and is to see what came before that all the same. In one piece it is one instruction.
+        self.word.store(self.word.load(Ordering::Relaxed) | Self::LENT, Ordering::Release);
         !self.is_wanted_since() || self.give_up_marking()
     }
 
