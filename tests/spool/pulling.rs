@@ -2,7 +2,7 @@
 
 use crate::{bytes_from, drain, segments_of};
 use overfall::source::Final;
-use overfall::spool::{Missing, ReadError, Retain, SourcePanicked, Spool, WriterError};
+use overfall::spool::{Missing, ReadError, SourcePanicked, Spool, WriterError};
 use overfall_tests::sources::{Does, Script};
 use overfall_tests::{LIMIT, Task, block_on, until, within};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -38,10 +38,10 @@ impl Read for Gate {
 }
 
 /// Sources that block, and those that do not.
-const KINDS: &[bool] = if cfg!(feature = "futures") { &[true, false] } else { &[true] };
+pub(crate) const KINDS: &[bool] = if cfg!(feature = "futures") { &[true, false] } else { &[true] };
 
 /// Has `spool` pull the script, as one that blocks or as one that does not. Tells how often it is read.
-fn pull(spool: &Spool, script: Script, blocks: bool) -> Arc<AtomicUsize> {
+pub(crate) fn pull(spool: &Spool, script: Script, blocks: bool) -> Arc<AtomicUsize> {
     let reads = script.reads();
     #[cfg(feature = "futures")]
     if !blocks {
@@ -751,58 +751,5 @@ mod tasks {
             send.send(vec![1, 2, 3]).unwrap();
             assert_eq!(reading.await.unwrap(), Ok(vec![1, 2, 3]));
         });
-    }
-}
-
-/// A spool that keeps 64 bytes, in segments of 16.
-fn bounded() -> Spool {
-    segments_of(16).retain(Retain::Last(64)).build().unwrap()
-}
-
-/// A source of so many bytes that follow from their place, sixteen a read.
-fn long(length: u64) -> Script {
-    Script::new((0..length).step_by(16).map(|place| Does::Gives(bytes_from(place, 16))))
-}
-
-#[test]
-fn a_source_of_a_bounded_spool_is_read_when_the_slowest_strong_reader_has_made_room() {
-    for &blocks in KINDS {
-        let spool = bounded();
-        pull(&spool, long(1024), blocks);
-        let mut slow = spool.reader().unwrap().blocking();
-        let mut fast = spool.reader().unwrap().blocking();
-        let (mut first, mut buffer) = (Vec::new(), [0; 16]);
-        let stopped = loop {
-            match fast.read_timeout(&mut buffer, Duration::from_millis(50)) {
-                Ok(length) => first.extend_from_slice(&buffer[..length]),
-                Err(error) => break error.kind(),
-            }
-        };
-        assert_eq!(stopped, ErrorKind::TimedOut);
-        // What is kept for the other one, and a segment at most.
-        assert!((64..=80).contains(&first.len()), "{}", first.len());
-        let rest = thread::spawn(move || {
-            fast.read_to_end(&mut first).unwrap();
-            first
-        });
-        let mut all = Vec::new();
-        within(LIMIT, move || {
-            slow.read_to_end(&mut all).unwrap();
-            assert_eq!(all, bytes_from(0, 1024));
-            assert_eq!(rest.join().unwrap(), all);
-        });
-    }
-}
-
-#[test]
-fn all_of_a_spool_that_has_let_go_of_something_cannot_be_loaded() {
-    for &blocks in KINDS {
-        let spool = bounded();
-        pull(&spool, long(1024), blocks);
-        let loaded = block_on(spool.load_all());
-        assert!(
-            matches!(loaded, Err(ReadError::Evicted { position: 0, begin: 16.., .. })),
-            "{loaded:?}"
-        );
     }
 }
