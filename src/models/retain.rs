@@ -235,7 +235,8 @@ fn a_writer_sees_who_has_come() {
     });
 }
 
-/// Guards the wake when the first byte is let go of, and its fence (ORD(hold:B)).
+/// Guards the wake when the first byte is let go of. (Its fence, ORD(hold:B), is guarded by the model of a
+/// reader that begins; this one does not miss it.)
 #[test]
 fn who_waits_for_all_is_woken_when_something_is_let_go_of() {
     model(2, || {

@@ -284,35 +284,58 @@ impl Memory {
         }
     }
 
-    /// A segment for what comes from `offset` on, where there is none: `spare`, if it fits.
+    /// A segment for what comes from `offset` on, where there is none: `spare`, if it fits. It counts as
+    /// the spare one until it is added, and has room in the directory.
     #[cold]
-    fn add(&self, offset: u64, spare: Option<Segment>) -> Result<Share, NoMemory> {
+    fn prepare(&self, offset: u64, mut spare: Option<Segment>) -> Result<Segment, NoMemory> {
         if offset == 0 {
             // What is only expected may be wrong: if there is no memory for it, it counts for nothing.
-            let expected = self.expected.map(|expected| expected.min(self.most));
-            if let Some(expected) = expected.filter(|&expected| expected > 0) {
-                if let Some(segment) = Segment::new(0, expected, &self.alive) {
-                    self.lead.store(expected, Ordering::Relaxed);
-                    return self.put(0, segment);
-                }
+            let expected = self.expected.map_or(0, |expected| expected.min(self.most));
+            let first = match expected {
+                0 => None,
+                size => self.fit(0, size, &mut spare),
+            };
+            self.lead.store(first.as_ref().map_or(0, Segment::size), Ordering::Relaxed);
+            if let Some(first) = first {
+                return self.with_room(first);
             }
         }
         let lead = self.lead.load(Ordering::Relaxed);
         let extent = self.plan.locate(offset - lead);
         let size = extent.size.min(self.most - lead - extent.begin);
-        let begin = lead + extent.begin;
-        let segment = match spare {
+        let segment = self.fit(lead + extent.begin, size, &mut spare).ok_or(NoMemory(size))?;
+        self.with_room(segment)
+    }
+
+    /// A segment of this size that begins there: the spare one, if it has the size. Else that is freed.
+    fn fit(&self, begin: u64, size: u64, spare: &mut Option<Segment>) -> Option<Segment> {
+        match spare.take() {
             Some(mut spare) if spare.size() == size => {
                 self.bytes.fetch_sub(size, Ordering::Relaxed);
                 spare.begin = begin;
-                spare
+                Some(spare)
             }
             spare => {
                 self.forget(spare);
-                Segment::new(begin, size, &self.alive).ok_or(NoMemory(size))?
+                Segment::new(begin, size, &self.alive)
             }
-        };
-        self.put(extent.index + u64::from(lead > 0), segment)
+        }
+    }
+
+    /// The same, with room for it in the directory, as a spare one.
+    fn with_room(&self, segment: Segment) -> Result<Segment, NoMemory> {
+        if self.window.is_none() {
+            self.row(locate(self.index(segment.begin)).0)?;
+        }
+        self.bytes.fetch_add(segment.size(), Ordering::Relaxed);
+        Ok(segment)
+    }
+
+    /// Puts into the directory what was prepared for the byte at `offset`.
+    #[cold]
+    fn add(&self, offset: u64, prepared: Segment) -> Result<Share, NoMemory> {
+        self.bytes.fetch_sub(prepared.size(), Ordering::Relaxed);
+        self.put(self.index(offset), prepared)
     }
 
     /// Frees a spare segment.
@@ -357,6 +380,14 @@ impl Memory {
             return Ok(share);
         }
         let (bucket, place) = locate(index);
+        let share = self.row(bucket)?[place].get_or_init(|| Share::new(segment));
+        self.segments.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        Ok(share.clone())
+    }
+
+    /// A bucket of the directory, which is made if it is not there.
+    fn row(&self, bucket: usize) -> Result<&Bucket, NoMemory> {
         let cells = FIRST << bucket;
         let no_memory = NoMemory(cells.saturating_mul(size_of::<OnceLock<Share>>() as u64));
         let bucket = self.buckets.get(bucket).ok_or(no_memory)?;
@@ -368,10 +399,7 @@ impl Memory {
             let _one_tail_at_a_time = bucket.set(row.into_boxed_slice());
         }
         let Some(row) = bucket.get() else { unreachable!("it was set above") };
-        let share = row[place].get_or_init(|| Share::new(segment));
-        self.segments.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(size, Ordering::Relaxed);
-        Ok(share.clone())
+        Ok(row)
     }
 }
 
@@ -523,13 +551,20 @@ impl Tail {
 
     /// The unpublished rest of the segment, or a new one if there is none. It is empty only if the stream
     /// has its full length, or goes on elsewhere, or the limit is reached.
+    ///
+    /// A new segment comes into the directory with its first byte. If there is none, it stays a spare one.
     #[inline]
     pub(super) fn rest(&mut self) -> Result<&mut [u8], NoMemory> {
         if self.length >= self.end {
             if self.length >= self.limit {
                 return Ok(&mut []);
             }
-            self.go_on()?;
+            if !self.find()? {
+                let Some(spare) = &self.spare else { unreachable!("there is one now") };
+                let end = spare.end().min(self.limit);
+                // SAFETY: it begins at the next byte, and nobody else has it. What is returned borrows us.
+                return Ok(unsafe { spare.unpublished(self.length, end) });
+            }
         }
         let Some(segment) = &self.segment else { unreachable!("there is one now") };
         // SAFETY: the segment is that of the next byte. We are the tail, of which there is one; what is
@@ -537,29 +572,56 @@ impl Tail {
         Ok(unsafe { segment.unpublished(self.length, self.end) })
     }
 
+    /// Whether the last writer has left the segment of the next byte. If not, prepares one.
     #[cold]
-    fn go_on(&mut self) -> Result<(), NoMemory> {
+    fn find(&mut self) -> Result<bool, NoMemory> {
         // Given back first: it may be the last share of it.
         self.segment = None;
-        let segment = match self.memory.is_made(self.length) {
-            // The last writer has left it.
+        let left = match self.memory.is_made(self.length) {
             true => self.memory.share(self.length),
             false => None,
         };
-        let segment = match segment {
-            Some(segment) => segment,
-            None => self.memory.add(self.length, self.spare.take())?,
-        };
+        match left {
+            Some(segment) => {
+                self.enter(segment);
+                Ok(true)
+            }
+            None => {
+                self.spare = Some(self.memory.prepare(self.length, self.spare.take())?);
+                Ok(false)
+            }
+        }
+    }
+
+    fn enter(&mut self, segment: Share) {
         self.end = segment.end().min(self.limit);
         self.segment = Some(segment);
-        Ok(())
+    }
+
+    /// Adds the segment that was lent.
+    #[cold]
+    fn add(&mut self) {
+        assert!(self.length >= self.end, "more is to be published than was lent");
+        let Some(prepared) = self.spare.take() else { unreachable!("it was lent") };
+        match self.memory.add(self.length, prepared) {
+            Ok(segment) => self.enter(segment),
+            Err(NoMemory(_)) => unreachable!("it has room in the directory"),
+        }
+    }
+
+    /// Frees a segment that it has in reserve.
+    pub(super) fn forget_spare(&mut self) {
+        self.memory.forget(self.spare.take());
     }
 
     /// Gives away the next `bytes` of what [`Tail::rest`] has lent. Panics if that was less.
     #[inline]
     pub(super) fn publish(&mut self, bytes: u64) {
-        let rest = self.end - self.length;
-        assert!(bytes <= rest, "{bytes} bytes are to be published, of {rest}");
+        if bytes > self.end - self.length {
+            self.add();
+            let rest = self.end - self.length;
+            assert!(bytes <= rest, "{bytes} bytes are to be published, of {rest}");
+        }
         self.publish_elsewhere(bytes);
     }
 
@@ -574,7 +636,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        self.memory.forget(self.spare.take());
+        self.forget_spare();
         // ORD(claim:A) Release, pairs with ORD(claim:B).
         self.memory.is_claimed.store(false, Ordering::Release);
     }

@@ -372,6 +372,7 @@ impl SpoolWriter {
 
     /// The same in place, for the async traits and for pumps. More bytes are refused then.
     pub(crate) fn finish_in_place(&mut self) -> Result<u64, FinishError> {
+        self.tail().forget_spare();
         self.finish_stream()
     }
 

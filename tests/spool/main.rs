@@ -11,7 +11,7 @@ mod oracle_retaining;
 #[cfg(feature = "futures")]
 mod pull_oracle;
 mod pulling;
-mod pulling_bounded;
+mod pulling_within_a_bound;
 mod reading;
 mod retaining;
 mod seeking;

@@ -38,10 +38,10 @@ impl Read for Gate {
 }
 
 /// Sources that block, and those that do not.
-pub(super) const KINDS: &[bool] = if cfg!(feature = "futures") { &[true, false] } else { &[true] };
+pub(crate) const KINDS: &[bool] = if cfg!(feature = "futures") { &[true, false] } else { &[true] };
 
 /// Has `spool` pull the script, as one that blocks or as one that does not. Tells how often it is read.
-pub(super) fn pull(spool: &Spool, script: Script, blocks: bool) -> Arc<AtomicUsize> {
+pub(crate) fn pull(spool: &Spool, script: Script, blocks: bool) -> Arc<AtomicUsize> {
     let reads = script.reads();
     #[cfg(feature = "futures")]
     if !blocks {

@@ -1,9 +1,10 @@
 //! Situations from public reports.
 
 use crate::{bytes_from, drain, segments_of, stream};
-use overfall::spool::{Missing, ReadError, Spool};
+use overfall::pump::Pump;
+use overfall::spool::{Builder, Missing, ReadError, Retain, Spool};
 use overfall_tests::{LIMIT, Task, block_on, within};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,50 @@ fn a_stream_that_ends_with_a_segment_takes_not_one_byte_more() {
             let stats = spool.stats();
             assert_eq!((stats.segments, stats.memory_bytes), (taken.segments, taken.memory_bytes));
             assert!(stats.memory_bytes < length + 4096);
+        }
+    }
+}
+
+/// The same, where who writes learns only then that there is nothing more: a source that is read, and one
+/// that is pulled.
+#[test]
+fn a_source_that_ends_with_a_segment_takes_not_one_byte_more() {
+    for length in [0, 4095, 4096, 4097, 4 * 4096] {
+        for expected in [None, Some(length), Some(5 * length)] {
+            let bounded = segments_of(4096).retain(Retain::Last(1 << 20));
+            for (builder, may_expect) in [(segments_of(4096), true), (bounded, false)] {
+                let expect = |builder: Builder| match expected {
+                    None => builder,
+                    Some(expected) => builder.expected_len(expected),
+                };
+                let bytes = bytes_from(0, length as usize);
+                let by_pump = expect(builder.clone()).build().unwrap();
+                let pump = Pump::new(Cursor::new(bytes.clone()), by_pump.writer().unwrap());
+                // The pump is there for as long as nobody joins it, and its writer with it.
+                let (_pump, result) = within(LIMIT, || pump.spawn().unwrap().join().unwrap());
+                result.unwrap();
+                let by_pull = expect(builder.clone()).build().unwrap();
+                by_pull.pull(Cursor::new(bytes.clone())).unwrap();
+                assert_eq!(by_pull.load_all_timeout(LIMIT), Some(Ok(length)));
+                overfall_tests::until("the thread that pulls has ended", || {
+                    !by_pull.stats().has_writer
+                });
+                let by_fill = expect(builder).build().unwrap();
+                let (mut writer, mut source) = (by_fill.writer().unwrap(), &bytes[..]);
+                while writer.fill(|rest| source.read(rest)).unwrap() > 0 {}
+                writer.finish().unwrap();
+                for spool in [by_pump, by_pull, by_fill] {
+                    let read = drain(&mut spool.reader().unwrap());
+                    assert_eq!(read, (bytes.clone(), None));
+                    let first = expected.filter(|&first| first > 0 && may_expect);
+                    let (segments, bytes) = match first {
+                        Some(first) => (1, first),
+                        None => (length.div_ceil(4096), length.next_multiple_of(4096)),
+                    };
+                    let stats = spool.stats();
+                    assert_eq!((stats.segments, stats.memory_bytes), (segments, bytes), "{length}");
+                }
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sources that are pulled into a spool that keeps its last bytes alone.
+//! Sources of spools that keep their last bytes alone.
 
 use crate::pulling::{KINDS, pull};
 use crate::{bytes_from, segments_of};
