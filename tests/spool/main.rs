@@ -6,9 +6,6 @@ mod files;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod files_of_children;
 mod oracle;
-mod oracle_retaining;
-#[cfg(feature = "futures")]
-mod pull_oracle;
 mod pulling;
 mod reading;
 mod retaining;
