@@ -51,7 +51,9 @@ fn place(what: u8, more: u8) -> Place {
     match what {
         0..100 => Place::Start(u16::from(more) + u16::from(what)),
         100..180 => Place::Current(i16::from(more) / 2 - 64),
-        180..240 => Place::End(20 - i16::from(more) - i16::from(what % 2) * 64),
+        180..210 => Place::End(20 - i16::from(more) - i16::from(what)),
+        // Around the end.
+        210..240 => Place::End(i16::from(more % 32) - 16),
         240..=255 => Place::Far,
     }
 }
