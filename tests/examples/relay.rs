@@ -261,10 +261,18 @@ fn who_keeps_up_with_what_is_kept_misses_nothing() {
     assert_eq!(rest, format!("{} bytes", all.len()));
 }
 
-/// What the relay says that does not run, and its exit status.
+/// What a relay says that does not run, and its exit status.
 fn refused(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    // One that runs all the same is stopped with the test.
+    let mut relay = Relay { child, address: String::new(), said: channel().1 };
+    let said = join(thread::spawn(move || {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        said
+    }));
+    (relay.child.wait().unwrap().code(), said)
 }
 
 #[test]

@@ -7,9 +7,6 @@ mod files;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod files_of_children;
 mod oracle;
-mod oracle_retaining;
-#[cfg(feature = "futures")]
-mod pull_oracle;
 mod pulling;
 mod pulling_within_a_bound;
 mod reading;

@@ -1,531 +1,80 @@
-//! Random operations, beside a `Vec` with the obvious rules, in memory, in files, and in both.
+//! Random operations, beside plain models.
 
-use overfall::spool::{Ended, Growth, ReadError, SeekError, Spool, SpoolReader, SpoolWriter};
+mod cases;
+
+#[cfg(feature = "futures")]
+use cases::PULLED;
+use cases::{KEPT, OPERATION, RETAINING, SETUP, decode};
+use proptest::collection::vec;
 use proptest::prelude::*;
-use std::io::{self, SeekFrom};
-use std::path::PathBuf;
+use std::path::Path;
+use std::{fmt, fs, thread};
 
-/// What may happen. Readers are told by their number, modulo how many there are.
-#[derive(Clone, Debug)]
-enum Op {
-    Write(u8),
-    Fill { lent: u8, returned: u8, fails: bool },
-    Finish,
-    Fail,
-    FailFromOutside,
-    Drop,
-    Release,
-    Writer,
-    Terminate,
-    Reader,
-    Clone(u8),
-    DropReader(u8),
-    Read(u8, u8),
-    ReadAt(u8, u8, u16),
-    Lend(u8, u8),
-    Seek(u8, Place),
-    Close(u8),
-    Refuse,
-}
+/// Shows the bytes, for the corpus of the fuzz target, and the operations that they stand for.
+struct Bytes(Vec<u8>);
 
-#[derive(Clone, Debug)]
-enum Place {
-    Start(u16),
-    Current(i16),
-    End(i16),
-    Far,
-}
-
-impl From<Place> for SeekFrom {
-    fn from(place: Place) -> Self {
-        match place {
-            Place::Start(position) => Self::Start(position.into()),
-            Place::Current(distance) => Self::Current(distance.into()),
-            Place::End(distance) => Self::End(distance.into()),
-            Place::Far => Self::Start(u64::MAX - 3),
-        }
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, "\n{:?}", decode(&self.0))
     }
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    prop_oneof![
-        (0..300_u16).prop_map(Place::Start),
-        (-60..60_i16).prop_map(Place::Current),
-        (-300..20_i16).prop_map(Place::End),
-        Just(Place::Far),
-    ]
+/// Whole operations, so that a case that fails can be made smaller by any one of them.
+fn bytes(kind: u8, most: usize) -> impl Strategy<Value = Bytes> {
+    let setup = any::<[u8; SETUP]>().prop_map(move |mut setup| {
+        setup[0] = kind;
+        setup
+    });
+    let operations = vec(any::<[u8; OPERATION]>(), 0..most);
+    (setup, operations)
+        .prop_map(|(setup, operations)| Bytes([&setup[..], &operations.concat()].concat()))
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        8 => any::<u8>().prop_map(|n| Op::Write(n % 40)),
-        4 => (0..20_u8, 0..25_u8, prop::bool::weighted(0.2))
-            .prop_map(|(lent, returned, fails)| Op::Fill { lent, returned, fails }),
-        1 => Just(Op::Finish),
-        1 => Just(Op::Fail),
-        1 => Just(Op::FailFromOutside),
-        1 => Just(Op::Drop),
-        2 => Just(Op::Release),
-        4 => Just(Op::Writer),
-        1 => Just(Op::Terminate),
-        3 => Just(Op::Reader),
-        2 => any::<u8>().prop_map(Op::Clone),
-        1 => any::<u8>().prop_map(Op::DropReader),
-        10 => (any::<u8>(), 0..40_u8).prop_map(|(reader, length)| Op::Read(reader, length)),
-        4 => (any::<u8>(), 0..40_u8, 0..300_u16).prop_map(|(r, length, at)| Op::ReadAt(r, length, at)),
-        6 => (any::<u8>(), any::<u8>()).prop_map(|(reader, taken)| Op::Lend(reader, taken)),
-        6 => (any::<u8>(), place()).prop_map(|(reader, place)| Op::Seek(reader, place)),
-        1 => any::<u8>().prop_map(Op::Close),
-        1 => Just(Op::Refuse),
-    ]
-}
-
-/// Where the bytes lie.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Store {
-    Memory,
-    Spills(u8),
-    Temporary,
-    /// In a file with a name, which is opened once more at the end.
-    Named,
-}
-
-fn store() -> impl Strategy<Value = Store> {
-    prop_oneof![
-        3 => Just(Store::Memory),
-        2 => (0..150_u8).prop_map(Store::Spills),
-        1 => Just(Store::Temporary),
-        1 => Just(Store::Named),
-    ]
-}
-
-#[derive(Clone, Debug)]
-struct Setting {
-    store: Store,
-    growth: Growth,
-    expected: Option<u64>,
-    known: Option<u64>,
-    releases: bool,
-}
-
-fn setting() -> impl Strategy<Value = Setting> {
-    let growth = prop_oneof![
-        (1..30_usize).prop_map(|size| Growth::Constant { size }),
-        (1..9_usize, 0..30_usize)
-            .prop_map(|(first, more)| Growth::Linear { first, max: first + more }),
-        (1..9_usize, 0..30_usize)
-            .prop_map(|(first, more)| Growth::Geometric { first, max: first + more }),
-    ];
-    let some = |most| prop::option::weighted(0.4, 0..most);
-    (store(), growth, some(400_u64), some(200_u64), any::<bool>()).prop_map(
-        |(store, growth, expected, known, releases)| {
-            // An empty file that is known to be empty has a writer, to be finished.
-            let known = known.filter(|&known| known > 0 || store != Store::Named);
-            Setting { store, growth, expected, known, releases }
-        },
-    )
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
-    Open,
-    Finished,
-    Failed,
-    Terminated,
-}
-
-/// The obvious rules.
-struct Model {
-    bytes: Vec<u8>,
-    known: Option<u64>,
-    end: End,
-}
-
-impl Model {
-    fn is_open(&self) -> bool {
-        self.end == End::Open
-    }
-
-    fn end(&mut self, end: End) {
-        if self.is_open() {
-            self.end = end;
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        self.keep_promise();
-    }
-
-    fn keep_promise(&mut self) {
-        if self.known == Some(self.bytes.len() as u64) {
-            self.end(End::Finished);
-        }
-    }
-
-    fn room(&self) -> usize {
-        self.known.map_or(usize::MAX, |known| known as usize - self.bytes.len())
-    }
-
-    fn finish(&mut self) {
-        let is_short = self.known.is_some_and(|known| (self.bytes.len() as u64) < known);
-        self.end(if is_short { End::Failed } else { End::Finished });
-    }
-
-    /// What a read without waiting finds at a place: bytes, which are at least one, or why not.
-    fn at(&self, position: u64) -> Result<&[u8], Why> {
-        let left = usize::try_from(position).ok().and_then(|position| self.bytes.get(position..));
-        match (self.end, left) {
-            (End::Terminated, _) => Err(Why::Terminated),
-            (_, Some(left)) if !left.is_empty() => Ok(left),
-            (End::Open, _) => Err(Why::Empty),
-            (End::Finished, _) => Ok(&[]),
-            (End::Failed, _) => Err(Why::Failed),
-        }
-    }
-
-    fn length(&self) -> Result<u64, Why> {
-        match self.end {
-            End::Terminated => Err(Why::Terminated),
-            End::Finished => Ok(self.bytes.len() as u64),
-            _ if self.known.is_some() => Ok(self.known.unwrap()),
-            End::Open => Err(Why::Empty),
-            End::Failed => Err(Why::Failed),
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Why {
-    Empty,
-    Failed,
-    Terminated,
-    Closed,
-}
-
-fn why(error: ReadError) -> Why {
-    match error {
-        ReadError::Empty => Why::Empty,
-        ReadError::Failed(_) => Why::Failed,
-        ReadError::Terminated => Why::Terminated,
-        ReadError::Closed => Why::Closed,
-        other => panic!("{other}"),
-    }
-}
-
-struct Reader {
-    real: SpoolReader,
-    position: u64,
-    is_closed: bool,
-}
-
-/// Runs both beside each other.
-struct Run {
-    spool: Spool,
-    writer: Option<SpoolWriter>,
-    readers: Vec<Reader>,
-    model: Model,
-    releases: bool,
-    refuses: bool,
-    next: u8,
-    /// The writer has finished it.
-    is_marked: bool,
-    file: Option<(tempfile::TempDir, PathBuf)>,
-}
-
-impl Run {
-    fn new(setting: Setting) -> Self {
-        let mut builder =
-            Spool::builder().growth(setting.growth).release_dropped_writers(setting.releases);
-        if let Some(expected) = setting.expected {
-            builder = builder.expected_len(expected);
-        }
-        if let Some(known) = setting.known {
-            builder = builder.known_len(known);
-        }
-        let mut file = None;
-        let spool = match setting.store {
-            Store::Memory => builder.build().unwrap(),
-            Store::Spills(bytes) => builder.spill_at(bytes.into()).build().unwrap(),
-            Store::Temporary => builder.temp_file().unwrap(),
-            Store::Named => {
-                let directory = tempfile::tempdir().unwrap();
-                let path = directory.path().join("stream");
-                let spool = builder.create(&path).unwrap();
-                file = Some((directory, path));
-                spool
-            }
-        };
-        let mut model = Model { bytes: Vec::new(), known: setting.known, end: End::Open };
-        model.keep_promise();
-        Self {
-            spool,
-            writer: None,
-            readers: Vec::new(),
-            model,
-            releases: setting.releases,
-            refuses: false,
-            next: 0,
-            is_marked: false,
-            file,
-        }
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length)
-            .map(|_| {
-                self.next = self.next.wrapping_mul(5).wrapping_add(1);
-                self.next
-            })
-            .collect()
-    }
-
-    fn reader(&mut self, number: u8) -> Option<(&mut Reader, &Model)> {
-        let count = self.readers.len();
-        let number = usize::from(number).checked_rem(count)?;
-        Some((&mut self.readers[number], &self.model))
-    }
-
-    fn step(&mut self, op: Op) {
-        match op {
-            Op::Write(length) => {
-                let bytes = self.bytes(length.into());
-                let Some(writer) = &mut self.writer else { return };
-                let written = writer.try_write(&bytes);
-                let fits = bytes.len().min(self.model.room());
-                if bytes.is_empty() {
-                    assert_eq!(written, Ok(0));
-                } else if self.model.is_open() {
-                    assert_eq!(written, Ok(fits));
-                    self.model.append(&bytes[..fits]);
-                } else {
-                    assert!(written.is_err());
-                }
-            }
-            Op::Fill { lent, returned, fails } => {
-                let bytes = self.bytes(lent.into());
-                let Some(writer) = &mut self.writer else { return };
-                let mut room = 0;
-                let filled = writer.fill(|buffer| {
-                    room = buffer.len();
-                    let length = bytes.len().min(room);
-                    buffer[..length].copy_from_slice(&bytes[..length]);
-                    if fails { Err(io::ErrorKind::Interrupted.into()) } else { Ok(returned.into()) }
-                });
-                if !self.model.is_open() {
-                    assert!(filled.is_err() && room == 0);
-                    return;
-                }
-                assert!(room > 0 && room <= self.model.room());
-                if fails || usize::from(returned) > room {
-                    assert!(filled.is_err());
-                } else {
-                    assert_eq!(filled.unwrap(), usize::from(returned));
-                    // Beyond what was written now it may be anything, but never changes: the reader tells.
-                    let from = self.model.bytes.len() as u64;
-                    let mut all = vec![0; returned.into()];
-                    if returned > 0 {
-                        let mut reader = match self.refuses {
-                            false => self.spool.reader().unwrap(),
-                            true => return self.resync(from, returned.into()),
-                        };
-                        reader.advance(from);
-                        assert_eq!(reader.try_read(&mut all).unwrap(), all.len());
-                    }
-                    let known = bytes.len().min(all.len());
-                    assert_eq!(all[..known], bytes[..known]);
-                    self.model.append(&all);
-                }
-            }
-            Op::Finish => {
-                let Some(writer) = self.writer.take() else { return };
-                let finished = writer.finish();
-                self.is_marked |= finished.is_ok();
-                self.model.finish();
-                assert_eq!(finished.is_ok(), self.model.end == End::Finished);
-            }
-            Op::Fail => {
-                let Some(writer) = self.writer.take() else { return };
-                assert_eq!(writer.fail("by the writer").is_ok(), self.model.is_open());
-                self.model.end(End::Failed);
-            }
-            Op::FailFromOutside => {
-                let failed = self.spool.fail("from outside");
-                assert_eq!(failed.is_ok(), self.model.is_open());
-                assert_eq!(failed == Err(Ended::Terminated), self.model.end == End::Terminated);
-                self.model.end(End::Failed);
-            }
-            Op::Drop => {
-                if self.writer.take().is_some() && !self.releases {
-                    self.model.end(End::Failed);
-                }
-            }
-            Op::Release => {
-                if let Some(writer) = self.writer.take() {
-                    writer.release();
-                }
-            }
-            Op::Writer => match self.spool.writer() {
-                Ok(writer) => {
-                    assert!(self.model.is_open() && self.writer.is_none());
-                    assert_eq!(writer.written(), self.model.bytes.len() as u64);
-                    self.writer = Some(writer);
-                }
-                Err(_) => assert!(!self.model.is_open() || self.writer.is_some()),
-            },
-            Op::Terminate => {
-                self.spool.terminate();
-                self.model.end = End::Terminated;
-            }
-            Op::Reader => {
-                let reader = self.spool.reader();
-                assert_eq!(reader.is_err(), self.refuses);
-                self.readers.extend(reader.ok().map(|real| Reader {
-                    real,
-                    position: 0,
-                    is_closed: false,
-                }));
-            }
-            Op::Clone(number) => {
-                let Some((reader, _)) = self.reader(number) else { return };
-                let (real, position) = (reader.real.clone(), reader.position);
-                self.readers.push(Reader { real, position, is_closed: false });
-            }
-            Op::DropReader(number) => {
-                if let Some(number) = usize::from(number).checked_rem(self.readers.len()) {
-                    self.readers.swap_remove(number);
-                }
-            }
-            Op::Read(number, length) => {
-                let Some((reader, model)) = self.reader(number) else { return };
-                let mut buffer = vec![0; length.into()];
-                let read = reader.real.try_read(&mut buffer).map(|read| buffer[..read].to_vec());
-                let expected = reader.expected(model, reader.position, length.into());
-                reader.position += expected.as_ref().map_or(0, |bytes| bytes.len() as u64);
-                assert_eq!(read.map_err(why), expected);
-            }
-            Op::ReadAt(number, length, at) => {
-                let Some((reader, model)) = self.reader(number) else { return };
-                let mut buffer = vec![0; length.into()];
-                let read = reader.real.try_read_at(&mut buffer, at.into());
-                let read = read.map(|read| buffer[..read].to_vec());
-                assert_eq!(read.map_err(why), reader.expected(model, at.into(), length.into()));
-            }
-            Op::Lend(number, taken) => {
-                let Some((reader, model)) = self.reader(number) else { return };
-                let expected = reader.expected(model, reader.position, usize::MAX);
-                match (reader.real.try_fill_buf(), expected) {
-                    (Ok(lent), Ok(expected)) => {
-                        assert_eq!(lent.is_empty(), expected.is_empty());
-                        assert!(expected.starts_with(lent));
-                        let taken = usize::from(taken).min(lent.len());
-                        reader.real.consume(taken);
-                        reader.position += taken as u64;
-                    }
-                    (lent, expected) => assert_eq!(lent.map(<[u8]>::to_vec).map_err(why), expected),
-                }
-            }
-            Op::Seek(number, place) => {
-                let Some((reader, model)) = self.reader(number) else { return };
-                let to = SeekFrom::from(place);
-                let expected = match to {
-                    SeekFrom::Start(position) => Ok(Some(position)),
-                    SeekFrom::Current(by) => Ok(reader.position.checked_add_signed(by)),
-                    SeekFrom::End(_) if reader.is_closed => Err(Why::Closed),
-                    SeekFrom::End(by) => model.length().map(|length| length.checked_add_signed(by)),
-                };
-                let sought = reader.real.try_seek(to);
-                match expected {
-                    Ok(Some(position)) => {
-                        reader.position = position;
-                        assert_eq!(sought, Ok(position));
-                    }
-                    Ok(None) => assert_eq!(sought, Err(SeekError::OutOfRange)),
-                    Err(Why::Empty) => assert_eq!(sought, Err(SeekError::LengthUnknown)),
-                    Err(_) => assert!(matches!(sought, Err(SeekError::Ended(_)))),
-                }
-            }
-            Op::Close(number) => {
-                let Some((reader, _)) = self.reader(number) else { return };
-                reader.real.closer().close();
-                reader.is_closed = true;
-            }
-            Op::Refuse => {
-                self.spool.refuse_readers("no more");
-                self.refuses = true;
-            }
-        }
-    }
-
-    /// Learns what was published where no new reader can be had.
-    fn resync(&mut self, from: u64, length: usize) {
-        let mut all = vec![0; length];
-        match self.readers.iter().find(|reader| !reader.is_closed) {
-            Some(reader) => assert_eq!(reader.real.try_read_at(&mut all, from).unwrap(), length),
-            None => self.spool.terminate(),
-        }
-        self.model.append(&all);
-        if self.readers.iter().all(|reader| reader.is_closed) {
-            self.model.end = End::Terminated;
-        }
-    }
-
-    /// What is on disk in the end is what was written, and it is finished if the writer has said so.
-    fn open_again(self) {
-        let (Some((_directory, path)), is_marked) = (self.file, self.is_marked) else { return };
-        drop((self.writer, self.readers, self.spool));
-        let spool = Spool::open(&path).unwrap();
-        assert_eq!(spool.is_finished(), is_marked);
-        let (bytes, end) = crate::drain(&mut spool.reader().unwrap());
-        assert_eq!(bytes.len(), self.model.bytes.len());
-        // Where it was terminated, `resync` may not have learned what was filled.
-        assert!(bytes == self.model.bytes || self.model.end == End::Terminated);
-        assert_eq!(end.is_none(), is_marked);
-        assert_eq!(Spool::builder().resume(&path).is_ok(), !is_marked);
-    }
-
-    fn check(&self) {
-        assert_eq!(self.spool.is_finished(), self.model.end == End::Finished);
-        if self.model.end != End::Terminated {
-            assert_eq!(self.spool.len(), self.model.bytes.len() as u64);
-        }
-        assert_eq!(self.spool.known_len(), self.model.length().ok());
-        assert_eq!(self.spool.readers(), self.readers.len() as u64);
-        let mut positions: Vec<_> =
-            self.spool.stats().readers.iter().map(|reader| reader.position).collect();
-        let mut expected: Vec<_> = self.readers.iter().map(|reader| reader.position).collect();
-        positions.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(positions, expected);
-    }
-}
-
-impl Reader {
-    fn expected(&self, model: &Model, at: u64, length: usize) -> Result<Vec<u8>, Why> {
-        if length == 0 {
-            return Ok(Vec::new());
-        }
-        if self.is_closed {
-            return Err(Why::Closed);
-        }
-        let left = model.at(at)?;
-        Ok(left[..left.len().min(length)].to_vec())
-    }
-}
-
+// A case that fails belongs into the corpus of the fuzz target.
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_spool_does_what_a_vec_with_the_obvious_rules_does(
-        setting in setting(),
-        ops in prop::collection::vec(op(), 1..80),
-    ) {
-        let mut run = Run::new(setting);
-        for op in ops {
-            run.step(op);
-            run.check();
-        }
-        run.open_again();
+    fn a_spool_does_what_a_vec_with_the_obvious_rules_does(case in bytes(KEPT, 80)) {
+        decode(&case.0).run();
     }
+
+    #[test]
+    fn a_spool_with_a_bound_does_what_a_vec_with_the_obvious_rules_does(case in bytes(RETAINING, 120)) {
+        decode(&case.0).run();
+    }
+}
+
+#[cfg(feature = "futures")]
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_source_is_read_as_the_rules_say(case in bytes(PULLED, 90)) {
+        decode(&case.0).run();
+    }
+}
+
+/// Shows a case when the test fails in the middle of it.
+struct Shown(Bytes);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{:?}", self.0);
+        }
+    }
+}
+
+#[test]
+fn what_the_fuzz_target_has_found_stays_found() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/spool");
+    let mut cases = 0;
+    for entry in fs::read_dir(&directory).unwrap() {
+        cases += 1;
+        let case = Shown(Bytes(fs::read(entry.unwrap().path()).unwrap()));
+        decode(&case.0.0).run();
+    }
+    assert!(cases > 0, "{directory:?} is empty");
 }

@@ -1,15 +1,15 @@
-//! Random operations on a spool that keeps its last bytes alone, beside a `Vec` with the obvious rules.
+//! A spool that keeps its last bytes alone, beside a `Vec` with the obvious rules.
 
+use super::{OPERATION, SETUP, growth};
 use overfall::spool::{
     Growth, ReadError, Retain, SeekError, Spool, SpoolReader, SpoolWriter, Start, StartError,
     WriteError,
 };
-use proptest::prelude::*;
 use std::io::{ErrorKind, SeekFrom};
 
 /// What may happen. Readers are told by their number, modulo how many there are.
-#[derive(Clone, Debug)]
-enum Op {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
     Write(u8),
     Fill(u8),
     NextWriter,
@@ -27,47 +27,59 @@ enum Op {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub(crate) enum Place {
     Oldest,
     At(u16),
     End,
     Back(u8),
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let place = prop_oneof![
-        Just(Place::Oldest),
-        (0..600_u16).prop_map(Place::At),
-        Just(Place::End),
-        (0..150_u8).prop_map(Place::Back),
-    ];
-    prop_oneof![
-        16 => any::<u8>().prop_map(|n| Op::Write(n % 60)),
-        4 => any::<u8>().prop_map(|n| Op::Fill(n % 60)),
-        1 => Just(Op::NextWriter),
-        1 => prop::bool::weighted(0.05).prop_map(|ends| if ends { Op::Finish } else { Op::NextWriter }),
-        4 => (place, any::<bool>()).prop_map(|(place, strong)| Op::Reader(place, strong)),
-        1 => any::<u8>().prop_map(Op::Clone),
-        2 => any::<u8>().prop_map(Op::DropReader),
-        1 => any::<u8>().prop_map(Op::Close),
-        1 => any::<u8>().prop_map(Op::Weak),
-        1 => any::<u8>().prop_map(Op::Strong),
-        14 => (any::<u8>(), 0..90_u8).prop_map(|(reader, length)| Op::Read(reader, length)),
-        8 => (any::<u8>(), any::<u8>()).prop_map(|(reader, taken)| Op::Lend(reader, taken)),
-        3 => (any::<u8>(), 1..40_u8, 0..600_u16).prop_map(|(r, length, at)| Op::ReadAt(r, length, at)),
-        6 => (any::<u8>(), -150..60_i16).prop_map(|(reader, by)| Op::Seek(reader, by)),
-    ]
+fn place(what: u8, more: u8) -> Place {
+    match what {
+        0..60 => Place::Oldest,
+        60..130 => Place::At(u16::from_le_bytes([more, what % 4])),
+        130..180 => Place::End,
+        180..=255 => Place::Back(more),
+    }
 }
 
-fn setting() -> impl Strategy<Value = (Growth, u64)> {
-    let growth = prop_oneof![
-        (1..30_usize).prop_map(|size| Growth::Constant { size }),
-        (1..9_usize, 0..30_usize)
-            .prop_map(|(first, more)| Growth::Linear { first, max: first + more }),
-        (1..9_usize, 0..30_usize)
-            .prop_map(|(first, more)| Growth::Geometric { first, max: first + more }),
-    ];
-    (growth, 0..100_u64).prop_map(|(growth, more)| (growth, largest(growth) + more))
+pub(super) fn op([code, who, what, more]: [u8; OPERATION]) -> Op {
+    match code {
+        0..64 => Op::Write(what % 60),
+        64..80 => Op::Fill(what % 60),
+        // Seldom, since little happens after it.
+        80 if what < 20 => Op::Finish,
+        80..88 => Op::NextWriter,
+        88..104 => Op::Reader(place(what, more), who & 1 != 0),
+        104..108 => Op::Clone(who),
+        108..116 => Op::DropReader(who),
+        116..120 => Op::Close(who),
+        120..124 => Op::Weak(who),
+        124..128 => Op::Strong(who),
+        128..184 => Op::Read(who, what % 90),
+        184..216 => Op::Lend(who, what),
+        216..228 => Op::ReadAt(who, 1 + what % 39, u16::from_le_bytes([more, what % 4])),
+        228..=255 => Op::Seek(who, i16::from(more) - 170),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    growth: Growth,
+    retain: u64,
+}
+
+pub(super) fn setting([_, _, _, kind, first, more, retain, _]: [u8; SETUP]) -> Setting {
+    let growth = growth([kind, first, more]);
+    Setting { growth, retain: largest(growth) + u64::from(retain % 100) }
+}
+
+pub(super) fn run(setting: Setting, ops: &[Op]) {
+    let mut run = Run::new(setting);
+    for &op in ops {
+        run.step(op);
+        run.check();
+    }
 }
 
 fn largest(growth: Growth) -> u64 {
@@ -101,7 +113,7 @@ struct Run {
 }
 
 impl Run {
-    fn new((growth, retain): (Growth, u64)) -> Self {
+    fn new(Setting { growth, retain }: Setting) -> Self {
         let spool = Spool::builder().growth(growth).retain(Retain::Last(retain)).build().unwrap();
         Self {
             writer: spool.writer().ok(),
@@ -336,22 +348,6 @@ impl Run {
         assert!(stats.detached_bytes <= self.segment * self.readers.len() as u64);
         for reader in self.readers.iter().filter(|reader| reader.is_strong && !reader.is_closed) {
             assert!(reader.position >= self.begin, "what a strong reader needs is kept");
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_spool_with_a_bound_does_what_a_vec_with_the_obvious_rules_does(
-        setting in setting(),
-        ops in prop::collection::vec(op(), 1..120),
-    ) {
-        let mut run = Run::new(setting);
-        for op in ops {
-            run.step(op);
-            run.check();
         }
     }
 }

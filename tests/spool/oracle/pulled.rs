@@ -1,19 +1,17 @@
-//! Random reads of a spool that pulls a hostile source, beside a model that says what is read of the
-//! source, and when.
+//! A spool that pulls a hostile source, beside a model that says what is read of the source, and when.
 
-use crate::segments_of;
-use overfall::spool::{ReadError, SeekError, Spool, SpoolReader};
+use super::{OPERATION, SETUP};
+use overfall::spool::{Growth, ReadError, SeekError, Spool, SpoolReader};
 use overfall_tests::sources::{Does, Script};
 use overfall_tests::{Task, block_on};
-use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, SeekFrom};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 /// What may happen. Readers are told by their number, modulo how many there are.
-#[derive(Clone, Debug)]
-enum Op {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
     Read(u8, u8),
     ReadAt(u8, u8, u8),
     Seek(u8, u8),
@@ -26,28 +24,51 @@ enum Op {
     DropReader(u8),
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        10 => (any::<u8>(), 0..20_u8).prop_map(|(reader, length)| Op::Read(reader, length)),
-        5 => (any::<u8>(), 0..20_u8, any::<u8>()).prop_map(|(r, length, at)| Op::ReadAt(r, length, at)),
-        4 => (any::<u8>(), any::<u8>()).prop_map(|(reader, to)| Op::Seek(reader, to)),
-        1 => any::<u8>().prop_map(Op::SeekEnd),
-        5 => (any::<u8>(), 0..4_u8).prop_map(|(reader, polls)| Op::Dropped(reader, polls)),
-        1 => Just(Op::LoadAll),
-        3 => Just(Op::Reader),
-        1 => any::<u8>().prop_map(Op::Clone),
-        1 => any::<u8>().prop_map(Op::DropReader),
-    ]
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Of each segment.
+    size: usize,
+    blocks: bool,
+    /// What the source does.
+    steps: Vec<Does>,
 }
 
-fn step() -> impl Strategy<Value = Does> {
-    prop_oneof![
-        8 => prop::collection::vec(any::<u8>(), 1..40).prop_map(Does::Gives),
-        2 => Just(Does::Fails(ErrorKind::Interrupted)),
-        2 => Just(Does::Fails(ErrorKind::ConnectionReset)),
-        1 => Just(Does::Fails(ErrorKind::WouldBlock)),
-        2 => Just(Does::Pends),
-    ]
+pub(super) fn setting(
+    [_, _, _, kind, size, ..]: [u8; SETUP],
+    chunks: impl Iterator<Item = [u8; OPERATION]>,
+) -> Setting {
+    Setting {
+        size: 1 + usize::from(size % 29),
+        blocks: kind & 1 != 0,
+        steps: chunks.filter_map(step).collect(),
+    }
+}
+
+fn step([code, who, what, _]: [u8; OPERATION]) -> Option<Does> {
+    Some(match code {
+        0..48 => Does::Gives((0..1 + who % 39).map(|n| what.wrapping_add(n * 5)).collect()),
+        48..60 => Does::Fails(ErrorKind::Interrupted),
+        60..72 => Does::Fails(ErrorKind::ConnectionReset),
+        72..78 => Does::Fails(ErrorKind::WouldBlock),
+        78..90 => Does::Pends,
+        _ => return None,
+    })
+}
+
+pub(super) fn op([code, who, what, more]: [u8; OPERATION]) -> Option<Op> {
+    Some(match code {
+        90..144 => Op::Read(who, what % 20),
+        144..171 => Op::ReadAt(who, what % 20, more),
+        171..192 => Op::Seek(who, more),
+        192..198 => Op::SeekEnd(who),
+        198..225 => Op::Dropped(who, what % 4),
+        225..230 => Op::LoadAll,
+        230..246 => Op::Reader,
+        246..251 => Op::Clone(who),
+        251..=255 => Op::DropReader(who),
+        // A step of the source.
+        _ => return None,
+    })
 }
 
 /// What a read of the source comes to.
@@ -146,10 +167,10 @@ fn pull(spool: &Spool, steps: &[Does], blocks: bool) -> std::sync::Arc<AtomicUsi
     reads
 }
 
-fn check(size: usize, blocks: bool, steps: &[Does], ops: &[Op]) {
-    let spool = segments_of(size).build().unwrap();
-    let reads = pull(&spool, steps, blocks);
-    let (steps, bytes) = (steps.iter().cloned().collect(), Vec::new());
+pub(super) fn run(Setting { size, blocks, steps }: Setting, ops: &[Op]) {
+    let spool = Spool::builder().growth(Growth::Constant { size }).build().unwrap();
+    let reads = pull(&spool, &steps, blocks);
+    let (steps, bytes) = (steps.into(), Vec::new());
     let mut model = Model { steps, size, blocks, bytes, is_finished: false, reads: 0 };
     let mut readers = vec![spool.reader().unwrap()];
     let which = |readers: &Vec<SpoolReader>, number: &u8| usize::from(*number) % readers.len();
@@ -231,19 +252,5 @@ fn check(size: usize, blocks: bool, steps: &[Does], ops: &[Op]) {
         assert_eq!(spool.len(), model.bytes.len() as u64, "{op:?}");
         assert_eq!(reads.load(Ordering::SeqCst), model.reads, "{op:?}");
         assert_eq!(spool.is_finished(), model.is_finished);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_source_is_read_as_the_rules_say(
-        size in 1..30_usize,
-        blocks in any::<bool>(),
-        steps in prop::collection::vec(step(), 0..30),
-        ops in prop::collection::vec(op(), 0..60),
-    ) {
-        check(size, blocks, &steps, &ops);
     }
 }
