@@ -227,6 +227,8 @@ pub use error::{
     Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, StartError,
     WriteError, WriterError,
 };
+#[cfg(all(test, overfall_loom))]
+pub(crate) use file::Kept;
 pub use file::{FileError, Incomplete};
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
@@ -446,10 +448,10 @@ impl Spool {
         match &self.shared.disk {
             None if filled < bytes => return Err(gone(&self.shared)),
             None => {}
-            Some(disk) => {
+            Some(_) => {
                 copy.resize(bytes, 0);
                 while filled < bytes {
-                    filled += disk.read(&mut copy[filled..], filled as u64)?;
+                    filled += self.shared.read_file(&mut copy[filled..], filled as u64, length)?;
                 }
             }
         }

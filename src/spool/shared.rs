@@ -261,6 +261,7 @@ impl Shared {
     }
 
     /// Reads what lies in a file, from `position` to below `to`, which was seen published; 0 if nothing does.
+    /// `Evicted`, if the first of it is not kept any more.
     #[cold]
     pub(super) fn read_file(
         &self,
@@ -274,7 +275,11 @@ impl Shared {
         if length == 0 {
             return Ok(0);
         }
-        disk.read(&mut buffer[..length], position)
+        let read = disk.read(&mut buffer[..length], position)?;
+        if disk.still_has(position) {
+            return Ok(read);
+        }
+        Err(ReadError::Evicted { position, begin: self.begin(), len: self.look().0 })
     }
 
     // How it ends.
@@ -573,7 +578,7 @@ impl Shared {
             memory_bytes,
             detached_bytes,
             evicted: self.begin(),
-            file_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes_of(len)),
+            file_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes_kept_of(len)),
             has_writer: registry.has_writer,
             unchanged_since: registry.seen.1,
             readers: readers.collect(),

@@ -15,7 +15,7 @@ pub struct SpoolStats {
     /// The bytes of memory of all segments, and of those that were let go of, for as long as somebody
     /// keeps them. The system gives memory to a large segment page by page, as it is filled.
     pub memory_bytes: u64,
-    /// How many bytes of the stream lie in a file.
+    /// How many bytes of the stream lie in a file, and have not been given back to the system.
     pub file_bytes: u64,
     /// How many of these were let go of, and are kept by `Bytes` and by readers, each of which keeps the
     /// whole segment that it is in.

@@ -12,6 +12,8 @@ mod pull_oracle;
 mod pulling;
 mod reading;
 mod retaining;
+#[cfg(target_os = "linux")]
+mod retaining_in_files;
 mod seeking;
 mod situations;
 #[cfg(all(feature = "tokio", feature = "futures"))]

@@ -3,7 +3,7 @@
 use super::error::{FileError, Incomplete};
 use super::{Disk, mark, system};
 use crate::error::Failure;
-use crate::spool::{Builder, Spool};
+use crate::spool::{BuildError, Builder, Retain, Spool};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -137,7 +137,7 @@ impl Builder {
     ///
     /// `Exists`, if there is anything at this path. Else what the system says.
     pub fn create(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check()?;
+        self.check_named()?;
         let path = absolute(path)?;
         let made = (|| {
             // A mark without a file is one that somebody left behind. Gone before there is a file, it can
@@ -173,7 +173,7 @@ impl Builder {
     /// - `TooLong`, if it is longer than was promised.
     /// - What the system says: `NotFound`, if there is none.
     pub fn resume(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check()?;
+        self.check_named()?;
         let path = existing(path)?;
         let file = match system::open_to_write(&path, None) {
             Err(error) if system::excludes(&error) => return Err(FileError::Busy { path }),
@@ -208,6 +208,9 @@ impl Builder {
         let disk = self.temporary(0);
         // Now, so that who asked for a file learns here that there can be none.
         disk.make()?;
+        if self.retain != Retain::All {
+            disk.can_let_go()?;
+        }
         Ok(self.make(0, Some(disk), 0)?)
     }
 
@@ -244,6 +247,16 @@ impl Builder {
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
+    }
+
+    /// Whether the settings make sense for a file with a name.
+    fn check_named(&self) -> Result<(), BuildError> {
+        self.check()?;
+        match self.retain {
+            Retain::All => Ok(()),
+            // Who opens it later, or is another program, would take the holes for zeros of the stream.
+            Retain::Last(_) => Err(BuildError::RetainInFile),
+        }
     }
 
     /// A temporary file for what comes behind the first `begin` bytes.
