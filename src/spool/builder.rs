@@ -65,6 +65,9 @@ impl Builder {
     /// segment more for each reader, and what `Bytes` keep. No segment may be larger than what is to be
     /// retained. Without [`growth`](Self::growth), each has a quarter of it, or all up to 4 KiB, and at
     /// most 1 MiB. [`expected_len`](Self::expected_len) counts for nothing then.
+    ///
+    /// In a [temporary file](Self::temp_file) it is the disk that is bounded, and that on Linux alone. Files
+    /// with a name, and spools that [spill](Self::spill_at), keep everything.
     pub fn retain(mut self, retain: Retain) -> Self {
         self.retain = retain;
         self

@@ -34,6 +34,18 @@
 //! gone. The lock is one of the system (`sync/file_lock.rs`), so that nothing is left of it after a crash. A
 //! process that is being started by another thread holds it as well, from `fork` to `exec`.
 //!
+//! *The last bytes alone* (`kept.rs`). The writer raises what is kept by the steps of the segments, as in memory, and
+//! then punches holes, in pieces of 64 KiB: a hole frees only the blocks that lie wholly inside, and each is a
+//! system call. The file stays as long as the stream, so that each byte stays where it is. (To use the space again
+//! by writing round and round in it, as a ring does, would need no holes. But a reader that is in the middle of a
+//! read would get bytes of two turns, and only the last writes would say which.) What a reader has in its
+//! window stays right. A strong reader stands behind all holes, since the writer waits for it.
+//!
+//! *Why not in a file with a name.* Its beginning reads as zeros from the first hole on. The mark could tell where
+//! the stream begins; but it would have to be on the disk before each hole, for the sake of a crash, and other
+//! programs that read the file would still take zeros for the stream. *Nor in a spool that spills*: with a bound,
+//! memory is bounded as it is, and who wants less of it can have the file from the first byte on.
+//!
 //! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is
 //! short, without an error, and the next one fails. So nothing is published but what the call said. Past a
 //! limit of the process (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.

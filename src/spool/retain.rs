@@ -13,7 +13,8 @@ pub enum Retain {
     /// All of it.
     #[default]
     All,
-    /// The last so many bytes, and at most one segment more.
+    /// The last so many bytes, and at most one segment more; in memory, or in a [temporary
+    /// file](super::Builder::temp_file).
     ///
     /// The writer waits for strong readers: none of them is ever more than so many bytes behind, unless it
     /// goes back, or begins there. It does not wait for weak readers.
