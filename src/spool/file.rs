@@ -63,7 +63,7 @@ pub(super) use window::Window;
 
 use super::error::{ReadError, WriteError};
 use crate::error::Failure;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, pause};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -137,6 +137,7 @@ impl Disk {
         let from = self.given_back.load(Ordering::Relaxed);
         let to = self.bytes_of(begin) / PIECE * PIECE;
         let Some(file) = self.file.get().filter(|_| from < to) else { return Ok(()) };
+        pause::point();
         system::punch(file, from, to - from)
             .map_err(|error| WriteError::File(Failure::new(error)))?;
         self.given_back.store(to, Ordering::Relaxed);
@@ -156,7 +157,10 @@ impl Disk {
     /// [still has](Self::still_has) them after that.
     pub(super) fn read(&self, buffer: &mut [u8], position: u64) -> Result<usize, ReadError> {
         let Some(file) = self.file.get() else { unreachable!("a published byte has no file") };
-        match system::read_at(file, buffer, self.bytes_of(position)) {
+        pause::point();
+        let read = system::read_at(file, buffer, self.bytes_of(position));
+        pause::point();
+        match read {
             Ok(0) => Err(ReadError::Cut { position, left: self.left(file) }),
             Ok(read) => Ok(read),
             Err(error) => Err(ReadError::File(Failure::new(error))),

@@ -205,7 +205,7 @@ fn every_strong_reader_gets_every_byte_while_the_file_is_let_go_of() {
 
 #[test]
 fn weak_readers_that_race_with_the_holes_read_bytes_of_the_stream_or_are_told() {
-    const LENGTH: u64 = 96 << 20;
+    const LENGTH: u64 = 24 << 20;
     let (spool, mut writer) = bounded(4096, 4096);
     let (spool, ends) = (&spool, &AtomicBool::new(false));
     thread::scope(|scope| {
