@@ -112,6 +112,7 @@ impl Shared {
         let mut slowest = self.slowest();
         let begin = self.memory.extent(length.saturating_sub(bound.bytes)).0;
         if has_room(slowest) && begin > self.begin() {
+            pause::point();
             bound.begin.store(begin, Ordering::Relaxed);
             // ORD(hold:B) SeqCst, pairs with ORD(hold:A).
             fence(Ordering::SeqCst);

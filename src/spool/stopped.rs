@@ -158,3 +158,30 @@ fn stop_a_strong_reader(make: fn(Builder) -> Spool) {
         }
     }
 }
+
+/// A strong reader that comes just before the writer tells what is kept may stand before that: it is kept all
+/// the same.
+#[test]
+fn a_strong_reader_that_comes_while_the_writer_is_stopped_misses_nothing() {
+    for make in spools() {
+        for nth in 0.. {
+            let spool = make(Spool::builder().retain(Retain::Last(100)));
+            let mut writer = spool.writer().unwrap();
+            assert_eq!(writer.try_write(&[7; 100]), Ok(100));
+            let reader = Rc::new(RefCell::new(None));
+            let (others, comes) = (spool.clone(), reader.clone());
+            let work = move || *comes.borrow_mut() = others.reader().ok();
+            let (_, was_stopped) = pause::at(nth, work, || {
+                while writer.written() < 500 && writer.try_write(&[7; 9]).is_ok() {}
+            });
+            if !was_stopped {
+                assert!(nth > 1, "it has points");
+                break;
+            }
+            let mut reader = reader.take().unwrap();
+            let mut buffer = vec![0; (spool.len() - reader.position()) as usize];
+            assert_eq!(reader.try_read(&mut buffer), Ok(buffer.len()), "{nth}");
+            assert!(buffer.iter().all(|&byte| byte == 7), "{nth}");
+        }
+    }
+}
