@@ -20,7 +20,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use overfall::Blocking;
 use overfall::pump::Pump;
-use overfall::spool::{BuildError, FileError, ReadError, Retain, Spool, SpoolReader};
+use overfall::spool::{FileError, ReadError, Retain, Spool, SpoolReader};
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -82,10 +82,6 @@ fn main() -> ExitCode {
 fn relay(args: &Args) -> io::Result<()> {
     let wrong = |error| Args::command().error(ErrorKind::ValueValidation, error).exit();
     let spool = match args.spool() {
-        Err(FileError::Build(BuildError::RetainInFile)) => wrong(
-            "--file and --last do not go together: the last bytes are kept in memory. Leave out one of the two"
-                .to_string(),
-        ),
         // Of the settings, `--last` alone has a value.
         Err(FileError::Build(error)) => wrong(format!("--last: {error}")),
         made => made?,

@@ -71,8 +71,8 @@
 //! | the end of an unknown length | is an error, since the writer would wait for it | is waited for |
 //!
 //! Both begin [where they like](Start), and seek both ways within what is kept; to seek, or to read, where
-//! nothing is kept any more is an error that tells the range that is. A reader holds the segment that it is
-//! in, and nothing else: one that stands still for an hour keeps that much memory, and nobody waits for it
+//! nothing is kept any more is an error that tells the range that is. A reader holds the segment of memory that
+//! it is in, and nothing else: one that stands still for an hour keeps that much memory, and nobody waits for it
 //! but as the table says.
 //!
 //! ```
@@ -98,7 +98,7 @@
 //! |---|---|
 //! | [`Spool::memory`], [`Builder::build`] | in memory |
 //! | [`Builder::spill_at`] | the first ones in memory, and the rest in a temporary file |
-//! | [`Spool::temp_file`] | in a temporary file, which goes with the spool |
+//! | [`Spool::temp_file`] | in a temporary file, which goes with the spool; with [`Retain::Last`], the last ones |
 //! | [`Spool::create`], [`Builder::resume`] | in a file with a name, which stays |
 //! | [`Spool::open`] | in such a file, only to be read |
 //!
@@ -153,13 +153,13 @@
 // between, and leaves them a share each. Nobody waits, nothing is deferred, and there is no collector. What
 // nobody has a share of becomes the next segment.
 //
-// What comes later. *Bounded files* drop what is before the oldest byte kept.
-//
 // Files (`file.rs`). The bytes below a bound lie in memory, those from there on in a file, and stay there.
 // The bound is where `Memory` ends. It still holds the published length, of all bytes: so who has published
 // what, parking, ends and positions know nothing of files. A reader that `View` lends nothing of what it
 // sees, and a writer to whom `Tail` lends no rest, turn to the `Disk`. To publish what lies in a file is the
 // same store; that the bytes are in the file before it is the system's promise, as the write has returned.
+// Where the last bytes alone are kept, the file lets go of the others by holes (`file/kept.rs`): readers look
+// behind a read whether what they have read was still kept.
 //
 // ORDERINGS
 //
@@ -176,6 +176,8 @@
 // | `arrive:B` | `arrive:A` | where a strong reader stands, before the writer who knows of it |
 // | `slot:B` | `slot:A` | the end of a turn, before who finds the segment of the next one |
 // | `turn:B` | `turn:A` | `begin`, before who finds a segment gone |
+// | `gone:B` | `gone:A` | `begin`, before who finds a place in a file gone |
+// | `hole:B` | `hole:A` | from where on a file is kept, before who has read a hole |
 // | `enter:B` | `enter:A` | a share that was counted, before the slot has none |
 // | `share:B` | `share:A` | all that was done with any share of a segment, before it is freed or comes again |
 //
@@ -227,6 +229,8 @@ pub use error::{
     Abandoned, BuildError, Ended, FinishError, ReadError, SeekError, SourcePanicked, StartError,
     WriteError, WriterError,
 };
+#[cfg(all(test, overfall_loom))]
+pub(crate) use file::Kept;
 pub use file::{FileError, Incomplete};
 pub use plan::Growth;
 pub use reader::{Closer, SpoolReader};
@@ -446,10 +450,10 @@ impl Spool {
         match &self.shared.disk {
             None if filled < bytes => return Err(gone(&self.shared)),
             None => {}
-            Some(disk) => {
+            Some(_) => {
                 copy.resize(bytes, 0);
                 while filled < bytes {
-                    filled += disk.read(&mut copy[filled..], filled as u64)?;
+                    filled += self.shared.read_file(&mut copy[filled..], filled as u64, length)?;
                 }
             }
         }

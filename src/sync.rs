@@ -8,6 +8,7 @@
 pub(crate) mod asymmetric;
 pub(crate) mod figure;
 pub(crate) mod file_lock;
+pub(crate) mod holes;
 mod occupancy;
 pub(crate) mod pause;
 pub(crate) mod rseq;

@@ -2,11 +2,13 @@
 
 use super::{PREEMPTIONS, model, model_of_heavy_fences};
 use crate::spool::{
-    Builder, Growth, ReadError, Retain, Spool, SpoolReader, SpoolWriter, WriteError,
+    Builder, Growth, Kept, ReadError, Retain, Spool, SpoolReader, SpoolWriter, WriteError,
 };
+use crate::sync::{AtomicU64, Ordering};
 use loom::future::block_on;
 use loom::thread;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 /// Keeps the last byte, in segments of one.
@@ -251,5 +253,33 @@ fn who_waits_for_all_is_woken_when_something_is_let_go_of() {
         // The writer is there until then: no end wakes it.
         let _spool = loading.join().unwrap();
         writer.finish().unwrap();
+    });
+}
+
+/// Guards that a hole in a file is never taken for bytes of the stream. The file is a cell, since what the
+/// system does between the calls has no model: all that is asked of it is that a hole does not come earlier than
+/// it was punched.
+#[test]
+fn a_reader_of_a_file_reads_a_hole_and_is_told() {
+    model(PREEMPTIONS, || {
+        let (kept, begin, byte) = (Kept::all(), AtomicU64::new(0), AtomicU64::new(7));
+        let shared = Arc::new((kept, begin, byte));
+        let reading = thread::spawn({
+            let shared = shared.clone();
+            move || {
+                let (kept, begin, byte) = &*shared;
+                let read = byte.load(Ordering::Relaxed);
+                if kept.still_has(0) {
+                    assert_eq!(read, 7, "a hole was read");
+                } else {
+                    assert_eq!(begin.load(Ordering::Relaxed), 1, "it finds where to go on");
+                }
+            }
+        });
+        let (kept, begin, byte) = &*shared;
+        begin.store(1, Ordering::Relaxed);
+        kept.let_go(1);
+        byte.store(0, Ordering::Relaxed);
+        reading.join().unwrap();
     });
 }

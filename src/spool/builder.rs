@@ -28,7 +28,7 @@ use std::sync::Arc;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     growth: Option<Growth>,
-    retain: Retain,
+    pub(super) retain: Retain,
     expected_len: Option<u64>,
     pub(super) known_len: Option<u64>,
     pub(super) spill_at: Option<u64>,
@@ -65,6 +65,9 @@ impl Builder {
     /// segment more for each reader, and what `Bytes` keep. No segment may be larger than what is to be
     /// retained. Without [`growth`](Self::growth), each has a quarter of it, or all up to 4 KiB, and at
     /// most 1 MiB. [`expected_len`](Self::expected_len) counts for nothing then.
+    ///
+    /// In a [temporary file](Self::temp_file) it is the disk that is bounded, and that on Linux alone. Files
+    /// with a name, and spools that [spill](Self::spill_at), keep everything.
     pub fn retain(mut self, retain: Retain) -> Self {
         self.retain = retain;
         self
@@ -119,6 +122,9 @@ impl Builder {
     /// If sizes make no sense, or do not fit what is to be retained, or the promised length is more than
     /// 2^61 - 1.
     pub fn build(self) -> Result<Spool, BuildError> {
+        if self.spill_at.is_some() && self.retain != Retain::All {
+            return Err(BuildError::RetainInFile);
+        }
         let in_memory = self.spill_at.unwrap_or(MOST).min(MOST);
         let disk = (in_memory < MOST).then(|| self.temporary(in_memory));
         self.make(in_memory, disk, 0)
@@ -148,8 +154,11 @@ impl Builder {
         let expected = self.expected_len.or(self.known_len);
         let (window, bound) = match self.retain {
             Retain::All => (None, None),
-            Retain::Last(_) if disk.is_some() => return Err(BuildError::RetainInFile),
-            Retain::Last(bytes) => (Some(window(&plan, bytes)?), Some(Bound::new(bytes))),
+            Retain::Last(bytes) => {
+                fits(&plan, bytes)?;
+                let in_memory = disk.is_none().then(|| window(&plan, bytes));
+                (in_memory.transpose()?, Some(Bound::new(bytes)))
+            }
         };
         let most = self.known_len.unwrap_or(MOST).min(in_memory);
         let memory = Memory::new(plan, expected, most, length, window);
@@ -176,15 +185,17 @@ fn growth_to_retain(retain: Retain) -> Growth {
     }
 }
 
-/// The directory for the last `bytes`.
+/// Whether the last `bytes` can be kept in segments of this plan.
+fn fits(plan: &Plan, bytes: u64) -> Result<(), BuildError> {
+    match plan.largest() {
+        _ if bytes == 0 => Err(BuildError::RetainsNothing),
+        size if size > bytes => Err(BuildError::SegmentsTooLarge { size, bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// The directory for the last `bytes`, which fit.
 fn window(plan: &Plan, bytes: u64) -> Result<Window, BuildError> {
-    if bytes == 0 {
-        return Err(BuildError::RetainsNothing);
-    }
-    let size = plan.largest();
-    if size > bytes {
-        return Err(BuildError::SegmentsTooLarge { size, bytes });
-    }
     // One that is let go of in part, and those of the bytes behind it, which are the most where segments
     // are smallest: at the start.
     let segments = plan.locate(bytes - 1).index.saturating_add(2);

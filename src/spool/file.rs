@@ -34,21 +34,36 @@
 //! gone. The lock is one of the system (`sync/file_lock.rs`), so that nothing is left of it after a crash. A
 //! process that is being started by another thread holds it as well, from `fork` to `exec`.
 //!
+//! *The last bytes alone* (`kept.rs`). The writer raises what is kept by the steps of the segments, as in memory, and
+//! then punches holes, in pieces of 64 KiB: a hole frees only the blocks that lie wholly inside, and each is a
+//! system call. The file stays as long as the stream, so that each byte stays where it is. (To use the space again
+//! by writing round and round in it, as a ring does, would need no holes. But a reader that is in the middle of a
+//! read would get bytes of two turns, and only the last writes would say which.) What a reader has in its
+//! window stays right. A strong reader stands behind all holes, since the writer waits for it.
+//!
+//! *Why not in a file with a name.* Its beginning reads as zeros from the first hole on. The mark could tell where
+//! the stream begins; but it would have to be on the disk before each hole, for the sake of a crash, and other
+//! programs that read the file would still take zeros for the stream. *Nor in a spool that spills*: with a bound,
+//! memory is bounded as it is, and who wants less of it can have the file from the first byte on.
+//!
 //! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is
 //! short, without an error, and the next one fails. So nothing is published but what the call said. Past a
 //! limit of the process (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.
 
 mod error;
+mod kept;
 mod mark;
 mod opening;
 mod system;
 mod window;
 
 pub use error::{FileError, Incomplete};
+pub(crate) use kept::Kept;
 pub(super) use window::Window;
 
 use super::error::{ReadError, WriteError};
 use crate::error::Failure;
+use crate::sync::{AtomicU64, Ordering, pause};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -63,6 +78,9 @@ enum Origin {
     Temporary { directory: PathBuf, mode: u32 },
 }
 
+/// Space is given back in pieces of so many bytes: each is a system call, and blocks and pages are no larger.
+const PIECE: u64 = 64 << 10;
+
 /// The bytes of a stream that do not lie in memory.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -70,17 +88,24 @@ pub(super) struct Disk {
     begin: u64,
     origin: Origin,
     file: OnceLock<File>,
+    kept: Kept,
+    /// The bytes of the file below this one were given back. Only the writer changes it.
+    given_back: AtomicU64,
 }
 
 impl Disk {
+    fn new(begin: u64, origin: Origin, file: OnceLock<File>) -> Self {
+        Self { begin, origin, file, kept: Kept::all(), given_back: AtomicU64::new(0) }
+    }
+
     fn named(path: PathBuf, file: File) -> Self {
-        Self { begin: 0, origin: Origin::Named(path), file: file.into() }
+        Self::new(0, Origin::Named(path), file.into())
     }
 
     /// For what comes behind the first `begin` bytes.
     pub(super) fn temporary(begin: u64, directory: Option<PathBuf>, mode: u32) -> Self {
         let directory = directory.unwrap_or_else(system::temp_directory);
-        Self { begin, origin: Origin::Temporary { directory, mode }, file: OnceLock::new() }
+        Self::new(begin, Origin::Temporary { directory, mode }, OnceLock::new())
     }
 
     /// Whether others can find the file.
@@ -93,19 +118,58 @@ impl Disk {
         self.begin <= position
     }
 
-    /// How many bytes of a stream lie in the file.
-    pub(super) fn bytes_of(&self, length: u64) -> u64 {
+    /// How many bytes of a stream were written to the file.
+    fn bytes_of(&self, length: u64) -> u64 {
         length.saturating_sub(self.begin)
     }
 
-    /// Reads published bytes: at least one, for a buffer that is not empty.
+    /// How many of them lie there still.
+    pub(super) fn bytes_kept_of(&self, length: u64) -> u64 {
+        // Relaxed: a figure.
+        self.bytes_of(length).saturating_sub(self.given_back.load(Ordering::Relaxed))
+    }
+
+    /// Lets go of what lies below `begin`, and gives its space back to the system, but for less than a piece.
+    /// The caller is the only writer.
+    pub(super) fn let_go(&self, begin: u64) -> Result<(), WriteError> {
+        self.kept.let_go(begin);
+        // Relaxed: a writer comes after the last one (ORD(claim:B)).
+        let from = self.given_back.load(Ordering::Relaxed);
+        let to = self.bytes_of(begin) / PIECE * PIECE;
+        let Some(file) = self.file.get().filter(|_| from < to) else { return Ok(()) };
+        pause::point();
+        system::punch(file, from, to - from)
+            .map_err(|error| WriteError::File(Failure::new(error)))?;
+        self.given_back.store(to, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Fails where space cannot be given back, while there is nothing in the file.
+    fn can_let_go(&self) -> Result<(), FileError> {
+        let (Origin::Named(path) | Origin::Temporary { directory: path, .. }) = &self.origin;
+        self.file().and_then(|file| system::punch(file, 0, PIECE)).map_err(FileError::system(
+            "punch holes, which `retain` needs, in a temporary file in",
+            path,
+        ))
+    }
+
+    /// Reads published bytes: at least one, for a buffer that is not empty. They are bytes of the stream if it
+    /// [still has](Self::still_has) them after that.
     pub(super) fn read(&self, buffer: &mut [u8], position: u64) -> Result<usize, ReadError> {
         let Some(file) = self.file.get() else { unreachable!("a published byte has no file") };
-        match system::read_at(file, buffer, self.bytes_of(position)) {
+        pause::point();
+        let read = system::read_at(file, buffer, self.bytes_of(position));
+        pause::point();
+        match read {
             Ok(0) => Err(ReadError::Cut { position, left: self.left(file) }),
             Ok(read) => Ok(read),
             Err(error) => Err(ReadError::File(Failure::new(error))),
         }
+    }
+
+    /// Whether what was read at `position` before this had not been let go of.
+    pub(super) fn still_has(&self, position: u64) -> bool {
+        self.kept.still_has(position)
     }
 
     /// Writes some of the bytes, at least one, at the end of a stream of `length` bytes. The caller is its

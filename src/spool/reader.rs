@@ -205,8 +205,22 @@ impl SpoolReader {
         if self.view.has(self.position) || !self.view.sees(self.position) {
             return Ok(self.view.lend(self.position));
         }
+        self.lend_of_file()
+    }
+
+    /// Lends what is there and lies in a file.
+    #[cold]
+    fn lend_of_file(&mut self) -> Result<&[u8], ReadError> {
         let seen = self.view.seen_from(self.position);
-        self.window.lend(self.sleeper.shared.disk(), self.position, seen)
+        if let Err(error) = self.window.come_to(&self.sleeper.shared, self.position, seen) {
+            return Err(self.unless_passed(error));
+        }
+        Ok(self.window.lend(self.position))
+    }
+
+    /// What it would read next may have been let go of in the file: then it goes on to what is kept.
+    fn unless_passed(&mut self, error: ReadError) -> ReadError {
+        if let ReadError::Evicted { .. } = error { self.catch_up() } else { error }
     }
 
     /// Comes to the segment of what it reads next, if that is there.
@@ -286,16 +300,17 @@ impl SpoolReader {
     fn read_file(&mut self, buffer: &mut [u8], mut read: usize) -> Result<usize, ReadError> {
         while read < buffer.len() {
             let (position, seen) = (self.position, self.view.seen_from(self.position));
-            let disk = self.sleeper.shared.disk.as_ref();
-            let Some(disk) = disk.filter(|_| seen > 0) else { break };
-            match self.window.read(disk, position, seen, &mut buffer[read..]) {
+            if seen == 0 || self.sleeper.shared.disk.is_none() {
+                break;
+            }
+            match self.window.read(&self.sleeper.shared, position, seen, &mut buffer[read..]) {
                 Ok(more) => {
                     read += more;
                     self.move_to(position + more as u64);
                 }
                 // The next read tells.
                 Err(_) if read > 0 => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.unless_passed(error)),
             }
             if !self.view.sees(self.position) {
                 let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
@@ -336,10 +351,8 @@ impl SpoolReader {
         };
         while read < buffer.len() {
             let at = offset.saturating_add(read as u64);
-            let seen = length.saturating_sub(at);
-            let Some(disk) = shared.disk.as_ref().filter(|_| seen > 0) else { break };
-            let most = usize::try_from(seen).unwrap_or(usize::MAX).min(buffer.len() - read);
-            match disk.read(&mut buffer[read..read + most], at) {
+            match shared.read_file(&mut buffer[read..], at, length) {
+                Ok(0) => break,
                 Ok(more) => read += more,
                 // The next read tells.
                 Err(_) if read > 0 => break,

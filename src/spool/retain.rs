@@ -13,7 +13,8 @@ pub enum Retain {
     /// All of it.
     #[default]
     All,
-    /// The last so many bytes, and at most one segment more.
+    /// The last so many bytes, and at most one segment more; in memory, or in a [temporary
+    /// file](super::Builder::temp_file).
     ///
     /// The writer waits for strong readers: none of them is ever more than so many bytes behind, unless it
     /// goes back, or begins there. It does not wait for weak readers.
@@ -112,6 +113,7 @@ impl Shared {
         let begin = self.memory.extent(length.saturating_sub(bound.bytes)).0;
         let is_first = has_room(slowest) && begin > 0 && self.begin() == 0;
         if has_room(slowest) && begin > self.begin() {
+            pause::point();
             bound.begin.store(begin, Ordering::Relaxed);
             // ORD(hold:B) SeqCst, pairs with ORD(hold:A), and with ORD(park:A) of who waits for all.
             fence(Ordering::SeqCst);

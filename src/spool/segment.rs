@@ -210,7 +210,8 @@ impl Memory {
         }
     }
 
-    /// Where the segment of the byte at `offset` begins, and where it ends.
+    /// Where the segment of the byte at `offset` begins, and where it ends, if it lies here; and by these steps
+    /// what lies in a file is let go of.
     pub(super) fn extent(&self, offset: u64) -> (u64, u64) {
         // Relaxed: as for `index`.
         let lead = self.lead.load(Ordering::Relaxed);
@@ -219,7 +220,7 @@ impl Memory {
             Some(rest) => {
                 let extent = self.plan.locate(rest);
                 let begin = lead + extent.begin;
-                (begin, begin.saturating_add(extent.size).min(self.most))
+                (begin, begin.saturating_add(extent.size))
             }
         }
     }
@@ -534,7 +535,7 @@ impl Tail {
 
     /// Lets it write up to there, and not beyond what is published if it has written more.
     pub(super) fn set_limit(&mut self, limit: u64) {
-        self.limit = limit.clamp(self.length, self.memory.most);
+        self.limit = limit.max(self.length);
         let end = self.segment.as_ref().map_or(self.length, |segment| segment.end());
         self.end = end.max(self.length).min(self.limit);
     }
@@ -556,7 +557,7 @@ impl Tail {
     #[inline]
     pub(super) fn rest(&mut self) -> Result<&mut [u8], NoMemory> {
         if self.length >= self.end {
-            if self.length >= self.limit {
+            if self.length >= self.limit.min(self.memory.most) {
                 return Ok(&mut []);
             }
             if !self.find()? {

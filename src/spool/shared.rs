@@ -263,13 +263,26 @@ impl Shared {
         self.disk.as_ref().is_some_and(|disk| disk.begins_before(position))
     }
 
-    /// Where the bytes lie that were published and do not lie in memory.
+    /// Reads what lies in a file, from `position` to below `to`, which was seen published; 0 if nothing does.
+    /// `Evicted`, if the first of it is not kept any more.
     #[cold]
-    pub(super) fn disk(&self) -> &Disk {
-        match &self.disk {
-            Some(disk) => disk,
-            None => unreachable!("a published byte lies neither in memory nor in a file"),
+    pub(super) fn read_file(
+        &self,
+        buffer: &mut [u8],
+        position: u64,
+        to: u64,
+    ) -> Result<usize, ReadError> {
+        let Some(disk) = &self.disk else { return Ok(0) };
+        let seen = usize::try_from(to.saturating_sub(position)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(seen);
+        if length == 0 {
+            return Ok(0);
         }
+        let read = disk.read(&mut buffer[..length], position)?;
+        if disk.still_has(position) {
+            return Ok(read);
+        }
+        Err(ReadError::Evicted { position, begin: self.begin(), len: self.look().0 })
     }
 
     // How it ends.
@@ -578,7 +591,7 @@ impl Shared {
             memory_bytes,
             detached_bytes,
             evicted: self.begin(),
-            file_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes_of(len)),
+            file_bytes: self.disk.as_ref().map_or(0, |disk| disk.bytes_kept_of(len)),
             has_writer: registry.has_writer,
             unchanged_since: registry.seen.1,
             readers: readers.collect(),

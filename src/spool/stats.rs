@@ -18,7 +18,7 @@ pub struct SpoolStats {
     /// How many of these were let go of, and are kept by `Bytes` and by readers, each of which keeps the
     /// whole segment that it is in.
     pub detached_bytes: u64,
-    /// How many bytes of the stream lie in a file.
+    /// How many bytes of the stream lie in a file, and have not been given back to the system.
     pub file_bytes: u64,
     /// How many bytes of the stream were let go of: the number of the oldest one that is kept.
     pub evicted: u64,

@@ -1,7 +1,7 @@
 //! Who is stopped in the middle of something, where the spool keeps its last bytes alone, holds up nobody,
-//! and keeps one segment.
+//! and keeps one segment; and of a file it reads bytes of the stream alone.
 
-use super::{ReadError, Retain, Spool, SpoolReader, SpoolWriter, Start};
+use super::{Builder, ReadError, Retain, Spool, SpoolReader, SpoolWriter, Start};
 use crate::sync::pause;
 use std::cell::{Cell, RefCell};
 use std::io::SeekFrom;
@@ -45,8 +45,23 @@ fn read(reader: &mut SpoolReader) -> u64 {
     1
 }
 
+/// In memory, and where the system can let go of what lies in a file, in one.
+fn spools() -> Vec<fn(Builder) -> Spool> {
+    let in_memory = |builder: Builder| builder.build().unwrap();
+    let in_file = |builder: Builder| builder.temp_file().unwrap();
+    if cfg!(all(target_os = "linux", not(miri))) {
+        vec![in_memory, in_file]
+    } else {
+        vec![in_memory]
+    }
+}
+
 #[test]
 fn a_weak_reader_that_is_stopped_anywhere_keeps_one_segment_and_holds_up_nobody() {
+    spools().into_iter().for_each(stop_a_weak_reader);
+}
+
+fn stop_a_weak_reader(make: fn(Builder) -> Spool) {
     let operations: [fn(&mut SpoolReader) -> u64; 4] = [
         read,
         |reader| {
@@ -62,23 +77,27 @@ fn a_weak_reader_that_is_stopped_anywhere_keeps_one_segment_and_holds_up_nobody(
             0
         },
         |reader| {
-            let lent = reader.try_fill_buf().map(<[u8]>::len).unwrap_or(0);
+            let position = reader.position();
+            let lent = reader.try_fill_buf().unwrap_or(&[]);
+            assert!(lent.iter().zip(position..).all(|(&byte, at)| byte == byte_at(at)));
+            let lent = lent.len();
             reader.consume(lent);
             lent as u64
         },
     ];
     for (number, operation) in operations.into_iter().enumerate() {
         for nth in 0.. {
-            let spool = Spool::builder().retain(Retain::Last(BOUND)).build().unwrap();
+            let spool = make(Spool::builder().retain(Retain::Last(BOUND)));
             let mut writer = spool.writer().unwrap();
-            let mut reader = spool.weak_reader().unwrap();
+            // The first byte is a zero, as those of a hole.
+            let mut reader = spool.weak_reader_from(Start::At(1)).unwrap();
             go_on(&spool, &mut writer, 20_000);
             let most = Rc::new(Cell::new(0));
             let (told, others) = (most.clone(), spool.clone());
             let work = move || told.set(go_on(&others, &mut writer, LONG));
             let (_, was_stopped) = pause::at(nth, work, || operation(&mut reader));
             if !was_stopped {
-                assert!(nth > 2, "it has points: {number}");
+                assert!(nth > 1, "it has points: {number}");
                 break;
             }
             let segment = BOUND / 4;
@@ -97,6 +116,10 @@ fn a_weak_reader_that_is_stopped_anywhere_keeps_one_segment_and_holds_up_nobody(
 /// holds the writer up, and misses nothing.
 #[test]
 fn a_strong_reader_that_is_stopped_while_it_comes_misses_nothing() {
+    spools().into_iter().for_each(stop_a_strong_reader);
+}
+
+fn stop_a_strong_reader(make: fn(Builder) -> Spool) {
     type Operation = fn(&Spool) -> Option<SpoolReader>;
     let operations: [Operation; 4] = [
         |spool| spool.reader().ok(),
@@ -112,7 +135,7 @@ fn a_strong_reader_that_is_stopped_while_it_comes_misses_nothing() {
     ];
     for operation in operations {
         for nth in 0.. {
-            let spool = Spool::builder().retain(Retain::Last(100)).build().unwrap();
+            let spool = make(Spool::builder().retain(Retain::Last(100)));
             let mut writer = spool.writer().unwrap();
             assert_eq!(writer.try_write(&[0; 60]), Ok(60));
             // It takes no lock: a reader that comes has one at some of the points.
@@ -132,6 +155,33 @@ fn a_strong_reader_that_is_stopped_while_it_comes_misses_nothing() {
                 assert!(nth > 0, "it has points");
                 break;
             }
+        }
+    }
+}
+
+/// A strong reader that comes just before the writer tells what is kept may stand before that: it is kept all
+/// the same.
+#[test]
+fn a_strong_reader_that_comes_while_the_writer_is_stopped_misses_nothing() {
+    for make in spools() {
+        for nth in 0.. {
+            let spool = make(Spool::builder().retain(Retain::Last(100)));
+            let mut writer = spool.writer().unwrap();
+            assert_eq!(writer.try_write(&[7; 100]), Ok(100));
+            let reader = Rc::new(RefCell::new(None));
+            let (others, comes) = (spool.clone(), reader.clone());
+            let work = move || *comes.borrow_mut() = others.reader().ok();
+            let (_, was_stopped) = pause::at(nth, work, || {
+                while writer.written() < 500 && writer.try_write(&[7; 9]).is_ok() {}
+            });
+            if !was_stopped {
+                assert!(nth > 1, "it has points");
+                break;
+            }
+            let mut reader = reader.take().unwrap();
+            let mut buffer = vec![0; (spool.len() - reader.position()) as usize];
+            assert_eq!(reader.try_read(&mut buffer), Ok(buffer.len()), "{nth}");
+            assert!(buffer.iter().all(|&byte| byte == 7), "{nth}");
         }
     }
 }

@@ -155,10 +155,14 @@ impl SpoolWriter {
             return Err(self.why_closed());
         }
         let known_len = self.shared.known_len.unwrap_or(super::shared::MOST);
-        match known_len.saturating_sub(self.written()) {
-            0 => Err(WriteError::BeyondKnownLen { known_len }),
-            room => Ok(usize::try_from(room).unwrap_or(usize::MAX)),
-        }
+        let room = match known_len.saturating_sub(self.written()) {
+            0 => return Err(WriteError::BeyondKnownLen { known_len }),
+            room => room,
+        };
+        // Within the bound there is room: the caller has looked (`find_room`).
+        let limit = self.tail.as_ref().filter(|_| self.is_bounded).map(Tail::limit);
+        let room = limit.map_or(room, |limit| room.min(limit - self.written()));
+        Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
     #[cold]
@@ -260,7 +264,12 @@ impl SpoolWriter {
             return Ok(());
         }
         let arrivals = self.shared.make_room(bound, tail);
-        self.arrivals = arrivals.ok_or(WriteError::Full { bytes: bound.bytes })?;
+        let arrivals = arrivals.ok_or(WriteError::Full { bytes: bound.bytes })?;
+        if let Some(disk) = &self.shared.disk {
+            // If that fails, the next write tries it again.
+            disk.let_go(self.shared.begin()).inspect_err(|_| tail.set_limit(tail.length()))?;
+        }
+        self.arrivals = arrivals;
         Ok(())
     }
 

@@ -306,7 +306,6 @@ fn wrong_arguments_are_refused_with_what_to_do() {
         (&["--last"], "a value is required for '--last <BYTES>'"),
         (&["--port", "70000"], "70000 is not in 0..=65535"),
         (&["one", "two"], "unexpected argument 'two'"),
-        (&["--file", "--last", "64K"], "Leave out one of the two"),
     ] {
         let (code, said) = refused(&mut command(arguments));
         assert_eq!(code, Some(2), "{arguments:?}: {said}");

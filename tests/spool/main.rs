@@ -11,6 +11,8 @@ mod pulling;
 mod pulling_within_a_bound;
 mod reading;
 mod retaining;
+#[cfg(target_os = "linux")]
+mod retaining_in_files;
 mod seeking;
 mod situations;
 #[cfg(all(feature = "tokio", feature = "futures"))]

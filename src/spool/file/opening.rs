@@ -3,7 +3,7 @@
 use super::error::{FileError, Incomplete};
 use super::{Disk, mark, system};
 use crate::error::Failure;
-use crate::spool::{Builder, Spool};
+use crate::spool::{BuildError, Builder, Retain, Spool};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ impl Spool {
     }
 }
 
-/// Streams in files. How segments grow, and the length that is only expected, mean nothing to them.
+/// Streams in files. The length that is only expected means nothing to them, nor how segments grow, but where the
+/// last bytes alone are kept.
 impl Builder {
     /// Makes a spool in a new file, which holds the bytes of the stream and nothing else.
     ///
@@ -135,9 +136,11 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `Exists`, if there is anything at this path. Else what the system says.
+    /// `Exists`, if there is anything at this path. `Build`, if the settings make no sense, or the last bytes
+    /// alone are to be [retained](Self::retain): who opens the file later, or reads it with another program,
+    /// would find zeros that nobody wrote. Else what the system says.
     pub fn create(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check()?;
+        self.check_named()?;
         let path = absolute(path)?;
         let made = (|| {
             // A mark without a file is one that somebody left behind. Gone before there is a file, it can
@@ -171,9 +174,10 @@ impl Builder {
     /// - `Finished`, if it is, and has all its bytes.
     /// - `Busy`, if another spool may still write it.
     /// - `TooLong`, if it is longer than was promised.
+    /// - `Build`, as for [`create`](Self::create).
     /// - What the system says: `NotFound`, if there is none.
     pub fn resume(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check()?;
+        self.check_named()?;
         let path = existing(path)?;
         let file = match system::open_to_write(&path, None) {
             Err(error) if system::excludes(&error) => return Err(FileError::Busy { path }),
@@ -200,14 +204,37 @@ impl Builder {
     /// It has no name, where the system can do that (Linux, on most file systems); else it loses its name as soon as it has been made
     /// (Unix), or is deleted when it is closed (Windows). So nothing of it is left behind.
     ///
+    /// With [`Retain::Last`] it keeps the last bytes, in steps of [segments](Self::growth), and gives the
+    /// space of the others back to the system in pieces of 64 KiB. So it takes the space of what is to be
+    /// retained, of a segment, of a piece, and what the file system needs itself. That takes holes in files:
+    /// Linux has them, on most file systems. The file does get as long as the stream, so that this
+    /// ends where files cannot be longer (16 TiB on ext4, or `ulimit -f`); then writes fail.
+    ///
+    /// ```
+    /// use overfall::spool::{Retain, Spool};
+    ///
+    /// # if cfg!(target_os = "linux") {
+    /// let spool = Spool::builder().retain(Retain::Last(1 << 20)).temp_file()?;
+    /// let mut writer = spool.writer()?;
+    /// for _ in 0..1000 {
+    ///     writer.try_write(&[7; 10_000])?;
+    /// }
+    /// assert!(spool.stats().file_bytes < 2 << 20);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// What the system says.
+    /// What the system says; also where it can make no holes, and only the last bytes are to be retained.
     pub fn temp_file(self) -> Result<Spool, FileError> {
         self.check()?;
         let disk = self.temporary(0);
         // Now, so that who asked for a file learns here that there can be none.
         disk.make()?;
+        if self.retain != Retain::All {
+            disk.can_let_go()?;
+        }
         Ok(self.make(0, Some(disk), 0)?)
     }
 
@@ -216,7 +243,8 @@ impl Builder {
     ///
     /// Every byte stays where it was written, so that readers, what was lent, and `Bytes` know nothing of
     /// the change. A write may fail with [`WriteError::File`](crate::spool::WriteError::File) then.
-    /// Segments grow as without a file; the last one ends at the bound.
+    /// Segments grow as without a file; the last one ends at the bound. Such a spool keeps everything:
+    /// [`build`](Self::build) refuses [`Retain::Last`] with it.
     ///
     /// ```
     /// use overfall::spool::Spool;
@@ -244,6 +272,15 @@ impl Builder {
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = Some(mode);
         self
+    }
+
+    /// Whether the settings make sense for a file with a name.
+    fn check_named(&self) -> Result<(), BuildError> {
+        self.check()?;
+        match self.retain {
+            Retain::All => Ok(()),
+            Retain::Last(_) => Err(BuildError::RetainInFile),
+        }
     }
 
     /// A temporary file for what comes behind the first `begin` bytes.

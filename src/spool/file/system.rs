@@ -26,6 +26,16 @@ pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     }
 }
 
+/// Gives back the space of some bytes, which read as zeros from then on. The file stays as long as it is.
+pub(super) fn punch(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    loop {
+        match holes::punch(file, offset, length) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            punched => return punched,
+        }
+    }
+}
+
 /// A file that is there, to be read.
 pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
     refuse_others(path)?;
@@ -91,6 +101,20 @@ pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     match imp::is_at(file, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         found => found,
+    }
+}
+
+#[cfg(target_os = "linux")]
+use crate::sync::holes;
+
+#[cfg(not(target_os = "linux"))]
+mod holes {
+    use std::fs::File;
+    use std::io;
+
+    pub(super) fn punch(_: &File, _: u64, _: u64) -> io::Result<()> {
+        let only_there = "holes in files are made on Linux alone";
+        Err(io::Error::new(io::ErrorKind::Unsupported, only_there))
     }
 }
 

@@ -67,11 +67,14 @@ pub(super) fn op([code, who, what, more]: [u8; OPERATION]) -> Op {
 pub(crate) struct Setting {
     growth: Growth,
     retain: u64,
+    is_in_file: bool,
 }
 
-pub(super) fn setting([_, _, _, kind, first, more, retain, _]: [u8; SETUP]) -> Setting {
+pub(super) fn setting([_, _, _, kind, first, more, retain, store]: [u8; SETUP]) -> Setting {
     let growth = growth([kind, first, more]);
-    Setting { growth, retain: largest(growth) + u64::from(retain % 100) }
+    // Other systems cannot let go of what lies in a file.
+    let is_in_file = store % 2 == 1 && cfg!(target_os = "linux");
+    Setting { growth, retain: largest(growth) + u64::from(retain % 100), is_in_file }
 }
 
 pub(super) fn run(setting: Setting, ops: &[Op]) {
@@ -113,8 +116,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(Setting { growth, retain }: Setting) -> Self {
-        let spool = Spool::builder().growth(growth).retain(Retain::Last(retain)).build().unwrap();
+    fn new(Setting { growth, retain, is_in_file }: Setting) -> Self {
+        let builder = Spool::builder().growth(growth).retain(Retain::Last(retain));
+        let spool = match is_in_file {
+            true => builder.temp_file().unwrap(),
+            false => builder.build().unwrap(),
+        };
         Self {
             writer: spool.writer().ok(),
             spool,
