@@ -16,7 +16,10 @@
 //! gets the base with which it tells what the original does, and has received nothing itself.
 //!
 //! A slice is counted once it can be read. So what is counted was received, is unread, or is missed.
-//! While a writer is stopped between the two, the figure is too small by that slice. A message that is
+//! While a writer is stopped between the two, the figure is too small by that slice, unless the reader
+//! has received it: then it knows better (`Losses::with_what_it_received`). If it was overwritten
+//! meanwhile, and a weak reader turns strong before the writer goes on, it stays too small: a strong
+//! reader looks at no sums of what was sent. A message that is
 //! unread is looked up with the sequence number that its writer had counted: one that came since the
 //! sum was taken is in neither.
 //!

@@ -189,6 +189,7 @@ impl Losses {
             Strength::Strong => Strength::Weak,
         };
         self.put_back();
+        let survey = &self.with_what_it_received(survey);
         let missed = self.sum(from, survey, unread, received);
         for (id, of, unread) in writers(survey, unread) {
             let now = Writer::begin(id, of, unread);
@@ -223,6 +224,17 @@ impl Losses {
         self.forget_last();
     }
 
+    /// What was sent, with what this reader has received of it, though its writer had not counted it yet.
+    fn with_what_it_received(&self, survey: &Survey) -> Survey {
+        let mut survey = survey.clone();
+        for writer in self.writers.iter().filter(|writer| writer.id != 0) {
+            if let Some(expected) = writer.expected {
+                survey.raise(writer.id, expected);
+            }
+        }
+        survey
+    }
+
     /// What was missed, over all writers.
     fn sum(&self, strength: Strength, survey: &Survey, unread: &Unread, received: Count) -> Count {
         match strength {
@@ -240,6 +252,7 @@ impl Losses {
     ) -> (Missed, Vec<(u32, Missed)>) {
         self.add_late(strength, late);
         self.put_back();
+        let survey = &self.with_what_it_received(survey);
         let total = Missed::from(self.sum(strength, survey, unread, received));
         let (mut others, mut by_writer) = (total, Vec::new());
         let mut tell = |id, missed: Count| {
@@ -504,6 +517,32 @@ mod tests {
             return Missed::default();
         }
         losses.pass(Strength::Weak, description, (0, to), &[])
+    }
+
+    /// What one writer, number 1, has counted.
+    fn counted(sent: Count, dropped: Count) -> Survey {
+        Survey { sent, dropped, writers: [(1, Sent { sent, dropped })].into() }
+    }
+
+    #[test]
+    fn what_was_received_and_is_not_counted_yet_makes_up_for_nothing_that_is_missed() {
+        let none = Unread::default();
+        for turns in 1..4 {
+            let mut losses = Losses::default();
+            count(&mut losses, &message(1, 0, 0, 10));
+            let received = Count::new(1, 10);
+            // The writer is stopped: it has committed the message, and counted nothing.
+            let survey = counted(Count::default(), Count::default());
+            for turn in 0..turns {
+                let to = if turn % 2 == 0 { Strength::Strong } else { Strength::Weak };
+                losses.convert(to, &survey, &none, received);
+            }
+            // It goes on, and drops another one.
+            let survey = counted(Count::new(2, 15), Count::new(1, 5));
+            let strength = if turns % 2 == 1 { Strength::Strong } else { Strength::Weak };
+            let (total, _) = losses.missed(strength, &(survey, none.clone(), Vec::new()), received);
+            assert_eq!(total, missed(1, 5), "{turns} turns");
+        }
     }
 
     #[test]

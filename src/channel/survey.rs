@@ -17,6 +17,20 @@ pub(crate) struct Survey {
     pub(crate) writers: BTreeMap<u32, Sent>,
 }
 
+impl Survey {
+    /// The writer `id` has sent at least so much: who asks has received it. A writer counts a slice once it
+    /// can be read, and may be stopped between the two.
+    pub(crate) fn raise(&mut self, id: u32, to: Count) {
+        let Some(of) = self.writers.get_mut(&id) else { return };
+        let ahead = to.minus(of.sent);
+        let is_ahead = |sum: u64| (1..=u64::MAX / 2).contains(&sum);
+        if is_ahead(ahead.messages) || ahead.messages == 0 && is_ahead(ahead.bytes) {
+            self.sent = self.sent.plus(ahead);
+            of.sent = to;
+        }
+    }
+}
+
 /// What a writer had sent.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Sent {

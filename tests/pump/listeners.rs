@@ -50,9 +50,15 @@ fn a_pump_on_a_thread_is_stopped_when_nobody_has_listened_for_a_while() {
         // The source is there, for whatever comes next.
         let parts = pump.into_parts();
         drop(send);
-        assert_eq!(parts.source.0.iter().count(), 0);
+        // Its thread may have come to nothing before the spool was failed.
+        let left = parts.source.0.iter().count();
         let (read, end) = all_of(&spool);
-        assert!(matches!(end, Some(ReadError::Failed(_))) && read.len() <= 1);
+        assert!(matches!(end, Some(ReadError::Failed(_))), "{end:?}");
+        assert!(
+            read.len() <= 1 && left + read.len() <= 2,
+            "{} were read, and {left} not",
+            read.len()
+        );
     });
 }
 

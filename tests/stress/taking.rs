@@ -86,6 +86,7 @@ fn read_all(
     mut numbers: Numbers,
     sent: impl Fn() -> u64,
 ) -> u64 {
+    // Whether it is not known any more what it should have missed.
     let (mut received, mut taken, mut ended) = (0, 0, false);
     loop {
         match read(&mut reader, &mut received, &mut numbers) {
@@ -116,7 +117,12 @@ fn read_all(
         }
         if numbers.below(4) == 0 {
             reader = match reader.into_strong() {
-                Ok(strong) => strong.into(),
+                Ok(strong) => {
+                    // What a writer has committed, and not counted yet, may have been overwritten by now. Then
+                    // nobody tells this reader of it any more (`channel/account.rs`).
+                    ended = true;
+                    strong.into()
+                }
                 Err(error) => error.reader,
             };
         }

@@ -148,7 +148,7 @@ fn calls(case: &str) -> Vec<i64> {
 
 /// How many instructions a case has while it is counted, and those among them that lock the bus: what a
 /// lock is taken with, and every read-modify-write of a word that threads share.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(overfall_portable)))]
 #[track_caller]
 fn locking_instructions(case: &str) -> (usize, Vec<[u8; 8]>) {
     let (child, thread) = start(case);
@@ -181,7 +181,7 @@ fn locking_instructions(case: &str) -> (usize, Vec<[u8; 8]>) {
 }
 
 /// Whether this instruction locks the bus: by its prefix, or since it exchanges a register with memory.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(overfall_portable)))]
 fn locks(bytes: [u8; 8]) -> bool {
     let is_prefix =
         |byte: u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf2 | 0xf3);
@@ -549,7 +549,7 @@ fn reads_inside_a_segment() {
 
 /// No lock, and no read-modify-write: neither has a write, while nobody sleeps. (The fences of a writer
 /// that looks for sleepers are over by then.)
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(overfall_portable)))]
 #[test]
 fn a_read_inside_a_segment_and_a_write_have_no_instruction_that_locks_the_bus() {
     let (count, locking) = locking_instructions("reads_inside_a_segment");
@@ -573,7 +573,7 @@ fn reads_and_writes_within_a_bound() {
     counted(|| (0..FEW).for_each(|_| step()));
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(overfall_portable)))]
 #[test]
 fn nor_have_reads_and_writes_within_a_bound() {
     let (count, locking) = locking_instructions("reads_and_writes_within_a_bound");
@@ -590,7 +590,7 @@ fn a_step_into_a_segment() {
 
 /// The count counts: a share of the next segment is taken by one such instruction, and that of the last one
 /// is given back by another.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(overfall_portable)))]
 #[test]
 fn a_step_into_a_segment_is_two_instructions_that_lock_the_bus() {
     let (_, locking) = locking_instructions("a_step_into_a_segment");
