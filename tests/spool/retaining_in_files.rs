@@ -5,7 +5,9 @@ use overfall::spool::{
     BuildError, FileError, ReadError, Retain, SeekError, Spool, SpoolReader, SpoolWriter, Start,
     StartError, WriteError,
 };
-use overfall_tests::{LIMIT, Numbers, block_on, within};
+#[cfg(feature = "futures")]
+use overfall_tests::block_on;
+use overfall_tests::{LIMIT, Numbers, within};
 use std::io::{ErrorKind, Read, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
