@@ -17,9 +17,10 @@
 //!
 //! A slice is counted once it can be read. So what is counted was received, is unread, or is missed.
 //! While a writer is stopped between the two, the figure is too small by that slice, unless the reader
-//! has received it: then it knows better (`Losses::with_what_it_received`). If it was overwritten
-//! meanwhile, and a weak reader turns strong before the writer goes on, it stays too small: a strong
-//! reader looks at no sums of what was sent. A message that is
+//! has received it: then it knows better (`Losses::with_what_it_received`). It may be
+//! overwritten meanwhile, and the reader turn strong, which looks at no sums of what was sent: then the
+//! slice is *lost*. The writer takes it to the late ones, as below, since it lies before the place where
+//! the reader turned, and the reader adds it to what it has missed. A message that is
 //! unread is looked up with the sequence number that its writer had counted: one that came since the
 //! sum was taken is in neither.
 //!
@@ -120,6 +121,7 @@ impl Shared {
         figures.id.set(u64::from(id));
         figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         figures.start.set(slice.byte(offset));
+        figures.turned.set(slice.byte(offset));
         figures.position.set(slice.byte(offset));
         figures.present.store(true, Ordering::Relaxed);
         slot
@@ -191,9 +193,12 @@ impl Shared {
             // In bytes, of which 64 bits suffice here: it was at most two capacities ahead.
             let ahead = figures.start.get().wrapping_sub(position.byte(0));
             let is_behind = (1..=2 * self.ring.capacity()).contains(&ahead);
-            if is_behind && figures.present.load(Ordering::Relaxed) {
+            // It may be any way ahead of a slice that was not in flight, but not counted.
+            let ahead = figures.turned.get().wrapping_sub(position.byte(0));
+            let is_lost = !is_behind && (1..=u64::MAX / 4).contains(&ahead);
+            if (is_behind || is_lost) && figures.present.load(Ordering::Relaxed) {
                 let reader = figures.id.get() as u32;
-                registry.late.push(Late { reader, writer, before, count });
+                registry.late.push(Late { reader, is_lost, writer, before, count });
                 figures.late.set(1);
             }
         }
@@ -239,6 +244,13 @@ impl Shared {
             unread.total = unread.total.plus(left);
         });
         unread
+    }
+
+    /// A weak reader is about to turn strong at `slice`. From the return on, a writer that counts a slice
+    /// before it finds that out, or has counted it before.
+    pub(crate) fn turns_strong(&self, slice: Position, reader: &ReaderFigures) {
+        reader.turned.set(slice.byte(0));
+        self.raise_furthest_start(slice);
     }
 
     /// What writers have sent by now, what of it is unread for a reader that stands here, and what is

@@ -106,6 +106,8 @@ struct Writer {
     /// reader that was strong all the time begins and ends at the same.
     weak_from: Count,
     weak_to: Option<Count>,
+    /// What it had sent when a weak reader turned strong last.
+    strong_from: Count,
     has_gone: bool,
 }
 
@@ -161,6 +163,17 @@ impl Losses {
             self.put_back();
             let index = self.find(late.writer);
             let writer = &mut self.writers[index];
+            if late.is_lost {
+                // What was counted when the reader turned strong is in its sums, and so is what it had received;
+                // and what was not counted when it turned weak again.
+                let is_known = late.before.is_before(writer.strong_from);
+                let comes = strength == Strength::Weak && !late.before.is_before(writer.weak_from);
+                if !is_known && !comes {
+                    self.base = self.base.minus(late.count);
+                    writer.missed = writer.missed.plus(late.count);
+                }
+                continue;
+            }
             // What of it the reader took for sent while it was weak.
             let taken = late.between(writer.weak_from, writer.weak_to);
             self.base = self.base.plus(taken);
@@ -200,12 +213,16 @@ impl Losses {
                 // What is between is found again when the reader comes to it.
                 Strength::Weak => {
                     let expected = writer.expected.or(now.expected);
-                    let now = Writer { expected, ..now };
+                    let now = Writer { expected, strong_from: writer.strong_from, ..now };
                     Writer { missed: missed.minus(now.between(of, unread)), ..now }
                 }
-                Strength::Strong => {
-                    Writer { missed, dropped: of.dropped, weak_to: Some(of.sent), ..*writer }
-                }
+                Strength::Strong => Writer {
+                    missed,
+                    dropped: of.dropped,
+                    weak_to: Some(of.sent),
+                    strong_from: of.sent,
+                    ..*writer
+                },
             };
         }
         let index = self.find(0);

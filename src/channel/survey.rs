@@ -56,10 +56,13 @@ pub(crate) struct UnreadOf {
     pub(crate) total: Count,
 }
 
-/// A slice that was in flight before the place where a reader started, and was counted since.
+/// A slice that was in flight before the place where a reader started, or that had not been counted when a
+/// weak one turned strong behind it, and was counted since.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Late {
     pub(crate) reader: u32,
+    /// It came behind the start of the reader, which turned strong behind it.
+    pub(crate) is_lost: bool,
     /// The number of its writer; 0 if it had none.
     pub(crate) writer: u32,
     /// What the writer had sent before.

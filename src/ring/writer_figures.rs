@@ -30,6 +30,11 @@ impl Count {
             bytes: self.bytes.wrapping_sub(other.bytes),
         }
     }
+
+    /// Whether it has fewer messages. Sums may wrap.
+    pub(crate) const fn is_before(self, other: Self) -> bool {
+        (self.messages.wrapping_sub(other.messages) as i64) < 0
+    }
 }
 
 /// A count that one thread raises, and that others read as it was at one moment, wherever that

@@ -12,6 +12,8 @@ pub(crate) struct ReaderFigures {
     pub(crate) strong: AtomicBool,
     pub(crate) id: Figure,
     pub(crate) start: Figure,
+    /// Where it turned strong last; its start, if it never has.
+    pub(crate) turned: Figure,
     pub(crate) position: Figure,
     pub(crate) payload_bytes: Figure,
     pub(crate) skipped_ring_bytes: Figure,
@@ -27,6 +29,7 @@ impl Default for ReaderFigures {
             strong: AtomicBool::new(false),
             id: Figure::default(),
             start: Figure::default(),
+            turned: Figure::default(),
             position: Figure::default(),
             payload_bytes: Figure::default(),
             skipped_ring_bytes: Figure::default(),

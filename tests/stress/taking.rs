@@ -117,12 +117,7 @@ fn read_all(
         }
         if numbers.below(4) == 0 {
             reader = match reader.into_strong() {
-                Ok(strong) => {
-                    // What a writer has committed, and not counted yet, may have been overwritten by now. Then
-                    // nobody tells this reader of it any more (`channel/account.rs`).
-                    ended = true;
-                    strong.into()
-                }
+                Ok(strong) => strong.into(),
                 Err(error) => error.reader,
             };
         }

@@ -176,6 +176,9 @@ impl Core {
     pub(crate) fn convert(&mut self, strength: Strength, place: Place) -> bool {
         match self.strength {
             Some(before) if before != strength => {
+                if strength == Strength::Strong {
+                    self.shared.turns_strong(place.slice, self.figures());
+                }
                 let look = self.shared.look(self.figures(), place.start(), true);
                 self.turn_with(before, strength, &look);
                 self.shared.convert_reader(self.figures(), strength);
