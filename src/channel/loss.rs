@@ -105,9 +105,9 @@ struct Writer {
     /// What it had sent when the reader began to be weak last, and when it turned strong since. A
     /// reader that was strong all the time begins and ends at the same.
     weak_from: Count,
-    weak_to: Option<Count>,
-    /// What it had sent when a weak reader turned strong last.
     strong_from: Count,
+    /// Whether the reader is strong, so that what it took for sent while it was weak ends there.
+    is_strong: bool,
     has_gone: bool,
 }
 
@@ -142,7 +142,9 @@ impl Losses {
         losses.writers.push(Writer { weak_from: anonymous(survey), ..Writer::default() });
         losses.writers.sort_unstable_by_key(|writer| writer.id);
         if strength == Strength::Strong {
-            losses.writers.iter_mut().for_each(|writer| writer.weak_to = Some(writer.weak_from));
+            for writer in &mut losses.writers {
+                (writer.strong_from, writer.is_strong) = (writer.weak_from, true);
+            }
         }
         losses.base = match strength {
             Strength::Weak => survey.sent.minus(between),
@@ -175,7 +177,8 @@ impl Losses {
                 continue;
             }
             // What of it the reader took for sent while it was weak.
-            let taken = late.between(writer.weak_from, writer.weak_to);
+            let taken =
+                late.between(writer.weak_from, writer.is_strong.then_some(writer.strong_from));
             self.base = self.base.plus(taken);
             if strength == Strength::Strong {
                 writer.missed = writer.missed.minus(taken);
@@ -219,8 +222,8 @@ impl Losses {
                 Strength::Strong => Writer {
                     missed,
                     dropped: of.dropped,
-                    weak_to: Some(of.sent),
                     strong_from: of.sent,
+                    is_strong: true,
                     ..*writer
                 },
             };
@@ -229,9 +232,11 @@ impl Losses {
         let of_anonymous = &mut self.writers[index];
         match to {
             Strength::Weak => {
-                (of_anonymous.weak_from, of_anonymous.weak_to) = (anonymous(survey), None);
+                (of_anonymous.weak_from, of_anonymous.is_strong) = (anonymous(survey), false);
             }
-            Strength::Strong => of_anonymous.weak_to = Some(anonymous(survey)),
+            Strength::Strong => {
+                (of_anonymous.strong_from, of_anonymous.is_strong) = (anonymous(survey), true);
+            }
         }
         self.base = match to {
             Strength::Weak => survey.sent.minus(received).minus(unread.total).minus(missed),
