@@ -53,13 +53,13 @@ struct Args {
 
     /// Keep the last so many bytes alone; K, M and G are understood. Nobody waits for a client that is
     /// too slow for that
-    #[arg(short, long, value_name = "BYTES", value_parser = parse_bytes)]
-    last: Option<usize>,
+    #[arg(short, long, value_name = "BYTES", value_parser = parse_bytes::<u64>)]
+    last: Option<u64>,
 }
 
 impl Args {
     fn spool(&self) -> Result<Spool, FileError> {
-        let retain = self.last.map_or(Retain::All, |bytes| Retain::Last(bytes as u64));
+        let retain = self.last.map_or(Retain::All, Retain::Last);
         let builder = Spool::builder().retain(retain);
         match self.file {
             true => builder.temp_file(),

@@ -71,11 +71,11 @@ struct Args {
     outputs: Vec<PathBuf>,
 
     /// Size of the ring, rounded up to a power of two; K, M and G are understood
-    #[arg(short, long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes)]
+    #[arg(short, long, value_name = "BYTES", default_value = "1M", value_parser = parse_bytes::<usize>)]
     size: usize,
 
     /// Make up three inputs of so many bytes each, and two outputs if none is given
-    #[arg(short, long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with = "inputs")]
+    #[arg(short, long, value_name = "BYTES", value_parser = parse_bytes::<usize>, conflicts_with = "inputs")]
     generate: Option<usize>,
 
     /// Write a line every second instead of a live one, as is done off a terminal
