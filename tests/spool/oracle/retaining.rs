@@ -143,7 +143,7 @@ impl Run {
     fn room(&self) -> usize {
         let strong = self.readers.iter().filter(|reader| reader.is_strong && !reader.is_closed);
         let slowest = strong.map(|reader| reader.position).min().unwrap_or(1 << 40);
-        (slowest + self.retain).saturating_sub(self.len()) as usize
+        usize::try_from((slowest + self.retain).saturating_sub(self.len())).unwrap_or(usize::MAX)
     }
 
     fn some(&mut self, length: u8) -> Vec<u8> {
