@@ -135,6 +135,10 @@ impl Shared {
         Some(match self.after_last {
             AfterLast::Wait if is_kept => {
                 absence.hold = held.take();
+                if let Some(held) = &mut absence.hold {
+                    // Its reader may have gone in the middle of a lend, and the next one lends nothing.
+                    held.unmark();
+                }
                 Then::Wait
             }
             AfterLast::Close if going == Going::Gone => Then::Close,

@@ -6,8 +6,8 @@ use overfall::{AfterLast, Channel, Missed, StrongReader, TakesEffect, Writer};
 use overfall_tests::{LIMIT, Task, block_on, until, waiting_writers, within};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
+use std::{mem, thread};
 
 /// A channel of so many granules of 64 bytes, which overwrites without a strong reader, with light fences if there are any, and without.
 fn channels(granules: usize) -> impl Iterator<Item = Arc<Channel>> {
@@ -758,5 +758,19 @@ fn a_reader_that_ends_after_its_lend_wakes_the_writer_that_waits_for_that_room()
         drop(message);
         assert_eq!(task.wakes(), 1, "{after_last:?}");
         assert!(task.result().is_ok());
+    }
+}
+
+#[test]
+fn the_reader_that_comes_after_one_that_went_with_a_lend_lends_nothing() {
+    let lend_bytes =
+        |reader: StrongReader| assert_eq!(reader.blocking().fill_buf().unwrap().len(), 64);
+    let leak_message = |mut reader: StrongReader| mem::forget(reader.try_recv().unwrap());
+    for lend_and_go in [lend_bytes as fn(_), leak_message] {
+        let (channel, mut writer, reader) = with_last_reader(AfterLast::Wait);
+        lend_and_go(reader);
+        let next = channel.new_strong_reader();
+        assert_eq!(channel.take_hold(id(&next)), Some(TakesEffect::Now));
+        assert_eq!(fill(&mut writer, 2), 20);
     }
 }
