@@ -17,20 +17,23 @@
 //!
 //! A slice is counted once it can be read. So what is counted was received, is unread, or is missed.
 //! While a writer is stopped between the two, the figure is too small by that slice, unless the reader
-//! has received it: then it knows better (`Losses::with_what_it_received`). It may be
-//! overwritten meanwhile, and the reader turn strong, which looks at no sums of what was sent: then the
-//! slice is *lost*. The writer takes it to the late ones, as below, since it lies before the place where
-//! the reader turned, and the reader adds it to what it has missed. A message that is
+//! has received it: then it knows better (`Losses::with_what_it_received`). A message that is
 //! unread is looked up with the sequence number that its writer had counted: one that came since the
 //! sum was taken is in neither.
 //!
 //! # Where a reader starts
 //!
-//! A slice may be in flight where a reader starts, before its place. Its writer commits and counts
-//! it later, hours later perhaps, and for this reader it was sent before. The channel keeps the
-//! furthest start of its readers. A writer that has committed and counted a slice before that start
+//! A slice may lie before the place where a reader starts, and its writer not have counted it yet. The
+//! writer counts it later, hours later perhaps, and for this reader it was sent before. Once it is
+//! committed, nothing in the ring waits for its count: the slice may lie any way behind. The channel keeps
+//! the furthest start of its readers. A writer that has committed and counted a slice before that start
 //! takes it, for each reader whose start is behind the slice and which has not found it in its base,
 //! to the *late* slices of the registry, and each reader adds its own to its base.
+//!
+//! A weak reader that turns strong starts anew, as to this: a strong reader looks at no sums of what was
+//! sent. A slice before the place where it turned that nobody had counted then was overwritten, or the
+//! reader would have found it. It is *lost*, and the reader adds it to what it has missed. A clone's places
+//! are those of its original.
 //!
 //! Reader R raises the furthest start, and then reads the counts; writer W counts, and then looks at
 //! the furthest start. Neither may miss the other, and W must not pay for a full fence each time. So
@@ -48,8 +51,9 @@ use crate::channel::registry::{Registry, strength_of};
 use crate::channel::shared::Shared;
 use crate::channel::survey::{Late, Look, Sent, Survey, Unread, UnreadOf};
 use crate::channel::terms::Strength;
-use crate::ring::position::Position;
+use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Count, WriterSlot};
+use crate::sync::figure::Figure;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence, lock};
 use crate::wait::parking::Slot;
@@ -57,6 +61,10 @@ use crate::wait::reader_figures::ReaderFigures;
 
 /// Where a reader starts, or stands: a slice, and the payload bytes of it that were read before.
 pub(crate) type Start = (Position, u64);
+
+/// The ring bytes that a channel moves on by while a writer is stopped between its commit and its count are
+/// fewer. What seems to lie further behind a place lies ahead of it, and positions have come round.
+const FAR: u64 = if cfg!(overfall_loom) { 8 * GRANULE } else { 1 << 62 };
 
 /// A reader that starts where another one stands.
 pub(crate) struct Cloned {
@@ -79,7 +87,7 @@ impl Shared {
         strength: Strength,
         (slice, offset): Start,
     ) -> (Seat<Slot>, Losses) {
-        let slot = self.new_reader_slot(strength, (slice, offset));
+        let slot = self.new_reader_slot(strength, (slice, offset), None);
         if (slice, offset) == (self.ring.start(), 0) {
             // Nobody has sent anything before.
             lock(&self.registry).count_reader_in(strength);
@@ -100,8 +108,7 @@ impl Shared {
     /// strong, nobody had taken the hold of the original when its own was put up beside.
     #[track_caller]
     pub(crate) fn add_clone(&self, (slice, offset): Start, original: &ReaderFigures) -> Cloned {
-        let slot = self.new_reader_slot(Strength::Weak, (slice, offset));
-        self.raise_furthest_start(slice);
+        let slot = self.new_reader_slot(Strength::Weak, (slice, offset), Some(original));
         let mut registry = lock(&self.registry);
         let strength = strength_of(original);
         slot.figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
@@ -114,14 +121,26 @@ impl Shared {
     }
 
     #[track_caller]
-    fn new_reader_slot(&self, strength: Strength, (slice, offset): Start) -> Seat<Slot> {
+    fn new_reader_slot(
+        &self,
+        strength: Strength,
+        (slice, offset): Start,
+        original: Option<&ReaderFigures>,
+    ) -> Seat<Slot> {
         let slot = self.parking.slots.acquire();
         let id = self.next_reader_id.fetch_add(1, Ordering::Relaxed);
         let figures = &slot.figures;
         figures.id.set(u64::from(id));
         figures.strong.store(strength == Strength::Strong, Ordering::Relaxed);
         figures.start.set(slice.byte(offset));
-        figures.turned.set(slice.byte(offset));
+        // A slice that is read in part is before it, too.
+        let start = if offset == 0 { slice } else { slice.plus(GRANULE) };
+        let [late_before, lost_before] = match original {
+            None => [start.raw(); 2],
+            Some(original) => [&original.late_before, &original.lost_before].map(Figure::get),
+        };
+        figures.late_before.set(late_before);
+        figures.lost_before.set(lost_before);
         figures.position.set(slice.byte(offset));
         figures.present.store(true, Ordering::Relaxed);
         slot
@@ -159,7 +178,7 @@ impl Shared {
         self.add_late(&mut registry, writer.id.get() as u32, position, before, count);
         drop(registry);
         let furthest = self.furthest_start.load(Ordering::Relaxed);
-        if !Position::of_raw(furthest).is_within(16 * self.ring.capacity(), position) {
+        if !Position::of_raw(furthest).is_within(FAR, position) {
             // So old that it seems to lie ahead. A reader that starts now raises it again.
             let order = (Ordering::Relaxed, Ordering::Relaxed);
             let (start, here) = (&self.furthest_start, position.raw());
@@ -190,13 +209,14 @@ impl Shared {
     ) {
         for slot in self.parking.slots.iter() {
             let figures = &slot.figures;
-            // In bytes, of which 64 bits suffice here: it was at most two capacities ahead.
-            let ahead = figures.start.get().wrapping_sub(position.byte(0));
-            let is_behind = (1..=2 * self.ring.capacity()).contains(&ahead);
-            // It may be any way ahead of a slice that was not in flight, but not counted.
-            let ahead = figures.turned.get().wrapping_sub(position.byte(0));
-            let is_lost = !is_behind && (1..=u64::MAX / 4).contains(&ahead);
-            if (is_behind || is_lost) && figures.present.load(Ordering::Relaxed) {
+            // It may be any way ahead: its writer may be stopped when the slice is not in flight any more.
+            let is_behind = |place: &Figure| {
+                let place = Position::of_clean_raw(place.get());
+                place != position && place.is_within(FAR, position)
+            };
+            let is_late = is_behind(&figures.late_before);
+            let is_lost = !is_late && is_behind(&figures.lost_before);
+            if (is_late || is_lost) && figures.present.load(Ordering::Relaxed) {
                 let reader = figures.id.get() as u32;
                 registry.late.push(Late { reader, is_lost, writer, before, count });
                 figures.late.set(1);
@@ -249,7 +269,7 @@ impl Shared {
     /// A weak reader is about to turn strong at `slice`. From the return on, a writer that counts a slice
     /// before it finds that out, or has counted it before.
     pub(crate) fn turns_strong(&self, slice: Position, reader: &ReaderFigures) {
-        reader.turned.set(slice.byte(0));
+        reader.lost_before.set(slice.raw());
         self.raise_furthest_start(slice);
     }
 
@@ -279,3 +299,6 @@ impl Shared {
         late
     }
 }
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests;

@@ -6,6 +6,7 @@ use crate::channel::reader::{Read, Reader, Receive, StrongReader, WeakReader};
 use crate::channel::shared::Shared;
 use crate::channel::terms::StartAt;
 use crate::channel::writer::{HasCore, StrongWriter};
+use crate::error::TryReadError;
 use crate::ring::{Count, Tally};
 use loom::thread;
 
@@ -113,5 +114,92 @@ fn a_late_slice_that_is_counted_while_a_reader_turns_strong_is_not_its_loss() {
     a_late_slice_and_a_turn(
         |shared| WeakReader::new(shared, StartAt::Now),
         |reader| reader.into_strong().unwrap().into(),
+    );
+}
+
+/// Receives all that is there, and tells how many messages these were.
+fn drain(reader: &mut impl Receive) -> u64 {
+    let mut received = 0;
+    loop {
+        match reader.take() {
+            Ok(true) => {
+                drop(reader.message());
+                received += 1;
+            }
+            Err(TryReadError::Lagged(_)) => {}
+            _ => return received,
+        }
+    }
+}
+
+/// One writer sends a message, and may be stopped between its commit and its count, as long as it takes to
+/// overwrite the message: the ring has room for one. Checks a reader in the end. What is handed over sends
+/// another message, and tells how many have been sent.
+fn an_uncounted_message<R: Send + 'static>(
+    meanwhile: fn(&Arc<Shared>, &mut dyn FnMut()) -> R,
+    check: fn(R, u64, &mut dyn FnMut() -> u64),
+) {
+    for is_watched in [true, false] {
+        let check = move || {
+            let shared = shared(1);
+            let [mut writer, mut other] = [(); 2].map(|()| StrongWriter::new(&shared));
+            if !is_watched {
+                shared.end_watch();
+            }
+            let send = |writer: &mut StrongWriter| writer.try_send(&[1; GRANULE as usize]).is_ok();
+            let going_on = shared.clone();
+            let thread = thread::spawn(move || {
+                let mut sent = 0;
+                let result = meanwhile(&going_on, &mut || sent += u64::from(send(&mut other)));
+                (result, sent)
+            });
+            let is_sent = send(&mut writer);
+            let (result, sent) = thread.join().unwrap();
+            let mut sent = sent + u64::from(is_sent);
+            check(result, sent, &mut || {
+                sent += u64::from(send(&mut writer));
+                sent
+            });
+        };
+        if is_watched { model(2, check) } else { model_of_heavy_fences(2, check) }
+    }
+}
+
+/// Guards that a writer that counts late looks at where readers have turned strong.
+#[test]
+fn what_was_overwritten_before_it_was_counted_is_missed_by_a_reader_that_turned_strong() {
+    an_uncounted_message(
+        |shared, send| {
+            let mut reader = WeakReader::new(shared, StartAt::Oldest);
+            send();
+            let received = drain(&mut reader);
+            let reader: Reader = match reader.into_strong() {
+                Ok(strong) => strong.into(),
+                Err(error) => error.reader.into(),
+            };
+            (reader, received)
+        },
+        |(mut reader, mut received), sent, send| {
+            received += drain(&mut reader);
+            assert_eq!(received + missed(&reader), sent);
+            // Once it is weak again, a real loss is one, too.
+            let mut reader: Reader = reader.into_weak().into();
+            send();
+            let sent = send();
+            received += drain(&mut reader);
+            assert_eq!(received + missed(&reader), sent);
+        },
+    );
+}
+
+/// Guards that a slice is late however far before the reader's start it was.
+#[test]
+fn what_was_overwritten_before_a_reader_started_is_not_its_loss_though_it_is_counted_then() {
+    an_uncounted_message(
+        |shared, send| {
+            (0..4).for_each(|_| send());
+            WeakReader::new(shared, StartAt::Now)
+        },
+        |reader, _, _| assert_eq!(missed(&reader), 0),
     );
 }

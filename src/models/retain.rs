@@ -96,39 +96,32 @@ fn two_readers_enter_a_segment_that_is_let_go_of() {
     });
 }
 
+fn a_reader_that_moves_on_wakes_the_writer(is_watched: bool) {
+    let (spool, mut writer) = stream(builder());
+    let mut reader = spool.reader().unwrap();
+    write(&mut writer, 1);
+    if !is_watched {
+        spool.end_watch();
+    }
+    let reading = thread::spawn(move || {
+        assert_eq!(reader.try_read(&mut [0]), Ok(1));
+        reader
+    });
+    write(&mut writer, 1);
+    let _reader = reading.join().unwrap();
+    writer.finish().unwrap();
+}
+
 /// Guards the look of a reader that moves on at the line, and its fence (ORD(park:B)).
 #[test]
 fn a_writer_that_waits_for_room_is_woken_by_the_reader_that_moves_on() {
-    model(PREEMPTIONS, || {
-        let (spool, mut writer) = stream(builder());
-        let mut reader = spool.reader().unwrap();
-        write(&mut writer, 1);
-        let reading = thread::spawn(move || {
-            assert_eq!(reader.try_read(&mut [0]), Ok(1));
-            reader
-        });
-        write(&mut writer, 1);
-        let _reader = reading.join().unwrap();
-        writer.finish().unwrap();
-    });
+    model(PREEMPTIONS, || a_reader_that_moves_on_wakes_the_writer(true));
 }
 
 /// The same while nobody looks for sleepers: guards that the watch is kept.
 #[test]
 fn a_writer_that_waits_while_no_reader_looks_is_woken() {
-    model_of_heavy_fences(PREEMPTIONS, || {
-        let (spool, mut writer) = stream(builder());
-        let mut reader = spool.reader().unwrap();
-        write(&mut writer, 1);
-        spool.end_watch();
-        let reading = thread::spawn(move || {
-            assert_eq!(reader.try_read(&mut [0]), Ok(1));
-            reader
-        });
-        write(&mut writer, 1);
-        let _reader = reading.join().unwrap();
-        writer.finish().unwrap();
-    });
+    model_of_heavy_fences(PREEMPTIONS, || a_reader_that_moves_on_wakes_the_writer(false));
 }
 
 /// Guards the wakes where a strong reader goes, becomes weak, or is closed.

@@ -1,5 +1,5 @@
 //! The bytes: segments, the directory in which they are found, and the length that is published.
-//! All that is unsafe in the spool stands here.
+//! What is unsafe in the spool stands here, and in `window.rs`, where shares of segments are counted.
 //!
 //! *Who may touch what.* A byte below `length` never changes again, and any thread may look at it. The
 //! bytes from there on belong to the [`Tail`], of which there is one at a time ([`Memory::claim`]). The

@@ -12,8 +12,11 @@ pub(crate) struct ReaderFigures {
     pub(crate) strong: AtomicBool,
     pub(crate) id: Figure,
     pub(crate) start: Figure,
-    /// Where it turned strong last; its start, if it never has.
-    pub(crate) turned: Figure,
+    /// Places, as raw positions. What is counted from now on was sent before the reader started, if it lies
+    /// before the first; else it was overwritten before the reader turned strong, if it lies before the
+    /// second. A clone has those of its original: `channel/account.rs`.
+    pub(crate) late_before: Figure,
+    pub(crate) lost_before: Figure,
     pub(crate) position: Figure,
     pub(crate) payload_bytes: Figure,
     pub(crate) skipped_ring_bytes: Figure,
@@ -29,7 +32,8 @@ impl Default for ReaderFigures {
             strong: AtomicBool::new(false),
             id: Figure::default(),
             start: Figure::default(),
-            turned: Figure::default(),
+            late_before: Figure::default(),
+            lost_before: Figure::default(),
             position: Figure::default(),
             payload_bytes: Figure::default(),
             skipped_ring_bytes: Figure::default(),

@@ -6,6 +6,7 @@ use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{Position, slice_size};
 use crate::ring::{Count, Reservation};
 use crate::sync::lock;
+use crate::sync::pause;
 
 impl Core {
     /// Ends the watch for sleepers when it has been in vain for long.
@@ -86,6 +87,7 @@ impl Core {
         };
         self.shared.ring.commit(reservation, description);
         self.slot.last.set(reservation.position.raw());
+        pause::point();
         figures.sent.raise(sent, Count::new(1, length));
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, 1, length);
@@ -113,6 +115,7 @@ impl Core {
         }
         let last = reservation.size - slice_size(lengths[lengths.len() - 1]);
         self.slot.last.set(reservation.position.plus(last).raw());
+        pause::point();
         figures.sent.add(count, lengths[0]);
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, count.messages, count.bytes);
@@ -122,6 +125,7 @@ impl Core {
     /// have unblocked.
     #[inline]
     fn after_count(&mut self, position: Position, messages: u64, bytes: u64) {
+        pause::point();
         if self.shared.must_look(position) {
             self.look_after_count(position, messages, bytes);
         }
