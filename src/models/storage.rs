@@ -9,12 +9,6 @@ use std::ops::Deref;
 #[derive(Debug)]
 pub(crate) struct Zeroed<T>(Box<[T]>);
 
-impl<T: Default> Zeroed<T> {
-    pub(crate) fn new(length: usize) -> Option<Self> {
-        Some(Self((0..length).map(|_| T::default()).collect()))
-    }
-}
-
 impl<T> Deref for Zeroed<T> {
     type Target = [T];
 
@@ -31,8 +25,9 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    pub(crate) fn new(capacity: usize) -> Option<Self> {
-        Some(Self { words: (0..capacity / WORD).map(|_| AtomicU64::new(0)).collect() })
+    pub(crate) fn new<T: Default>(capacity: usize, granules: usize) -> Option<(Self, Zeroed<T>)> {
+        let words = (0..capacity / WORD).map(|_| AtomicU64::new(0)).collect();
+        Some((Self { words }, Zeroed((0..granules).map(|_| T::default()).collect())))
     }
 
     /// # Safety

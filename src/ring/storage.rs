@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::copy;
+use super::descriptor::Descriptor;
 use super::position::Position;
-use super::zeroed::Zeroed;
+use super::zeroed::{self, Zeroed};
 use std::cell::UnsafeCell;
 
 #[derive(Debug)]
@@ -17,10 +18,12 @@ pub(super) struct Storage {
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    /// `capacity` zeroed bytes, a power of two; `None` if there is no memory for them.
-    pub(super) fn new(capacity: usize) -> Option<Self> {
+    /// `capacity` zeroed bytes, a power of two, and the descriptors of so many granules; `None` if there is
+    /// no memory for them.
+    pub(super) fn new(capacity: usize, granules: usize) -> Option<(Self, Zeroed<Descriptor>)> {
         assert!(capacity.is_power_of_two());
-        Some(Self { bytes: Zeroed::new(capacity)? })
+        let (bytes, descriptors) = zeroed::pair((capacity, granules))?;
+        Some((Self { bytes }, descriptors))
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
