@@ -25,6 +25,14 @@ pub mod typed;
 pub mod spool;
 // From sources into both.
 pub mod pump;
+// Lines of text, out of all readers.
+#[cfg(feature = "lines")]
+#[cfg_attr(docsrs, doc(cfg(feature = "lines")))]
+pub mod lines;
+// Child processes, with their outputs in rings.
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "process", unix))))]
+pub mod process;
 // What holds for all of them.
 mod unwind;
 // What is said of all of them.

@@ -1,0 +1,3 @@
+//! Child processes: many consumers of one output.
+
+mod driver;

@@ -1,0 +1,2 @@
+//! Child processes.
+#![cfg(unix)]
