@@ -121,7 +121,7 @@ fn main() -> io::Result<()> {
     let services = [("gps", 50, 4_000), ("engine", 0, 50_000), ("cabin", 1_000, 300)];
     let services = services.map(|(name, micros, samples)| {
         let bus = channel.new_strong_writer();
-        // Whoever receives an event of this writer finds the name by its number.
+        // A receiver of an event of this writer finds the name by its number.
         bus.get_ref().set_name(name);
         let bus = bus.blocking();
         thread::spawn(move || serve(bus, name, Duration::from_micros(micros), samples))

@@ -249,7 +249,7 @@ impl<S, W: Sink, T> Pump<S, W, T> {
 }
 
 impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
-    /// Runs it on a thread of its own, which a source may block. Whoever joins it gets the pump back,
+    /// Runs it on a thread of its own, which a source may block. Who joins it gets the pump back,
     /// with [what it was made of](Self::into_parts), and how it ended.
     ///
     /// A reader of a channel is terminated if the pump fails, so that nobody waits for it.

@@ -133,7 +133,7 @@
 //!
 //! A mover looks at the holds that are taken, and not at all that ever were: a bit tells for each
 //! (`sync/occupancy.rs`). The bit is set, and counted, before the hold is put up, and so before the
-//! joiner's fence, or before a clone is counted: whoever must see the hold sees the bit. It is cleared
+//! joiner's fence, or before a clone is counted: a thread that must see the hold sees the bit. It is cleared
 //! with Release after the hold is given up, and looked at with Acquire (`free:B`, `free:C`). So a mover
 //! that comes past a hold because its bit is cleared has seen as much as one that finds it given up
 //! (`hold:B`, `hold:A`): the reader's last look at a slice, and the clones that it had made.
@@ -182,12 +182,12 @@
 //! | `join:A` | `join:B` | an announced move before a joiner, a hold before a mover of the gate |
 //! | `reign:B` | `reign:A` | the start of a reign before a reader of a word of it (`cursor.rs`) |
 //! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
-//! | `cursor:B` | `cursor:A` | the gate that a writer had seen before whoever sees the cursor where it moved it |
-//! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before whoever has read a byte written in it |
+//! | `cursor:B` | `cursor:A` | the gate that a writer had seen before a thread that sees the cursor where it moved it |
+//! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before a thread that has read a byte written in it |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
-//! | `limit` | `reserved:A`, `reserved:B` | the raised limit before whoever has read what was written behind it |
+//! | `limit` | `reserved:A`, `reserved:B` | the raised limit before a thread that has read what was written behind it |
 //! | `light` | `heavy` | a change before the look whether anybody sleeps, or wants a hold (`sync/asymmetric.rs`) |
-//! | `watch:A` | `watch:B` | the heavy fence before whoever relies on it and sleeps |
+//! | `watch:A` | `watch:B` | the heavy fence before the thread that relies on it and sleeps |
 //! | `close:A` | `close:B` | why the channel ended before a writer that finds it closed |
 //! | `ending:A` | `ending:B` | the CLOSED bit, and the failure, before a reader that finds the channel ended |
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
@@ -285,7 +285,7 @@
 //!   with exchanges and full fences, the state in which each channel starts. So does every channel until
 //!   the process is registered for it, which nobody waits for (`sync/asymmetric.rs`).
 //! - *A bit for each entry of a table, against a stack of the free ones.* The stack took the last entry
-//!   given back, wherever it stood, and needed a tag; and whoever walked the table looked at each entry
+//!   given back, wherever it stood, and needed a tag; and a thread that walked the table looked at each entry
 //!   that ever was in use. After 20 000 readers had come and gone, a write and a read took 350 ns instead
 //!   of 9, for ever. With the bits the first free entry is taken, and free ones are not looked at.
 //! - *No handing back of cache lines.* A reader that stores to each line it has read leaves it in a
@@ -302,7 +302,7 @@
 //! - *A pause for what is given up.* Without it a turn takes less than an hour in a ring of 4 GiB. It is
 //!   a hundredth of what it takes to write as much.
 //! - *Padding and slice in one exchange.* Padding used to be a reservation by itself, before it was known
-//!   whether there is room behind it. Then whoever was refused left padding behind, which took the free
+//!   whether there is room behind it. Then a writer that was refused left padding behind, which took the free
 //!   room from others, and what weak readers had to read. To take padding back is not possible: others may
 //!   have reserved behind it. To take it only while nobody else writes would let others keep a large slice
 //!   out for ever.
@@ -375,10 +375,12 @@ impl Ring {
     /// A ring of `geometry` whose first slice lies at `start`; `None` if there is no memory for it.
     /// `abilities` say whether a writer may own the cursor, and by what fences readers lend.
     pub(crate) fn new(geometry: Geometry, start: Position, abilities: Abilities) -> Option<Self> {
+        let capacity = usize::try_from(geometry.capacity()).ok()?;
+        let (storage, descriptors) = Storage::new(capacity, geometry.granules())?;
         Some(Self {
             geometry,
-            storage: Storage::new(usize::try_from(geometry.capacity()).ok()?)?,
-            descriptors: Zeroed::new(geometry.granules())?,
+            storage,
+            descriptors,
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             start,

@@ -4,8 +4,8 @@
 //! found, (2) issues `fence(SeqCst)`, (3) checks once more what it waits for, and only then (4)
 //! goes to sleep. Who changes anything that somebody may wait for (1) changes it, (2) issues
 //! `fence(SeqCst)`, (3) looks whether anybody waits, and (4) wakes them. Of the two fences one
-//! comes first in the single order of all such fences, and whoever's comes second sees what the
-//! other did before: either the sleeper sees the change, or the other one sees the sleeper.
+//! comes first in the single order of all such fences, and the thread whose fence is second sees
+//! what the other did before: either the sleeper sees the change, or the other one sees the sleeper.
 //! Acquire and Release alone would let both look past each other.
 //!
 //! The second step of who changes something is left out while nobody has slept for long ([`watch`]):

@@ -45,11 +45,11 @@ pub(crate) struct Shared {
     pub(crate) room: Line,
     /// What writers that do not wait leave to a larger message.
     pub(crate) owed: CachePadded<Owed>,
-    /// Whoever waits for the channel to close.
+    /// Those that wait for the channel to close.
     pub(super) closing: Line,
-    /// Whoever waits until something was read.
+    /// Those that wait until something was read.
     pub(super) reading: Line,
-    /// Whoever waits for a reader, or until there is none.
+    /// Those that wait for a reader, or until there is none.
     pub(super) audience: Line,
     /// How many numbers were given to writers; the low half is the last one.
     writer_ids: AtomicU64,
@@ -213,8 +213,8 @@ impl Shared {
         self.ring.writers().iter().map(|slot| slot.id.get() as u32).filter(|&id| id != 0)
     }
 
-    /// The first number that no writer has been given yet. Whoever has decided where to read from
-    /// before this call sees everything that writers with this number or a later one send.
+    /// The first number that no writer has been given yet. A reader that has decided where to read
+    /// from before this call sees everything that writers with this number or a later one send.
     pub(crate) fn first_newer_writer(&self) -> u32 {
         // ORD(newer) AcqRel, pairs with itself: a writer that gets a later number comes after us, and
         // reserves behind whatever we have read of `reserved`. A load alone would not order that.

@@ -1,4 +1,4 @@
-//! Whole lines, from whoever writes them in pieces.
+//! Whole lines, from writers that write them in pieces.
 
 use super::Blocking;
 use crate::channel::endpoint::Writes;

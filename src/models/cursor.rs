@@ -1,4 +1,4 @@
-//! What a look at the cursor tells of the gate: whoever moved it there had seen a gate that is not more
+//! What a look at the cursor tells of the gate: the thread that moved it there had seen a gate that is not more
 //! than a reach behind.
 
 use super::*;

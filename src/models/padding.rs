@@ -52,7 +52,7 @@ fn read_on(ring: &Ring, mut position: Position) -> (Vec<Fill>, Position) {
     }
 }
 
-/// Guards that whoever is refused has taken nothing: the other writer gets all the room that there is.
+/// Guards that a writer that is refused has taken nothing: the other writer gets all the room that there is.
 #[test]
 fn a_refused_slice_takes_nothing_from_another_writer() {
     for size in [2, 3, 4] {

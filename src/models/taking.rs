@@ -45,7 +45,7 @@ fn is_whole_or_taken(
     assert!(took.is_some());
     let early = send(&mut writer, 2);
     let reader = reading.join().unwrap();
-    // Whoever was to do it, it is done: the reader is outside.
+    // One of the two was to do it, and it is done: the reader is outside.
     assert!(early || send(&mut writer, 2), "the hold is in the way, taken {took:?}");
     assert!(send(&mut writer, 3));
     // 1 was received, or is missed; 2 is missed; 3 is unread.

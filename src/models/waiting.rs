@@ -91,7 +91,7 @@ fn who_waits_for_the_first_slice_is_woken_before_who_waits_for_both() {
     });
 }
 
-/// Guards that what no strong reader has read is never told to be read, whoever comes next.
+/// Guards that what no strong reader has read is never told to be read, no matter who comes next.
 #[test]
 fn what_the_last_reader_left_unread_is_not_flushed_by_one_that_starts_behind_it() {
     model(2, || {

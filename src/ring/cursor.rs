@@ -297,7 +297,7 @@ impl Cursor {
         if !before.is_ok_and(is_unused) {
             // ORD(interrupt) as in `share`: from here on no step stores. If there never was a reign, none
             // does in any case, and the process need not be registered. Who closes once more does not
-            // rely on whoever did it before, who may be stopped right here.
+            // rely on the one that did it before, which may be stopped right here.
             pause::point();
             sections.interrupt();
         }

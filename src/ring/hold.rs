@@ -117,7 +117,7 @@ impl Hold {
     /// Begins anew, for a reader that is about to put the hold up. Without heavy fences it issues full
     /// ones.
     pub(super) fn begin(&self, heavy_fences: bool) {
-        // Relaxed: whoever finds the word that comes next finds this as well.
+        // Relaxed: a thread that finds the word that comes next finds this as well.
         self.state.store(if heavy_fences { 0 } else { FENCED }, Ordering::Relaxed);
     }
 
@@ -154,7 +154,7 @@ impl Hold {
 
     /// No other thread takes it from here on. Tells whether one had, and what it wanted.
     pub(super) fn unname(&self) -> Claim {
-        // Relaxed: it is the reader's own, or whoever has taken it tells through the registry.
+        // Relaxed: it is the reader's own, or the thread that has taken it tells through the registry.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
         let unname = |state: u64| (state & TAKEN == 0).then_some(state & FENCED);
         pause::point();

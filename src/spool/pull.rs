@@ -9,7 +9,7 @@
 //! - *registered*: the source had nothing, or a bounded spool no room, and has our waker.
 //! - *over*: the stream has ended, or nobody can ever read it. The job is dropped by who has it.
 //!
-//! Whoever needs something has parked before, as any reader that waits (`sleeper.rs`), and then takes the
+//! A reader that needs something has parked before, as any reader that waits (`sleeper.rs`), and then takes the
 //! lock. So there is no word for what is needed: it is what parked readers wait for. A reader that gave
 //! up, or was dropped, is not parked, and nothing is read for it.
 //!
@@ -193,7 +193,7 @@ impl Pull {
         let mut panics = Panics::new();
         let need = match job.read(&mut Context::from_waker(&waker), &mut panics) {
             Came::Something => {
-                // Whoever needs more is woken once this reader has what it needs.
+                // A reader that needs more is woken once this reader has what it needs.
                 self.put_back(job, Turn::Idle, &mut panics);
                 if !panics.is_empty() {
                     // This reader does not come to that.

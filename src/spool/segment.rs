@@ -121,8 +121,8 @@ impl Drop for Segment {
         #[cfg(overfall_loom)]
         self.touched.write(0..self.layout.size());
         self.alive.fetch_sub(self.size(), Ordering::Relaxed);
-        // SAFETY: allocated by `new` with this layout. Whoever was lent bytes of it holds a share of it,
-        // or of the memory that does.
+        // SAFETY: allocated by `new` with this layout. A reader that was lent bytes of it holds a share
+        // of it, or of the memory that does.
         unsafe { dealloc(self.memory.as_ptr(), self.layout) }
     }
 }

@@ -679,8 +679,8 @@ impl Shared {
             }
             let request = Request { length: 0, claim: 1, threshold: 0 };
             place.0.join(&mut place.1, request, context.waker(), &Never);
-            // Whoever changes something goes through the line, or has it done by who has the lock, and so
-            // comes before us, who see the change, or after us, and finds us.
+            // A thread that changes something goes through the line, or has it done by the one that has the
+            // lock, and so comes before us, who see the change, or after us, and finds us.
             look().map_or(Poll::Pending, Poll::Ready)
         })
         .await

@@ -144,7 +144,7 @@ impl Slot {
         };
         pause::point();
         // SAFETY: it is the segment of this turn, as the head of the file says, and was there when we were
-        // counted in the word. Whoever has ended the turn since has left a share for us.
+        // counted in the word. If the turn was ended since, a share was left for us.
         let shares = &unsafe { counted.as_ref() }.shares;
         // Relaxed: as for a clone.
         shares.fetch_add(1, Ordering::Relaxed);

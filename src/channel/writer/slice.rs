@@ -201,7 +201,7 @@ impl Filling {
     }
 }
 
-/// What a slice has, whoever owns its writer. `parts` are the writer's core and the [`Filling`].
+/// What a slice has, no matter who owns its writer. `parts` are the writer's core and the [`Filling`].
 macro_rules! slice_methods {
     ($slice:ident<$of:tt>) => {
         impl<$of> $slice<$of> {

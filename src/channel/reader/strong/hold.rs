@@ -166,7 +166,7 @@ impl Hold {
     fn go(&mut self, going: Going) {
         let Some(held) = self.held.take() else { return };
         if held.unname().is_taken {
-            // Whoever took it has counted the reader out.
+            // The thread that took it has counted the reader out.
             self.shared.ring.leave(held);
             self.shared.after_release();
         } else {

@@ -107,8 +107,8 @@ impl Core {
         Ok(length as usize)
     }
 
-    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room. Whoever
-    /// [never waits](Core::never_waits) writes or drops all of them.
+    /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room. A writer
+    /// that [never waits](Core::never_waits) writes or drops all of them.
     #[inline]
     pub(crate) fn poll_write(
         &mut self,
