@@ -395,7 +395,7 @@ impl Spool {
         look: impl Fn() -> Option<T>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        Blocking::new(()).look_or_wait(
+        Blocking::new(()).poll_or_wait(
             Until::timeout(timeout),
             |()| {},
             |(), context| match context {

@@ -64,8 +64,8 @@ pub(super) struct Waits {
 /// while only.
 ///
 /// Two sides that run at the same time are fastest if neither looks at what the other is about to
-/// change: each look takes a cache line away from the other side. So where messages come in a
-/// stream, the first look comes later and later, and finds several. What came before this wait
+/// change: each poll takes a cache line away from the other side. So where messages come in a
+/// stream, the first poll comes later and later, and finds several. What came before this wait
 /// tells a stream from an answer: in a stream, there was something to do at once after the last
 /// wait.
 #[derive(Default)]
@@ -212,48 +212,48 @@ impl<E> Blocking<E> {
     /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
     /// first.
     #[inline]
-    pub(crate) fn look_or_wait<T>(
+    pub(crate) fn poll_or_wait<T>(
         &mut self,
         until: Until,
         stop: fn(&mut E),
-        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+        mut poll: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
-        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+        if let Poll::Ready(found) = poll(&mut self.endpoint, None) {
             self.waits.spin.record_at_once();
             return Some(found);
         }
-        self.wait(until, stop, look)
+        self.wait(until, stop, poll)
     }
 
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
     /// spins briefly, and then parks the thread. `None` if the time is up first, or if the target has no
     /// threads: there nothing waits.
     ///
-    /// `look` tells whether there is something to do. If there is not, and it has a context, it
+    /// `poll` tells whether there is something to do. If there is not, and it has a context, it
     /// also registers to be woken; `stop` takes that back.
     #[inline(never)]
     pub(super) fn wait<T>(
         &mut self,
         until: Until,
         stop: fn(&mut E),
-        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+        mut poll: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
         if !CAN_WAIT || until.left().is_some_and(|left| left.is_zero()) {
             return None;
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
-        // Within an event of ours no thread waits: there the next look is ready.
+        // Within an event of ours no thread waits: there the next poll is ready.
         if !is_inside() {
             #[cfg(feature = "tokio")]
             check_thread();
-            if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
+            if let Poll::Ready(value) = self.waits.spin.spin(until, || poll(waiting.endpoint, None))
             {
                 return Some(value);
             }
         }
         let mut context = Context::from_waker(&self.waits.waker);
         loop {
-            if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
+            if let Poll::Ready(value) = poll(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
             }
             // A token that is here already may be from an earlier wait: the loop looks again.
@@ -328,7 +328,7 @@ mod tests {
     }
 
     /// How many looks a spin takes that finds nothing.
-    fn looks_of_a_spin(spin: &mut Spin) -> u32 {
+    fn polls_of_a_spin(spin: &mut Spin) -> u32 {
         let mut looks = 0;
         let _nothing = spin.spin(Until::timeout(Duration::from_millis(10)), || {
             looks += 1;
@@ -341,11 +341,11 @@ mod tests {
     fn a_spin_that_is_of_no_use_is_left_out_but_now_and_then() {
         let mut spin = Spin::default();
         let waits = 10 * Spin::PERIOD;
-        let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
+        let spun = (0..waits).filter(|_| polls_of_a_spin(&mut spin) > 0).count() as u32;
         assert_eq!(spun, Spin::THRESHOLD + 9 * Spin::PROBES);
         // It finds out that it is of use.
         while spin.spin(Until::Now, || Poll::Ready(())).is_pending() {}
-        assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
+        assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS);
     }
 
     #[test]
@@ -353,10 +353,10 @@ mod tests {
         let mut spin = Spin::default();
         for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
             spin.record_at_once();
-            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
         }
         for first in [6, 4, 2, 0, 0] {
-            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
         }
     }
 }
