@@ -2,6 +2,7 @@
 //! finishes what was dropped. It has a runtime of its own, so that nothing depends on the user's: a runtime
 //! that is blocked, or shut down, stops no child.
 
+use super::system;
 use crate::sync::{Mutex, lock};
 use std::future::pending;
 use std::{io, thread};
@@ -19,6 +20,9 @@ pub(super) fn handle() -> io::Result<Handle> {
     let handle = runtime.handle().clone();
     thread::Builder::new()
         .name("overfall-process".into())
-        .spawn(move || runtime.block_on(pending::<()>()))?;
+        .spawn(move || {
+            system::block_broken_pipe_signal();
+            runtime.block_on(pending::<()>());
+        })?;
     Ok(started.insert(handle).clone())
 }
