@@ -211,6 +211,8 @@ mod room;
 mod segment;
 mod shared;
 mod sleeper;
+#[cfg(all(test, not(any(overfall_loom, miri))))]
+mod slow_disk;
 mod source;
 mod start;
 mod stats;
