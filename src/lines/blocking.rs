@@ -64,7 +64,7 @@ impl<R: Source> Blocking<Lines<R>> {
                     None => ready(lines.find()),
                     Some(context) => lines.poll_find(context),
                 };
-                let has_come = lines.arrivals != since && lines.has_unfinished();
+                let has_come = lines.has_unfinished() && !(is_begun && lines.arrivals == since);
                 match found {
                     Poll::Ready(found) => Poll::Ready(Some(found)),
                     Poll::Pending if has_come => Poll::Ready(None),

@@ -132,7 +132,7 @@ fn what_a_writer_dropped_tears_the_line_of_a_strong_reader() {
 #[test]
 fn a_reader_of_a_spool_that_was_passed_tells_its_gap_and_goes_on_with_a_whole_line() {
     let spool = Spool::builder().retain(Retain::Last(4096)).build().unwrap();
-    let mut lines = Lines::new(spool.reader().unwrap());
+    let mut lines = Lines::new(spool.weak_reader().unwrap());
     let mut writer = spool.writer().unwrap();
     let mut text = Vec::new();
     (0..10_000).for_each(|n| text.extend_from_slice(format!("line {n:06}\n").as_bytes()));
