@@ -18,11 +18,9 @@ pub(super) fn handle() -> io::Result<Handle> {
     }
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name("overfall-process".into())
-        .spawn(move || {
-            system::block_broken_pipe_signal();
-            runtime.block_on(pending::<()>());
-        })?;
+    thread::Builder::new().name("overfall-process".into()).spawn(move || {
+        system::block_broken_pipe_signal();
+        runtime.block_on(pending::<()>());
+    })?;
     Ok(started.insert(handle).clone())
 }
