@@ -3,6 +3,7 @@
 mod capture;
 mod child;
 mod command;
+mod drain;
 mod driver;
 mod group;
 mod input;
@@ -25,7 +26,7 @@ pub use command::Command;
 pub use group::Process;
 pub use input::Input;
 pub use outcome::{InputOutcome, Outcome, OutputOutcome};
-pub use output::Output;
+pub use output::{Output, Ring};
 pub use pipeline::{Pipeline, PipelineOutcome, Running};
 pub use shut_down::{ShutDown, Took};
 pub use signal::Signal;

@@ -1,5 +1,6 @@
 //! How an output of a child is kept. (A stand-in, until the drain is merged.)
 
+use super::output::Ring;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -15,15 +16,10 @@ pub(super) enum Kind {
     File(Arc<OwnedFd>),
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Ring {
-    pub(super) capacity: usize,
-}
-
 impl Capture {
     /// In a ring of so many bytes.
     pub fn ring(capacity: usize) -> Self {
-        Self(Kind::Ring(Ring { capacity }))
+        Self(Kind::Ring(Ring::new(capacity)))
     }
 
     /// Not at all: the child writes to where this program does.

@@ -4,9 +4,12 @@
 
 use super::system;
 use crate::sync::{Mutex, lock};
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::{io, thread};
 use tokio::runtime::{Builder, Handle};
+use tokio::time::{Instant, Sleep};
 
 static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -23,4 +26,30 @@ pub(super) fn handle() -> io::Result<Handle> {
         runtime.block_on(pending::<()>());
     })?;
     Ok(started.insert(handle).clone())
+}
+
+/// A future that is ready at `deadline`. It can be awaited on any runtime, and on none.
+pub(super) fn sleep_until(deadline: Instant) -> io::Result<Pin<Box<Sleep>>> {
+    let runtime = handle()?;
+    let _within_it = runtime.enter();
+    Ok(Box::pin(tokio::time::sleep_until(deadline)))
+}
+
+/// What the first of two futures gave.
+pub(super) enum Either<A, B> {
+    First(A),
+    Second(B),
+}
+
+/// Waits for one of two futures, and drops the other. It looks at `a` first.
+pub(super) async fn first<A, B>(
+    a: impl Future<Output = A>,
+    b: impl Future<Output = B>,
+) -> Either<A, B> {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    poll_fn(|context| match a.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Either::First(value)),
+        Poll::Pending => b.as_mut().poll(context).map(Either::Second),
+    })
+    .await
 }

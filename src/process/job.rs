@@ -26,7 +26,7 @@ impl<T: Send + 'static> Job<T> {
     /// Parks this thread until the job is done.
     pub(super) fn park(self) -> T {
         let poll = |job: &mut Self, context: &mut Context<'_>| Pin::new(job).poll(context);
-        let done = Blocking::new(self).look_or_wait(
+        let done = Blocking::new(self).poll_or_wait(
             Until::Forever,
             |_| {},
             |job, context| match context {

@@ -1,0 +1,277 @@
+//! Reads the pipes of an output into its ring: a task for each, on the thread of `driver.rs`.
+//!
+//! The wakers of consumers run here, and may panic. That must not end the draining: the ring is in order by
+//! then (`wait/panics.rs`), the panic hook of the program has told it, and the task goes on.
+
+use super::driver::Either::{First, Second};
+use super::driver::first;
+use crate::channel::Channel;
+use crate::channel::writer::StrongWriter;
+use crate::channel::writer::slice::Slice;
+use crate::error::ReserveError;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::coop;
+use tokio::time::Instant;
+
+/// What an [`Output`](super::output::Output) asks of its drains.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// To read what is there, as far as there is room, and then to answer.
+    Look(oneshot::Sender<()>),
+}
+
+/// How far a drain has come.
+#[derive(Debug)]
+pub(super) struct Progress {
+    began: Instant,
+    /// Nanoseconds from `began` to the last byte.
+    last: AtomicU64,
+    /// Whether there was no room for what is there.
+    is_held_up: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { began: Instant::now(), last: AtomicU64::new(0), is_held_up: AtomicBool::new(false) }
+    }
+
+    /// When the last byte came into the ring; at first, when the drain began.
+    pub(super) fn last(&self) -> Instant {
+        self.began + Duration::from_nanos(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether it waits for room.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.is_held_up.load(Ordering::Relaxed)
+    }
+
+    fn note(&self) {
+        self.is_held_up.store(false, Ordering::Relaxed);
+        let since = self.began.elapsed().as_nanos();
+        self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// The end of an output. The drains of it share one, and the last that goes, however it goes, ends the
+/// channel.
+#[derive(Debug)]
+pub(super) struct End {
+    channel: Arc<Channel>,
+    /// The first error of a read. Consumers get it after the last byte of all pipes.
+    error: Mutex<Option<io::Error>>,
+}
+
+impl End {
+    pub(super) fn new(channel: Arc<Channel>) -> Self {
+        Self { channel, error: Mutex::new(None) }
+    }
+
+    fn keep(&self, error: io::Error) {
+        lock(&self.error).get_or_insert(error);
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let error = lock(&self.error).take();
+        // If the channel has ended before, its consumers were told that end.
+        let end = || match error {
+            Some(error) => self.channel.fail(error).is_ok(),
+            None => self.channel.drain().is_ok(),
+        };
+        let _a_waker_may_panic = catch_unwind(AssertUnwindSafe(end));
+    }
+}
+
+/// How many bytes are read at a time.
+const READ: usize = 64 << 10;
+
+pub(super) struct Drain {
+    /// The first to be dropped: who is not answered finds the channel at its end.
+    end: Arc<End>,
+    pipe: AsyncFd<OwnedFd>,
+    writer: StrongWriter,
+    /// The longest slice that is reserved.
+    most: usize,
+    /// Nothing once there is nobody to give any.
+    orders: Option<mpsc::UnboundedReceiver<Order>>,
+    /// Who waits for an answer to [`Order::Look`].
+    looking: Vec<oneshot::Sender<()>>,
+    progress: Arc<Progress>,
+    buffer: Vec<u8>,
+}
+
+impl Drain {
+    /// Makes the pipe, which is ours alone, one that does not block. This must run within the runtime.
+    pub(super) fn new(
+        pipe: OwnedFd,
+        writer: StrongWriter,
+        orders: mpsc::UnboundedReceiver<Order>,
+        progress: Arc<Progress>,
+        end: Arc<End>,
+    ) -> io::Result<Self> {
+        let flags = rustix::fs::fcntl_getfl(&pipe)?;
+        rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
+        Ok(Self {
+            pipe: watch(pipe)?,
+            // A slice and its padding are at most a quarter of the ring.
+            most: READ.min(end.channel.capacity() / 8),
+            writer,
+            orders: Some(orders),
+            looking: Vec::new(),
+            progress,
+            end,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Reads until the end.
+    pub(super) async fn run(mut self) {
+        loop {
+            match unless_it_panics(self.turn()).await {
+                None | Some(Ok(Continue(()))) => {}
+                Some(Ok(Break(()))) => return,
+                Some(Err(error)) => return self.end.keep(error),
+            }
+            // The other children have their turn after a while.
+            coop::consume_budget().await;
+        }
+    }
+
+    /// Waits for bytes, and for room for them, and reads once; or takes an order.
+    async fn turn(&mut self) -> io::Result<ControlFlow<()>> {
+        if !self.looking.is_empty() {
+            return self.look();
+        }
+        let mut guard = match first(next(&mut self.orders), self.pipe.readable()).await {
+            First(order) => return Ok(self.take(order)),
+            Second(guard) => guard?,
+        };
+        let there = rustix::io::ioctl_fionread(&self.pipe)?;
+        if there == 0 {
+            if guard.ready().is_read_closed() {
+                return Ok(Break(()));
+            }
+            // It was empty after it was ready, so that whoever writes next makes it ready anew.
+            guard.clear_ready();
+            return Ok(Continue(()));
+        }
+        if !self.read_now(there)? {
+            return self.wait_and_read(there).await;
+        }
+        Ok(Continue(()))
+    }
+
+    /// Waits for room, and reads; or takes an order.
+    async fn wait_and_read(&mut self, there: u64) -> io::Result<ControlFlow<()>> {
+        let length = self.length(there);
+        let order = match first(next(&mut self.orders), self.writer.reserve(length)).await {
+            First(order) => order,
+            Second(Ok(slice)) => {
+                fill(slice, &self.pipe, &mut self.buffer)?;
+                self.progress.note();
+                return Ok(Continue(()));
+            }
+            Second(Err(ReserveError::Closed | ReserveError::Terminated)) => return Ok(Break(())),
+            Second(Err(error)) => return Err(io::Error::other(error)),
+        };
+        Ok(self.take(order))
+    }
+
+    /// Reads what is there, if there is room for it now.
+    fn read_now(&mut self, there: u64) -> io::Result<bool> {
+        let length = self.length(there);
+        match self.writer.try_reserve(length) {
+            Ok(slice) => {
+                fill(slice, &self.pipe, &mut self.buffer)?;
+                self.progress.note();
+                Ok(true)
+            }
+            // If there is another reason, it is told where this waits.
+            Err(_) => {
+                self.progress.is_held_up.store(true, Ordering::Relaxed);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads what is there without waiting, or answers that there is no more, or no room.
+    fn look(&mut self) -> io::Result<ControlFlow<()>> {
+        let there = rustix::io::ioctl_fionread(&self.pipe)?;
+        if there == 0 && has_hung_up(&self.pipe)? {
+            return Ok(Break(()));
+        }
+        if there == 0 || !self.read_now(there)? {
+            for asker in self.looking.drain(..) {
+                let _may_have_gone = asker.send(());
+            }
+        }
+        Ok(Continue(()))
+    }
+
+    fn take(&mut self, order: Option<Order>) -> ControlFlow<()> {
+        match order {
+            Some(Order::Look(asker)) => self.looking.push(asker),
+            None => self.orders = None,
+        }
+        Continue(())
+    }
+
+    fn length(&self, there: u64) -> usize {
+        usize::try_from(there).unwrap_or(usize::MAX).min(self.most)
+    }
+}
+
+/// `register_with_interest`, which it is to be now, is not in all versions that we allow.
+#[allow(deprecated)]
+fn watch(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pipe, Interest::READABLE)
+}
+
+/// Reads as much as was reserved, which is there: nobody else reads this pipe.
+fn fill(mut slice: Slice<'_>, pipe: &AsyncFd<OwnedFd>, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.resize(slice.len(), 0);
+    let read = rustix::io::read(pipe, &mut buffer[..])?;
+    slice.write_all(&buffer[..read])?;
+    slice.commit();
+    Ok(())
+}
+
+/// Whether nobody has the other end of an empty pipe.
+fn has_hung_up(pipe: &AsyncFd<OwnedFd>) -> io::Result<bool> {
+    let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+    rustix::event::poll(&mut polled, Some(&Timespec::default()))?;
+    Ok(polled[0].revents().contains(PollFlags::HUP))
+}
+
+/// The next order; never, if there can be none.
+async fn next(orders: &mut Option<mpsc::UnboundedReceiver<Order>>) -> Option<Order> {
+    match orders {
+        Some(orders) => orders.recv().await,
+        None => pending().await,
+    }
+}
+
+/// What `future` gives; nothing, if it panics.
+async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        poll.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
+}
