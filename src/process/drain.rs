@@ -112,7 +112,6 @@ pub(super) struct Drain {
     /// Who waits for an answer to [`Order::Look`].
     looking: Vec<oneshot::Sender<()>>,
     progress: Arc<Progress>,
-    buffer: Vec<u8>,
 }
 
 impl Drain {
@@ -135,7 +134,6 @@ impl Drain {
             looking: Vec::new(),
             progress,
             end,
-            buffer: Vec::new(),
         })
     }
 
@@ -182,7 +180,7 @@ impl Drain {
         let order = match first(next(&mut self.orders), self.writer.reserve(length)).await {
             First(order) => order,
             Second(Ok(slice)) => {
-                fill(slice, &self.pipe, &mut self.buffer)?;
+                fill(slice, &self.pipe)?;
                 self.progress.note();
                 return Ok(Continue(()));
             }
@@ -197,7 +195,7 @@ impl Drain {
         let length = self.length(there);
         match self.writer.try_reserve(length) {
             Ok(slice) => {
-                fill(slice, &self.pipe, &mut self.buffer)?;
+                fill(slice, &self.pipe)?;
                 self.progress.note();
                 Ok(true)
             }
@@ -243,10 +241,8 @@ fn watch(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// Reads as much as was reserved, which is there: nobody else reads this pipe.
-fn fill(mut slice: Slice<'_>, pipe: &AsyncFd<OwnedFd>, buffer: &mut Vec<u8>) -> io::Result<()> {
-    buffer.resize(slice.len(), 0);
-    let read = rustix::io::read(pipe, &mut buffer[..])?;
-    slice.write_all(&buffer[..read])?;
+fn fill(mut slice: Slice<'_>, pipe: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    slice.read_from(pipe)?;
     slice.commit();
     Ok(())
 }

@@ -3,12 +3,19 @@
 use super::*;
 use crate::error::TryReadError;
 use futures::executor::block_on;
-use std::io::{Read, Write, pipe};
+use rustix::pipe::PipeFlags;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::task::{Wake, Waker};
 
-fn drained(capacity: usize) -> (std::io::PipeWriter, Output) {
-    let (reader, writer) = pipe().unwrap();
-    (writer, Output::drain(reader.into(), &Ring::new(capacity), "test").unwrap())
+fn pipe() -> (OwnedFd, File) {
+    let (from, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    (from, to.into())
+}
+
+fn drained(capacity: usize) -> (File, Output) {
+    let (from, to) = pipe();
+    (to, Output::drain(from, &Ring::new(capacity), "test").unwrap())
 }
 
 const LONG: Duration = Duration::MAX;
@@ -59,9 +66,8 @@ fn an_output_that_somebody_holds_open_is_looked_at_once_when_there_is_no_time() 
 
 #[test]
 fn messages_of_a_merged_output_tell_which_pipe_they_came_through() {
-    let ((stdout, mut out), (stderr, mut err)) = (pipe().unwrap(), pipe().unwrap());
-    let output =
-        Output::drain_merged(stdout.into(), stderr.into(), &Ring::default(), "test").unwrap();
+    let ((stdout, mut out), (stderr, mut err)) = (pipe(), pipe());
+    let output = Output::drain_merged(stdout, stderr, &Ring::default(), "test").unwrap();
     let mut reader = output.strong_reader().blocking();
     for (pipe, name, text) in [(&mut out, "stdout", "a"), (&mut err, "stderr", "b")] {
         pipe.write_all(text.as_bytes()).unwrap();
