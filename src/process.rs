@@ -1,10 +1,34 @@
 //! Child processes: many consumers of one output.
 
-#[cfg_attr(not(test), allow(dead_code, reason = "until children use it"))]
+mod capture;
+mod child;
+mod command;
 mod drain;
-#[cfg_attr(not(test), allow(dead_code, reason = "until children use it"))]
 mod driver;
-#[cfg_attr(not(test), allow(dead_code, reason = "until children use it"))]
+mod group;
+mod input;
+mod job;
+mod leader;
+mod outcome;
 mod output;
+mod pipeline;
+mod shut_down;
+mod signal;
+mod spawn;
+mod spawn_error;
+mod status;
+mod system;
+mod trace;
 
+pub use capture::Capture;
+pub use child::Child;
+pub use command::Command;
+pub use group::Process;
+pub use input::Input;
+pub use outcome::{InputOutcome, Outcome, OutputOutcome};
 pub use output::{Output, Ring};
+pub use pipeline::{Pipeline, PipelineOutcome, Running};
+pub use shut_down::{ShutDown, Took};
+pub use signal::Signal;
+pub use spawn_error::SpawnError;
+pub use status::Status;

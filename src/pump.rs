@@ -283,7 +283,7 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
             // As long as there is something to do, there is nothing to wait for.
             let step = match thread.get_mut().poll_step(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(step) => Some(step),
-                Poll::Pending => thread.look_or_wait(
+                Poll::Pending => thread.poll_or_wait(
                     Until::Forever,
                     |pump| pump.stop_waiting(),
                     |pump, context| {

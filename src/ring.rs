@@ -193,8 +193,8 @@
 //! | `free:A` | `free:B` | what the last holder of a table's entry did before the next one |
 //! | `free:C` | `free:B` | the same before a walk that comes past the entry (`sync/occupancy.rs`) |
 //! | `newer` | itself | a reader's start before slices of later writers (`channel/shared.rs`) |
-//! | `tally:D` | `tally:C` | the bytes of a count before a thread that reads its messages (`figures.rs`) |
-//! | `tally:B` | `tally:A` | the next messages before a thread that finds the bytes written again |
+//! | `counter:D` | `counter:C` | the bytes of a count before a thread that reads its messages (`figures.rs`) |
+//! | `counter:B` | `counter:A` | the next messages before a thread that finds the bytes written again |
 //! | `start:A` | `start:B` | a reader's start and a writer's count: one sees the other (`channel/account.rs`) |
 //! | `start:D` | `start:C` | a reader's slot before a writer that finds its start |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
@@ -353,7 +353,7 @@ pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 #[cfg(overfall_loom)]
-pub(crate) use writer_figures::Tally;
+pub(crate) use writer_figures::Counter;
 pub(crate) use writer_figures::{Count, WriterFigures};
 #[cfg(not(overfall_loom))]
 use zeroed::Zeroed;

@@ -211,6 +211,8 @@ mod room;
 mod segment;
 mod shared;
 mod sleeper;
+#[cfg(all(test, not(any(overfall_loom, miri))))]
+mod slow_disk;
 mod source;
 mod start;
 mod stats;
@@ -395,7 +397,7 @@ impl Spool {
         look: impl Fn() -> Option<T>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        Blocking::new(()).look_or_wait(
+        Blocking::new(()).poll_or_wait(
             Until::timeout(timeout),
             |()| {},
             |(), context| match context {

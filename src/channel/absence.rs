@@ -32,7 +32,7 @@ use crate::wait::reader_figures::ReaderFigures;
 pub(crate) enum Going {
     Gone,
     /// It is a weak one from now on.
-    TurnedWeak,
+    Converted,
 }
 
 /// What becomes of the channel once the last strong reader has gone.

@@ -49,7 +49,7 @@
 use crate::channel::loss::Losses;
 use crate::channel::registry::{Registry, strength_of};
 use crate::channel::shared::Shared;
-use crate::channel::survey::{Late, Look, Sent, Survey, Unread, UnreadOf};
+use crate::channel::survey::{Late, Sent, Snapshot, Survey, Unread, UnreadOf};
 use crate::channel::terms::Strength;
 use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Count, WriterSlot};
@@ -75,7 +75,7 @@ pub(crate) struct Cloned {
     /// What is late for the original.
     pub(crate) late: Vec<Late>,
     /// What was found when the hold of the original was taken, if it does not know it yet.
-    pub(crate) taken: Option<Look>,
+    pub(crate) taken: Option<Snapshot>,
 }
 
 impl Shared {
@@ -115,7 +115,7 @@ impl Shared {
         registry.count_reader_in(strength);
         // Up to here what is late for both is taken from the original.
         registry.forget_late(&slot.figures);
-        let (late, taken) = (registry.late_of(original), registry.look_of(original).cloned());
+        let (late, taken) = (registry.late_of(original), registry.snapshot_of(original).cloned());
         let has_ended = !original.present.load(Ordering::Relaxed);
         Cloned { slot, strength, has_ended, late, taken }
     }
@@ -268,14 +268,14 @@ impl Shared {
 
     /// A weak reader is about to turn strong at `slice`. From the return on, a writer that counts a slice
     /// before it finds that out, or has counted it before.
-    pub(crate) fn turns_strong(&self, slice: Position, reader: &ReaderFigures) {
+    pub(crate) fn converts_to_strong(&self, slice: Position, reader: &ReaderFigures) {
         reader.lost_before.set(slice.raw());
         self.raise_furthest_start(slice);
     }
 
     /// What writers have sent by now, what of it is unread for a reader that stands here, and what is
     /// late for it. `takes` tells whether the reader has that from here on.
-    pub(crate) fn look(&self, reader: &ReaderFigures, place: Start, takes: bool) -> Look {
+    pub(crate) fn snapshot(&self, reader: &ReaderFigures, place: Start, takes: bool) -> Snapshot {
         let mut registry = lock(&self.registry);
         let (late, survey) = (registry.late_of(reader), self.survey(&registry));
         if takes {

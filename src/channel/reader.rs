@@ -281,8 +281,8 @@ impl Receive for Reader {
         self.as_read_mut().skip_to(start)
     }
 
-    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
-        self.as_read_mut().look()
+    fn peek_next(&mut self) -> Result<Option<Description>, TryReadError> {
+        self.as_read_mut().peek_next()
     }
 
     fn seen(&self) -> (Header, &[u8]) {

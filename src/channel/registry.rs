@@ -1,7 +1,7 @@
 //! Who is there, and what those who have gone had counted.
 
 use crate::channel::stats::Totals;
-use crate::channel::survey::{Late, Look, Sent};
+use crate::channel::survey::{Late, Sent, Snapshot};
 use crate::channel::terms::Strength;
 use crate::ring::position::Position;
 use crate::ring::{Count, Held, WriterFigures};
@@ -34,7 +34,7 @@ pub(super) struct Registry {
     /// At most one for each reader and each writer that had a slice in flight when that started.
     pub(super) late: Vec<Late>,
     /// What was found when a reader's hold was taken, until the reader learns of it: `taking.rs`.
-    pub(super) taken: Vec<(u32, Look)>,
+    pub(super) taken: Vec<(u32, Snapshot)>,
 }
 
 /// What is kept of times without a strong reader: `absence.rs`.
@@ -103,7 +103,7 @@ impl Registry {
     /// The same for a reader.
     pub(super) fn retire_reader(&mut self, figures: &ReaderFigures) {
         self.forget_late(figures);
-        let _what_it_did_not_learn = self.take_look(figures);
+        let _what_it_did_not_learn = self.take_snapshot(figures);
         self.retired.retire_reader(figures);
     }
 
@@ -133,13 +133,13 @@ impl Registry {
     }
 
     /// What was found when the hold of the reader of these figures was taken, if it has not learned of it.
-    pub(super) fn look_of(&self, figures: &ReaderFigures) -> Option<&Look> {
+    pub(super) fn snapshot_of(&self, figures: &ReaderFigures) -> Option<&Snapshot> {
         let reader = figures.id.get() as u32;
         self.taken.iter().find(|&&(taken, _)| taken == reader).map(|(_, look)| look)
     }
 
     /// The same, which it learns by this.
-    pub(super) fn take_look(&mut self, figures: &ReaderFigures) -> Option<Look> {
+    pub(super) fn take_snapshot(&mut self, figures: &ReaderFigures) -> Option<Snapshot> {
         let reader = figures.id.get() as u32;
         let index = self.taken.iter().position(|&(taken, _)| taken == reader)?;
         Some(self.taken.swap_remove(index).1)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// All that a reader looks at to tell what it has missed: what was sent, what of it is unread, and what
 /// is late for this reader.
-pub(crate) type Look = (Survey, Unread, Vec<Late>);
+pub(crate) type Snapshot = (Survey, Unread, Vec<Late>);
 
 /// What writers had sent, at one moment.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@
 use crate::channel::absence::{Going, Then};
 use crate::channel::registry::strength_of;
 use crate::channel::shared::Shared;
-use crate::channel::survey::Look;
+use crate::channel::survey::Snapshot;
 use crate::channel::terms::{Strength, TakesEffect};
 use crate::channel::trace;
 use crate::ring::position::Position;
@@ -53,7 +53,7 @@ impl Shared {
             registry.count_reader_as(&slot.figures, Strength::Weak);
             None
         };
-        let going = if ends { Going::Gone } else { Going::TurnedWeak };
+        let going = if ends { Going::Gone } else { Going::Converted };
         let last = self.count_strong_reader_out(&mut registry, slice, going, &mut held);
         if last == Some(Then::Overwrite) {
             registry.absence.began = Some((slice, before));
@@ -95,12 +95,12 @@ impl Shared {
 
     /// What was found when the hold of the reader of these figures was taken, if it has not learned of
     /// that yet.
-    pub(crate) fn look_of(&self, figures: &ReaderFigures) -> Option<Look> {
-        lock(&self.registry).look_of(figures).cloned()
+    pub(crate) fn snapshot_of(&self, figures: &ReaderFigures) -> Option<Snapshot> {
+        lock(&self.registry).snapshot_of(figures).cloned()
     }
 
     /// The same. The reader learns of it by this.
-    pub(crate) fn take_look(&self, figures: &ReaderFigures) -> Option<Look> {
-        lock(&self.registry).take_look(figures)
+    pub(crate) fn take_snapshot(&self, figures: &ReaderFigures) -> Option<Snapshot> {
+        lock(&self.registry).take_snapshot(figures)
     }
 }

@@ -21,7 +21,7 @@ pub(crate) trait Event: Copy + Unpin {
     type Output;
 
     /// Whether it has come to pass, or cannot any more.
-    fn look(&self, shared: &Shared) -> Poll<Self::Output>;
+    fn check(&self, shared: &Shared) -> Poll<Self::Output>;
 
     /// Joins the line of those who wait for it, or stays there. After this the caller looks again.
     fn join(&self, shared: &Shared, ticket: &mut Option<Ticket>, waker: &Waker);
@@ -39,7 +39,7 @@ pub(crate) struct Closed;
 impl Event for Closed {
     type Output = ();
 
-    fn look(&self, shared: &Shared) -> Poll<()> {
+    fn check(&self, shared: &Shared) -> Poll<()> {
         if shared.ending() == Ending::Open { Poll::Pending } else { Poll::Ready(()) }
     }
 
@@ -60,7 +60,7 @@ impl Event for Attended {
     /// `Closed` if no reader can change it any more that matters.
     type Output = Result<(), WriteError>;
 
-    fn look(&self, shared: &Shared) -> Poll<Self::Output> {
+    fn check(&self, shared: &Shared) -> Poll<Self::Output> {
         match shared.ending() {
             Ending::Terminated => return Poll::Ready(Err(WriteError::Terminated)),
             Ending::Drained | Ending::Failed => return Poll::Ready(Err(WriteError::Closed)),
@@ -90,7 +90,7 @@ pub(crate) struct Flushed {
 impl Event for Flushed {
     type Output = Result<(), FlushError>;
 
-    fn look(&self, shared: &Shared) -> Poll<Self::Output> {
+    fn check(&self, shared: &Shared) -> Poll<Self::Output> {
         let Some(end) = self.end else { return Poll::Ready(Ok(())) };
         if shared.ending() == Ending::Terminated {
             return Poll::Ready(Err(FlushError::Terminated));
@@ -148,8 +148,8 @@ impl<E: Event> Waiting<E> {
     }
 
     /// Looks, without waiting.
-    pub(crate) fn look(&self) -> Poll<E::Output> {
-        self.event.look(&self.shared)
+    pub(crate) fn check(&self) -> Poll<E::Output> {
+        self.event.check(&self.shared)
     }
 }
 
@@ -158,10 +158,10 @@ impl<E: Event> Future for Waiting<E> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<E::Output> {
         let this = self.get_mut();
-        let mut came = this.look();
+        let mut came = this.check();
         if came.is_pending() {
             this.event.join(&this.shared, &mut this.ticket, context.waker());
-            came = this.look();
+            came = this.check();
         }
         came
     }

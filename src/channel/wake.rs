@@ -34,7 +34,7 @@ impl Shared {
     /// For a slice at `position` that was committed and counted: whether somebody may sleep, or may have
     /// started behind it, so that [`Shared::after_count`] is to be called.
     #[inline]
-    pub(crate) fn must_look(&self, position: Position) -> bool {
+    pub(crate) fn must_check(&self, position: Position) -> bool {
         self.watch.must_check() || self.may_be_late(position)
     }
 
@@ -86,11 +86,11 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
         // The light fence of the watch is before both looks.
-        (self.watch.must_check() || held.must_check()) && self.look_after_move(held)
+        (self.watch.must_check() || held.must_check()) && self.check_after_move(held)
     }
 
     #[inline(never)]
-    fn look_after_move(&self, held: &Held) -> bool {
+    fn check_after_move(&self, held: &Held) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
         // ORD(heavy).
         full_fence(Ordering::SeqCst);

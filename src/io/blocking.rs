@@ -182,7 +182,7 @@ impl<R: Reads> Blocking<R> {
 
     #[inline]
     fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
-        let read = self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
+        let read = self.poll_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(reader.read_now(buffer)),
             Some(context) => reader.poll_read(context, buffer),
         });
@@ -208,9 +208,9 @@ impl<R: Lends> Blocking<R> {
     }
 
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
-        // A second look lends what the first one found: a loan cannot leave the loop that asks for
+        // A second poll lends what the first one found: a loan cannot leave the loop that asks for
         // it.
-        let found = self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
+        let found = self.poll_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(reader.lender().try_fill_buf().map(drop)),
             Some(context) => reader.lender().poll_fill_buf(context).map_ok(drop),
         });
@@ -290,19 +290,19 @@ impl<W: Writes> Blocking<W> {
         Ok(written.ok_or_else(|| given_up(until))??)
     }
 
-    /// Tries, and waits for as long as there is no room. `look` is as in [`Blocking::wait`].
+    /// Tries, and waits for as long as there is no room. `poll` is as in [`Blocking::wait`].
     fn until_room<T>(
         &mut self,
         until: Until,
         wait: Wait,
-        mut look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
+        mut poll: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
         let core = self.endpoint.writer_core();
         let at_once = if core.never_waits_as(wait) {
             // This is ready at once: the writer drops what there is no room for.
-            look(core, Some(&mut Context::from_waker(Waker::noop())))
+            poll(core, Some(&mut Context::from_waker(Waker::noop())))
         } else {
-            look(core, None)
+            poll(core, None)
         };
         if let Poll::Ready(value) = at_once {
             self.waits.spin.record_at_once();
@@ -310,7 +310,7 @@ impl<W: Writes> Blocking<W> {
         }
         self.waits.spin.is_for_room = true;
         let stop = |writer: &mut W| writer.writer_core().stop_waiting();
-        self.wait(until, stop, |writer, context| look(writer.writer_core(), context))
+        self.wait(until, stop, |writer, context| poll(writer.writer_core(), context))
     }
 
     /// Reserves room for one slice of up to `len` payload bytes, and parks the thread until it is

@@ -7,24 +7,24 @@ use crate::channel::shared::Shared;
 use crate::channel::terms::StartAt;
 use crate::channel::writer::{HasCore, StrongWriter};
 use crate::error::TryReadError;
-use crate::ring::{Count, Tally};
+use crate::ring::{Count, Counter};
 use loom::thread;
 
-/// Guards the two places of the bytes, and what orders them (ORD(tally:A) to ORD(tally:D)): a count
+/// Guards the two places of the bytes, and what orders them (ORD(counter:A) to ORD(counter:D)): a count
 /// that is read while it is raised is one that there was.
 #[test]
 fn a_count_that_is_read_while_it_is_raised_is_whole() {
     model(PREEMPTIONS, || {
-        let tally = Arc::new(Tally::default());
-        let reading = tally.clone();
+        let counter = Arc::new(Counter::default());
+        let reading = counter.clone();
         let thread = thread::spawn(move || {
             let Count { messages, bytes } = reading.read();
             assert_eq!(bytes, messages * 10);
         });
-        tally.add(Count::new(1, 10), 10);
-        tally.add(Count::new(2, 20), 10);
+        counter.add(Count::new(1, 10), 10);
+        counter.add(Count::new(2, 20), 10);
         thread.join().unwrap();
-        assert_eq!(tally.read(), Count::new(3, 30));
+        assert_eq!(counter.read(), Count::new(3, 30));
     });
 }
 

@@ -96,6 +96,36 @@ fn two_readers_enter_a_segment_that_is_let_go_of() {
     });
 }
 
+/// Guards ORD(turn:A) and ORD(turn:B): who finds a segment gone finds where to go on, though the writer that took
+/// it out is not the one that said so. A strong reader that comes in the middle of the first writer's move keeps
+/// that from letting go; the next writer does, and has no fence of its own before it.
+#[test]
+fn a_reader_that_finds_a_segment_gone_finds_where_the_last_writer_said_to_go_on() {
+    model(2, || {
+        let (spool, mut writer) = stream(builder());
+        let mut reader = spool.weak_reader().unwrap();
+        write(&mut writer, 2);
+        spool.end_watch();
+        let beginning = spool.clone();
+        let beginning = thread::spawn(move || beginning.reader().unwrap());
+        let reading = thread::spawn(move || read(&mut reader));
+        let is_held_up = writer.try_write(&[2]).is_err();
+        let strong = beginning.join().unwrap();
+        if is_held_up && strong.position() == 0 {
+            drop(strong);
+            writer.release();
+            let going_on = spool.clone();
+            let going_on = thread::spawn(move || {
+                let mut writer = going_on.writer().unwrap();
+                writer.try_write(&[2]).unwrap();
+                writer.release();
+            });
+            going_on.join().unwrap();
+        }
+        reading.join().unwrap();
+    });
+}
+
 fn a_reader_that_moves_on_wakes_the_writer(is_watched: bool) {
     let (spool, mut writer) = stream(builder());
     let mut reader = spool.reader().unwrap();

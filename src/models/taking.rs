@@ -78,7 +78,7 @@ fn what_is_lent_is_not_overwritten_once_the_hold_is_taken() {
 }
 
 fn peek(reader: &mut StrongReader) -> Result<Vec<u8>, TryReadError> {
-    assert!(reader.look()?.is_some());
+    assert!(reader.peek_next()?.is_some());
     let bytes = reader.seen().1.to_vec();
     reader.leave_seen();
     Ok(bytes)

@@ -2,6 +2,7 @@
 //! finishes what was dropped. It has a runtime of its own, so that nothing depends on the user's: a runtime
 //! that is blocked, or shut down, stops no child.
 
+use super::system;
 use crate::sync::{Mutex, lock};
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -20,9 +21,10 @@ pub(super) fn handle() -> io::Result<Handle> {
     }
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name("overfall-process".into())
-        .spawn(move || runtime.block_on(pending::<()>()))?;
+    thread::Builder::new().name("overfall-process".into()).spawn(move || {
+        system::block_broken_pipe_signal();
+        runtime.block_on(pending::<()>());
+    })?;
     Ok(started.insert(handle).clone())
 }
 

@@ -7,6 +7,7 @@ use super::drain::{Drain, End, Order, Progress};
 use super::driver::Either::First;
 use super::driver::{self, first};
 use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::stats::ChannelStats;
 use crate::channel::{AfterLast, Channel};
 use std::fmt;
 use std::io;
@@ -99,6 +100,11 @@ impl Output {
     /// A new consumer that the child does not wait for, at the oldest byte that is kept.
     pub fn weak_reader(&self) -> WeakReader {
         self.channel.new_weak_reader()
+    }
+
+    /// The figures of its channel.
+    pub fn stats(&self) -> ChannelStats {
+        self.channel.stats()
     }
 
     /// Waits until the output has ended, or nothing has come into the ring for `quiet`, or `at_most` is

@@ -190,7 +190,7 @@ impl Gate {
         let mut smallest: Option<SmallestHold> = None;
         for hold in self.holds.iter() {
             pause::point();
-            let Some((position, has_jumped)) = hold.look() else { continue };
+            let Some((position, has_jumped)) = hold.load() else { continue };
             let is_ahead = position.is_in(self.window, gate);
             let ahead = if is_ahead { position.since(gate) } else { 0 };
             let is_walked = !has_jumped;

@@ -87,7 +87,7 @@ impl Hold {
     /// What another thread finds: the place of a hold, and whether its reader jumped there. Nothing if
     /// it keeps nothing back.
     #[inline]
-    pub(super) fn look(&self) -> Option<(Position, bool)> {
+    pub(super) fn load(&self) -> Option<(Position, bool)> {
         // ORD(hold:A) Acquire, pairs with ORD(hold:B): the reads that this reader made before it moved
         // its hold, or left, come before anything that the gate then permits.
         let word = self.word.load(Ordering::Acquire);

@@ -137,12 +137,12 @@ impl Ring {
 
     #[inline(never)]
     fn release_after_jump(&self, held: &mut Held, position: Position) {
-        self.look_after_jump(held);
+        self.check_after_jump(held);
         pause::point();
         held.hold.move_to(position, held.jumped_to.is_some());
     }
 
-    fn look_after_jump(&self, held: &mut Held) {
+    fn check_after_jump(&self, held: &mut Held) {
         let Some(start) = held.jumped_to else { return };
         // The gate passes no slice in flight, so none is left behind once it has come there. It
         // was at most a reach before the place when the reader jumped there.

@@ -44,12 +44,12 @@ impl Count {
 /// one is written, and then the messages. So what is told is whole. A reader looks at the messages
 /// before and after: a place is written again only behind the next change of theirs.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counter {
     messages: AtomicU64,
     bytes: [AtomicU64; 2],
 }
 
-impl Tally {
+impl Counter {
     /// The count, for the thread that raises it.
     #[inline]
     pub(crate) fn own(&self) -> Count {
@@ -64,10 +64,10 @@ impl Tally {
         debug_assert!(more.messages % 2 == 1, "an even number tells the same place");
         let next = own.plus(more);
         let bytes = &self.bytes[(next.messages & 1) as usize];
-        // ORD(tally:A) Release, pairs with ORD(tally:B): a thread that reads these bytes finds the
+        // ORD(counter:A) Release, pairs with ORD(counter:B): a thread that reads these bytes finds the
         // messages that tell the other place, and so not those before.
         bytes.store(next.bytes, Ordering::Release);
-        // ORD(tally:C) Release, pairs with ORD(tally:D): the bytes that they tell are there.
+        // ORD(counter:C) Release, pairs with ORD(counter:D): the bytes that they tell are there.
         self.messages.store(next.messages, Ordering::Release);
     }
 
@@ -87,10 +87,10 @@ impl Tally {
     /// The count, as it was at one moment. Tries again only if it was raised meanwhile.
     pub(crate) fn read(&self) -> Count {
         loop {
-            // ORD(tally:D) Acquire, pairs with ORD(tally:C).
+            // ORD(counter:D) Acquire, pairs with ORD(counter:C).
             let messages = self.messages.load(Ordering::Acquire);
             let bytes = self.bytes[(messages & 1) as usize].load(Ordering::Relaxed);
-            // ORD(tally:B) Acquire, pairs with ORD(tally:A).
+            // ORD(counter:B) Acquire, pairs with ORD(counter:A).
             fence(Ordering::Acquire);
             if self.messages.load(Ordering::Relaxed) == messages {
                 return Count { messages, bytes };
@@ -112,8 +112,8 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct WriterFigures {
     /// What was committed or dropped. A slice is counted once it can be read.
-    pub(crate) sent: Tally,
+    pub(crate) sent: Counter,
     /// What of that was dropped.
-    pub(crate) dropped: Tally,
+    pub(crate) dropped: Counter,
     pub(crate) ring_bytes: Figure,
 }

@@ -151,7 +151,7 @@ impl Blocking<SpoolReader> {
         until: Until,
         look: impl FnMut(&mut SpoolReader, Option<&mut Context<'_>>) -> Poll<Result<T, E>>,
     ) -> io::Result<T> {
-        let found = self.look_or_wait(until, SpoolReader::stop_waiting, look);
+        let found = self.poll_or_wait(until, SpoolReader::stop_waiting, look);
         found.ok_or_else(|| given_up(until))?.map_err(Into::into)
     }
 }

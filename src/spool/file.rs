@@ -183,7 +183,10 @@ impl Disk {
         if file.metadata().map_err(failed)?.len() < end {
             return Err(WriteError::Cut { written: length, left: self.left(file) });
         }
-        system::write_at(file, bytes, end).map_err(failed)
+        pause::point();
+        let written = system::write_at(file, bytes, end);
+        pause::point();
+        written.map_err(failed)
     }
 
     /// The file, which is made now if there is none.

@@ -283,7 +283,7 @@ impl Pull {
             let mut thread = Blocking::new(());
             pull.serve(|pull| {
                 let look = |(): &mut (), context: Option<&mut Context<'_>>| pull.poll_turn(context);
-                thread.look_or_wait(Until::Forever, |()| {}, look).flatten()
+                thread.poll_or_wait(Until::Forever, |()| {}, look).flatten()
             });
         };
         std::thread::Builder::new().name("overfall-pull".into()).spawn(serve).map(drop)

@@ -32,7 +32,7 @@ impl SpoolWriter {
     }
 
     pub(super) fn park_until_ready(&mut self, until: Until) -> Result<bool, WriteError> {
-        let ready = Blocking::new(self).look_or_wait(
+        let ready = Blocking::new(self).poll_or_wait(
             until,
             |writer| writer.stop_waiting(),
             |writer, context| match context {

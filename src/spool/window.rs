@@ -25,6 +25,15 @@
 //! of segments that wait to be freed, no epochs, no collector: `crossbeam-epoch` was to be tried first. A
 //! reader that is stopped while it is pinned would keep all that is let go of from then on, which is what
 //! this must not do; and a pin costs as much as an entry here.
+//!
+//! *What no model shows.* `slot` and `enter` keep two steps of a thread in their order, and another thread tells that
+//! order only by an exchange. In loom a thread does its steps in their order, and an exchange finds the newest
+//! value; Miri and x86 do the same. So no model and no test here fails with `Relaxed` in their place. It is
+//! Arm and the compiler that they are for: A could load the pointer behind its exchange, or count its share behind
+//! the one by which it leaves; and B could store the next pointer before it ends the turn, or take the shares
+//! of the slot before it knows who is entering. `ci/mutants` exchanges the two pairs of A's steps in the text, and then a
+//! model fails. B's are argued here alone: between the first two lies the whole of the next segment's making, and
+//! the last ones cannot be exchanged in the text, since the second needs the number that the first finds.
 #![allow(unsafe_code)]
 
 use super::segment::Segment;
@@ -187,7 +196,7 @@ impl Slot {
         // Relaxed: the tail put it there, or one before it.
         let counted = NonNull::new(self.segment.load(Ordering::Relaxed))?;
         // ORD(turn:A) Release, pairs with ORD(turn:B): `begin` may have been raised by the tail before this
-        // one. (Else the fence behind that does as much, and so no model misses this.) ORD(enter:B) Acquire, pairs with ORD(enter:A).
+        // one. (Else the fence behind that does as much.) ORD(enter:B) Acquire, pairs with ORD(enter:A).
         let word = self.word.swap((turn + 1) << ENTERING_BITS, Ordering::AcqRel);
         debug_assert_eq!(word >> ENTERING_BITS, turn);
         let entering = word & ((1 << ENTERING_BITS) - 1);

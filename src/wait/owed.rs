@@ -15,8 +15,8 @@
 //! writer, nor writers that wait: they have the line.
 //!
 //! The writer may never come again. So a claim lapses after a number of smaller messages, sent or
-//! dropped: the *patience* of its writer. It has none at first: a message that is dropped once claims
-//! nothing. Each time that the writer comes again after its claim has lapsed, its patience doubles, up
+//! dropped: the *lease* of its writer. It has none at first: a message that is dropped once claims
+//! nothing. Each time that the writer comes again after its claim has lapsed, its lease doubles, up
 //! to a limit. So its claims come to stand until it comes, however seldom that is.
 //!
 //! Nothing but who is dropped depends on any of this: threads that race cost a claim its place, or let
@@ -26,11 +26,11 @@ use crate::ring::position::Position;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The most smaller messages that a claim outlasts.
-const MAX_PATIENCE: u32 = 1 << 16;
+const MAX_LEASE: u32 = 1 << 16;
 
 /// How many smaller messages the last claim of a writer was to outlast; 0 until it drops a message.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Patience(u32);
+pub(crate) struct Lease(u32);
 
 /// The claim of a channel.
 #[derive(Debug)]
@@ -96,28 +96,28 @@ impl Owed {
         room: u64,
         writer: u32,
         [gate, reserved]: [Position; 2],
-        patience: &mut Patience,
+        lease: &mut Lease,
     ) {
         let owed = self.room();
         if owed > room || self.is_turn_of_smaller(room, reserved) {
             return;
         }
-        let is_first = patience.0 == 0;
+        let is_first = lease.0 == 0;
         // If less is owed, its last claim has lapsed.
         if is_first || owed < room {
-            patience.0 = (patience.0 * 2).clamp(1, MAX_PATIENCE);
+            lease.0 = (lease.0 * 2).clamp(1, MAX_LEASE);
         }
         if is_first {
             return;
         }
         self.gate.store(gate.raw(), Ordering::Relaxed);
-        self.left.store(patience.0, Ordering::Relaxed);
+        self.left.store(lease.0, Ordering::Relaxed);
         self.writer.store(writer, Ordering::Relaxed);
         self.room.store(room, Ordering::Relaxed);
     }
 
     /// A message that needs `room` has got it: `size` bytes, up to `reserved`.
-    pub(crate) fn settle(&self, room: u64, size: u64, reserved: Position, patience: &mut Patience) {
+    pub(crate) fn settle(&self, room: u64, size: u64, reserved: Position, lease: &mut Lease) {
         let owed = self.room();
         if owed > 0 && owed <= room {
             self.room.store(0, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl Owed {
                 self.turn.store(reserved.plus(size).raw(), Ordering::Relaxed);
             }
             // It has been patient enough: the next claim makes that twice as much again.
-            patience.0 = patience.0.div_ceil(2);
+            lease.0 = lease.0.div_ceil(2);
         }
     }
 }

@@ -7,6 +7,8 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "signals, priorities and forks have no safe interface here")]
 
+mod stopped_spools;
+
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::ptrace;
@@ -25,12 +27,13 @@ use std::time::{Duration, Instant};
 /// Names the work of the child.
 const WORK: &str = "OVERFALL_STOPPED";
 
-const CASES: [(&str, fn()); 5] = [
+const CASES: [(&str, fn()); 6] = [
     ("stopped_owners", stopped_owners),
     ("stopped_takers", stopped_takers),
     ("real_time", real_time),
     ("forks", forks),
     ("traced_owners", traced_owners),
+    ("traced_readers", stopped_spools::traced_readers),
 ];
 
 /// How a child ends that may not do what the test is about.
@@ -292,42 +295,57 @@ fn forks() {
 }
 
 /// As `stopped_owners`, but that the system stops the thread, at the parent's word: within a section as
-/// well, which a handler of a signal never sees. The parent hears of the thread on standard error.
+/// well, which a handler of a signal never sees.
 fn traced_owners() {
-    let wait_for_parent = || {
-        let mut line = String::new();
-        assert!(stdin().read_line(&mut line).unwrap() > 0, "the parent has gone");
-    };
-    for round in 0..ROUNDS {
+    for round in 0..200 {
         let channel = Channel::with_parameters(1 << 16, Backpressure::Block);
         let mut alone = channel.new_strong_writer();
         let mut other = channel.new_strong_writer();
         burst(&mut alone, BURST);
-        let thread = Arc::new(AtomicU32::new(0));
-        let tell = thread.clone();
+        let (tell, thread) = thread_number();
         let owner = Worker::new(move || {
-            // SAFETY: the call has no preconditions.
-            tell.store(unsafe { libc::gettid() } as u32, Ordering::Relaxed);
+            tell();
             burst(&mut alone, 100);
         });
         owner.beat(1);
-        eprintln!("{TRACE_ME} {}", thread.load(Ordering::Relaxed));
-        wait_for_parent();
-        ASKED[round % ASKED.len()](&channel, &mut other);
-        eprintln!("{TRACE_ME} done");
-        wait_for_parent();
+        traced(&thread, || ASKED[round % ASKED.len()](&channel, &mut other));
         owner.end();
     }
+    eprintln!("{TRACE_ME} {OVER}");
 }
 
-const ROUNDS: usize = 200;
+/// What the parent hears on standard error begins with this: the number of a thread, or one of these words.
 const TRACE_ME: &str = "overfall-trace";
+const DONE: &str = "done";
+const OVER: &str = "over";
+
+/// Where a thread tells its number, and where that is then.
+fn thread_number() -> (impl Fn() + Send, Arc<AtomicU32>) {
+    let thread = Arc::new(AtomicU32::new(0));
+    let tell = thread.clone();
+    // SAFETY: the call has no preconditions.
+    (move || tell.store(unsafe { libc::gettid() } as u32, Ordering::Relaxed), thread)
+}
+
+/// Does `work` while the system has stopped the thread, wherever it was, and asked it for nothing.
+fn traced<T>(thread: &AtomicU32, work: impl FnOnce() -> T) -> T {
+    let wait_for_parent = || {
+        let mut line = String::new();
+        assert!(stdin().read_line(&mut line).unwrap() > 0, "the parent has gone");
+    };
+    eprintln!("{TRACE_ME} {}", thread.load(Ordering::Relaxed));
+    wait_for_parent();
+    let result = work();
+    eprintln!("{TRACE_ME} {DONE}");
+    wait_for_parent();
+    result
+}
 
 /// Starts the case and stops its threads when it says so. Nothing if the system does not permit it.
-fn trace_owners(tunables: &str) -> Option<()> {
+fn trace(case: &str, tunables: &str) -> Option<()> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(WORK, "traced_owners")
+        .env(WORK, case)
         .env("GLIBC_TUNABLES", tunables)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -346,8 +364,12 @@ fn trace_owners(tunables: &str) -> Option<()> {
             eprint!("{line}");
         }
     };
-    for _ in 0..ROUNDS {
-        let thread = Pid::from_raw(hear().parse().unwrap());
+    loop {
+        let said = hear();
+        if said == OVER {
+            break;
+        }
+        let thread = Pid::from_raw(said.parse().unwrap());
         if ptrace::seize(thread, ptrace::Options::PTRACE_O_EXITKILL) == Err(Errno::EPERM) {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -358,7 +380,7 @@ fn trace_owners(tunables: &str) -> Option<()> {
         assert!(matches!(stopped, WaitStatus::PtraceEvent(..)), "{stopped:?}");
         // Now it stands still, and is asked for nothing.
         input.write_all(b"stopped\n").unwrap();
-        assert_eq!(hear(), "done");
+        assert_eq!(hear(), DONE);
         ptrace::detach(thread, None).unwrap();
         input.write_all(b"goes on\n").unwrap();
     }
@@ -369,7 +391,7 @@ fn trace_owners(tunables: &str) -> Option<()> {
 #[test]
 fn an_owner_of_the_cursor_that_the_system_has_stopped_stops_nobody() {
     for tunables in ["", "glibc.pthread.rseq=0"] {
-        if within(LIMIT, move || trace_owners(tunables)).is_none() {
+        if within(LIMIT, move || trace("traced_owners", tunables)).is_none() {
             eprintln!("not run, since the system does not permit to trace a child");
         }
     }

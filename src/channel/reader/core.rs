@@ -4,7 +4,7 @@ use crate::channel::account::Start;
 use crate::channel::loss::{Losses, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
-use crate::channel::survey::Look;
+use crate::channel::survey::Snapshot;
 use crate::channel::terms::{Ending, Strength};
 use crate::channel::trace;
 use crate::error::ReadError;
@@ -122,8 +122,8 @@ impl Core {
         let cloned = self.shared.add_clone(place.start(), self.figures());
         let mut losses = self.losses.clone();
         let known = self.figures().payload_bytes.get();
-        if let Some(look) = &cloned.taken {
-            self.turn(&mut losses, Strength::Strong, Strength::Weak, look);
+        if let Some(snapshot) = &cloned.taken {
+            self.convert_with(&mut losses, Strength::Strong, Strength::Weak, snapshot);
         }
         losses.add_late(cloned.strength, &cloned.late);
         if cloned.strength == Strength::Weak {
@@ -177,10 +177,10 @@ impl Core {
         match self.strength {
             Some(before) if before != strength => {
                 if strength == Strength::Strong {
-                    self.shared.turns_strong(place.slice, self.figures());
+                    self.shared.converts_to_strong(place.slice, self.figures());
                 }
-                let look = self.shared.look(self.figures(), place.start(), true);
-                self.turn_with(before, strength, &look);
+                let snapshot = self.shared.snapshot(self.figures(), place.start(), true);
+                self.convert_losses(before, strength, &snapshot);
                 self.shared.convert_reader(self.figures(), strength);
                 true
             }
@@ -194,22 +194,28 @@ impl Core {
 
     /// Learns that its hold was taken: it counts as weak since.
     pub(crate) fn learn_that_it_was_taken(&mut self) {
-        if let Some(look) = self.shared.take_look(self.figures()) {
-            self.turn_with(Strength::Strong, Strength::Weak, &look);
+        if let Some(snapshot) = self.shared.take_snapshot(self.figures()) {
+            self.convert_losses(Strength::Strong, Strength::Weak, &snapshot);
         }
     }
 
-    fn turn_with(&mut self, before: Strength, strength: Strength, look: &Look) {
+    fn convert_losses(&mut self, before: Strength, strength: Strength, snapshot: &Snapshot) {
         let mut losses = std::mem::take(&mut self.losses);
-        self.turn(&mut losses, before, strength, look);
+        self.convert_with(&mut losses, before, strength, snapshot);
         self.losses = losses;
         self.counted = self.figures().payload_bytes.get();
         self.strength = Some(strength);
     }
 
     /// What the reader knows, once it is of the other strength.
-    fn turn(&self, losses: &mut Losses, before: Strength, strength: Strength, look: &Look) {
-        let (survey, unread, late) = look;
+    fn convert_with(
+        &self,
+        losses: &mut Losses,
+        before: Strength,
+        strength: Strength,
+        snapshot: &Snapshot,
+    ) {
+        let (survey, unread, late) = snapshot;
         losses.add_late(before, late);
         let payload_bytes = self.figures().payload_bytes.get();
         if before == Strength::Strong && self.counted != payload_bytes {
@@ -223,7 +229,7 @@ impl Core {
     pub(crate) fn terminate(&mut self, place: Place) {
         if self.strength.is_some() {
             self.final_losses = Some(Box::new(self.losses(place)));
-            let _ended_then = self.shared.take_look(self.figures());
+            let _ended_then = self.shared.take_snapshot(self.figures());
         }
         // It wakes others, not itself.
         self.unpark();
@@ -433,18 +439,19 @@ impl Core {
             return self.final_losses.as_deref().cloned().unwrap_or_default();
         };
         let (mut strength, mut losses) = (strength, self.losses.clone());
-        let mut look = self.shared.look(self.figures(), place.start(), false);
+        let mut snapshot = self.shared.snapshot(self.figures(), place.start(), false);
         // Its hold was taken, and it has not learned of it.
-        if let (Strength::Strong, Some(then)) = (strength, self.shared.look_of(self.figures())) {
+        if let (Strength::Strong, Some(then)) = (strength, self.shared.snapshot_of(self.figures()))
+        {
             if self.has_ended() {
-                look = then;
+                snapshot = then;
             } else {
-                self.turn(&mut losses, strength, Strength::Weak, &then);
+                self.convert_with(&mut losses, strength, Strength::Weak, &then);
                 strength = Strength::Weak;
             }
         }
         let received = Count::new(losses.received(), self.figures().payload_bytes.get());
-        losses.missed(strength, &look, received)
+        losses.missed(strength, &snapshot, received)
     }
 
     /// Counts a gap.

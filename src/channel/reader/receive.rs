@@ -31,8 +31,8 @@ pub(crate) trait Receive: Read {
     fn skip_to(&mut self, start: StartAt) -> Skipped;
 
     /// Looks at the next message, which stays there. [`Receive::seen`] is it, for as long as nothing else
-    /// is done, and [`Receive::consume_seen`] takes it. [`Receive::leave_seen`] ends the look.
-    fn look(&mut self) -> Result<Option<Description>, TryReadError>;
+    /// is done, and [`Receive::consume_seen`] takes it. [`Receive::leave_seen`] ends that.
+    fn peek_next(&mut self) -> Result<Option<Description>, TryReadError>;
 
     fn seen(&self) -> (Header, &[u8]);
 
@@ -217,7 +217,7 @@ macro_rules! receive_methods {
             ///
             /// As for [`try_recv`](Self::try_recv).
             pub fn try_peek(&mut self) -> Result<Option<Peeked<'_>>, TryReadError> {
-                let seen = Receive::look(self)?;
+                let seen = Receive::peek_next(self)?;
                 Ok(seen.map(|description| Peeked::new(self, description)))
             }
 
@@ -232,7 +232,7 @@ macro_rules! receive_methods {
             /// If the future is dropped while it waits, nothing is lost. Nor is anything when the
             /// [`Peeked`](crate::Peeked) is dropped.
             pub async fn peek(&mut self) -> Result<Option<Peeked<'_>>, ReadError> {
-                let seen = wait_for(&mut *self, Receive::look).await?;
+                let seen = wait_for(&mut *self, Receive::peek_next).await?;
                 Ok(seen.map(|description| Peeked::new(self, description)))
             }
 

@@ -43,9 +43,9 @@ pub(super) fn target(shared: &Shared, from: &Place, start: StartAt) -> Option<Po
 fn tries(
     ring: &Ring,
     from: &Place,
-    look: impl Fn(Position) -> Option<Position>,
+    find: impl Fn(Position) -> Option<Position>,
 ) -> Option<Position> {
-    (0..8).find_map(|_| look(ring.oldest_intact(from.slice)))
+    (0..8).find_map(|_| find(ring.oldest_intact(from.slice)))
 }
 
 /// Where a new reader starts that goes on at the byte with this label, if it may start at `oldest`.

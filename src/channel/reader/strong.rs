@@ -56,15 +56,15 @@ pub struct StrongReader {
     batch: Batch,
 }
 
-/// A place behind a hold at `oldest`, as `look` tells from a slice on that is intact.
+/// A place behind a hold at `oldest`, as `find` tells from a slice on that is intact.
 fn find_held(
     shared: &Shared,
     oldest: &Place,
-    look: impl Fn(Position) -> Option<Position>,
+    find: impl Fn(Position) -> Option<Position>,
 ) -> Place {
     let mut from = oldest.slice;
     loop {
-        match look(from) {
+        match find(from) {
             Some(start) => break Place::at(start),
             // Padding at our hold was recycled: what we hold begins after it.
             None => from = shared.ring.oldest_intact(from),

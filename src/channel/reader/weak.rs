@@ -559,7 +559,7 @@ impl Receive for WeakReader {
         skipped
     }
 
-    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
+    fn peek_next(&mut self) -> Result<Option<Description>, TryReadError> {
         let before = self.core.before();
         let seen = self.with_receive_buffer(|reader, receive_buffer| {
             loop {

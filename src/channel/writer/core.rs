@@ -20,7 +20,7 @@ use crate::ring::position::Position;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
 use crate::wait::line::Ticket;
-use crate::wait::owed::Patience;
+use crate::wait::owed::Lease;
 use crate::wait::panics::Panics;
 use end::Done;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) struct Core {
     /// What becomes of that for which there is no room.
     pub(crate) backpressure: Backpressure,
     /// How long its claims stand.
-    patience: Patience,
+    lease: Lease,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
     /// How many commits in a row looked for sleepers and found nobody.
@@ -69,7 +69,7 @@ impl Core {
             id,
             strength,
             backpressure,
-            patience: Patience::default(),
+            lease: Lease::default(),
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,

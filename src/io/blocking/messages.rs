@@ -98,7 +98,7 @@ impl<R: Receives> Blocking<R> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn peek(&mut self) -> Result<Option<Peeked<'_>>, ReadError> {
-        let seen = self.attempt(R::look)?;
+        let seen = self.attempt(R::peek_next)?;
         Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
     }
 
@@ -108,7 +108,7 @@ impl<R: Receives> Blocking<R> {
     ///
     /// As for `peek`, and `Empty`.
     pub fn peek_deadline(&mut self, deadline: Instant) -> Result<Option<Peeked<'_>>, TryReadError> {
-        let seen = self.attempt_until(Until::Deadline(deadline), R::look)?;
+        let seen = self.attempt_until(Until::Deadline(deadline), R::peek_next)?;
         Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
     }
 
@@ -119,7 +119,7 @@ impl<R: Receives> Blocking<R> {
     ///
     /// As for `peek`, and `Empty`.
     pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Option<Peeked<'_>>, TryReadError> {
-        let seen = self.attempt_until(Until::timeout(timeout), R::look)?;
+        let seen = self.attempt_until(Until::timeout(timeout), R::peek_next)?;
         Ok(seen.map(|description| Peeked::new(&mut self.endpoint, description)))
     }
 
@@ -196,7 +196,7 @@ impl<R: Receives> Blocking<R> {
         until: Until,
         mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
     ) -> Option<Result<T, ReadError>> {
-        self.look_or_wait(until, R::stop_waiting, |reader, context| match context {
+        self.poll_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(attempt(reader)),
             Some(context) => poll_attempt(reader, context, &mut attempt),
         })

@@ -1,11 +1,13 @@
 //! How a thread waits.
 
 use super::Blocking;
+use crate::sync::{AtomicBool, Ordering};
 use crate::wait::inside::is_inside;
 use crossbeam_utils::sync::{Parker, Unparker};
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to wait.
@@ -44,7 +46,8 @@ impl Until {
 /// nothing.
 pub(super) struct Waits {
     parker: Parker,
-    /// Unparks the thread that is parked there.
+    unpark: Arc<Unpark>,
+    /// The same. It unparks the thread that is parked there.
     waker: Waker,
     pub(super) spin: Spin,
 }
@@ -63,9 +66,14 @@ pub(super) struct Waits {
 /// there was something to do at once since the last wait. It does not if it may wait for a short
 /// while only.
 ///
+/// A writer in the line may have to leave the room that is there to writers before it, which were woken
+/// and have not run yet. Then it is woken at once, to ask again (`wait/line.rs`). It gives its core away
+/// first, to them or to the reader: without that, eight writers on two cores spent most of their time
+/// asking, and were three times slower.
+///
 /// Two sides that run at the same time are fastest if neither looks at what the other is about to
-/// change: each look takes a cache line away from the other side. So where messages come in a
-/// stream, the first look comes later and later, and finds several. What came before this wait
+/// change: each poll takes a cache line away from the other side. So where messages come in a
+/// stream, the first poll comes later and later, and finds several. What came before this wait
 /// tells a stream from an answer: in a stream, there was something to do at once after the last
 /// wait.
 #[derive(Default)]
@@ -147,10 +155,9 @@ impl Spin {
 
     /// Lets other threads run a few times.
     fn take_turns<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
-        let started = Instant::now();
+        let mut turns = Turns::default();
         for _ in 0..Self::YIELDS {
-            std::thread::yield_now();
-            let is_costly = started.elapsed() > Self::COSTLY;
+            let is_costly = !turns.give();
             if is_costly {
                 self.without = Self::PERIOD;
             }
@@ -163,24 +170,52 @@ impl Spin {
     }
 }
 
+/// Turns that a thread gives to other threads, for as long as that is not too [costly](Spin::COSTLY).
+#[derive(Default)]
+struct Turns {
+    started: Option<Instant>,
+    were_costly: bool,
+}
+
+impl Turns {
+    /// Tells whether another turn may be given.
+    fn give(&mut self) -> bool {
+        if !self.were_costly {
+            let started = *self.started.get_or_insert_with(Instant::now);
+            thread::yield_now();
+            self.were_costly = started.elapsed() > Spin::COSTLY;
+        }
+        !self.were_costly
+    }
+}
+
 /// Wakes the thread that is parked in an operation.
-struct Unpark(Unparker);
+struct Unpark {
+    unparker: Unparker,
+    /// Whether it was woken since it asked last.
+    was_woken: AtomicBool,
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        // Relaxed: what it is woken for is in the ring. If the thread finds the token alone, it does not park.
+        self.was_woken.store(true, Ordering::Relaxed);
+        self.unparker.unpark();
     }
 }
 
 impl Waits {
     pub(super) fn new() -> Self {
         let parker = Parker::new();
-        let waker = Waker::from(Arc::new(Unpark(parker.unparker().clone())));
-        Self { parker, waker, spin: Spin::default() }
+        let unpark =
+            Unpark { unparker: parker.unparker().clone(), was_woken: AtomicBool::new(false) };
+        let unpark = Arc::new(unpark);
+        let waker = Waker::from(unpark.clone());
+        Self { parker, unpark, waker, spin: Spin::default() }
     }
 }
 
@@ -212,49 +247,54 @@ impl<E> Blocking<E> {
     /// Looks, and [waits](Self::wait) for as long as there is nothing to read. `None` if the time is up
     /// first.
     #[inline]
-    pub(crate) fn look_or_wait<T>(
+    pub(crate) fn poll_or_wait<T>(
         &mut self,
         until: Until,
         stop: fn(&mut E),
-        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+        mut poll: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
-        if let Poll::Ready(found) = look(&mut self.endpoint, None) {
+        if let Poll::Ready(found) = poll(&mut self.endpoint, None) {
             self.waits.spin.record_at_once();
             return Some(found);
         }
-        self.wait(until, stop, look)
+        self.wait(until, stop, poll)
     }
 
     /// Waits until there is something to do, once an attempt has found nothing: looks at the clock,
     /// spins briefly, and then parks the thread. `None` if the time is up first, or if the target has no
     /// threads: there nothing waits.
     ///
-    /// `look` tells whether there is something to do. If there is not, and it has a context, it
+    /// `poll` tells whether there is something to do. If there is not, and it has a context, it
     /// also registers to be woken; `stop` takes that back.
     #[inline(never)]
     pub(super) fn wait<T>(
         &mut self,
         until: Until,
         stop: fn(&mut E),
-        mut look: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
+        mut poll: impl FnMut(&mut E, Option<&mut Context<'_>>) -> Poll<T>,
     ) -> Option<T> {
         if !CAN_WAIT || until.left().is_some_and(|left| left.is_zero()) {
             return None;
         }
         let waiting = Waiting { endpoint: &mut self.endpoint, stop };
-        // Within an event of ours no thread waits: there the next look is ready.
+        // Within an event of ours no thread waits: there the next poll is ready.
         if !is_inside() {
             #[cfg(feature = "tokio")]
             check_thread();
-            if let Poll::Ready(value) = self.waits.spin.spin(until, || look(waiting.endpoint, None))
+            if let Poll::Ready(value) = self.waits.spin.spin(until, || poll(waiting.endpoint, None))
             {
                 return Some(value);
             }
         }
         let mut context = Context::from_waker(&self.waits.waker);
+        let mut turns = Turns::default();
         loop {
-            if let Poll::Ready(value) = look(waiting.endpoint, Some(&mut context)) {
+            if let Poll::Ready(value) = poll(waiting.endpoint, Some(&mut context)) {
                 return Some(value);
+            }
+            let was_woken = self.waits.unpark.was_woken.swap(false, Ordering::Relaxed);
+            if was_woken && !is_inside() && until.left().is_none_or(|left| left > Spin::LONG) {
+                turns.give();
             }
             // A token that is here already may be from an earlier wait: the loop looks again.
             match until.left() {
@@ -327,8 +367,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn turns_are_given_until_they_are_costly() {
+        let mut turns = Turns::default();
+        assert!(turns.give());
+        turns.started = Instant::now().checked_sub(2 * Spin::COSTLY);
+        assert!(!turns.give() && !turns.give());
+    }
+
     /// How many looks a spin takes that finds nothing.
-    fn looks_of_a_spin(spin: &mut Spin) -> u32 {
+    fn polls_of_a_spin(spin: &mut Spin) -> u32 {
         let mut looks = 0;
         let _nothing = spin.spin(Until::timeout(Duration::from_millis(10)), || {
             looks += 1;
@@ -341,11 +389,11 @@ mod tests {
     fn a_spin_that_is_of_no_use_is_left_out_but_now_and_then() {
         let mut spin = Spin::default();
         let waits = 10 * Spin::PERIOD;
-        let spun = (0..waits).filter(|_| looks_of_a_spin(&mut spin) > 0).count() as u32;
+        let spun = (0..waits).filter(|_| polls_of_a_spin(&mut spin) > 0).count() as u32;
         assert_eq!(spun, Spin::THRESHOLD + 9 * Spin::PROBES);
         // It finds out that it is of use.
         while spin.spin(Until::Now, || Poll::Ready(())).is_pending() {}
-        assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS);
+        assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS);
     }
 
     #[test]
@@ -353,10 +401,10 @@ mod tests {
         let mut spin = Spin::default();
         for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
             spin.record_at_once();
-            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
         }
         for first in [6, 4, 2, 0, 0] {
-            assert_eq!(looks_of_a_spin(&mut spin), Spin::STEPS - first);
+            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
         }
     }
 }

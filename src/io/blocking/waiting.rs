@@ -160,14 +160,14 @@ impl<E: Sends> Blocking<E> {
     fn wait_for_event<V: Event>(&mut self, until: Until, event: V) -> Option<V::Output> {
         let until = if is_inside() { Until::Now } else { until };
         let mut waiting = Waiting::new(self.endpoint.shared(), event);
-        if let Poll::Ready(came) = waiting.look() {
+        if let Poll::Ready(came) = waiting.check() {
             return Some(came);
         }
         self.wait(
             until,
             |_| {},
             |_, context| match context {
-                None => waiting.look(),
+                None => waiting.check(),
                 Some(context) => Pin::new(&mut waiting).poll(context),
             },
         )

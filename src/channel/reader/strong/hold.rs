@@ -160,7 +160,7 @@ impl Hold {
 
     /// Its reader is a weak one from now on.
     pub(super) fn turn_weak(&mut self) {
-        self.go(Going::TurnedWeak);
+        self.go(Going::Converted);
     }
 
     fn go(&mut self, going: Going) {

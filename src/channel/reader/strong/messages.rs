@@ -137,7 +137,7 @@ impl Receive for StrongReader {
         skipped
     }
 
-    fn look(&mut self) -> Result<Option<Description>, TryReadError> {
+    fn peek_next(&mut self) -> Result<Option<Description>, TryReadError> {
         let left = match self.find_slice()? {
             Next::Slice(left) => left,
             Next::Nothing => return Err(TryReadError::Empty),

@@ -138,13 +138,13 @@ impl Core {
     #[inline]
     fn after_count(&mut self, position: Position, messages: u64, bytes: u64) {
         pause::point();
-        if self.shared.must_look(position) {
-            self.look_after_count(position, messages, bytes);
+        if self.shared.must_check(position) {
+            self.check_after_count(position, messages, bytes);
         }
     }
 
     #[inline(never)]
-    fn look_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
+    fn check_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
         let count = Count { messages, bytes };
         if let Some(found) = self.shared.after_count(&self.slot, position, count) {
             self.count_check(found);

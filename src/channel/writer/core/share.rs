@@ -33,7 +33,7 @@ impl Core {
         }
         let reservation = self.reserve_beside(length, owed)?;
         let (size, reserved) = (slice_size(length), self.shared.ring.reserved());
-        self.shared.owed.settle(room, size, reserved, &mut self.patience);
+        self.shared.owed.settle(room, size, reserved, &mut self.lease);
         Ok(reservation)
     }
 
@@ -53,7 +53,7 @@ impl Core {
         if !ring.has_room_for(length, 0) {
             let room = ring.room_with_padding(length);
             let places = [ring.gate(), ring.reserved()];
-            self.shared.owed.leave(room, self.id, places, &mut self.patience);
+            self.shared.owed.leave(room, self.id, places, &mut self.lease);
         }
     }
 }

@@ -110,14 +110,14 @@ impl Core {
         waker: &Waker,
         length: u64,
         wait: Wait,
-        mut look: impl FnMut(&mut Self, u64) -> Result<T, Refused>,
+        mut attempt: impl FnMut(&mut Self, u64) -> Result<T, Refused>,
     ) -> Poll<Result<T, Ended>> {
         self.lane.close();
         let claim = self.shared.ring.room_with_padding(length);
         let request = Request { length, claim, threshold: wait.threshold() };
         loop {
             let others = self.shared.wait_for_room(&mut self.ticket, request, waker);
-            match look(self, others) {
+            match attempt(self, others) {
                 Ok(found) => return Poll::Ready(Ok(found)),
                 Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
                 Err(Refused::Full) => {}

@@ -1,0 +1,201 @@
+//! The members of a child's process group, other than its leader.
+//!
+//! The system tells nobody when a group is empty. So one member after the other is looked up in `/proc`, and
+//! waited for through a pidfd of its own. Signal 0 alone does not do: a zombie answers it, too.
+
+use super::leader::Leader;
+#[cfg(target_os = "linux")]
+use super::leader::readable;
+use std::time::Duration;
+
+/// How long to wait between two looks where there is nothing to wait for: without `/proc`, or without pidfds.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
+
+/// A process, as its system calls it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its number, when it was looked at.
+    pub id: u32,
+    /// The name of its program, cut by the system to 15 bytes.
+    pub name: String,
+}
+
+/// What to wait for next.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "where there are pidfds"))]
+enum Next {
+    /// Nobody is left.
+    Empty,
+    /// A member ends.
+    #[cfg(target_os = "linux")]
+    Member(std::sync::Arc<std::os::fd::OwnedFd>),
+    /// It can only be looked at again.
+    Again,
+}
+
+/// Waits until the group of a leader has no member that is not a zombie. Reaps those that were left to us.
+///
+/// If the leader was reaped by others where no pidfd reaches the group, nobody can tell, and it is over at
+/// once.
+pub(super) async fn emptied(leader: &Leader) {
+    leader.exited().await;
+    loop {
+        match next(leader) {
+            Next::Empty => return,
+            #[cfg(target_os = "linux")]
+            Next::Member(pidfd) => {
+                if readable(&pidfd).await.is_err() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            Next::Again => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn next(leader: &Leader) -> Next {
+    if !is_there(leader) {
+        return Next::Empty;
+    }
+    let Some(members) = linux::members(leader.pid()) else { return Next::Again };
+    let mut next = Next::Empty;
+    for member in members {
+        if member.is_zombie {
+            linux::reap(&member);
+        } else if let Next::Empty = next {
+            next = match linux::open(&member) {
+                Some(pidfd) => Next::Member(pidfd.into()),
+                None => Next::Again,
+            };
+        }
+    }
+    next
+}
+
+#[cfg(not(target_os = "linux"))]
+fn next(leader: &Leader) -> Next {
+    if is_there(leader) { Next::Again } else { Next::Empty }
+}
+
+/// Whether anybody answers, zombies too.
+fn is_there(leader: &Leader) -> bool {
+    leader.is_reachable() && leader.signal(None).unwrap_or(true)
+}
+
+/// The members that are no zombies, as far as the system lets us see them.
+pub(super) fn survivors(leader: &Leader) -> Vec<Process> {
+    #[cfg(target_os = "linux")]
+    if is_there(leader) {
+        let members = linux::members(leader.pid()).unwrap_or_default();
+        return members
+            .iter()
+            .filter(|member| !member.is_zombie)
+            .map(linux::Member::process)
+            .collect();
+    }
+    let _ = leader;
+    Vec::new()
+}
+
+/// Whether processes whose parent ends become children of ours: we are process 1, or a subreaper.
+pub(super) fn adopts_orphans() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let is_subreaper = rustix::process::child_subreaper();
+        rustix::process::getpid().is_init() || is_subreaper.is_ok_and(|pid| pid.is_some())
+    }
+    #[cfg(not(target_os = "linux"))]
+    rustix::process::getpid().is_init()
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::holders;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::Process;
+    use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+    use std::fs;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    pub(super) struct Member {
+        pid: Pid,
+        group: i32,
+        parent: i32,
+        pub(super) is_zombie: bool,
+        name: String,
+    }
+
+    impl Member {
+        pub(super) fn process(&self) -> Process {
+            Process { id: self.pid.as_raw_nonzero().get().unsigned_abs(), name: self.name.clone() }
+        }
+
+        /// What `/proc` says of a process.
+        fn look_up(pid: Pid) -> Option<Self> {
+            // A name may be no UTF-8.
+            let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+            let stat = String::from_utf8_lossy(&stat);
+            // The name stands in parentheses, and may hold some itself.
+            let (start, end) = (stat.find('(')?, stat.rfind(')')?);
+            let mut rest = stat[end + 1..].split_ascii_whitespace();
+            let state = rest.next()?;
+            let parent = rest.next()?.parse().ok()?;
+            let group = rest.next()?.parse().ok()?;
+            // The number of threads is the 20th field. A process whose first thread has ended looks like a
+            // zombie, and is none while other threads of it run.
+            let threads: u64 = rest.nth(14)?.parse().ok()?;
+            let is_zombie = matches!(state, "Z" | "X") && threads <= 1;
+            Some(Self { pid, group, parent, is_zombie, name: stat[start + 1..end].to_owned() })
+        }
+    }
+
+    /// The processes of a group, or `None` where `/proc` is not there, or is of other numbers than ours.
+    pub(super) fn members(group: Pid) -> Option<Vec<Member>> {
+        let all = processes()?;
+        let group = group.as_raw_nonzero().get();
+        Some(all.filter_map(Member::look_up).filter(|member| member.group == group).collect())
+    }
+
+    fn processes() -> Option<impl Iterator<Item = Pid>> {
+        let own = fs::read_link("/proc/self").ok()?;
+        let own: i32 = own.to_str()?.parse().ok()?;
+        if own != rustix::process::getpid().as_raw_nonzero().get() {
+            return None;
+        }
+        let number = |entry: fs::DirEntry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?);
+        Some(fs::read_dir("/proc").ok()?.filter_map(move |entry| number(entry.ok()?)))
+    }
+
+    /// A pidfd of a member, if the number is still that of a member.
+    pub(super) fn open(member: &Member) -> Option<OwnedFd> {
+        let pidfd = pidfd_open(member.pid, PidfdFlags::empty()).ok()?;
+        let now = Member::look_up(member.pid)?;
+        (now.group == member.group).then_some(pidfd)
+    }
+
+    /// Reaps a zombie that was left to us.
+    pub(super) fn reap(member: &Member) {
+        let is_ours = member.parent == rustix::process::getpid().as_raw_nonzero().get();
+        if let Some(pidfd) = is_ours.then(|| open(member)).flatten() {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            // If others were faster, it is done.
+            let _reaped = waitid(WaitId::PidFd(pidfd.as_fd()), options);
+        }
+    }
+
+    /// Which processes other than this one have a pipe of this number open. Those of other users do not show.
+    pub(in crate::process) fn holders(pipe: u64) -> Vec<Process> {
+        let wanted = format!("pipe:[{pipe}]");
+        let has_it = |pid: &Pid| {
+            let descriptors = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
+            descriptors.into_iter().flatten().flatten().any(|descriptor| {
+                fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == &*wanted)
+            })
+        };
+        let others =
+            processes().into_iter().flatten().filter(|pid| *pid != rustix::process::getpid());
+        others.filter(has_it).filter_map(Member::look_up).map(|member| member.process()).collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! What a child reads: its stdin.
+
+use super::outcome::InputOutcome;
+use super::system;
+use crate::channel::Channel;
+use crate::channel::reader::StrongReader;
+use crate::channel::writer::StrongWriter;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use rustix::io::Errno;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// What a child reads as its stdin. If nothing is said it is at its end from the start: a child that
+/// inherits it may swallow what is meant for the next one, or wait for bytes that never come.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use overfall::process::{Command, Input};
+///
+/// let child = Command::new("wc").arg("-c").stdin(Input::bytes("seven\n!")).spawn()?;
+/// assert!(child.wait().await.success());
+/// # Ok::<(), overfall::process::SpawnError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Input(Kind);
+
+#[derive(Clone, Debug, Default)]
+enum Kind {
+    #[default]
+    Null,
+    Inherit,
+    File(Arc<OwnedFd>),
+    Pipe,
+    Bytes(Arc<[u8]>),
+}
+
+/// The ring in front of a child's stdin.
+const RING: usize = 64 * 1024;
+
+impl Input {
+    /// Nothing: the child is at the end at once. That is so if nothing else is said.
+    pub fn null() -> Self {
+        Self(Kind::Null)
+    }
+
+    /// What this program has as stdin. A terminal is [refused](super::SpawnError::Terminal).
+    pub fn inherit() -> Self {
+        Self(Kind::Inherit)
+    }
+
+    /// A file, or another descriptor, which the child reads itself.
+    pub fn file(file: impl Into<OwnedFd>) -> Self {
+        Self(Kind::File(Arc::new(file.into())))
+    }
+
+    /// A pipe behind a ring of 64 KiB: [`Child::take_stdin`](super::Child::take_stdin) gives its writer, and
+    /// [`Child::feed`](super::Child::feed) a pump into it.
+    pub fn pipe() -> Self {
+        Self(Kind::Pipe)
+    }
+
+    /// These bytes, and then the end.
+    pub fn bytes(bytes: impl AsRef<[u8]>) -> Self {
+        Self(Kind::Bytes(bytes.as_ref().into()))
+    }
+
+    /// What the child's stdin is to be. `None`: a terminal that would stop it.
+    pub(super) fn stdio(&self) -> io::Result<Option<Stdio>> {
+        Ok(Some(match &self.0 {
+            Kind::Null => Stdio::null(),
+            Kind::Inherit if is_our_terminal(io::stdin()) => return Ok(None),
+            Kind::Inherit => Stdio::inherit(),
+            Kind::File(file) if is_our_terminal(file) => return Ok(None),
+            Kind::File(file) => Stdio::from(file.try_clone()?),
+            Kind::Pipe | Kind::Bytes(_) => Stdio::piped(),
+        }))
+    }
+
+    /// Starts to write into `pipe`, on the thread of children: call it in its runtime.
+    pub(super) fn feed(&self, pipe: Option<OwnedFd>, name: &str) -> io::Result<Option<Feed>> {
+        let Some(pipe) = pipe else { return Ok(None) };
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        let pipe = system::watch(pipe, Interest::WRITABLE)?;
+        let taken = Arc::<Taken>::default();
+        let writer = match &self.0 {
+            Kind::Bytes(bytes) => {
+                let (bytes, taken) = (bytes.clone(), taken.clone());
+                tokio::spawn(async move {
+                    let _broken = write_all(&pipe, &bytes, &taken).await;
+                });
+                None
+            }
+            _ => {
+                let builder = Channel::builder().size(RING).name(format!("{name}: stdin"));
+                let channel = builder.build().map_err(io::Error::other)?;
+                let reader = channel.new_strong_reader();
+                tokio::spawn(pass_on(reader, pipe, taken.clone()));
+                Some(channel.new_strong_writer())
+            }
+        };
+        Ok(Some(Feed { writer: Mutex::new(writer), taken }))
+    }
+}
+
+/// Whether it is the controlling terminal of this program: a group in its background is stopped by a read.
+fn is_our_terminal(file: impl AsFd) -> bool {
+    rustix::termios::tcgetpgrp(file).is_ok()
+}
+
+/// The stdin of a child that we write.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// `None` once it was taken, or closed.
+    writer: Mutex<Option<StrongWriter>>,
+    taken: Arc<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    bytes: AtomicU64,
+    is_broken: AtomicBool,
+}
+
+impl Feed {
+    pub(super) fn take(&self) -> Option<StrongWriter> {
+        lock(&self.writer).take()
+    }
+
+    pub(super) fn outcome(&self) -> InputOutcome {
+        // Relaxed: figures order nothing.
+        InputOutcome {
+            bytes: self.taken.bytes.load(Ordering::Relaxed),
+            broken: self.taken.is_broken.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Writes what comes through the ring, until its writers have gone, or nobody reads the pipe any more. The
+/// writers learn of that: their channel is closed when its reader goes.
+async fn pass_on(mut reader: StrongReader, pipe: AsyncFd<OwnedFd>, taken: Arc<Taken>) {
+    loop {
+        let lent = poll_fn(|context| reader.poll_fill_buf(context).map_ok(|lent| lent.len())).await;
+        // A failure ends it as the end does: the child is not to wait for more. Who failed it knows.
+        let Ok(1..) = lent else { return };
+        let lent = match reader.try_fill_buf() {
+            Ok(lent) => lent,
+            Err(_) => return,
+        };
+        let len = lent.len();
+        if write_all(&pipe, lent, &taken).await.is_err() {
+            return;
+        }
+        reader.consume(len);
+    }
+}
+
+async fn write_all(pipe: &AsyncFd<OwnedFd>, mut bytes: &[u8], taken: &Taken) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = pipe.async_io(Interest::WRITABLE, |pipe| {
+            loop {
+                match rustix::io::write(pipe, bytes) {
+                    Err(Errno::INTR) => {}
+                    written => return written.map_err(io::Error::from),
+                }
+            }
+        });
+        match written.await {
+            Ok(written) => {
+                taken.bytes.fetch_add(written as u64, Ordering::Relaxed);
+                bytes = &bytes[written..];
+            }
+            Err(error) => {
+                taken.is_broken.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}

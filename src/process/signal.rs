@@ -1,0 +1,54 @@
+//! The signals that one sends to a child.
+
+use rustix::process::Signal as Raw;
+
+/// A signal to a child and its group, for [`Child::signal`](super::Child::signal) and
+/// [`ShutDown`](super::ShutDown).
+///
+/// ```
+/// use overfall::process::{ShutDown, Signal};
+/// use std::time::Duration;
+///
+/// let policy = ShutDown::new()
+///     .then(Signal::Interrupt, Duration::from_secs(2))
+///     .then(Signal::Terminate, Duration::from_secs(5));
+/// # drop(policy);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Signal {
+    /// `SIGHUP`: the terminal has gone; for many daemons, read the configuration again.
+    HangUp,
+    /// `SIGINT`: what Ctrl-C sends.
+    Interrupt,
+    /// `SIGQUIT`: end, and leave a core file.
+    Quit,
+    /// `SIGTERM`: end in order.
+    Terminate,
+    /// `SIGUSR1`: what the program makes of it.
+    User1,
+    /// `SIGUSR2`: what the program makes of it.
+    User2,
+    /// `SIGCONT`: go on after a stop.
+    Continue,
+    /// `SIGSTOP`: stop, until [`Continue`](Self::Continue).
+    Stop,
+    /// `SIGKILL`: end at once.
+    Kill,
+}
+
+impl Signal {
+    pub(super) fn raw(self) -> Raw {
+        match self {
+            Self::HangUp => Raw::HUP,
+            Self::Interrupt => Raw::INT,
+            Self::Quit => Raw::QUIT,
+            Self::Terminate => Raw::TERM,
+            Self::User1 => Raw::USR1,
+            Self::User2 => Raw::USR2,
+            Self::Continue => Raw::CONT,
+            Self::Stop => Raw::STOP,
+            Self::Kill => Raw::KILL,
+        }
+    }
+}

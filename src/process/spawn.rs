@@ -1,0 +1,183 @@
+//! Starting a child: all that may fail, in an order in which nothing is left of a failure.
+
+use super::capture::{Capture, Kind};
+use super::child::{Child, Inner};
+use super::command::{Command, Outputs};
+use super::driver;
+use super::leader::{Leader, Means};
+use super::output::Output;
+use super::signal::Signal;
+use super::spawn_error::SpawnError;
+use crate::sync::AtomicBool;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Handle;
+
+/// What is captured of a child.
+#[derive(Debug, Default)]
+pub(super) struct Captured {
+    pub(super) stdout: Option<Captive>,
+    pub(super) stderr: Option<Captive>,
+    pub(super) merged: Option<Captive>,
+}
+
+/// An output, and the numbers of its pipes, by which those are found who have them open.
+#[derive(Debug)]
+pub(super) struct Captive {
+    pub(super) output: Output,
+    pub(super) pipes: Vec<u64>,
+}
+
+/// Starts `command`. In a pipeline its stdin is what the command before it writes.
+pub(super) fn spawn(command: &mut Command, before: Option<OwnedFd>) -> Result<Child, SpawnError> {
+    let (child, _) = spawn_with(command, before, false)?;
+    Ok(child)
+}
+
+/// As [`spawn`]. `gives`: hands out stdout, and does not capture it.
+pub(super) fn spawn_with(
+    command: &mut Command,
+    before: Option<OwnedFd>,
+    gives: bool,
+) -> Result<(Child, Option<OwnedFd>), SpawnError> {
+    let other = |command: &Command, error| SpawnError::other(&command.command, error);
+    let handle = driver::handle().map_err(|error| other(command, error))?;
+    let stdin = match before {
+        Some(before) => Ok(Some(Stdio::from(before))),
+        None => command.stdin.stdio(),
+    };
+    let stdin = stdin.map_err(|error| other(command, error))?.ok_or(SpawnError::Terminal)?;
+    let (stdout, stderr) = match &command.outputs {
+        Outputs::Apart { stdout, stderr } => (stdout.stdio(), stderr.stdio()),
+        Outputs::Merged(capture) => (capture.stdio(), capture.stdio()),
+    };
+    let stdout = if gives { Ok(Stdio::piped()) } else { stdout };
+    let stdout = stdout.map_err(|error| other(command, error))?;
+    let stderr = stderr.map_err(|error| other(command, error))?;
+    command.command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+
+    let started_at = Instant::now();
+    let started = start(command, &handle);
+    // No descriptor stays in the command: it would keep a pipe of a pipeline open.
+    command.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut started = started.map_err(|error| SpawnError::of(&command.command, error))?;
+
+    let Ok(pid) = i32::try_from(started.id()) else { unreachable!("a pid is positive") };
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { unreachable!("a child has a pid") };
+    let leader = Leader::new(pid, Means::All);
+    let given = if gives { started.stdout.take().map(OwnedFd::from) } else { None };
+    // Pipes and pidfds are registered with the runtime that this thread enters.
+    let guard = handle.enter();
+    let name = command.name.clone().unwrap_or_else(|| name_of(&command.command));
+    let made = captured(command, &mut started, &name).and_then(|captured| {
+        Ok((captured, command.stdin.feed(started.stdin.take().map(OwnedFd::from), &name)?))
+    });
+    let leader = Arc::new(leader);
+    if made.is_err() {
+        // It is reaped by the task that watches it.
+        let _gone_if_not = leader.signal(Some(Signal::Kill));
+        leader.release();
+    }
+    handle.spawn(leader.clone().watch());
+    drop(guard);
+    let (captured, stdin) = made.map_err(|error| other(command, error))?;
+    let inner = Inner {
+        name,
+        leader,
+        captured,
+        stdin,
+        started_at,
+        drain: command.drain,
+        is_done: AtomicBool::new(false),
+    };
+    Ok((Child::new(inner, command.on_drop.clone()), given))
+}
+
+/// On this thread; or, if the child is to end with the thread that started it, on that of children.
+fn start(command: &mut Command, handle: &Handle) -> io::Result<process::Child> {
+    if !command.ends_with_us {
+        return command.command.spawn();
+    }
+    start_bound(command, handle)
+}
+
+#[cfg(target_os = "linux")]
+fn start_bound(command: &mut Command, handle: &Handle) -> io::Result<process::Child> {
+    let mut moved = std::mem::replace(&mut command.command, process::Command::new(""));
+    let (send, receive) = std::sync::mpsc::channel();
+    handle.spawn(async move {
+        let started = moved.spawn();
+        let _who_waits_for_it = send.send((moved, started));
+    });
+    match receive.recv() {
+        Ok((moved, started)) => {
+            command.command = moved;
+            started
+        }
+        Err(_) => unreachable!("the thread of children runs as long as the process"),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_bound(_: &mut Command, _: &Handle) -> io::Result<process::Child> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "`ends_with_us` needs Linux"))
+}
+
+impl Capture {
+    fn stdio(&self) -> io::Result<Stdio> {
+        Ok(match &self.0 {
+            Kind::Ring(_) => Stdio::piped(),
+            Kind::Inherit => Stdio::inherit(),
+            Kind::Null => Stdio::null(),
+            Kind::File(file) => Stdio::from(file.try_clone()?),
+        })
+    }
+}
+
+fn captured(command: &Command, started: &mut process::Child, name: &str) -> io::Result<Captured> {
+    let stdout = started.stdout.take().map(OwnedFd::from);
+    let stderr = started.stderr.take().map(OwnedFd::from);
+    let alone = |pipe: Option<OwnedFd>, capture: &Capture, which: &str| match (pipe, &capture.0) {
+        (Some(pipe), Kind::Ring(ring)) => {
+            let pipes = vec![number_of(&pipe)?];
+            let output = Output::drain(pipe, ring, &format!("{name}: {which}"))?;
+            Ok::<_, io::Error>(Some(Captive { output, pipes }))
+        }
+        _ => Ok(None),
+    };
+    match &command.outputs {
+        Outputs::Apart { stdout: of_stdout, stderr: of_stderr } => Ok(Captured {
+            stdout: alone(stdout, of_stdout, "stdout")?,
+            stderr: alone(stderr, of_stderr, "stderr")?,
+            merged: None,
+        }),
+        Outputs::Merged(capture) => match (stdout, stderr, &capture.0) {
+            (Some(stdout), Some(stderr), Kind::Ring(ring)) => {
+                let pipes = vec![number_of(&stdout)?, number_of(&stderr)?];
+                let output = Output::drain_merged(stdout, stderr, ring, name)?;
+                Ok(Captured { merged: Some(Captive { output, pipes }), ..Captured::default() })
+            }
+            // Its stdout goes to the next of a pipeline.
+            (None, stderr, _) => {
+                Ok(Captured { stderr: alone(stderr, capture, "stderr")?, ..Captured::default() })
+            }
+            _ => Ok(Captured::default()),
+        },
+    }
+}
+
+/// The number of a pipe, which all have in common who have it open.
+fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(pipe)?.st_ino.into())
+}
+
+/// The program's file name.
+fn name_of(command: &process::Command) -> Arc<str> {
+    let program = Path::new(command.get_program());
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into()
+}

@@ -1,0 +1,66 @@
+//! How a child has ended.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// How a child has ended: its exit status, or that nobody can tell it.
+///
+/// It is unknown where the kernel throws statuses away, because SIGCHLD is ignored (by this program, or by
+/// what started it: that survives `exec`), and where other code of the program has waited for our child. It is
+/// never taken for success then.
+///
+/// ```
+/// # futures::executor::block_on(async {
+/// use overfall::process::Command;
+///
+/// let status = Command::new("sh").args(["-c", "exit 7"]).spawn()?.wait().await.status;
+/// assert_eq!(status.code(), Some(7));
+/// assert!(!status.success());
+/// # Ok::<(), overfall::process::SpawnError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Status {
+    /// What the child exited with, or the signal that ended it.
+    Known(ExitStatus),
+    /// The child has ended, and its status is lost.
+    Unknown,
+}
+
+impl Status {
+    /// Whether it is known that it exited with 0.
+    pub fn success(self) -> bool {
+        self.known().is_some_and(|status| status.success())
+    }
+
+    /// What it exited with. `None` if it was ended by a signal, or if its status is unknown.
+    pub fn code(self) -> Option<i32> {
+        self.known()?.code()
+    }
+
+    /// The number of the signal that ended it.
+    pub fn signal(self) -> Option<i32> {
+        self.known()?.signal()
+    }
+
+    /// The status of the standard library, unless it is unknown.
+    pub fn known(self) -> Option<ExitStatus> {
+        match self {
+            Self::Known(status) => Some(status),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(status) => status.fmt(f),
+            Self::Unknown => f.write_str(
+                "unknown exit status: SIGCHLD is ignored, or other code of the program waited for it",
+            ),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! System calls that need unsafe code, or more care than the types say.
+
+use rustix::process::{Pid, Signal as Raw};
+use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::Command;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Sends a signal to the process group of the number that the process of this pidfd has, also when that
+/// process was reaped; `None` only looks whether somebody is there. `EINVAL` before Linux 6.9.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(super) fn signal_group(pidfd: BorrowedFd<'_>, signal: Option<Raw>) -> io::Result<()> {
+    /// `PIDFD_SIGNAL_PROCESS_GROUP`, which `libc` does not have yet.
+    const PROCESS_GROUP: libc::c_uint = 1 << 2;
+    let signal = signal.map_or(0, Raw::as_raw);
+    let information = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open as long as it is borrowed, and the call reads nothing through a null
+    // pointer: the kernel fills in what `kill` would.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            information,
+            PROCESS_GROUP,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the child killed when the thread that starts it ends. That must be a thread that lives as long as the
+/// process.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(super) fn kill_with_parent(command: &mut Command, parent: Pid) {
+    use std::os::unix::process::CommandExt;
+    let ask = move || {
+        rustix::process::set_parent_process_death_signal(Some(Raw::KILL))?;
+        // If the parent ended before it was asked, nobody sends the signal.
+        match rustix::process::getppid() == Some(parent) {
+            true => Ok(()),
+            false => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        }
+    };
+    // SAFETY: it runs in the child, between fork and exec, where nothing may be done that a signal handler
+    // may not do. It makes two system calls, and takes no lock and no memory: an `io::Error` of a number has
+    // none.
+    unsafe { command.pre_exec(ask) };
+}
+
+/// Has a write to a pipe without a reader fail on this thread, whatever the program does with SIGPIPE.
+#[allow(unsafe_code)]
+pub(super) fn block_broken_pipe_signal() {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the first call initializes the set, the others get a pointer to that, and no old mask is asked
+    // for. The mask is of this thread alone.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Registers a descriptor with the runtime that this thread is in.
+#[allow(deprecated, reason = "what is to be used in its place is younger than our oldest tokio")]
+pub(super) fn watch<T: AsFd + AsRawFd>(
+    descriptor: T,
+    interest: Interest,
+) -> io::Result<AsyncFd<T>> {
+    // It was deprecated because a type may change its descriptor, or close it, while it is registered. Those
+    // that are `AsFd`, which are all of ours, do not.
+    AsyncFd::with_interest(descriptor, interest)
+}
