@@ -130,6 +130,12 @@ impl Builder {
         self.make(in_memory, disk, 0)
     }
 
+    /// Whether writes may go to a disk.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn may_be_on_disk(&self) -> bool {
+        self.spill_at.is_some()
+    }
+
     /// Whether the settings make sense: then this is how segments grow.
     pub(super) fn check(&self) -> Result<Plan, BuildError> {
         let growth = self.growth.unwrap_or_else(|| growth_to_retain(self.retain));
