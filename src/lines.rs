@@ -254,6 +254,15 @@ impl<R: Source> Lines<R> {
         self.give(Ok(found))
     }
 
+    /// What has come of lines that are not complete yet, and was not given before, of each writer by its number.
+    /// It stays where it is. Call it when [`try_next_line`](Self::try_next_line) is `Empty`.
+    pub fn unfinished_texts(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let others = self.others.iter().map(|(&writer, cutter)| (writer, cutter));
+        let all = std::iter::once((self.writer, &self.cutter)).chain(others);
+        let all = all.map(|(writer, cutter)| (writer, cutter.text_so_far(&self.settings)));
+        all.filter(|(_, text)| !text.is_empty())
+    }
+
     /// The reader, for its figures. It is ahead of the lines by what it has taken and is not cut yet.
     pub fn get_ref(&self) -> &R {
         &self.source
@@ -264,6 +273,38 @@ impl<R: Source> Lines<R> {
     pub fn dropped(&self) -> u64 {
         let others: u64 = self.others.values().map(Cutter::dropped).sum();
         self.dropped + self.cutter.dropped() + others
+    }
+
+    /// The next line of what was taken from the reader already; `Empty`, if there is none.
+    #[cfg(feature = "process")]
+    pub(crate) fn next_taken_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        let found = self.cut_or_end().unwrap_or(Err(LineError::Empty));
+        self.give(found)
+    }
+
+    /// Takes more from the reader, without waiting.
+    #[cfg(feature = "process")]
+    pub(crate) fn try_take(&mut self) -> Result<(), LineError> {
+        let taken = self.source.take(&mut self.input);
+        self.arrived(taken)
+    }
+
+    /// Waits until there is more, and takes it from the reader.
+    #[cfg(feature = "process")]
+    pub(crate) async fn take(&mut self) -> Result<(), LineError> {
+        until_ready(self, Self::stop_waiting, |lines, context| {
+            let taken = ready!(lines.source.poll_take(context, &mut lines.input));
+            Poll::Ready(lines.arrived(taken))
+        })
+        .await
+    }
+
+    /// What has come of the line that this writer has begun.
+    #[cfg(feature = "process")]
+    pub(crate) fn take_unfinished(&mut self, writer: u32) -> Result<Option<Line<'_>>, LineError> {
+        self.turn_to(writer);
+        let piece = self.cutter.unfinished(&self.settings);
+        self.give(Ok(piece))
     }
 
     /// The next piece of what has come already.

@@ -118,6 +118,13 @@ impl<'a> Line<'a> {
 
     about!();
 
+    /// What has come of a line that goes on.
+    #[cfg(feature = "process")]
+    pub(crate) fn unfinished(writer: u32, bytes: &'a [u8]) -> Self {
+        let (end, terminator) = (End::Quiet, Terminator::None);
+        Self::new(bytes, None, About { writer, end, terminator, continues: false, cut: 0 })
+    }
+
     /// Its text. With [`utf8`](super::Builder::utf8) and [`utf8_lossy`](super::Builder::utf8_lossy) it is
     /// there already; otherwise it is checked now, and what is no UTF-8 is replaced.
     pub fn text(&self) -> Cow<'a, str> {
