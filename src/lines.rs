@@ -64,6 +64,8 @@ pub use error::{Gap, LineError, NotUtf8};
 pub use line::{End, Line, OwnedLine};
 pub use settings::Builder;
 pub use source::Source;
+#[cfg(feature = "process")]
+pub(crate) use utf8::floor as floor_character;
 
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::io::Blocking;
@@ -282,9 +284,23 @@ impl<R: Source> Lines<R> {
         self.give(found)
     }
 
-    /// Takes more from the reader, without waiting.
+    /// The same as bytes: all of it.
+    #[cfg(feature = "process")]
+    pub(crate) fn taken_bytes(&mut self) -> &[u8] {
+        let from = mem::replace(&mut self.at, self.input.len());
+        &self.input[from..]
+    }
+
+    /// How the stream has ended, if the reader has come there.
+    #[cfg(feature = "process")]
+    pub(crate) fn ended(&self) -> Option<&Result<(), LineError>> {
+        self.ended.as_ref()
+    }
+
+    /// Takes more from the reader, without waiting, when all was given that it took before.
     #[cfg(feature = "process")]
     pub(crate) fn try_take(&mut self) -> Result<(), LineError> {
+        self.clear_input();
         let taken = self.source.take(&mut self.input);
         self.arrived(taken)
     }
@@ -292,6 +308,7 @@ impl<R: Source> Lines<R> {
     /// Waits until there is more, and takes it from the reader.
     #[cfg(feature = "process")]
     pub(crate) async fn take(&mut self) -> Result<(), LineError> {
+        self.clear_input();
         until_ready(self, Self::stop_waiting, |lines, context| {
             let taken = ready!(lines.source.poll_take(context, &mut lines.input));
             Poll::Ready(lines.arrived(taken))
@@ -351,10 +368,15 @@ impl<R: Source> Lines<R> {
         if let Some(piece) = self.cut() {
             return Some(Ok(Some(piece)));
         }
-        self.input.clear();
-        self.at = 0;
+        self.clear_input();
         self.ended.as_ref()?;
         Some(self.find_at_end())
+    }
+
+    /// All of it was given.
+    fn clear_input(&mut self) {
+        self.input.clear();
+        self.at = 0;
     }
 
     /// Something has come, or it is the end, or an error.
@@ -467,7 +489,8 @@ impl<R: Source> Lines<R> {
             Encoding::Utf8 => match str::from_utf8(bytes) {
                 Ok(text) => Some(text),
                 Err(_) => {
-                    return Err(NotUtf8 { writer: self.writer, bytes: bytes.to_vec() }.into());
+                    let line = Line::new(bytes, None, about).to_owned();
+                    return Err(NotUtf8 { line }.into());
                 }
             },
             Encoding::Utf8Lossy => match str::from_utf8(bytes) {
@@ -514,6 +537,14 @@ impl<R> Lines<R> {
             is_over,
             budget,
         }
+    }
+}
+
+#[cfg(feature = "process")]
+impl Lines<Reader> {
+    /// The same lines of a reader that is weak from now on.
+    pub(crate) fn turned_weak(self) -> Self {
+        self.map(|reader| reader.into_weak().into())
     }
 }
 

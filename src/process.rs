@@ -2,9 +2,12 @@
 
 mod capture;
 mod child;
+mod collect;
 mod command;
+mod consumer;
 mod drain;
 mod driver;
+mod forward;
 mod group;
 mod input;
 mod job;
@@ -24,7 +27,10 @@ mod trace;
 
 pub use capture::Capture;
 pub use child::Child;
+pub use collect::{Collect, Collected, LeftOut};
 pub use command::Command;
+pub use consumer::{Consumer, ConsumerEnd};
+pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;
 pub use outcome::{InputOutcome, Outcome, OutputOutcome};

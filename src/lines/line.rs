@@ -32,7 +32,7 @@ pub(super) enum Terminator {
 }
 
 /// What is known of a piece besides its text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct About {
     pub(super) writer: u32,
     pub(super) end: End,
@@ -166,7 +166,7 @@ impl fmt::Debug for Line<'_> {
 }
 
 /// A [`Line`] that owns its bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OwnedLine {
     bytes: Vec<u8>,
     about: About,
