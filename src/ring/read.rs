@@ -452,40 +452,42 @@ impl Ring {
         self.storage.read(slice, offset, to);
     }
 
-    /// Lends the committed slice at `slice` from `offset` on, and the committed slices behind it,
-    /// while their bytes lie side by side. So the loan ends where a slice does not fill its
-    /// granules, or where the lap ends. It also ends at a quarter of the ring, so that writers get
-    /// room back.
+    /// Lends what was seen of a slice, and the committed slices behind it, while their bytes lie side by
+    /// side. So the loan ends where a slice does not fill its granules, or where the lap ends. It also ends
+    /// at a quarter of the ring, so that writers get room back. Tells the place behind the last slice.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
-    #[inline]
-    pub(crate) fn lend<'a>(&'a self, held: &'a Held, slice: Position, offset: u64) -> &'a [u8] {
-        assert!(held.hold.is_lending(slice));
+    #[inline(always)]
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
+        assert!(held.hold.is_lending(seen.slice));
         pause::point();
-        let (mut length, mut next) = (0, slice);
-        while let Some(more @ 1..) = self.find_committed(next) {
-            length += more;
-            next = next.plus(slice_size(more));
+        let mut length = seen.offset + seen.left;
+        let mut next = seen.slice.plus(slice_size(length));
+        loop {
             let is_lap_over = self.geometry.rest_of_lap(next) == self.capacity();
             if length % GRANULE != 0 || is_lap_over || length >= self.capacity() / 4 {
                 break;
             }
+            let Some(more @ 1..) = self.find_committed(next) else { break };
+            length += more;
+            next = next.plus(slice_size(more));
         }
-        let length = length.saturating_sub(offset);
-        // SAFETY: the bytes from `slice` on are those of slices whose stamps were just seen to be
-        // committed, one right behind the other. The hold stands at or before the first slice for
+        let length = (length - seen.offset) as usize;
+        // SAFETY: the bytes from `slice` on are those of slices whose stamps were seen to be committed,
+        // the first one by `see` and the others just now, one right behind the other. The hold stands at
+        // or before the first slice for
         // as long as `held` is borrowed: moving the hold takes `held` mutably, and leaving takes it
         // whole. It is marked, and taking the mark off takes `held` mutably as well, so that no thread
         // takes the hold meanwhile (`hold.rs`); and none had before, or it could not be marked. The gate
         // does not pass a committed slice that is held: `advance_gate` walks past a hold over skipped
         // slices only.
-        unsafe { self.storage.lend(slice, offset, length as usize) }
+        (unsafe { self.storage.lend(seen.slice, seen.offset, length) }, next)
     }
 
     /// In the models, the rest of the one slice.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend(&self, held: &Held, slice: Position, offset: u64) -> &[u8] {
-        self.see(slice, offset).map_or(&[], |seen| self.lend_seen(held, &seen))
+    pub(crate) fn lend(&self, held: &Held, seen: &Seen) -> (&[u8], Position) {
+        (self.lend_seen(held, seen), seen.slice.plus(slice_size(seen.offset + seen.left)))
     }
 
     /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong

@@ -81,7 +81,8 @@ fn read(ring: &Ring, held: &mut Held) -> Option<u8> {
         match ring.find_held(position) {
             Found::Slice(length) => {
                 assert!(held.mark());
-                let byte = ring.lend(held, position, 0)[0];
+                let seen = ring.see(position, 0).expect("it is committed");
+                let byte = ring.lend(held, &seen).0[0];
                 ring.release_up_to(held, position.plus(slice_size(length)));
                 return Some(byte);
             }

@@ -49,11 +49,27 @@ pub struct StrongReader {
     core: Core,
     hold: Hold,
     place: Place,
-    /// Payload bytes that may be consumed without another look.
-    lent: u64,
+    lent: Loan,
     /// The message that was received last.
     taken: Option<Taken>,
     batch: Batch,
+}
+
+/// What may be consumed without another look.
+#[derive(Clone, Copy)]
+struct Loan {
+    /// So many payload bytes from where the reader stands.
+    bytes: u64,
+    /// The slice behind the last of them, if there are any.
+    end: Position,
+}
+
+impl Loan {
+    /// What is left of the slice where a reader stands, as far as that is known.
+    #[inline]
+    fn rest_of(place: &Place) -> Self {
+        Self { bytes: place.left(), end: place.after(place.length.unwrap_or(0)).slice }
+    }
 }
 
 /// A place behind a hold at `oldest`, as `find` tells from a slice on that is intact.
@@ -75,7 +91,14 @@ fn find_held(
 impl StrongReader {
     fn at(hold: Hold, core: Core, place: Place) -> Self {
         hold.name(core.id());
-        Self { core, hold, place, lent: 0, taken: None, batch: Batch::default() }
+        Self {
+            core,
+            hold,
+            place,
+            lent: Loan::rest_of(&Place::at(place.slice)),
+            taken: None,
+            batch: Batch::default(),
+        }
     }
 
     #[track_caller]

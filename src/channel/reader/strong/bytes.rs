@@ -1,15 +1,15 @@
 //! Reading bytes: copied, across slices, or lent where they lie.
 
-use super::StrongReader;
 use super::find::Next;
 use super::hold::Hold;
+use super::{Loan, StrongReader};
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
 use crate::channel::reader::core::{Core, Place};
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
-use crate::ring::Found;
 use crate::ring::position::slice_size;
+use crate::ring::{Found, Seen};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
@@ -57,7 +57,7 @@ impl StrongReader {
         shared.ring.copy_held(held, slice, 0, buffer);
         let next = slice.plus(slice_size(length));
         self.place.slice = next;
-        self.lent = 0;
+        self.lent.bytes = 0;
         self.core.count_payload(length);
         self.core.record_place(self.place);
         shared.ring.release_up_to(held, next);
@@ -102,7 +102,7 @@ impl StrongReader {
         }
         if copied > 0 {
             self.place = place;
-            self.lent = place.left();
+            self.lent = Loan::rest_of(&place);
             self.core.count_payload(copied as u64);
             self.settle();
         }
@@ -117,17 +117,58 @@ impl StrongReader {
         }
     }
 
-    #[inline]
     fn lend(&mut self) -> Result<&[u8], ReadError> {
         if !self.hold.mark() {
             return Err(self.give_way());
         }
+        let Place { slice, offset, .. } = self.place;
+        let Some(seen) = self.hold.shared.ring.see(slice, offset) else {
+            unreachable!("it was found, and is held since")
+        };
+        Ok(self.lend_marked(&seen))
+    }
+
+    /// What is seen, and the slices behind it. The hold is marked.
+    #[inline(always)]
+    fn lend_marked(&mut self, seen: &Seen) -> &[u8] {
         let Hold { shared, held: Some(held), .. } = &self.hold else {
             unreachable!("it is marked")
         };
-        let lent = shared.ring.lend(held, self.place.slice, self.place.offset);
-        self.lent = lent.len() as u64;
-        Ok(lent)
+        let (lent, end) = shared.ring.lend(held, seen);
+        self.lent = Loan { bytes: lent.len() as u64, end };
+        lent
+    }
+
+    /// The quick way to a loan: it begins with a slice, there is nothing to give back before, and the hold
+    /// is marked. If not, nothing has happened.
+    #[inline(always)]
+    fn see_whole(&self) -> Option<Seen> {
+        let Hold { shared, held: Some(held), .. } = &self.hold else { return None };
+        let Place { slice, offset: 0, length: None } = self.place else { return None };
+        let seen = shared.ring.see(slice, 0)?;
+        let is_quick = seen.left > 0
+            && held.position() == slice
+            && shared.ending() != Ending::Terminated
+            && held.mark();
+        is_quick.then_some(seen)
+    }
+
+    /// The quick way to consume all of a loan. If not, nothing has happened.
+    #[inline(always)]
+    fn consume_whole(&mut self, amount: u64) -> bool {
+        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
+        if amount != self.lent.bytes || amount == 0 || !held.is_marked() {
+            return false;
+        }
+        self.lent.bytes = 0;
+        self.place = Place::at(self.lent.end);
+        self.core.count_payload(amount);
+        self.core.record_place(self.place);
+        shared.ring.release_up_to(held, self.place.slice);
+        if shared.after_move(held) {
+            self.give_way();
+        }
+        true
     }
 
     /// Lends the next bytes that lie in one piece, without a copy and without waiting. That is the
@@ -164,6 +205,9 @@ impl StrongReader {
     ///   ([`take_hold`](crate::Channel::take_hold)).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
+        if let Some(seen) = self.see_whole() {
+            return Ok(self.lend_marked(&seen));
+        }
         match self.find_byte()? {
             Next::Slice(_) => {
                 self.settle_before_lending();
@@ -180,6 +224,10 @@ impl StrongReader {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
+        if let Some(seen) = self.see_whole() {
+            self.core.unpark();
+            return Poll::Ready(Ok(self.lend_marked(&seen)));
+        }
         match self.poll_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => {
                 self.settle_before_lending();
@@ -200,17 +248,25 @@ impl StrongReader {
     #[inline]
     #[track_caller]
     pub fn consume(&mut self, amount: usize) {
+        if !self.consume_whole(amount as u64) {
+            self.consume_across(amount);
+        }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn consume_across(&mut self, amount: usize) {
         if amount == 0 {
             // Nothing is lent any more.
             self.settle();
             return;
         }
-        let lent = self.lent;
+        let lent = self.lent.bytes;
         assert!(
             amount as u64 <= lent,
             "consume({amount}) of {lent} bytes: only what `fill_buf` has lent can be consumed"
         );
-        self.lent -= amount as u64;
+        self.lent.bytes -= amount as u64;
         if !self.hold.keeps_lent() {
             // It has given everything back, and may find other slices there.
             self.give_way();

@@ -30,7 +30,7 @@ impl StrongReader {
             return None;
         }
         self.place = self.place.after(u64::from(description.length));
-        self.lent = 0;
+        self.lent.bytes = 0;
         let missed = self.core.count_message(slice, offset, &description);
         Some(Taken { seen, missed })
     }
@@ -173,7 +173,7 @@ impl Receive for StrongReader {
         if self.place.offset == 0 || self.core.has_terminated() {
             return 0;
         }
-        self.lent = 0;
+        self.lent.bytes = 0;
         if !self.hold.mark() {
             self.give_way();
             return self.pass_unheld(left);

@@ -1,0 +1,222 @@
+//! Settings that hold for a whole process. Each test starts this program anew, as a process of its own.
+
+use crate::support::{gone, members, process, processes, shell, until};
+use overfall::process::{Capture, Command, Status, Took};
+use overfall_tests::block_on;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{self, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const WORK: &str = "OVERFALL_WORK";
+const FILE: &str = "OVERFALL_WORK_FILE";
+
+#[test]
+#[ignore = "it is what the other tests start, and does nothing by itself"]
+fn work() {
+    let Ok(work) = env::var(WORK) else { return };
+    match &*work {
+        "ignored" => ignored(),
+        "reaped by others" => reaped_by_others(),
+        "bound" => bound(),
+        "detached" => detached(),
+        "broken pipe" => broken_pipe(),
+        other => panic!("{other}"),
+    }
+    println!("done: {work}");
+}
+
+fn command(words: &str, work: &str) -> process::Command {
+    let mut shell = process::Command::new("sh");
+    shell.args(["-c", &format!("{words} exec \"$0\" \"$@\"")]);
+    shell.arg(env::current_exe().unwrap());
+    shell.args(["--exact", "places::work", "--ignored", "--nocapture", "--test-threads=1"]);
+    shell.env(WORK, work);
+    shell
+}
+
+#[track_caller]
+fn run(words: &str, work: &str) {
+    let output = command(words, work).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("done: "), "{work}: {}: {text}{errors}", output.status);
+}
+
+// Statuses that nobody knows.
+
+/// Situation 38: SIGCHLD is ignored.
+#[test]
+fn where_statuses_are_thrown_away_they_are_unknown_and_outputs_are_kept() {
+    run("", "ignored");
+}
+
+fn ignored() {
+    // As if what started this program had done so.
+    handle(Signal::CHILD, true);
+    let child = shell("echo hi; exit 3").spawn().unwrap();
+    let outcome = block_on(child.wait());
+    assert_eq!(outcome.status, Status::Unknown);
+    assert!(!outcome.success() && outcome.status.to_string().contains("SIGCHLD"));
+    assert_eq!(outcome.stdout.unwrap().stats.payload_bytes, 3);
+
+    let child = shell("sleep 60 & exec sleep 60").spawn().unwrap();
+    let outcome = block_on(child.kill());
+    assert_eq!((outcome.status, outcome.shut_down), (Status::Unknown, Some(Took::Kill)));
+    gone(child.id());
+
+    let child = shell("exec sleep 60").spawn().unwrap();
+    let id = child.id();
+    drop(child);
+    gone(id);
+    let child = shell("exit 0").spawn().unwrap();
+    until("it has exited", || child.status().is_some());
+    drop(child);
+}
+
+/// A program that waits for whatever child there is.
+#[test]
+fn where_others_wait_for_our_child_its_status_is_unknown() {
+    run("", "reaped by others");
+}
+
+fn reaped_by_others() {
+    let child = shell("read line; exit 3").stdin(overfall::process::Input::pipe()).spawn().unwrap();
+    let stdin = child.take_stdin();
+    let others = thread::spawn(|| rustix::process::wait(rustix::process::WaitOptions::empty()));
+    drop(stdin);
+    let outcome = block_on(child.wait());
+    // Either of the two was first.
+    assert!(matches!(outcome.status, Status::Unknown) || outcome.status.code() == Some(3));
+    // There may be nobody to wait for any more.
+    let _other = others.join().unwrap();
+    assert_eq!(block_on(child.kill()).shut_down, Some(Took::Nothing));
+}
+
+// The end of this program.
+
+/// A program that does this work, and what it tells of its children.
+fn started(work: &str, words: &str) -> (process::Child, Vec<u32>) {
+    let mut program = command(words, work).stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(program.stdout.take().unwrap());
+    let lines = output.by_ref().lines().map_while(Result::ok);
+    let line = lines.into_iter().find(|line| line.contains("children: ")).unwrap();
+    thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+    let ids = line.split("children: ").nth(1).unwrap();
+    let ids = ids.split(' ').map(|id| id.parse().unwrap()).collect();
+    (program, ids)
+}
+
+fn is_over(id: u32) -> bool {
+    process(id).is_none_or(|process| process.state == 'Z')
+}
+
+/// Situation 41.
+#[test]
+fn a_child_that_is_bound_to_us_ends_with_us_and_not_with_the_thread_that_started_it() {
+    let (mut program, ids) = started("bound", "");
+    let [bound, free] = ids[..] else { panic!("{ids:?}") };
+    // The threads that started them have ended.
+    assert!(!is_over(bound) && !is_over(free));
+    program.kill().unwrap();
+    program.wait().unwrap();
+    until("the one that was bound has ended", || is_over(bound));
+    assert!(!is_over(free));
+    kill_process_group(Pid::from_raw(free as i32).unwrap(), Signal::KILL).unwrap();
+    until("the other one, too", || is_over(free));
+}
+
+fn bound() {
+    let start = |bound: bool| {
+        let start = move || {
+            let mut command = Command::new("sleep");
+            let command = command.arg("60");
+            if bound { command.ends_with_us() } else { command }.spawn().unwrap()
+        };
+        thread::spawn(start).join().unwrap()
+    };
+    let children = [start(true), start(false)];
+    // A thread that has just ended may not have sent its signal yet.
+    thread::sleep(Duration::from_millis(50));
+    println!("children: {} {}", children[0].id(), children[1].id());
+    // Until it is killed.
+    thread::sleep(Duration::from_secs(60));
+}
+
+/// Situation 40.
+#[test]
+fn a_child_that_is_detached_outlives_us_if_its_outputs_are_files() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (mut program, ids) =
+        started("detached", &format!("{FILE}={}; export {FILE};", file.path().display()));
+    let [with_pipes, with_file] = ids[..] else { panic!("{ids:?}") };
+    program.wait().unwrap();
+    // It notices with its next line.
+    until("the one with pipes has ended", || is_over(with_pipes));
+    let written = || fs::metadata(file.path()).unwrap().len();
+    let before = written();
+    until("the one with a file goes on", || written() > before);
+    kill_process_group(Pid::from_raw(with_file as i32).unwrap(), Signal::KILL).unwrap();
+    until("it has ended", || is_over(with_file));
+}
+
+fn detached() {
+    let path = env::var_os(FILE).unwrap();
+    let script = "while :; do echo line; sleep 0.02; done";
+    let with_pipes = shell(script).spawn().unwrap();
+    let mut with_file = shell(script);
+    let with_file = with_file.stdout(Capture::file(fs::File::create(Path::new(&path)).unwrap()));
+    let with_file = with_file.stderr(Capture::null()).spawn().unwrap();
+    println!("children: {} {}", with_pipes.id(), with_file.id());
+    let mut reader = with_pipes.stdout().unwrap().strong_reader().blocking();
+    with_pipes.detach();
+    with_file.detach();
+    // As long as we live, it does, and is read.
+    reader.read_exact(&mut [0; 50]).unwrap();
+}
+
+// Signals of this process.
+
+/// A program that has SIGPIPE end it, as those in pipelines do.
+#[test]
+fn a_broken_pipe_of_stdin_does_not_end_a_program_that_would_die_of_the_signal() {
+    run("", "broken pipe");
+}
+
+fn broken_pipe() {
+    // The runtime of Rust ignores the signal, unless it is told not to. A program without that is like this.
+    handle(Signal::PIPE, false);
+    let child = Command::new("true")
+        .stdin(overfall::process::Input::bytes(vec![0; 1 << 20]))
+        .spawn()
+        .unwrap();
+    let outcome = block_on(child.wait());
+    assert!(outcome.success() && outcome.stdin.unwrap().broken);
+}
+
+#[allow(unsafe_code)]
+fn handle(which: Signal, is_ignored: bool) {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    let which = Signal::try_from(which.as_raw()).unwrap();
+    let handler = if is_ignored { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    // SAFETY: no handler of ours is installed.
+    unsafe { signal(which, handler) }.unwrap();
+}
+
+#[test]
+fn other_children_of_the_program_are_left_alone() {
+    // It has exited, and waits to be waited for, in no group of ours.
+    let mut other = process::Command::new("sh").args(["-c", "exit 9"]).spawn().unwrap();
+    until("it has exited", || process(other.id()).unwrap().state == 'Z');
+    for _ in 0..10 {
+        let child = shell("sleep 60 & exit 0").spawn().unwrap();
+        block_on(child.kill());
+    }
+    assert_eq!(other.wait().unwrap().code(), Some(9));
+    assert!(processes().iter().all(|process| process.id != other.id()));
+    assert!(members(other.id()).is_empty());
+}

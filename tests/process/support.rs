@@ -1,0 +1,86 @@
+//! What the tests of children share.
+
+use overfall::process::{Child, Command};
+use overfall_tests::LIMIT;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A shell that runs this script. What it starts counts its time to drain in tenths of a second.
+pub(crate) fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).drain(Duration::from_millis(300), Duration::from_secs(2));
+    command
+}
+
+/// What the system says of a process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) id: u32,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) state: char,
+    pub(crate) name: String,
+}
+
+pub(crate) fn processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+pub(crate) fn process(id: u32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (start, end) = (stat.find('(')?, stat.rfind(')')?);
+    let rest: Vec<_> = stat[end + 2..].split(' ').collect();
+    Some(Process {
+        id,
+        parent: rest[1].parse().ok()?,
+        group: rest[2].parse().ok()?,
+        state: rest[0].chars().next()?,
+        name: stat[start + 1..end].to_owned(),
+    })
+}
+
+/// The members of a group, zombies too.
+pub(crate) fn members(group: u32) -> Vec<Process> {
+    processes().into_iter().filter(|process| process.group == group).collect()
+}
+
+/// Fails if a member of a child's group is left some time after this is dropped, be it a zombie.
+#[derive(Debug)]
+pub(crate) struct Guard(u32);
+
+impl Guard {
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(child.id())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            gone(self.0);
+        }
+    }
+}
+
+/// Waits until nobody is left of a group, no zombie either.
+#[track_caller]
+pub(crate) fn gone(group: u32) {
+    until(&format!("nobody is left of the group {group}"), || members(group).is_empty());
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Lets others run until `condition` holds of other processes; fails if that takes longer than [`LIMIT`].
+#[track_caller]
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LIMIT, "it hangs: never came to pass: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
