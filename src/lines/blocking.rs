@@ -59,7 +59,7 @@ impl<R: Source> Blocking<Lines<R>> {
             let since = self.get_ref().arrivals;
             let until = if is_begun { Until::timeout(quiet) } else { Until::Forever };
             // What comes of an unfinished line has it wait anew.
-            let found = self.look_or_wait(until, Lines::stop_waiting, |lines, context| {
+            let found = self.poll_or_wait(until, Lines::stop_waiting, |lines, context| {
                 let found = match context {
                     None => ready(lines.find()),
                     Some(context) => lines.poll_find(context),
@@ -114,7 +114,7 @@ impl<R: Source> Blocking<Lines<R>> {
     }
 
     fn find_until(&mut self, until: Until) -> Found {
-        let found = self.look_or_wait(until, Lines::stop_waiting, |lines, context| match context {
+        let found = self.poll_or_wait(until, Lines::stop_waiting, |lines, context| match context {
             None => ready(lines.find()),
             Some(context) => lines.poll_find(context),
         });
@@ -124,7 +124,7 @@ impl<R: Source> Blocking<Lines<R>> {
     fn read_exact_until(&mut self, buffer: &mut [u8], until: Until) -> Result<(), LineError> {
         let wanted = buffer.len();
         let gathered =
-            self.look_or_wait(until, Lines::stop_waiting, |lines, context| match context {
+            self.poll_or_wait(until, Lines::stop_waiting, |lines, context| match context {
                 None => ready(lines.gather(wanted)),
                 Some(context) => lines.poll_gather(context, wanted),
             });

@@ -60,7 +60,7 @@ fn the_limit_falls_into_no_character_and_holds_for_decoded_text() {
                 let text = ["x".repeat(before).as_str(), character, "tail"].concat();
                 for piece in [1, 7, 1000] {
                     let mut lines = builder.longest(LIMIT).lines(written(text.as_bytes(), piece));
-                    drop(lines.try_next_line().unwrap());
+                    let _cut = lines.try_next_line().unwrap();
                     // The writer is there still: the end is not.
                     let all = lines_of(builder.longest(LIMIT), text.as_bytes(), piece);
                     let joined: Vec<u8> = all.iter().flat_map(|(text, ..)| text.clone()).collect();

@@ -1,7 +1,7 @@
 //! Settings that hold for a whole process. Each test starts this program anew, as a process of its own.
 
 use crate::support::{gone, members, process, processes, shell, until};
-use overfall::process::{Capture, Command, Status, Took};
+use overfall::process::{Capture, Command, Start, Status, Took};
 use overfall_tests::block_on;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env;
@@ -172,7 +172,7 @@ fn detached() {
     let with_file = with_file.stdout(Capture::file(fs::File::create(Path::new(&path)).unwrap()));
     let with_file = with_file.stderr(Capture::null()).spawn().unwrap();
     println!("children: {} {}", with_pipes.id(), with_file.id());
-    let mut reader = with_pipes.stdout().unwrap().strong_reader().blocking();
+    let mut reader = with_pipes.stdout().unwrap().strong_reader(Start::Oldest).unwrap().blocking();
     with_pipes.detach();
     with_file.detach();
     // As long as we live, it does, and is read.
