@@ -8,7 +8,7 @@ use overfall_tests::{block_on, within};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -214,16 +214,12 @@ fn merged_outputs_are_told_apart_by_the_names_of_their_writers() {
     let output = child.output().unwrap().clone();
     assert!(block_on(child.wait()).success());
     let mut reader = output.strong_reader(Start::Oldest).unwrap();
+    let names = reader.channel();
     let mut texts = Vec::new();
     while let Some(message) = reader.try_recv().unwrap() {
         let text = String::from_utf8(message.to_vec()).unwrap();
-        texts.push((message.header().writer, text));
+        texts.push((names.writer_name(message.header().writer).unwrap(), text));
     }
-    let mut texts: Vec<_> = texts
-        .into_iter()
-        .map(|(writer, text)| (output.stats().writers.len(), reader.writer_name(writer), text))
-        .map(|(_, name, text)| (name.unwrap().to_string(), text))
-        .collect();
     texts.sort();
     let expected = [("stderr", "err\n"), ("stdout", "out\n")];
     assert!(texts.iter().map(|(name, text)| (&**name, &**text)).eq(expected), "{texts:?}");
@@ -243,7 +239,9 @@ fn an_output_that_is_closed_ends_a_child_that_writes_for_ever() {
 
 #[test]
 fn a_child_gets_no_descriptor_that_does_not_block_and_ours_stay_as_they_are() {
-    let flags = || [0, 1, 2].map(|_| rustix::fs::fcntl_getfl(io::stdin()).ok());
+    let ours = [io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()]
+        .map(|descriptor| descriptor.try_clone_to_owned().unwrap());
+    let flags = || ours.each_ref().map(|ours| rustix::fs::fcntl_getfl(ours).unwrap());
     let before = flags();
     let script = "grep flags /proc/self/fdinfo/1; grep flags /proc/self/fdinfo/2 >&2";
     let child = shell(script).merged(Capture::default()).spawn().unwrap();
