@@ -76,7 +76,7 @@ fn a_member_that_outlives_its_leader_is_reached_by_all_means() {
 fn a_kill_is_told_by_all_means() {
     for means in MEANS {
         let leader = start("exec sleep 60", means);
-        let (took, status) = shut_down(&leader, ShutDown::new());
+        let (took, status) = shut_down(&leader, ShutDown::at_once());
         assert_eq!((took, status.signal()), (Took::Kill, Some(9)), "{means:?}");
         leader.release();
         assert_eq!(state(leader.pid()), None, "{means:?}");
