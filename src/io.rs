@@ -23,9 +23,11 @@ pub(crate) mod layers {
     pub(crate) use super::source::{AsyncSource, Final, PollRead, Source, checked};
     #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
-    #[cfg(all(feature = "rkyv", feature = "futures"))]
+    #[cfg(any(feature = "lines", all(feature = "rkyv", feature = "futures")))]
     pub(crate) use crate::channel::reader::poll_attempt;
     #[cfg(feature = "rkyv")]
     pub(crate) use crate::channel::reader::wait_for;
+    #[cfg(feature = "lines")]
+    pub(crate) use crate::channel::reader::{Read, Receive};
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

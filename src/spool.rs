@@ -99,7 +99,7 @@
 //! | [`Spool::memory`], [`Builder::build`] | in memory |
 //! | [`Builder::spill_at`] | the first ones in memory, and the rest in a temporary file |
 //! | [`Spool::temp_file`] | in a temporary file, which goes with the spool; with [`Retain::Last`], the last ones |
-//! | [`Spool::create`], [`Builder::resume`] | in a file with a name, which stays |
+//! | [`Spool::create`], [`Builder::resume`] | in a file with a name, which stays; with [`Retain::Last`], the last ones |
 //! | [`Spool::open`] | in such a file, only to be read |
 //!
 //! Readers and writers are the same for all of these. In memory, what is published is lent where it lies,

@@ -1,6 +1,8 @@
 //! Readers.
 
 mod core;
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+mod late;
 pub(crate) mod message;
 pub(crate) mod peek;
 mod receive;

@@ -5,11 +5,12 @@
 
 use super::driver::Either::{First, Second};
 use super::driver::first;
+use super::spooling::Spooling;
 use crate::channel::Channel;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
-use crate::error::ReserveError;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use crate::error::{Failure, ReserveError};
+use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use std::future::{pending, poll_fn};
@@ -23,7 +24,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
 use tokio::task::coop;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ use tokio::time::Instant;
 pub(super) enum Order {
     /// To read what is there, as far as there is room, and then to answer.
     Look(oneshot::Sender<()>),
+    /// To close the pipe.
+    Close,
 }
 
 /// How far a drain has come.
@@ -72,25 +75,20 @@ impl Progress {
 pub(super) struct End {
     channel: Arc<Channel>,
     /// The first error of a read. Consumers get it after the last byte of all pipes.
-    error: Mutex<Option<io::Error>>,
+    error: Arc<OnceLock<Failure>>,
 }
 
 impl End {
-    pub(super) fn new(channel: Arc<Channel>) -> Self {
-        Self { channel, error: Mutex::new(None) }
-    }
-
-    fn keep(&self, error: io::Error) {
-        lock(&self.error).get_or_insert(error);
+    pub(super) fn new(channel: Arc<Channel>, error: Arc<OnceLock<Failure>>) -> Self {
+        Self { channel, error }
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        let error = lock(&self.error).take();
         // If the channel has ended before, its consumers were told that end.
-        let end = || match error {
-            Some(error) => self.channel.fail(error).is_ok(),
+        let end = || match self.error.get() {
+            Some(error) => self.channel.fail(error.clone()).is_ok(),
             None => self.channel.drain().is_ok(),
         };
         let _a_waker_may_panic = catch_unwind(AssertUnwindSafe(end));
@@ -107,6 +105,7 @@ pub(super) struct Drain {
     writer: StrongWriter,
     /// The longest slice that is reserved.
     most: usize,
+    spooling: Option<Arc<Mutex<Spooling>>>,
     /// Nothing once there is nobody to give any.
     orders: Option<mpsc::UnboundedReceiver<Order>>,
     /// Who waits for an answer to [`Order::Look`].
@@ -120,6 +119,7 @@ impl Drain {
     pub(super) fn new(
         pipe: OwnedFd,
         writer: StrongWriter,
+        spooling: Option<Arc<Mutex<Spooling>>>,
         orders: mpsc::UnboundedReceiver<Order>,
         progress: Arc<Progress>,
         end: Arc<End>,
@@ -131,6 +131,7 @@ impl Drain {
             // A slice and its padding are at most a quarter of the ring.
             most: READ.min(end.channel.capacity() / 8),
             writer,
+            spooling,
             orders: Some(orders),
             looking: Vec::new(),
             progress,
@@ -144,11 +145,23 @@ impl Drain {
         loop {
             match unless_it_panics(self.turn()).await {
                 None | Some(Ok(Continue(()))) => {}
-                Some(Ok(Break(()))) => return,
-                Some(Err(error)) => return self.end.keep(error),
+                Some(Ok(Break(()))) => break,
+                Some(Err(error)) => {
+                    let _another_was_first = self.end.error.set(Failure::new(error));
+                    break;
+                }
             }
             // The other children have their turn after a while.
             coop::consume_budget().await;
+        }
+        let (spooling, error) = (self.spooling.take(), self.end.error.clone());
+        drop(self);
+        let Some(spooling) = spooling else { return };
+        unless_it_panics(async { spooling.lock().await.settle().await }).await;
+        // The last drain has it to itself.
+        if let Some(spooling) = Arc::into_inner(spooling) {
+            let end = || spooling.into_inner().end(error.get().cloned());
+            let _a_waker_may_panic = catch_unwind(AssertUnwindSafe(end));
         }
     }
 
@@ -170,20 +183,32 @@ impl Drain {
             guard.clear_ready();
             return Ok(Continue(()));
         }
-        if !self.read_now(there)? {
-            return self.wait_and_read(there).await;
+        match self.read_now(there)? {
+            true => Ok(Continue(())),
+            false => self.wait_and_read(there).await,
         }
-        Ok(Continue(()))
     }
 
-    /// Waits for room, and reads; or takes an order.
+    /// Waits until there is room in the spool and in the ring, and reads; or takes an order.
     async fn wait_and_read(&mut self, there: u64) -> io::Result<ControlFlow<()>> {
         let length = self.length(there);
-        let order = match first(next(&mut self.orders), self.writer.reserve(length)).await {
+        let (writer, spooling) = (&mut self.writer, &self.spooling);
+        let room = async {
+            let spooling = match spooling {
+                Some(spooling) => {
+                    let mut spooling = spooling.lock().await;
+                    spooling.settle().await;
+                    Some(spooling)
+                }
+                None => None,
+            };
+            writer.reserve(length).await.map(|slice| (slice, spooling))
+        };
+        let order = match first(next(&mut self.orders), room).await {
             First(order) => order,
-            Second(Ok(slice)) => {
-                fill(slice, &self.pipe, &mut self.buffer)?;
+            Second(Ok((slice, spooling))) => {
                 self.progress.note();
+                fill(slice, &self.pipe, spooling, &mut self.buffer)?;
                 return Ok(Continue(()));
             }
             Second(Err(ReserveError::Closed | ReserveError::Terminated)) => return Ok(Break(())),
@@ -195,18 +220,22 @@ impl Drain {
     /// Reads what is there, if there is room for it now.
     fn read_now(&mut self, there: u64) -> io::Result<bool> {
         let length = self.length(there);
-        match self.writer.try_reserve(length) {
-            Ok(slice) => {
-                fill(slice, &self.pipe, &mut self.buffer)?;
+        let spooling = self.spooling.as_ref().map(|spooling| spooling.try_lock());
+        let has_room = match &spooling {
+            Some(Ok(spooling)) => spooling.is_settled(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if has_room {
+            // If there is another reason than that it is full, it is told where this waits.
+            if let Ok(slice) = self.writer.try_reserve(length) {
                 self.progress.note();
-                Ok(true)
-            }
-            // If there is another reason, it is told where this waits.
-            Err(_) => {
-                self.progress.is_held_up.store(true, Ordering::Relaxed);
-                Ok(false)
+                fill(slice, &self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
+                return Ok(true);
             }
         }
+        self.progress.is_held_up.store(true, Ordering::Relaxed);
+        Ok(false)
     }
 
     /// Reads what is there without waiting, or answers that there is no more, or no room.
@@ -226,6 +255,7 @@ impl Drain {
     fn take(&mut self, order: Option<Order>) -> ControlFlow<()> {
         match order {
             Some(Order::Look(asker)) => self.looking.push(asker),
+            Some(Order::Close) => return Break(()),
             None => self.orders = None,
         }
         Continue(())
@@ -243,11 +273,24 @@ fn watch(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// Reads as much as was reserved, which is there: nobody else reads this pipe.
-fn fill(mut slice: Slice<'_>, pipe: &AsyncFd<OwnedFd>, buffer: &mut Vec<u8>) -> io::Result<()> {
+fn fill(
+    mut slice: Slice<'_>,
+    pipe: &AsyncFd<OwnedFd>,
+    spooling: Option<MutexGuard<'_, Spooling>>,
+    buffer: &mut Vec<u8>,
+) -> io::Result<()> {
+    let Some(mut spooling) = spooling else {
+        slice.read_from(pipe)?;
+        slice.commit();
+        return Ok(());
+    };
     buffer.resize(slice.len(), 0);
     let read = rustix::io::read(pipe, &mut buffer[..])?;
     slice.write_all(&buffer[..read])?;
+    spooling.take(&buffer[..read]);
+    // A waker may panic. Then the spool gets them later.
     slice.commit();
+    spooling.write();
     Ok(())
 }
 

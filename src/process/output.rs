@@ -1,14 +1,20 @@
 //! What comes out of a child, kept in a ring that any number of consumers read.
 
+mod outside;
 #[cfg(test)]
 mod tests;
 
+use super::capture::{Capture, Kind, Ring};
 use super::drain::{Drain, End, Order, Progress};
 use super::driver::Either::First;
 use super::driver::{self, first};
+use super::spooling::Spooling;
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::stats::ChannelStats;
-use crate::channel::{AfterLast, Channel};
+use crate::channel::{AfterLast, Channel, StartAt};
+use crate::error::Failure;
+use crate::spool::Spool;
+use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,38 +23,101 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// How an output is kept: in a ring of so many bytes.
-#[derive(Clone, Debug)]
-pub struct Ring {
-    capacity: usize,
-}
-
-impl Ring {
-    /// A ring of `capacity` bytes, rounded up to a power of two, 4096 at least. It takes memory as it fills.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity }
-    }
-}
-
-impl Default for Ring {
-    /// One of 1 MiB.
-    fn default() -> Self {
-        Self::new(1 << 20)
-    }
-}
-
 /// One output of a child: its stdout, its stderr, or both in one ring. Clones are of the same output.
+///
+/// Its consumers are readers, any number of them, and they come when they like:
+///
+/// - a [strong reader](Self::strong_reader) gets everything, and the child waits for it;
+/// - a [weak reader](Self::weak_reader) is not waited for, and is told its gaps;
+/// - a reader of the [spool](Self::spool) gets everything from the first byte on, however late it comes, if the
+///   output is [kept in one](Capture::with_spool).
+///
+/// With no strong reader the child never waits, and the oldest bytes go. A reader that is dropped holds nobody
+/// up.
+///
+/// The pipes are read on a thread of ours, `overfall-process`, whatever the runtime of the program does. Wakers
+/// of consumers run there. At the end of the pipe, consumers read what is there, and come to the end; after an
+/// error of a read they get that, as [`Failed`](crate::error::ReadError::Failed), also those that come later.
+///
+/// ```
+/// use overfall::process::{Command, Start};
+/// use std::io::{BufRead, Read};
+///
+/// let mut command = Command::new("sh");
+/// command.args(["-c", "echo one; echo two"]);
+/// let child = command.spawn()?;
+/// let output = child.stdout().unwrap();
+///
+/// let mut log = output.strong_reader(Start::Oldest)?.blocking();
+/// let mut all = String::new();
+/// log.read_to_string(&mut all)?;
+/// assert_eq!(all, "one\ntwo\n");
+///
+/// // One that comes after the end gets what is kept, or the last bytes of it.
+/// let mut late = output.strong_reader(Start::Last(4))?.blocking();
+/// let mut line = String::new();
+/// late.read_line(&mut line)?;
+/// assert_eq!(line, "two\n");
+/// # futures::executor::block_on(child.wait());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Output {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     channel: Arc<Channel>,
+    name: Arc<str>,
+    /// It was there before the first byte, and reads nothing: who starts beside it has missed what it has.
+    /// Nothing once the output is sealed.
+    history: Mutex<Option<WeakReader>>,
+    only_one_consumer: bool,
+    spool: Option<Spool>,
     /// A drain for each pipe.
     drains: Vec<(Arc<Progress>, mpsc::UnboundedSender<Order>)>,
 }
 
+/// Where a consumer starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Start {
+    /// At the oldest byte that is kept. What came before it is told to the byte: by
+    /// [`missed`](StrongReader::missed) and by the header of the first message, and to a weak reader by its
+    /// first read, too.
+    #[default]
+    Oldest,
+    /// At the next byte that comes.
+    Now,
+    /// At the last so many bytes, exactly; as `Oldest`, if fewer are kept.
+    Last(u64),
+}
+
+/// There is a consumer already, and there may be
+/// [only one](Capture::only_one_consumer). Drop it first.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{output} has a consumer, {first}, and may have only one: drop that first, or clone it")]
+#[non_exhaustive]
+pub struct SecondConsumer {
+    /// The name of the output.
+    pub output: Arc<str>,
+    /// The name of the first consumer, or its number.
+    pub first: Arc<str>,
+}
+
+impl From<SecondConsumer> for io::Error {
+    /// [`io::ErrorKind::ResourceBusy`], with the error inside.
+    fn from(error: SecondConsumer) -> Self {
+        Self::new(io::ErrorKind::ResourceBusy, error)
+    }
+}
+
+const HISTORY: &str = "overfall-history";
+
 impl Output {
     /// Reads `pipe`, which is ours alone, into a ring until its end. `name` is that of the channel.
     pub(super) fn drain(pipe: OwnedFd, capture: &Ring, name: &str) -> io::Result<Self> {
-        Self::start([(pipe, None)], capture, name)
+        Self::start([(pipe, None)], capture, name, Arc::default())
     }
 
     /// Reads both into one ring, in the order in which they become readable, by writers with the names
@@ -59,13 +128,15 @@ impl Output {
         capture: &Ring,
         name: &str,
     ) -> io::Result<Self> {
-        Self::start([(stdout, Some("stdout")), (stderr, Some("stderr"))], capture, name)
+        let pipes = [(stdout, Some("stdout")), (stderr, Some("stderr"))];
+        Self::start(pipes, capture, name, Arc::default())
     }
 
     fn start<const PIPES: usize>(
         pipes: [(OwnedFd, Option<&str>); PIPES],
         capture: &Ring,
         name: &str,
+        error: Arc<OnceLock<Failure>>,
     ) -> io::Result<Self> {
         let channel = Channel::builder()
             .size(capture.capacity.max(4096))
@@ -74,9 +145,18 @@ impl Output {
             .fail_on_panic(false)
             .build()
             .map_err(io::Error::other)?;
+        let history = channel.new_weak_reader();
+        history.set_name(HISTORY);
+        let (spooling, spool) = match &capture.spool {
+            Some(builder) => {
+                let (spooling, spool) = Spooling::new(builder)?;
+                (Some(Arc::new(tokio::sync::Mutex::new(spooling))), Some(spool))
+            }
+            None => (None, None),
+        };
         let runtime = driver::handle()?;
         let _within_it = runtime.enter();
-        let end = Arc::new(End::new(channel.clone()));
+        let end = Arc::new(End::new(channel.clone(), error));
         let mut drains = Vec::with_capacity(PIPES);
         for (pipe, name) in pipes {
             let writer = channel.new_strong_writer();
@@ -85,26 +165,118 @@ impl Output {
             }
             let progress = Arc::new(Progress::new());
             let (orders, received) = mpsc::unbounded_channel();
-            let drain = Drain::new(pipe, writer, received, progress.clone(), end.clone())?;
+            let (spooling, end) = (spooling.clone(), end.clone());
+            let drain = Drain::new(pipe, writer, spooling, received, progress.clone(), end)?;
             runtime.spawn(drain.run());
             drains.push((progress, orders));
         }
-        Ok(Self { channel, drains })
+        let inner = Inner {
+            channel,
+            name: name.into(),
+            history: Mutex::new(Some(history)),
+            only_one_consumer: capture.only_one_consumer,
+            spool,
+            drains,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// A new consumer that the child waits for, at the oldest byte that is kept.
-    pub fn strong_reader(&self) -> StrongReader {
-        self.channel.new_strong_reader()
+    /// Its name: that of the child, and `stdout` or `stderr`.
+    pub fn name(&self) -> &str {
+        &self.inner.name
     }
 
-    /// A new consumer that the child does not wait for, at the oldest byte that is kept.
-    pub fn weak_reader(&self) -> WeakReader {
-        self.channel.new_weak_reader()
+    /// A new consumer that the child waits for.
+    ///
+    /// # Errors
+    ///
+    /// If there is a consumer, and may be [only one](Capture::only_one_consumer).
+    pub fn strong_reader(&self, start: Start) -> Result<StrongReader, SecondConsumer> {
+        self.consumer(|history| match (history, start) {
+            (Some(history), Start::Oldest) => history.strong_beside(),
+            (Some(history), Start::Last(bytes)) => history.strong_of_last(bytes),
+            (None, _) | (_, Start::Now) => self.inner.channel.new_strong_reader_at(StartAt::Now),
+        })
     }
 
-    /// The figures of its channel.
+    /// A new consumer that the child does not wait for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`strong_reader`](Self::strong_reader).
+    pub fn weak_reader(&self, start: Start) -> Result<WeakReader, SecondConsumer> {
+        self.consumer(|history| match (history, start) {
+            (Some(history), Start::Oldest) => history.clone(),
+            (Some(history), Start::Last(bytes)) => history.strong_of_last(bytes).into_weak(),
+            (None, _) | (_, Start::Now) => self.inner.channel.new_weak_reader_at(StartAt::Now),
+        })
+    }
+
+    fn consumer<R>(
+        &self,
+        make: impl FnOnce(Option<&WeakReader>) -> R,
+    ) -> Result<R, SecondConsumer> {
+        // Two that come at once find each other.
+        let history = lock(&self.inner.history);
+        if self.inner.only_one_consumer {
+            if let Some(first) = self.stats().readers.first() {
+                let first = name_of(first.id, &first.name);
+                return Err(SecondConsumer { output: self.inner.name.clone(), first });
+            }
+        }
+        Ok(make(history.as_ref()))
+    }
+
+    /// Everything, if it is [kept](Capture::with_spool). Its readers start at the first byte.
+    pub fn spool(&self) -> Option<&Spool> {
+        self.inner.spool.as_ref()
+    }
+
+    /// Lets go of the history: consumers that come from now on start at the next byte, whatever they ask for.
+    /// Those that are there lose nothing.
+    pub fn seal(&self) {
+        let history = lock(&self.inner.history).take();
+        drop(history);
+    }
+
+    /// Closes the pipes: the child is told by its next write that nobody reads any more, and most are ended by
+    /// that (`SIGPIPE`). Consumers read what is there, and come to the end.
+    pub fn close(&self) {
+        for (_, orders) in &self.inner.drains {
+            let _it_may_have_ended = orders.send(Order::Close);
+        }
+    }
+
+    /// Whether all of it is there: the pipes have come to their end, were closed, or could not be read.
+    pub fn has_ended(&self) -> bool {
+        self.inner.channel.is_closed()
+    }
+
+    /// The error of a read by which it ended.
+    pub fn failure(&self) -> Option<Failure> {
+        self.inner.channel.failure()
+    }
+
+    /// How many bytes have come that the ring does not have any more: what a weak reader at [`Start::Oldest`]
+    /// would miss. A strong one begins up to an eighth of the ring behind that, where it can hold writers back,
+    /// and tells by [`missed`](StrongReader::missed) what came before. Once it is sealed, all that has come is
+    /// gone.
+    pub fn gone(&self) -> u64 {
+        let history = lock(&self.inner.history);
+        match &*history {
+            Some(history) => history.missed().bytes,
+            None => self.inner.channel.stats().payload_bytes,
+        }
+    }
+
+    /// Its figures: the bytes that have come, and the consumers, by name, with how far each is behind.
+    /// [`slowest_reader`](ChannelStats::slowest_reader) is the one that the child waits for, if it waits.
     pub fn stats(&self) -> ChannelStats {
-        self.channel.stats()
+        let mut stats = self.inner.channel.stats();
+        let readers = stats.readers.len();
+        stats.readers.retain(|reader| reader.name.as_deref() != Some(HISTORY));
+        stats.weak_readers -= readers - stats.readers.len();
+        stats
     }
 
     /// Waits until the output has ended, or nothing has come into the ring for `quiet`, or `at_most` is
@@ -113,7 +285,7 @@ impl Output {
         let began = Instant::now();
         let end = began.checked_add(at_most);
         loop {
-            let last = self.drains.iter().map(|(progress, _)| progress.last()).max();
+            let last = self.inner.drains.iter().map(|(progress, _)| progress.last()).max();
             let quiet = last.unwrap_or(began).max(began).checked_add(quiet);
             let deadline = [quiet, end].into_iter().flatten().min();
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -123,48 +295,54 @@ impl Output {
                 return true;
             }
         }
-        for (_, orders) in &self.drains {
+        for (_, orders) in &self.inner.drains {
             let (asker, answer) = oneshot::channel();
             // A drain that is not there to take the order, or does not answer, has ended.
             if orders.send(Order::Look(asker)).is_ok() {
                 let _answer = answer.await;
             }
         }
-        self.channel.is_closed()
+        self.has_ended()
     }
 
     async fn ended_until(&self, deadline: Option<Instant>) -> bool {
+        let closed = self.inner.channel.closed();
         let Some(deadline) = deadline else {
-            self.channel.closed().await;
+            closed.await;
             return true;
         };
-        let Ok(sleep) = driver::sleep_until(deadline) else { return self.channel.is_closed() };
-        matches!(first(self.channel.closed(), sleep).await, First(()))
+        let Ok(sleep) = driver::sleep_until(deadline) else { return self.has_ended() };
+        matches!(first(closed, sleep).await, First(()))
     }
 
     /// Turns strong consumers that stand still weak, if the output waits for room, and tells their names.
     /// They are told what they miss.
     pub(super) fn take_holds(&self) -> Vec<Arc<str>> {
-        if !self.drains.iter().any(|(progress, _)| progress.is_held_up()) {
+        if !self.inner.drains.iter().any(|(progress, _)| progress.is_held_up()) {
             return Vec::new();
         }
-        let stats = self.channel.stats();
+        let stats = self.stats();
         // A read and its padding are at most a quarter of the ring: who is closer leaves room for them.
         let is_in_the_way = |lag| lag > stats.capacity / 2;
         let readers =
             stats.readers.iter().filter(|reader| reader.strong && is_in_the_way(reader.lag));
         readers
-            .filter(|reader| self.channel.take_hold(reader.id).is_some())
-            .map(|reader| match &reader.name {
-                Some(name) => name.clone(),
-                None => format!("consumer {}", reader.id).into(),
-            })
+            .filter(|reader| self.inner.channel.take_hold(reader.id).is_some())
+            .map(|reader| name_of(reader.id, &reader.name))
             .collect()
     }
 }
 
+fn name_of(id: u32, name: &Option<Arc<str>>) -> Arc<str> {
+    name.clone().unwrap_or_else(|| format!("consumer {id}").into())
+}
+
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("channel", &self.channel).finish()
+        f.debug_struct("Output")
+            .field("name", &self.name())
+            .field("has_ended", &self.has_ended())
+            .field("stats", &self.stats())
+            .finish()
     }
 }

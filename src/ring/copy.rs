@@ -12,7 +12,15 @@
 //! because copies of a few hundred bytes and more are faster (`cargo bench --bench copy`, with and
 //! without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for Miri, for
 //! sanitizers, and for users that prefer it.
+//!
+//! A third writer is the kernel, in `kernel`, where a slice is filled from a descriptor.
 #![allow(unsafe_code)]
+
+#[cfg(unix)]
+mod kernel;
+
+#[cfg(unix)]
+pub(super) use kernel::read;
 
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
 pub(super) use assembly::{load, store};

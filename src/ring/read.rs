@@ -301,6 +301,20 @@ impl Ring {
         Some(position)
     }
 
+    /// Where the last `bytes` of payload start, to the byte: in which slice, and how far into it; or the first
+    /// slice, if there are fewer. As [`Ring::back`] otherwise.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn last(&self, from: Position, bytes: u64) -> Option<(Position, u64)> {
+        let reserved = self.reserved();
+        let mut left = self.payload(from, reserved, |_| true)?.1;
+        let (position, _) = self.payload(from, reserved, |length| {
+            let goes_on = left >= bytes.saturating_add(length);
+            left -= if goes_on { length } else { 0 };
+            goes_on
+        })?;
+        Some((position, left.saturating_sub(bytes)))
+    }
+
     /// Where the last slice starts that is there, up to what is reserved or in flight, or the next one, if
     /// none is. As [`Ring::back`] otherwise.
     pub(crate) fn newest(&self, from: Position) -> Option<Position> {

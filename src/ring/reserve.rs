@@ -7,6 +7,8 @@ use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::sync::asymmetric::THRESHOLD;
 use crate::sync::pause::point;
 use crate::sync::{Ordering, fence, spin_loop};
+#[cfg(all(unix, not(overfall_loom)))]
+use std::{io, os::fd::BorrowedFd};
 
 /// Why nothing was reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -485,6 +487,22 @@ impl Ring {
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
         unsafe { self.storage.write(reservation.position, offset, bytes) }
+    }
+
+    /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.
+    #[cfg(all(unix, not(overfall_loom)))]
+    #[allow(unsafe_code)]
+    pub(crate) fn read_from(
+        &self,
+        reservation: &Reservation,
+        offset: u64,
+        length: usize,
+        descriptor: BorrowedFd<'_>,
+    ) -> io::Result<usize> {
+        let end = offset.checked_add(length as u64);
+        assert!(end.is_some_and(|end| end <= reservation.size), "a read past the end of its slice");
+        // SAFETY: as in `write`.
+        unsafe { self.storage.read_from(reservation.position, offset, length, descriptor) }
     }
 
     /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.

@@ -6,6 +6,8 @@ use super::descriptor::Descriptor;
 use super::position::Position;
 use super::zeroed::{self, Zeroed};
 use std::cell::UnsafeCell;
+#[cfg(unix)]
+use std::{io, os::fd::BorrowedFd};
 
 #[derive(Debug)]
 pub(super) struct Storage {
@@ -56,13 +58,31 @@ impl Storage {
         unsafe { copy::store(to, bytes) }
     }
 
+    /// Reads from a descriptor into the ring, once, and tells how many bytes.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Storage::write`].
+    #[cfg(unix)]
+    pub(super) unsafe fn read_from(
+        &self,
+        position: Position,
+        offset: u64,
+        length: usize,
+        descriptor: BorrowedFd<'_>,
+    ) -> io::Result<usize> {
+        let to = self.at(position, offset, length);
+        // SAFETY: as in `write`.
+        unsafe { copy::read(descriptor, to, length) }
+    }
+
     /// Copies bytes out of the ring. They may be torn: check afterwards that no writer can have
     /// reserved them.
     #[inline]
     pub(super) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         let from = self.at(position, offset, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
-        // only writes are those of `write`.
+        // only writes are those of `write` and `read_from`.
         unsafe { copy::load(from, to) }
     }
 

@@ -66,8 +66,8 @@ impl Builder {
     /// retained. Without [`growth`](Self::growth), each has a quarter of it, or all up to 4 KiB, and at
     /// most 1 MiB. [`expected_len`](Self::expected_len) counts for nothing then.
     ///
-    /// In a [temporary file](Self::temp_file) it is the disk that is bounded, and that on Linux alone. Files
-    /// with a name, and spools that [spill](Self::spill_at), keep everything.
+    /// In a file, a [temporary](Self::temp_file) one or one [with a name](Self::create), it is the disk that is
+    /// bounded, and that on Linux alone. Spools that [spill](Self::spill_at) keep everything.
     pub fn retain(mut self, retain: Retain) -> Self {
         self.retain = retain;
         self
@@ -123,22 +123,29 @@ impl Builder {
     /// 2^61 - 1.
     pub fn build(self) -> Result<Spool, BuildError> {
         if self.spill_at.is_some() && self.retain != Retain::All {
-            return Err(BuildError::RetainInFile);
+            return Err(BuildError::RetainInBoth);
         }
         let in_memory = self.spill_at.unwrap_or(MOST).min(MOST);
         let disk = (in_memory < MOST).then(|| self.temporary(in_memory));
         self.make(in_memory, disk, 0)
     }
 
+    /// Whether writes may go to a disk.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn may_be_on_disk(&self) -> bool {
+        self.spill_at.is_some()
+    }
+
     /// Whether the settings make sense: then this is how segments grow.
     pub(super) fn check(&self) -> Result<Plan, BuildError> {
         let growth = self.growth.unwrap_or_else(|| growth_to_retain(self.retain));
         let Some(plan) = Plan::new(growth) else { return Err(BuildError::Growth { growth }) };
-        match self.known_len {
-            Some(known_len) if known_len > MOST => {
-                Err(BuildError::TooLong { known_len, max: MOST })
-            }
-            _ => Ok(plan),
+        if let Some(known_len) = self.known_len.filter(|&known_len| known_len > MOST) {
+            return Err(BuildError::TooLong { known_len, max: MOST });
+        }
+        match self.retain {
+            Retain::All => Ok(plan),
+            Retain::Last(bytes) => fits(&plan, bytes).map(|()| plan),
         }
     }
 
@@ -152,12 +159,14 @@ impl Builder {
     ) -> Result<Spool, BuildError> {
         let plan = self.check()?;
         let expected = self.expected_len.or(self.known_len);
+        let begin = disk.as_ref().map_or(0, Disk::kept_from);
         let (window, bound) = match self.retain {
-            Retain::All => (None, None),
+            Retain::All if begin == 0 => (None, None),
+            // What is left of a file that kept its last bytes alone.
+            Retain::All => (None, Some(Bound::new(u64::MAX, begin))),
             Retain::Last(bytes) => {
-                fits(&plan, bytes)?;
                 let in_memory = disk.is_none().then(|| window(&plan, bytes));
-                (in_memory.transpose()?, Some(Bound::new(bytes)))
+                (in_memory.transpose()?, Some(Bound::new(bytes, begin)))
             }
         };
         let most = self.known_len.unwrap_or(MOST).min(in_memory);

@@ -9,12 +9,12 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The last bytes alone are to be kept, and in a file with a name, or in memory and in a file.
+    /// The last bytes alone are to be kept, in memory and in a file.
     #[error(
-        "a spool that keeps its last bytes alone keeps them in memory (`build`), or in a temporary file \
-         (`temp_file`), not in a file with a name, nor in both: leave out `retain`, the name, or `spill_at`"
+        "a spool that keeps its last bytes alone keeps them in memory (`build`), or in a file (`temp_file`, \
+         `create`), not in both: leave out `retain`, or `spill_at`"
     )]
-    RetainInFile,
+    RetainInBoth,
     /// The sizes of segments make no sense.
     #[error(
         "segments cannot grow like this: {growth:?}. Sizes are at least 1 byte, and the first is at most the \

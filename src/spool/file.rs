@@ -41,9 +41,10 @@
 //! read would get bytes of two turns, and only the last writes would say which.) What a reader has in its
 //! window stays right. A strong reader stands behind all holes, since the writer waits for it.
 //!
-//! *Why not in a file with a name.* Its beginning reads as zeros from the first hole on. The mark could tell where
-//! the stream begins; but it would have to be on the disk before each hole, for the sake of a crash, and other
-//! programs that read the file would still take zeros for the stream. *Nor in a spool that spills*: with a bound,
+//! *In a file with a name* a second mark (`kept_mark.rs`) tells where the stream begins: it is written before each
+//! hole. Whether a file lets go of its beginning is decided when it is created, and such a file is locked by who
+//! reads it, too: so no reader finds a hole that was punched behind its back, in a file that it took for whole.
+//! Other programs see zeros in the place of what was let go of. *Not in a spool that spills*: with a bound,
 //! memory is bounded as it is, and who wants less of it can have the file from the first byte on.
 //!
 //! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is
@@ -52,13 +53,17 @@
 
 mod error;
 mod kept;
+mod kept_mark;
 mod mark;
+#[cfg(all(test, target_os = "linux", not(any(overfall_loom, miri))))]
+mod no_holes;
 mod opening;
 mod system;
 mod window;
 
 pub use error::{FileError, Incomplete};
 pub(crate) use kept::Kept;
+use kept_mark::KeptMark;
 pub(super) use window::Window;
 
 use super::error::{ReadError, WriteError};
@@ -91,15 +96,40 @@ pub(super) struct Disk {
     kept: Kept,
     /// The bytes of the file below this one were given back. Only the writer changes it.
     given_back: AtomicU64,
+    /// That of a file with a name that keeps its last bytes alone.
+    kept_mark: Option<KeptMark>,
+    is_read_only: bool,
 }
 
 impl Disk {
     fn new(begin: u64, origin: Origin, file: OnceLock<File>) -> Self {
-        Self { begin, origin, file, kept: Kept::all(), given_back: AtomicU64::new(0) }
+        let given_back = AtomicU64::new(0);
+        Self {
+            begin,
+            origin,
+            file,
+            kept: Kept::all(),
+            given_back,
+            kept_mark: None,
+            is_read_only: false,
+        }
     }
 
     fn named(path: PathBuf, file: File) -> Self {
         Self::new(0, Origin::Named(path), file.into())
+    }
+
+    /// One that is kept from `begin` on.
+    fn keeping(mut self, mark: KeptMark, begin: u64) -> Self {
+        self.kept.let_go(begin);
+        self.given_back = AtomicU64::new(begin / PIECE * PIECE);
+        self.kept_mark = Some(mark);
+        self
+    }
+
+    /// From where on it is kept, before anything is let go of.
+    pub(super) fn kept_from(&self) -> u64 {
+        self.kept.from()
     }
 
     /// For what comes behind the first `begin` bytes.
@@ -138,19 +168,20 @@ impl Disk {
         let to = self.bytes_of(begin) / PIECE * PIECE;
         let Some(file) = self.file.get().filter(|_| from < to) else { return Ok(()) };
         pause::point();
-        system::punch(file, from, to - from)
+        // Told before there is a hole: who opens the file later must not take that for the stream.
+        let told = self.kept_mark.as_ref().map_or(Ok(()), |mark| mark.set(begin));
+        told.and_then(|()| system::punch(file, from, to - from))
             .map_err(|error| WriteError::File(Failure::new(error)))?;
         self.given_back.store(to, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Fails where space cannot be given back, while there is nothing in the file.
-    fn can_let_go(&self) -> Result<(), FileError> {
+    /// Fails where space cannot be given back. A hole behind its `len` bytes takes nothing away.
+    fn can_let_go(&self, len: u64) -> Result<(), FileError> {
         let (Origin::Named(path) | Origin::Temporary { directory: path, .. }) = &self.origin;
-        self.file().and_then(|file| system::punch(file, 0, PIECE)).map_err(FileError::system(
-            "punch holes, which `retain` needs, in a temporary file in",
-            path,
-        ))
+        let punched = self.file().and_then(|file| system::punch(file, len, PIECE));
+        punched
+            .map_err(|error| FileError::NoHoles { path: path.clone(), error: Failure::new(error) })
     }
 
     /// Reads published bytes: at least one, for a buffer that is not empty. They are bytes of the stream if it
@@ -235,9 +266,10 @@ impl Disk {
         self.path()?.map_or(Ok(()), |path| mark::remove(path))
     }
 
-    /// Lets other spools write the file: none of this one will.
+    /// Lets other spools write the file: none of this one will. One that keeps its last bytes alone, and was
+    /// opened to be read, keeps its lock: nobody may punch holes meanwhile.
     pub(super) fn unlock(&self) {
-        if let Some(file) = self.file.get() {
+        if let Some(file) = self.file.get().filter(|_| !self.is_read_only) {
             // Closing it, which comes at the latest with the last endpoint, gives the lock back as well.
             let _at_the_latest_when_closed = system::unlock(file);
         }
@@ -246,7 +278,8 @@ impl Disk {
     fn sync(&self) -> Result<(), FileError> {
         let Origin::Named(path) = &self.origin else { return Ok(()) };
         let Some(file) = self.file.get() else { return Ok(()) };
-        file.sync_all()
+        let kept = self.kept_mark.as_ref().map_or(Ok(()), KeptMark::sync);
+        kept.and_then(|()| file.sync_all())
             .and_then(|()| mark::sync(path))
             .map_err(FileError::system("synchronize", path))
     }
@@ -256,9 +289,9 @@ impl Disk {
     fn remove(&self) -> Result<(), FileError> {
         let Origin::Named(path) = &self.origin else { return Ok(()) };
         let removed = self.path().and_then(|ours| match ours {
-            Some(path) => {
-                mark::remove(path).and_then(|()| mark::unless_gone(std::fs::remove_file(path)))
-            }
+            Some(path) => mark::remove(path)
+                .and_then(|()| mark::unless_gone(std::fs::remove_file(path)))
+                .and_then(|()| kept_mark::remove(path)),
             None => Ok(()),
         });
         removed.map_err(FileError::system("remove", path))

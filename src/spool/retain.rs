@@ -13,8 +13,8 @@ pub enum Retain {
     /// All of it.
     #[default]
     All,
-    /// The last so many bytes, and at most one segment more; in memory, or in a [temporary
-    /// file](super::Builder::temp_file).
+    /// The last so many bytes, and at most one segment more; in memory, or in a file, a
+    /// [temporary](super::Builder::temp_file) one or one [with a name](super::Builder::create).
     ///
     /// The writer waits for strong readers: none of them is ever more than so many bytes behind, unless it
     /// goes back, or begins there. It does not wait for weak readers.
@@ -35,8 +35,8 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(bytes: u64) -> Self {
-        let [begin, arrivals] = [0; 2].map(AtomicU64::new);
+    pub(super) fn new(bytes: u64, begin: u64) -> Self {
+        let [begin, arrivals] = [begin, 0].map(AtomicU64::new);
         Self { bytes, begin, arrivals, line: Line::new() }
     }
 

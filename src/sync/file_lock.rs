@@ -12,7 +12,16 @@ use std::os::fd::AsRawFd;
 
 /// Locks the file, unless another open has it locked: then this is `false`. It does not wait.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
-    match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
+    lock(file, libc::LOCK_EX)
+}
+
+/// The same, together with others who do this.
+pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    lock(file, libc::LOCK_SH)
+}
+
+fn lock(file: &File, kind: libc::c_int) -> io::Result<bool> {
+    match flock(file, kind | libc::LOCK_NB) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         locked => locked.map(|()| true),
     }

@@ -19,3 +19,20 @@ pub(crate) fn punch(file: &File, offset: u64, length: u64) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Where the first hole ends, if the file begins with one; else 0, also where the file system does not tell.
+/// Moves the cursor of the file.
+pub(crate) fn first_data(file: &File) -> io::Result<u64> {
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call touches no memory.
+    let offset = unsafe { libc::lseek64(file.as_raw_fd(), 0, libc::SEEK_DATA) };
+    if let Ok(offset) = u64::try_from(offset) {
+        return Ok(offset);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        // There is nothing but a hole, or nothing at all.
+        Some(libc::ENXIO) => file.metadata().map(|metadata| metadata.len()),
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => Ok(0),
+        _ => Err(error),
+    }
+}

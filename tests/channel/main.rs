@@ -17,6 +17,8 @@ mod missed;
 #[cfg(all(feature = "metrics", target_pointer_width = "64"))]
 mod metrics;
 mod peeking;
+#[cfg(unix)]
+mod read_from;
 mod reports;
 mod taking;
 mod types;

@@ -1,1 +1,8 @@
 //! Lines of text out of any reader.
+
+mod bytes;
+mod cutting;
+mod gaps;
+mod unfinished;
+mod ways;
+mod writers;

@@ -1,7 +1,9 @@
 //! Starting, waiting, stdin, spawn errors.
 
 use crate::support::{Guard, gone, members, process, shell, until};
-use overfall::process::{Capture, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Took};
+use overfall::process::{
+    Capture, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Start, Took,
+};
 use overfall::pump::PumpError;
 use overfall_tests::{block_on, within};
 use std::error::Error;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 fn text(child: &overfall::process::Child) -> String {
     let output = child.stdout().or(child.output()).unwrap();
     let mut text = String::new();
-    output.strong_reader().blocking().read_to_string(&mut text).unwrap();
+    output.strong_reader(Start::Oldest).unwrap().blocking().read_to_string(&mut text).unwrap();
     text
 }
 
@@ -70,7 +72,7 @@ fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
     let mut command = shell("exec yes");
     let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
     let guard = Guard::of(&child);
-    let stuck = child.stdout().unwrap().strong_reader();
+    let stuck = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
     stuck.set_name("viewer");
     until("it holds the child up", || child.stdout().unwrap().stats().waiting_writers == 1);
     let begun = Instant::now();
@@ -258,7 +260,14 @@ fn a_megabyte_goes_through_stdin_and_back() {
     let bytes: Vec<u8> = (0..1 << 20).map(|index| (index % 251) as u8).collect();
     let child = Command::new("cat").stdin(Input::bytes(&bytes)).spawn().unwrap();
     let mut read = Vec::new();
-    child.stdout().unwrap().strong_reader().blocking().read_to_end(&mut read).unwrap();
+    child
+        .stdout()
+        .unwrap()
+        .strong_reader(Start::Oldest)
+        .unwrap()
+        .blocking()
+        .read_to_end(&mut read)
+        .unwrap();
     assert!(read == bytes);
     assert!(block_on(child.wait()).success());
 }

@@ -1,7 +1,7 @@
 //! Settings that hold for a whole process. Each test starts this program anew, as a process of its own.
 
 use crate::support::{descriptors, gone, members, process, processes, shell, until};
-use overfall::process::{Capture, Command, Input, Status, Took};
+use overfall::process::{Capture, Command, Input, Start, Status, Took};
 use overfall_tests::block_on;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env;
@@ -174,7 +174,7 @@ fn detached() {
     let with_file = with_file.stdout(Capture::file(fs::File::create(Path::new(&path)).unwrap()));
     let with_file = with_file.stderr(Capture::null()).spawn().unwrap();
     println!("children: {} {}", with_pipes.id(), with_file.id());
-    let mut reader = with_pipes.stdout().unwrap().strong_reader().blocking();
+    let mut reader = with_pipes.stdout().unwrap().strong_reader(Start::Oldest).unwrap().blocking();
     with_pipes.detach();
     with_file.detach();
     // As long as we live, it does, and is read.
@@ -222,11 +222,15 @@ fn other_children_of_the_program_are_left_alone() {
 
 // Counted.
 
-/// The threads of this crate, and of its runtime.
+/// The threads that look after children. Another one of this crate lives for a moment only.
 fn threads() -> usize {
     let all = fs::read_dir("/proc/self/task").unwrap().flatten();
     let names = all.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("overfall") || name.starts_with("tokio")).count()
+    names
+        .filter(|name| {
+            ["overfall-proc", "overfall-wait", "tokio"].iter().any(|start| name.starts_with(start))
+        })
+        .count()
 }
 
 fn resident() -> usize {
@@ -275,7 +279,8 @@ fn many() {
         let expected = format!("{index}\n");
         for output in [child.stdout(), child.stderr()] {
             let mut text = String::new();
-            output.unwrap().strong_reader().blocking().read_to_string(&mut text).unwrap();
+            let reader = output.unwrap().strong_reader(Start::Oldest).unwrap();
+            reader.blocking().read_to_string(&mut text).unwrap();
             assert_eq!(text, expected);
         }
     }

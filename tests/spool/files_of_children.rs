@@ -3,7 +3,7 @@
 //! Each test starts this program anew, as a child, by way of a shell that sets its limits.
 
 use crate::{bytes_from, drain};
-use overfall::spool::{FileError, FinishError, ReadError, Spool, WriteError};
+use overfall::spool::{FileError, FinishError, Growth, ReadError, Retain, Spool, WriteError};
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -28,6 +28,7 @@ fn child() {
         "private" => private(&path),
         "second" => second(&path),
         "moves" => moves(&path),
+        "lets_go" => write_and_let_go(&path),
         point => write_until(point, &path),
     }
     println!("done: {work}");
@@ -112,6 +113,45 @@ fn what_a_killed_process_has_finished_is_whole() {
     killed_at("finished", &path);
     let (bytes, end) = drain(&mut Spool::open(&path).unwrap().reader().unwrap());
     assert!(bytes == bytes_from(0, 3_000_000) && end.is_none());
+}
+
+const BOUND: usize = 200_000;
+
+/// Writes and lets go until it is killed.
+fn write_and_let_go(path: &Path) {
+    let builder = Spool::builder().growth(Growth::Constant { size: 1000 });
+    let spool = builder.retain(Retain::Last(BOUND as u64)).create(path).unwrap();
+    let mut writer = spool.writer().unwrap();
+    let mut announced = false;
+    // Somebody kills us long before the end.
+    while writer.written() < 10_000_000_000 {
+        writer.write_all(&bytes_from(writer.written(), 3000)).unwrap();
+        if !announced && writer.written() > 1_000_000 {
+            announced = true;
+            println!("at the point");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_has_kept_of_its_last_bytes_opens_and_no_hole_is_read() {
+    for round in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("stream");
+        killed_at("lets_go", &path);
+        let spool = Spool::open(&path).unwrap();
+        let mut reader = spool.reader().unwrap();
+        let begin = reader.position();
+        assert!(begin > 0, "{round}");
+        let (bytes, end) = drain(&mut reader);
+        assert!(matches!(end, Some(ReadError::Failed(_))), "{round}: {end:?}");
+        assert!(bytes.len() >= BOUND && bytes.len() < BOUND + (128 << 10), "{}", bytes.len());
+        assert!(bytes == bytes_from(begin, bytes.len()), "{round}: from {begin} on");
+        drop((reader, spool));
+        let resumed = Spool::builder().retain(Retain::Last(BOUND as u64)).resume(&path).unwrap();
+        assert_eq!(resumed.stats().evicted, begin);
+        assert_eq!(resumed.writer().unwrap().written(), begin + bytes.len() as u64);
+    }
 }
 
 // Two processes.

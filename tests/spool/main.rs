@@ -13,6 +13,8 @@ mod reading;
 mod retaining;
 #[cfg(target_os = "linux")]
 mod retaining_in_files;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod retaining_in_named_files;
 mod seeking;
 mod situations;
 #[cfg(all(feature = "tokio", feature = "futures"))]

@@ -289,21 +289,18 @@ fn a_promise_and_the_end_hold_where_the_last_bytes_are_kept_in_a_file() {
 }
 
 #[test]
-fn named_files_and_spills_with_a_bound_are_refused_before_there_is_a_file() {
+fn settings_that_do_not_fit_are_refused_before_there_is_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("stream");
     let last = || Spool::builder().retain(Retain::Last(1 << 20));
-    let refused = FileError::Build(BuildError::RetainInFile);
-    assert_eq!(last().create(&path).unwrap_err(), refused);
+    let refused = FileError::Build(BuildError::RetainsNothing);
+    assert_eq!(Spool::builder().retain(Retain::Last(0)).create(&path).unwrap_err(), refused);
     assert!(!path.exists(), "nothing was made");
-    std::fs::write(&path, "half of it").unwrap();
-    assert_eq!(last().resume(&path).unwrap_err(), refused);
     for bytes in [0, 100, u64::MAX] {
         let error = last().spill_at(bytes).build().unwrap_err();
-        assert_eq!(error, BuildError::RetainInFile);
+        assert_eq!(error, BuildError::RetainInBoth);
         assert!(error.to_string().contains("`temp_file`"), "{error}");
     }
-    assert_eq!(std::fs::read(&path).unwrap(), b"half of it");
     let nothing = Spool::builder().retain(Retain::Last(0)).temp_file().unwrap_err();
     assert_eq!(nothing, FileError::Build(BuildError::RetainsNothing));
 }

@@ -16,6 +16,8 @@ use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
 use crate::ring::Found;
 use crate::ring::descriptor::Description;
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+use crate::ring::position::Position;
 use crate::wait::panics::Panics;
 use std::fmt;
 use std::sync::Arc;
@@ -123,6 +125,17 @@ impl WeakReader {
         self.core.record_place(self.place);
         self.missed += skipped;
         self.core.count_gap(skipped);
+    }
+
+    /// Gives up what comes before `slice`. It counts as missed, and no read tells it.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(super) fn miss_up_to(&mut self, slice: Position) {
+        if self.place.slice.is_before(slice) {
+            let skipped = slice.bytes_since(self.place.slice).saturating_sub(self.place.offset);
+            self.place = Place::at(slice);
+            self.core.record_place(self.place);
+            self.core.count_gap(skipped);
+        }
     }
 
     /// Tells a gap, once.

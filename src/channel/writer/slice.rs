@@ -184,6 +184,19 @@ impl Filling {
         Ok(())
     }
 
+    #[cfg(all(unix, not(overfall_loom)))]
+    pub(crate) fn read_from(
+        &mut self,
+        core: &Core,
+        descriptor: std::os::fd::BorrowedFd<'_>,
+    ) -> io::Result<usize> {
+        let length = self.remaining();
+        let offset = self.written as u64;
+        let read = core.read_from(&self.reservation, offset, length, descriptor)?;
+        self.written += read;
+        Ok(read)
+    }
+
     #[inline]
     pub(crate) fn write(&mut self, core: &Core, bytes: &[u8]) -> usize {
         let part = bytes.len().min(self.remaining());
@@ -254,6 +267,45 @@ macro_rules! slice_methods {
             pub fn write(&mut self, bytes: &[u8]) -> usize {
                 let (core, filling) = self.parts();
                 filling.write(core, bytes)
+            }
+
+            /// Appends what one `read` of a descriptor gives, at most [`remaining`](Self::remaining) bytes, and
+            /// returns how many: 0 at the end, or if there is no room left. The system puts them into the ring
+            /// itself, which saves the copy through a buffer.
+            ///
+            /// **Call it when the descriptor is ready**, or does not block: readers wait for this slice, and for
+            /// all that is reserved after it, for as long as the call takes. And reserve what is there rather
+            /// than what could be: room that is reserved and not filled is given up, and holds older bytes no
+            /// longer. On Linux the request `FIONREAD` tells how much a pipe or a socket has.
+            ///
+            /// [The guide](crate::guide::cost) tells where it is worth it.
+            ///
+            /// ```
+            /// # #[cfg(unix)] {
+            /// use std::io::Write;
+            /// use std::os::unix::net::UnixStream;
+            ///
+            /// let (from, mut to) = UnixStream::pair()?;
+            /// let (mut writer, mut reader) = overfall::pipe(4096);
+            /// to.write_all(b"straight into the ring")?;
+            ///
+            /// let mut slice = writer.try_reserve(22)?;
+            /// assert_eq!(slice.read_from(&from)?, 22);
+            /// slice.commit();
+            /// assert_eq!(*reader.try_recv()?.unwrap(), *b"straight into the ring");
+            /// # }
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// Those of the system, [`io::ErrorKind::Interrupted`] and [`io::ErrorKind::WouldBlock`] among
+            /// them. Nothing was appended then.
+            #[cfg(all(unix, not(overfall_loom)))]
+            #[cfg_attr(docsrs, doc(cfg(unix)))]
+            pub fn read_from(&mut self, descriptor: impl std::os::fd::AsFd) -> io::Result<usize> {
+                let (core, filling) = self.parts();
+                filling.read_from(core, descriptor.as_fd())
             }
         }
 

@@ -21,9 +21,11 @@ pub enum FileError {
         /// Its path.
         path: PathBuf,
     },
-    /// Another spool, of this or another process, may still write it.
+    /// Another spool, of this or another process, may still write it, or reads it, and it keeps its last
+    /// bytes alone.
     #[error(
-        "another spool may still write {}, and a file has one writer: end that one first",
+        "another spool may still write {}, and a file has one writer: end that one first. If the file keeps its \
+         last bytes alone, it is written while nobody has it open to read, and the other way round",
         path.display()
     )]
     Busy {
@@ -51,6 +53,27 @@ pub enum FileError {
         /// What was promised.
         known_len: u64,
     },
+    /// It keeps everything, and others may rely on that.
+    #[error(
+        "{} keeps everything: resume it without `retain`, or create another file with it",
+        path.display()
+    )]
+    KeepsAll {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The last bytes alone are to be kept, and the system cannot let go of the others.
+    #[error(
+        "cannot punch holes, which `retain` needs, into a file at {}: {}. Keep the last bytes in memory \
+         (`build`), keep all (no `retain`), or take a file system of Linux that has holes",
+        path.display(), error.get_ref()
+    )]
+    NoHoles {
+        /// The file, or the directory of the temporary one.
+        path: PathBuf,
+        /// What the system says: an [`io::Error`].
+        error: Failure,
+    },
     /// The system says no.
     #[error("cannot {action} {}: {}", path.display(), error.get_ref())]
     System {
@@ -71,13 +94,15 @@ impl FileError {
 }
 
 impl From<FileError> for io::Error {
-    /// `Exists` is `AlreadyExists`, `Busy` is `ResourceBusy`, `System` has the kind of its error, the others are
+    /// `Exists` is `AlreadyExists`, `Busy` is `ResourceBusy`, `System` and `NoHoles` have the kind of their error, the others are
     /// `InvalidInput`.
     fn from(error: FileError) -> Self {
         let kind = match &error {
             FileError::Exists { .. } => io::ErrorKind::AlreadyExists,
             FileError::Busy { .. } => io::ErrorKind::ResourceBusy,
-            FileError::System { error, .. } => Self::from(error.clone()).kind(),
+            FileError::System { error, .. } | FileError::NoHoles { error, .. } => {
+                Self::from(error.clone()).kind()
+            }
             _ => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)

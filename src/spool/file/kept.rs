@@ -29,6 +29,12 @@ impl Kept {
         fence(Ordering::Release);
     }
 
+    /// From where on it was kept when this thread looked.
+    pub(crate) fn from(&self) -> u64 {
+        // Relaxed: before anybody else knows of it.
+        self.from.load(Ordering::Relaxed)
+    }
+
     /// Whether what lies from `position` on, and was read before this, are bytes of the stream.
     pub(crate) fn still_has(&self, position: u64) -> bool {
         // ORD(hole:B) Acquire, pairs with ORD(hole:A).

@@ -9,9 +9,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Where the mark of a file lies.
-pub(super) fn path(file: &Path) -> PathBuf {
+fn path(file: &Path) -> PathBuf {
+    beside(file, ".finished")
+}
+
+/// The file beside it whose name ends like this.
+pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(".finished");
+    name.push(ending);
     name.into()
 }
 

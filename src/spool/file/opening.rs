@@ -1,9 +1,10 @@
 //! How spools in files are made, synchronized, and removed.
 
 use super::error::{FileError, Incomplete};
+use super::kept_mark::{self, KeptMark};
 use super::{Disk, mark, system};
 use crate::error::Failure;
-use crate::spool::{BuildError, Builder, Retain, Spool};
+use crate::spool::{Builder, Retain, Spool};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,25 +29,41 @@ impl Spool {
     ///
     /// What is written to the file later, by whomever, is not seen.
     ///
+    /// Of a file that keeps its [last bytes](Retain::Last) alone there is what it kept, at the same
+    /// positions. [`Start::Oldest`](crate::spool::Start::Oldest) is the first of them.
+    ///
     /// # Errors
     ///
-    /// What the system says: `NotFound`, if there is none.
+    /// - `Busy`, if the file keeps its last bytes alone, and another spool may still write it.
+    /// - What the system says: `NotFound`, if there is none.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, FileError> {
         let path = existing(path)?;
         let opened = (|| {
+            let kept_mark = KeptMark::open(&path, false)?;
+            let file = system::open_to_read(&path)?;
+            let is_busy = kept_mark.is_some() && !system::try_lock_shared(&file)?;
             // The mark first: a stream that is being finished then has all that it tells.
             let finished_len = mark::get(&path)?;
-            let file = system::open_to_read(&path)?;
             let len = file.metadata()?.len();
-            Ok((finished_len, file, len))
+            let begin = kept_mark.as_ref().map(|mark| mark.begin(&file, len)).transpose()?;
+            Ok((kept_mark.zip(begin), is_busy, finished_len, file, len))
         })();
-        let (finished_len, file, len) = opened.map_err(FileError::system("open", &path))?;
+        let (kept, is_busy, finished_len, file, len) =
+            opened.map_err(FileError::system("open", &path))?;
+        if is_busy {
+            return Err(FileError::Busy { path });
+        }
         let (length, incomplete) = match finished_len {
             Some(finished_len) if finished_len <= len => (finished_len, None),
             Some(finished_len) => (len, Some(Incomplete::Cut { len, finished_len })),
             None => (len, Some(Incomplete::Unfinished { len })),
         };
-        let spool = Self::builder().make(0, Some(Disk::named(path, file)), length)?;
+        let mut disk = Disk::named(path, file);
+        if let Some((mark, begin)) = kept {
+            disk = disk.keeping(mark, begin.min(length));
+        }
+        disk.is_read_only = true;
+        let spool = Self::builder().make(0, Some(disk), length)?;
         spool.shared.end_as_found(length, incomplete.map(Failure::new));
         Ok(spool)
     }
@@ -108,6 +125,12 @@ impl Builder {
     /// as long as the disk takes. If another program cuts the file, reads at the missing places, and the next
     /// write, fail with `Cut`.
     ///
+    /// With [`Retain::Last`] the file keeps its last bytes alone, as a [temporary one](Self::temp_file) does. From
+    /// where on is kept in another file beside it, whose name ends in `.kept`: it belongs to the file, and goes
+    /// where that goes. For other programs, what was let go of are zeros at the front of the file. Such a file
+    /// has two descriptors, and is written while nobody has it [open](Spool::open), or read by others while
+    /// nobody may write it.
+    ///
     /// ```
     /// use overfall::spool::Spool;
     /// use std::io::{Read, Write};
@@ -136,11 +159,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `Exists`, if there is anything at this path. `Build`, if the settings make no sense, or the last bytes
-    /// alone are to be [retained](Self::retain): who opens the file later, or reads it with another program,
-    /// would find zeros that nobody wrote. Else what the system says.
+    /// `Exists`, if there is anything at this path. `Build`, if the settings make no sense. `NoHoles`, if the last
+    /// bytes alone are to be retained, and the system can make no holes. Else what the system says.
     pub fn create(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check_named()?;
+        self.check()?;
         let path = absolute(path)?;
         let made = (|| {
             // A mark without a file is one that somebody left behind. Gone before there is a file, it can
@@ -157,7 +179,15 @@ impl Builder {
             made => made.map_err(FileError::system("create", &path))?,
         };
         lock(&file, &path)?;
-        Ok(self.make(0, Some(Disk::named(path, file)), 0)?)
+        // It is ours now, and so is what lies beside it.
+        let disk = kept_mark::remove(&path)
+            .map_err(FileError::system("create", &path))
+            .and_then(|()| self.disk_at(path.clone(), file, 0))
+            .inspect_err(|_| {
+                // The error is told. What may be left is an empty file.
+                let _told = std::fs::remove_file(&path);
+            })?;
+        Ok(self.make(0, Some(disk), 0)?)
     }
 
     /// Goes on with a file that is there and not finished, at its end: what a crash, or a transfer that broke,
@@ -166,18 +196,22 @@ impl Builder {
     /// The file may have bytes of a last write that nobody was told about. [`Spool::len`] tells where
     /// it goes on. One that was finished and then cut counts as not finished.
     ///
+    /// A file that keeps its last bytes alone goes on with what [`retain`](Self::retain) says now. Without that,
+    /// it lets go of nothing more.
+    ///
     /// With [`known_len`](Self::known_len), and all of it there, the stream has ended well, and a writer
     /// can still be had, to [`finish`](crate::spool::SpoolWriter::finish) it.
     ///
     /// # Errors
     ///
     /// - `Finished`, if it is, and has all its bytes.
-    /// - `Busy`, if another spool may still write it.
+    /// - `Busy`, if another spool may still write it, or has it open, where it keeps its last bytes alone.
+    /// - `KeepsAll`, if the last bytes alone are to be retained, and it was created to keep everything.
+    /// - `NoHoles`, and `Build`, as for [`create`](Self::create).
     /// - `TooLong`, if it is longer than was promised.
-    /// - `Build`, as for [`create`](Self::create).
     /// - What the system says: `NotFound`, if there is none.
     pub fn resume(self, path: impl Into<PathBuf>) -> Result<Spool, FileError> {
-        self.check_named()?;
+        self.check()?;
         let path = existing(path)?;
         let file = match system::open_to_write(&path, None) {
             Err(error) if system::excludes(&error) => return Err(FileError::Busy { path }),
@@ -195,8 +229,9 @@ impl Builder {
             }
             _ => {}
         }
+        let disk = self.disk_at(path.clone(), file, len)?;
         mark::remove(&path).map_err(FileError::system("open", &path))?;
-        Ok(self.make(0, Some(Disk::named(path, file)), len)?)
+        Ok(self.make(0, Some(disk), len)?)
     }
 
     /// Makes a spool in a temporary file, which nobody finds and which goes with the spool.
@@ -226,14 +261,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// What the system says; also where it can make no holes, and only the last bytes are to be retained.
+    /// `Build`, if the settings make no sense. `NoHoles`, if only the last bytes are to be retained, and the system
+    /// can make no holes. Else what the system says.
     pub fn temp_file(self) -> Result<Spool, FileError> {
         self.check()?;
         let disk = self.temporary(0);
         // Now, so that who asked for a file learns here that there can be none.
         disk.make()?;
         if self.retain != Retain::All {
-            disk.can_let_go()?;
+            disk.can_let_go(0)?;
         }
         Ok(self.make(0, Some(disk), 0)?)
     }
@@ -274,13 +310,29 @@ impl Builder {
         self
     }
 
-    /// Whether the settings make sense for a file with a name.
-    fn check_named(&self) -> Result<(), BuildError> {
-        self.check()?;
-        match self.retain {
-            Retain::All => Ok(()),
-            Retain::Last(_) => Err(BuildError::RetainInFile),
+    /// A file of `len` bytes, which is locked, with what tells from where on it is kept.
+    fn disk_at(&self, path: PathBuf, file: File, len: u64) -> Result<Disk, FileError> {
+        let failed = || FileError::system("tell from where on the stream is kept, beside", &path);
+        let found = KeptMark::open(&path, true).and_then(|mark| {
+            let begin = mark.as_ref().map_or(Ok(0), |mark| mark.begin(&file, len));
+            Ok((mark, begin?))
+        });
+        let (mark, begin) = found.map_err(failed())?;
+        let bytes = match self.retain {
+            Retain::All => u64::MAX,
+            Retain::Last(bytes) => bytes,
+        };
+        let disk = Disk::named(path.clone(), file);
+        if bytes < u64::MAX {
+            disk.can_let_go(len)?;
         }
+        let mark = match mark {
+            None if bytes == u64::MAX => return Ok(disk),
+            None if len > 0 => return Err(FileError::KeepsAll { path }),
+            None => KeptMark::create(&path, bytes),
+            Some(mut mark) => mark.keep(bytes, begin).map(|()| mark),
+        };
+        Ok(disk.keeping(mark.map_err(failed())?, begin))
     }
 
     /// A temporary file for what comes behind the first `begin` bytes.

@@ -26,8 +26,20 @@ pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usi
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many holes this thread can make before the system refuses to.
+    pub(super) static HOLES_LEFT: std::cell::Cell<u32> = const { std::cell::Cell::new(u32::MAX) };
+}
+
 /// Gives back the space of some bytes, which read as zeros from then on. The file stays as long as it is.
 pub(super) fn punch(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    #[cfg(test)]
+    if HOLES_LEFT.get() == 0 {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    #[cfg(test)]
+    HOLES_LEFT.set(HOLES_LEFT.get() - 1);
     loop {
         match holes::punch(file, offset, length) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -116,9 +128,14 @@ mod holes {
         let only_there = "holes in files are made on Linux alone";
         Err(io::Error::new(io::ErrorKind::Unsupported, only_there))
     }
+
+    pub(super) fn first_data(_: &File) -> io::Result<u64> {
+        Ok(0)
+    }
 }
 
-pub(super) use imp::{sync_directory, temp_directory, try_lock, unlock};
+pub(super) use holes::first_data;
+pub(super) use imp::{sync_directory, temp_directory, try_lock, try_lock_shared, unlock};
 
 #[cfg(unix)]
 mod imp {
@@ -128,7 +145,7 @@ mod imp {
     use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
     use std::path::Path;
 
-    pub(in super::super) use crate::sync::file_lock::{try_lock, unlock};
+    pub(in super::super) use crate::sync::file_lock::{try_lock, try_lock_shared, unlock};
 
     pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         file.read_at(buffer, offset)
@@ -237,6 +254,8 @@ mod imp {
         Ok(true)
     }
 
+    pub(in super::super) use try_lock as try_lock_shared;
+
     pub(in super::super) fn unlock(_: &File) -> io::Result<()> {
         Ok(())
     }
@@ -288,6 +307,8 @@ mod imp {
     pub(in super::super) fn try_lock(_: &File) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    pub(in super::super) use try_lock as try_lock_shared;
 
     pub(in super::super) fn unlock(_: &File) -> io::Result<()> {
         Ok(())

@@ -2,10 +2,12 @@
 
 mod append;
 mod bytes;
+mod crowd;
 mod fan_out;
 mod first_read;
 mod history;
 mod idle;
+mod live;
 mod messages;
 mod one_thread;
 mod records;
@@ -35,6 +37,8 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "idle", about: include_str!("idle.md"), runs: idle::RUNS },
     Case { name: "append", about: include_str!("append.md"), runs: append::RUNS },
     Case { name: "history", about: include_str!("history.md"), runs: history::RUNS },
+    Case { name: "crowd", about: include_str!("crowd.md"), runs: crowd::RUNS },
+    Case { name: "live", about: include_str!("live.md"), runs: live::RUNS },
     Case { name: "first-read", about: include_str!("first_read.md"), runs: first_read::RUNS },
 ];
 

@@ -1,7 +1,7 @@
 //! From one party to another and back, where both wait.
 
 use super::*;
-use crate::rivals::{crossbeam, io, os_pipe, std_mpsc, tokio_mpsc};
+use crate::rivals::{crossbeam, io, locked_vec, os_pipe, std_mpsc, tokio_mpsc};
 
 pub(super) const RUNS: Runs = &[(64, run)];
 /// What a rival that is made for this takes is what ours may take.
@@ -31,4 +31,11 @@ fn run(options: &Options, size: usize) {
         .against("crossbeam-channel", threads, crossbeam)
         .against("std mpsc", threads, |s| round_trip(s, |s| std_mpsc::new(s, array::<64>)))
         .against("pipe of the system", threads, |s| round_trip(s, os_pipe::new));
+    options
+        .group("threads, spools".into(), Setup::of(size), threads, |s| {
+            round_trip(s, ours::spool::live)
+        })
+        .goal(NO_SLOWER)
+        .against("our ring", threads, ours)
+        .against("RwLock<Vec>, Condvar", threads, |s| round_trip(s, locked_vec::live));
 }

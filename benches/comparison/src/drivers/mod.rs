@@ -1,6 +1,7 @@
 //! Ways to let endpoints work: each makes a [`Team`] of them.
 
 mod apart;
+mod live;
 mod overrun;
 mod round_trip;
 mod stream;
@@ -8,6 +9,7 @@ mod team;
 mod turns;
 
 pub(crate) use apart::{tasks, threads};
+pub(crate) use live::live;
 pub(crate) use overrun::overrun;
 pub(crate) use round_trip::{round_trip, round_trip_tasks};
 pub(crate) use stream::{Appended, HISTORY, Stream, append, content, first_read, reread};

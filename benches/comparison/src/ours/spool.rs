@@ -1,11 +1,11 @@
 //! Our spool.
 
 use crate::drivers::{Appended, Stream, content};
-use crate::endpoints::Setup;
+use crate::endpoints::*;
 use overfall::Blocking;
 use overfall::source::Tokio;
 use overfall::spool::{Spool, SpoolReader, SpoolWriter};
-use std::io::{Read, SeekFrom, Write};
+use std::io::{BufRead, Read, SeekFrom, Write};
 
 pub(crate) struct Written(Spool, SpoolWriter);
 
@@ -58,6 +58,20 @@ pub(crate) fn readers(setup: Setup) -> impl Iterator<Item = SpoolReader> {
     let Written(spool, writer) = written;
     writer.finish().expect("nobody else ends it");
     (0..setup.readers).map(move |_| spool.reader().expect("nobody refuses readers"))
+}
+
+/// A stream that is to be written, and readers that park their threads while they wait.
+pub(crate) fn live(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+    let Written(spool, mut writer) = Written::new(None);
+    let receiver = |_| {
+        let mut reader = spool.reader().expect("nobody refuses readers").blocking();
+        move |sink: &mut Sink| {
+            let amount = sink.accept_all(reader.fill_buf().expect("nobody fails it"));
+            reader.consume(amount);
+        }
+    };
+    let send = move |message: &[u8]| writer.write_all(message).is_ok();
+    Ends::new([send], (0..setup.readers).map(receiver))
 }
 
 /// A source that is read when one of its readers needs it, on a thread of its own or by who needs it.

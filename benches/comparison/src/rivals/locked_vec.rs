@@ -2,7 +2,7 @@
 //! time, and a condition variable, which needs a mutex, for those who wait.
 
 use crate::drivers::{Appended, Stream, content};
-use crate::endpoints::Setup;
+use crate::endpoints::*;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 #[derive(Clone, Default)]
@@ -39,6 +39,30 @@ impl Stream for Reader {
     fn rewind(&mut self) {
         self.place = 0;
     }
+}
+
+/// A stream that is to be written, and readers that wait for what they do not have.
+pub(crate) fn live(setup: Setup) -> Ends<impl Sender, impl Receiver> {
+    let mut written = Log::default();
+    let receiver = |_| {
+        let (log, mut place) = (written.clone(), 0);
+        move |sink: &mut Sink| {
+            let bytes = log.bytes.read().expect("no panic");
+            if bytes.len() > place {
+                place += sink.accept_all(&bytes[place..]);
+                return;
+            }
+            drop(bytes);
+            let length = log.length.0.lock().expect("no panic");
+            let _there = log.length.1.wait_while(length, |length| *length == place);
+        }
+    };
+    let receivers = Vec::from_iter((0..setup.readers).map(receiver));
+    let send = move |message: &[u8]| {
+        written.append(message);
+        true
+    };
+    Ends::new([send], receivers)
 }
 
 /// All of one stream.

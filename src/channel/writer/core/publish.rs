@@ -25,6 +25,18 @@ impl Core {
         self.shared.ring.write(reservation, offset, bytes);
     }
 
+    /// Reads from a descriptor once, up to `length` bytes to `offset` of the slice in flight.
+    #[cfg(all(unix, not(overfall_loom)))]
+    pub(crate) fn read_from(
+        &self,
+        reservation: &Reservation,
+        offset: u64,
+        length: usize,
+        descriptor: std::os::fd::BorrowedFd<'_>,
+    ) -> std::io::Result<usize> {
+        self.shared.ring.read_from(reservation, offset, length, descriptor)
+    }
+
     /// Commits the first `length` bytes of the slice in flight.
     pub(crate) fn commit(&mut self, length: u64) {
         if let Some(mut reservation) = self.in_flight.take() {

@@ -1,0 +1,44 @@
+//! Readers that come late, beside a weak one that has been there from the start and has not read: for
+//! `overfall::process`.
+
+use super::{Read, StrongReader, WeakReader};
+use crate::channel::terms::StartAt;
+
+impl WeakReader {
+    /// A strong reader of what is kept, that has missed what this one would have.
+    pub(crate) fn strong_beside(&self) -> StrongReader {
+        // What it holds stays there meanwhile.
+        let shared = Read::core(self).shared();
+        let held = StrongReader::new(shared, StartAt::Oldest);
+        let mut oldest = Read::place(&held).slice;
+        let mut reader = self.clone();
+        loop {
+            reader.miss_up_to(oldest);
+            match reader.into_strong() {
+                Ok(reader) => return reader,
+                // Padding at its hold was recycled: what it holds begins after it.
+                Err(error) => reader = error.reader,
+            }
+            oldest = shared.ring.oldest_intact(oldest);
+        }
+    }
+
+    /// A strong reader of the last `bytes`, to the byte, or as [`strong_beside`](Self::strong_beside) if no more
+    /// are kept.
+    pub(crate) fn strong_of_last(&self, bytes: u64) -> StrongReader {
+        let held = self.strong_beside();
+        let shared = Read::core(self).shared();
+        let mut from = Read::place(&held).slice;
+        let (slice, offset) = loop {
+            match shared.ring.last(from, bytes) {
+                Some(last) => break last,
+                // Padding at its hold was recycled: what it holds begins after it.
+                None => from = shared.ring.oldest_intact(from),
+            }
+        };
+        if offset == 0 && !from.is_before(slice) {
+            return held;
+        }
+        StrongReader::new(shared, StartAt::Position(slice.label(offset)))
+    }
+}

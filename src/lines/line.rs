@@ -1,0 +1,206 @@
+//! A line, or a piece of one.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+/// Why a piece of a line ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// At a `\n`, or at a `\r` and a `\n`. The line is complete.
+    Newline,
+    /// At a `\r`, with [`carriage_returns`](super::Builder::carriage_returns). The item is complete.
+    CarriageReturn,
+    /// It has the length of the [longest line](super::Builder::longest). The line goes on in the next piece
+    /// of its writer; or its rest was [cut](Line::cut).
+    Limit,
+    /// Nothing more was there for a while. The line goes on in the next piece of its writer, if there is
+    /// more of it.
+    Quiet,
+    /// The stream ended, without a newline. The line is complete.
+    End,
+}
+
+/// The bytes that end a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Terminator {
+    None,
+    Newline,
+    ReturnNewline,
+    Return,
+}
+
+/// What is known of a piece besides its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub(super) writer: u32,
+    pub(super) end: End,
+    pub(super) terminator: Terminator,
+    pub(super) continues: bool,
+    pub(super) cut: u64,
+}
+
+/// A line, or a piece of one, lent by [`Lines`](super::Lines). It dereferences to its bytes, without those
+/// that end the line.
+///
+/// ```
+/// use overfall::lines::{End, Lines};
+///
+/// let (mut writer, reader) = overfall::pipe(1024);
+/// writer.try_write(b"a line\r\nthe last")?;
+/// drop(writer);
+/// let mut lines = Lines::new(reader);
+/// let line = lines.try_next_line()?.unwrap();
+/// assert_eq!((&*line, line.end(), line.terminator()), (&b"a line"[..], End::Newline, &b"\r\n"[..]));
+/// let line = lines.try_next_line()?.unwrap();
+/// assert_eq!((&*line.text(), line.end(), line.terminator()), ("the last", End::End, &b""[..]));
+/// assert!(lines.try_next_line()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    bytes: &'a [u8],
+    /// The same, if they were decoded.
+    text: Option<&'a str>,
+    about: About,
+}
+
+macro_rules! about {
+    () => {
+        /// The number of the writer that wrote it, 0 for a spool: [`Header::writer`](crate::Header::writer).
+        pub fn writer(&self) -> u32 {
+            self.about.writer
+        }
+
+        /// Why it ended.
+        pub fn end(&self) -> End {
+            self.about.end
+        }
+
+        /// Whether it is the rest of a line, of which a piece came before.
+        pub fn continues(&self) -> bool {
+            self.about.continues
+        }
+
+        /// Whether the line goes on in the next piece of the same writer. Behind [`End::Quiet`] it may
+        /// turn out that it does not: then that piece is empty, or the stream ends.
+        pub fn is_continued(&self) -> bool {
+            match self.about.end {
+                End::Limit => self.about.cut == 0,
+                End::Quiet => true,
+                End::Newline | End::CarriageReturn | End::End => false,
+            }
+        }
+
+        /// How many bytes of the line were cut behind this, with [`cut_rest`](super::Builder::cut_rest).
+        pub fn cut(&self) -> u64 {
+            self.about.cut
+        }
+
+        /// The bytes that ended the line: `\n`, `\r\n`, `\r`, or none. The pieces, each with these behind
+        /// it, make up what was written, unless it was cut, torn or replaced.
+        pub fn terminator(&self) -> &'static [u8] {
+            match self.about.terminator {
+                Terminator::None => b"",
+                Terminator::Newline => b"\n",
+                Terminator::ReturnNewline => b"\r\n",
+                Terminator::Return => b"\r",
+            }
+        }
+    };
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(bytes: &'a [u8], text: Option<&'a str>, about: About) -> Self {
+        Self { bytes, text, about }
+    }
+
+    about!();
+
+    /// Its text. With [`utf8`](super::Builder::utf8) and [`utf8_lossy`](super::Builder::utf8_lossy) it is
+    /// there already; otherwise it is checked now, and what is no UTF-8 is replaced.
+    pub fn text(&self) -> Cow<'a, str> {
+        self.text.map_or_else(|| String::from_utf8_lossy(self.bytes), Cow::Borrowed)
+    }
+
+    /// A copy that owns its bytes.
+    pub fn to_owned(&self) -> OwnedLine {
+        OwnedLine { bytes: self.bytes.to_vec(), about: self.about }
+    }
+}
+
+impl Deref for Line<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Line<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+fn debug(name: &str, bytes: &[u8], about: &About, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut debug = f.debug_struct(name);
+    debug.field("bytes", &format_args!("b\"{}\"", bytes.escape_ascii()));
+    debug.field("writer", &about.writer).field("end", &about.end);
+    debug.field("continues", &about.continues).field("cut", &about.cut).finish()
+}
+
+impl fmt::Debug for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("Line", self.bytes, &self.about, f)
+    }
+}
+
+/// A [`Line`] that owns its bytes.
+#[derive(Clone)]
+pub struct OwnedLine {
+    bytes: Vec<u8>,
+    about: About,
+}
+
+impl OwnedLine {
+    about!();
+
+    /// Its text, as [`Line::text`].
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
+    /// Its bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Its text, without a copy where it is UTF-8; what is not is replaced.
+    pub fn into_text(self) -> String {
+        String::from_utf8(self.bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+}
+
+impl Deref for OwnedLine {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for OwnedLine {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for OwnedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("OwnedLine", &self.bytes, &self.about, f)
+    }
+}
