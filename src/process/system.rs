@@ -1,10 +1,12 @@
 //! System calls that need unsafe code, or more care than the types say.
 
+#[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal as Raw};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::BorrowedFd;
 use std::os::fd::{AsFd, AsRawFd};
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
