@@ -94,6 +94,7 @@ mod spooling;
 mod status;
 mod system;
 mod trace;
+mod wide;
 
 pub use capture::Capture;
 pub use child::Child;
