@@ -409,8 +409,9 @@ fn a_spawn_error_tells_program_directory_and_interpreter_apart() {
 fn a_pipeline_ends_when_its_last_command_has_gone() {
     let mut head = Command::new("head");
     head.args(["-n", "1"]);
-    let running =
-        Pipeline::new(Command::new("yes")).pipe(Command::new("cat")).pipe(head).spawn().unwrap();
+    // It is there as long as what it has started.
+    let mut pipeline = Pipeline::new(Command::new("yes")).pipe(Command::new("cat")).pipe(head);
+    let running = pipeline.spawn().unwrap();
     let outcome = block_on(running.wait());
     assert!(outcome.success(), "{outcome:?}");
     assert_eq!(outcome.parts[0].status.signal(), Some(13));
