@@ -1,7 +1,6 @@
-//! Child processes.
-#![cfg(unix)]
+//! Child processes. The tests look at them in `/proc`.
+#![cfg(target_os = "linux")]
 
-#[cfg(target_os = "linux")]
 mod child;
 mod consuming;
 mod dropped;
@@ -10,9 +9,3 @@ mod output;
 mod places;
 mod ready;
 mod support;
-#[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
