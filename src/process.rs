@@ -1,4 +1,78 @@
-//! Child processes: many consumers of one output.
+//! Child processes: many consumers of one output, nothing lost that was not chosen to be lost, and nobody left
+//! behind.
+//!
+//! ```
+//! # futures::executor::block_on(async {
+//! use overfall::process::{Command, ShutDown};
+//! use std::time::Duration;
+//!
+//! let child = Command::new("sh").args(["-c", "echo ready; exit 7"]).spawn()?;
+//! let mut log = child.stdout().unwrap().strong_reader(); // the child waits for this one
+//! let view = child.stdout().unwrap().weak_reader(); // and not for this one
+//! # drop(view);
+//! assert_eq!(log.recv().await.unwrap().unwrap(), b"ready\n");
+//!
+//! let limit = Duration::from_secs(60);
+//! let outcome = child.wait_or_shut_down(limit, &ShutDown::default()).await;
+//! assert_eq!(outcome.status.code(), Some(7));
+//! assert!(outcome.stdout.unwrap().ended);
+//! # Ok::<(), overfall::process::SpawnError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! [`Command`] says what is chosen if nothing is said.
+//!
+//! # Who does the work
+//!
+//! One thread of this crate, `overfall-process`, with a runtime of its own. It reads the outputs into their
+//! rings, writes stdin, waits for exits, sends the signals of a shutting down, and reaps. So nothing depends on
+//! the runtime of the program: that may be blocked, shut down, of another kind, or missing. A future of
+//! [`Child`] is awaited wherever one likes.
+//!
+//! # Who reaps
+//!
+//! That thread, and nobody else. It waits for each child through a pidfd, and for no other process: children
+//! of other code of the program are left alone. A child that has exited is reaped at once, whether somebody
+//! waits for it or not, so that no zombie stays. Where a program adopts orphans (it is process 1, or a
+//! subreaper), members of a child's group become its children when their parent ends. Those are reaped, too, one by
+//! one. What has left the group (`setsid`) is not ours any more: a program that is process 1 has to reap it.
+//!
+//! If SIGCHLD is ignored, or other code waits for any child, the status of a child is [`Status::Unknown`]. All
+//! else works.
+//!
+//! # Who is signalled
+//!
+//! The group that the child leads, as a whole. A number of a process may be given to another one as soon as the
+//! process is reaped, so a number that was reaped is never signalled:
+//!
+//! | system | the group is signalled through | the leader is reaped |
+//! |---|---|---|
+//! | Linux 6.9 and later | the leader's pidfd, which stays the group's when the leader is reaped | at once |
+//! | Linux 5.3 and later | its number, while the leader is not reaped | when it was waited for, or dropped |
+//! | others | the same, and a thread for each child waits for it | the same |
+//!
+//! Where others have reaped the leader, only the first row reaches the group. A shutting down is over then, in the
+//! other rows, without a signal.
+//!
+//! A group is *empty* when none of its members is left but zombies. That is looked up in `/proc`, member by
+//! member, and waited for through a pidfd of each. Without `/proc`, signal 0 tells, looked at every 10 ms.
+//!
+//! # What was not run
+//!
+//! All of this is run on Linux, the second row and the third one by withholding what they lack. macOS is compiled
+//! alone. There is no Windows yet.
+
+// The leader's state (`leader.rs`) is the one place that knows whether a number was reaped. All uses of the
+// number, and the reaping, are behind its lock:
+//
+// - `Leader::look` waits with `WNOWAIT` first: the status is kept, and the number is still ours. It is the only
+//   one that changes the state, and it may run on any thread.
+// - `Leader::signal` goes by number only while the state is not `Reaped`.
+// - `Leader::release` says that nobody will signal by number any more.
+//
+// What callers ask for is a job (`job.rs`), a task on the thread of children which ends when the caller's future
+// is dropped. tokio runs the caller's waker where its panic does no harm. No waker of a caller is ever
+// registered with a descriptor, nor woken under a lock of ours.
 
 mod capture;
 mod child;
@@ -24,6 +98,7 @@ mod spooling;
 mod status;
 mod system;
 mod trace;
+mod wide;
 
 pub use capture::Capture;
 pub use child::Child;

@@ -68,6 +68,9 @@ unwind_safe!(of an endpoint: Blocking, OwnedSlice);
 #[cfg(feature = "metrics")]
 unwind_safe!(crate::channel::ChannelMetrics);
 
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+unwind_safe!(crate::process::Child, crate::process::Running);
+
 #[cfg(feature = "futures")]
 mod of_futures {
     use super::*;

@@ -213,7 +213,7 @@ impl Child {
 
     /// Kills the child's group, and waits as [`wait`](Self::wait) does. If it has exited, that is no error.
     pub async fn kill(&self) -> Outcome {
-        self.shut_down(&ShutDown::new()).await
+        self.shut_down(&ShutDown::at_once()).await
     }
 
     /// Sends a signal to the child's group. `false` if nobody is left there.
@@ -260,7 +260,7 @@ impl Drop for Child {
         // There is a thread of children: this one was spawned.
         if let Ok(handle) = driver::handle() {
             handle.spawn(async move {
-                policy.unwrap_or_else(ShutDown::new).run(&leader).await;
+                policy.unwrap_or_else(ShutDown::at_once).run(&leader).await;
                 leader.release();
             });
         }

@@ -6,6 +6,7 @@
 use super::driver::Either::{First, Second};
 use super::driver::first;
 use super::spooling::Spooling;
+use super::wide::Wide;
 use crate::channel::Channel;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
@@ -98,6 +99,9 @@ impl Drop for End {
 /// How many bytes are read at a time.
 const READ: usize = 64 << 10;
 
+/// From so many bytes on a pipe counts as full. One of the usual size holds 64 KiB at most.
+const FULL: u64 = 48 << 10;
+
 pub(super) struct Drain {
     /// The first to be dropped: who is not answered finds the channel at its end.
     end: Arc<End>,
@@ -111,6 +115,8 @@ pub(super) struct Drain {
     /// Who waits for an answer to [`Order::Look`].
     looking: Vec<oneshot::Sender<()>>,
     progress: Arc<Progress>,
+    /// Nothing until the pipe was found full.
+    wide: Option<Option<Wide>>,
     buffer: Vec<u8>,
 }
 
@@ -136,6 +142,7 @@ impl Drain {
             looking: Vec::new(),
             progress,
             end,
+            wide: None,
             buffer: Vec::new(),
         })
     }
@@ -182,6 +189,9 @@ impl Drain {
             // It was empty after it was ready, so that whoever writes next makes it ready anew.
             guard.clear_ready();
             return Ok(Continue(()));
+        }
+        if there >= FULL && self.wide.is_none() {
+            self.wide = Some(Wide::new(&self.pipe));
         }
         match self.read_now(there)? {
             true => Ok(Continue(())),

@@ -4,6 +4,9 @@
 //! So whatever uses the number, and the reaping, happen behind one lock. A pidfd has no such trouble: it stays
 //! of the process that it was opened for.
 
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
 use super::signal::Signal;
 use super::status::Status;
 use super::{group, system};

@@ -24,8 +24,7 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 /// use std::time::Duration;
 ///
 /// let child = Command::new("sleep").arg("100").spawn()?;
-/// let policy = ShutDown::new()
-///     .then(Signal::Interrupt, Duration::from_secs(2))
+/// let policy = ShutDown::first(Signal::Interrupt, Duration::from_secs(2))
 ///     .then(Signal::Terminate, Duration::from_secs(10));
 /// let outcome = child.shut_down(&policy).await;
 /// assert_eq!(outcome.shut_down, Some(Took::Phase(0)));
@@ -51,14 +50,19 @@ pub enum Took {
 }
 
 impl ShutDown {
-    /// One without phases: SIGKILL at once.
-    pub fn new() -> Self {
+    /// Without phases: SIGKILL at once.
+    pub fn at_once() -> Self {
         Self { phases: Vec::new() }
     }
 
-    /// SIGTERM, and so long to end.
+    /// First `signal`, and `wait` to end.
+    pub fn first(signal: Signal, wait: Duration) -> Self {
+        Self::at_once().then(signal, wait)
+    }
+
+    /// SIGTERM, and `wait` to end.
     pub fn terminate(wait: Duration) -> Self {
-        Self::new().then(Signal::Terminate, wait)
+        Self::first(Signal::Terminate, wait)
     }
 
     /// Adds a phase: if the group is not empty by then, it gets `signal`, and `wait` to end.

@@ -9,8 +9,7 @@ use rustix::process::Signal as Raw;
 /// use overfall::process::{ShutDown, Signal};
 /// use std::time::Duration;
 ///
-/// let policy = ShutDown::new()
-///     .then(Signal::Interrupt, Duration::from_secs(2))
+/// let policy = ShutDown::first(Signal::Interrupt, Duration::from_secs(2))
 ///     .then(Signal::Terminate, Duration::from_secs(5));
 /// # drop(policy);
 /// ```

@@ -177,7 +177,7 @@ fn captured(command: &Command, started: &mut process::Child, name: &str) -> io::
 
 /// The number of a pipe, which all have in common who have it open.
 fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
-    Ok(rustix::fs::fstat(pipe)?.st_ino.into())
+    Ok(rustix::fs::fstat(pipe)?.st_ino)
 }
 
 /// The program's file name.

@@ -1,10 +1,12 @@
 //! System calls that need unsafe code, or more care than the types say.
 
+#[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal as Raw};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::BorrowedFd;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -62,6 +64,22 @@ pub(super) fn block_broken_pipe_signal() {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
         libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// A pipe: where it is read, and where it is written.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
+    }
+    // There it cannot be said from the start: a child that another thread starts in between inherits them.
+    #[cfg(target_vendor = "apple")]
+    {
+        let (from, to) = rustix::pipe::pipe()?;
+        rustix::io::ioctl_fioclex(&from)?;
+        rustix::io::ioctl_fioclex(&to)?;
+        Ok((from, to))
     }
 }
 

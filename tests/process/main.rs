@@ -1,15 +1,11 @@
-//! Child processes.
-#![cfg(unix)]
+//! Child processes. The tests look at them in `/proc`.
+#![cfg(target_os = "linux")]
 
-#[cfg(target_os = "linux")]
 mod child;
-#[cfg(target_os = "linux")]
 mod consuming;
-#[cfg(target_os = "linux")]
+mod dropped;
 mod ends;
-#[cfg(target_os = "linux")]
+mod output;
 mod places;
-#[cfg(target_os = "linux")]
 mod ready;
-#[cfg(target_os = "linux")]
 mod support;

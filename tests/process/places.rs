@@ -1,7 +1,7 @@
 //! Settings that hold for a whole process. Each test starts this program anew, as a process of its own.
 
-use crate::support::{gone, members, process, processes, shell, until};
-use overfall::process::{Capture, Command, Start, Status, Took};
+use crate::support::{descriptors, gone, members, process, processes, shell, until};
+use overfall::process::{Capture, Command, Input, Start, Status, Took};
 use overfall_tests::block_on;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env;
@@ -25,6 +25,8 @@ fn work() {
         "bound" => bound(),
         "detached" => detached(),
         "broken pipe" => broken_pipe(),
+        "failures" => failures(),
+        "many" => many(),
         other => panic!("{other}"),
     }
     println!("done: {work}");
@@ -85,7 +87,7 @@ fn where_others_wait_for_our_child_its_status_is_unknown() {
 }
 
 fn reaped_by_others() {
-    let child = shell("read line; exit 3").stdin(overfall::process::Input::pipe()).spawn().unwrap();
+    let child = shell("read line; exit 3").stdin(Input::pipe()).spawn().unwrap();
     let stdin = child.take_stdin();
     let others = thread::spawn(|| rustix::process::wait(rustix::process::WaitOptions::empty()));
     drop(stdin);
@@ -190,10 +192,7 @@ fn a_broken_pipe_of_stdin_does_not_end_a_program_that_would_die_of_the_signal() 
 fn broken_pipe() {
     // The runtime of Rust ignores the signal, unless it is told not to. A program without that is like this.
     handle(Signal::PIPE, false);
-    let child = Command::new("true")
-        .stdin(overfall::process::Input::bytes(vec![0; 1 << 20]))
-        .spawn()
-        .unwrap();
+    let child = Command::new("true").stdin(Input::bytes(vec![0; 1 << 20])).spawn().unwrap();
     let outcome = block_on(child.wait());
     assert!(outcome.success() && outcome.stdin.unwrap().broken);
 }
@@ -219,4 +218,77 @@ fn other_children_of_the_program_are_left_alone() {
     assert_eq!(other.wait().unwrap().code(), Some(9));
     assert!(processes().iter().all(|process| process.id != other.id()));
     assert!(members(other.id()).is_empty());
+}
+
+// Counted.
+
+/// The threads that look after children. Another one of this crate lives for a moment only.
+fn threads() -> usize {
+    let all = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names = all.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+    names
+        .filter(|name| {
+            ["overfall-proc", "overfall-wait", "tokio"].iter().any(|start| name.starts_with(start))
+        })
+        .count()
+}
+
+fn resident() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Situation 42.
+#[test]
+fn nothing_is_left_of_children_that_could_not_be_started() {
+    run("", "failures");
+}
+
+fn failures() {
+    // The thread of children, and what it has open, is there from here on.
+    block_on(Command::new("true").spawn().unwrap().wait());
+    let (open, running, used) = (descriptors(), threads(), resident());
+    for _ in 0..3000 {
+        Command::new("no-such-program").stdin(Input::pipe()).spawn().unwrap_err();
+    }
+    assert_eq!((descriptors(), threads()), (open, running));
+    assert!(resident() < used + (1 << 20), "{used} and then {}", resident());
+}
+
+#[test]
+fn two_hundred_children_at_once_end_and_leave_nothing() {
+    run("", "many");
+}
+
+fn many() {
+    block_on(Command::new("true").spawn().unwrap().wait());
+    let (open, running) = (descriptors(), threads());
+    let start = |index: usize| {
+        let mut command = shell(&format!("cat; echo {index} >&2; exit {}", index % 100));
+        command.stdin(Input::bytes(format!("{index}\n"))).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..200).map(start).collect();
+    // Half of them are just dropped.
+    let (waited, dropped): (Vec<_>, Vec<_>) =
+        children.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
+    let ids: Vec<_> = dropped.iter().map(|(_, child)| child.id()).collect();
+    drop(dropped);
+    for (index, child) in &waited {
+        let outcome = block_on(child.wait());
+        assert_eq!(outcome.status.code(), Some(*index as i32 % 100));
+        let expected = format!("{index}\n");
+        for output in [child.stdout(), child.stderr()] {
+            let mut text = String::new();
+            let reader = output.unwrap().strong_reader(Start::Oldest).unwrap();
+            reader.blocking().read_to_string(&mut text).unwrap();
+            assert_eq!(text, expected);
+        }
+    }
+    drop(waited);
+    for id in ids {
+        gone(id);
+    }
+    let left = || processes().into_iter().filter(|left| left.parent == std::process::id()).count();
+    assert_eq!(left(), 0);
+    until("nothing is left open", || (descriptors(), threads()) == (open, running));
 }

@@ -368,11 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_given_until_they_are_costly() {
-        let mut turns = Turns::default();
-        assert!(turns.give());
-        turns.started = Instant::now().checked_sub(2 * Spin::COSTLY);
-        assert!(!turns.give() && !turns.give());
+    fn turns_that_were_costly_are_the_last() {
+        let started = Instant::now().checked_sub(2 * Spin::COSTLY);
+        let mut turns = Turns { started, were_costly: false };
+        assert!(!turns.give() && turns.were_costly);
+        turns.started = Some(Instant::now());
+        assert!(!turns.give());
     }
 
     /// How many looks a spin takes that finds nothing.

@@ -7,10 +7,10 @@
 
 use super::{Capture, Kind, Output};
 use crate::error::Failure;
+use crate::process::system::pipe;
 use crate::sync::OnceLock;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Output {
             let text = "what comes from a descriptor is kept in a ring: use `Capture::ring`";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
-        let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (from, to) = pipe()?;
         let error = Arc::<OnceLock<Failure>>::default();
         let output = Self::start([(from, None)], ring, name, error.clone())?;
         let source = source.into();

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::error::TryReadError;
+use crate::process::system;
 use futures::executor::block_on;
-use rustix::pipe::PipeFlags;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::task::{Wake, Waker};
 
 fn pipe() -> (OwnedFd, File) {
-    let (from, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let (from, to) = system::pipe().unwrap();
     (from, to.into())
 }
 

@@ -124,12 +124,12 @@ mod holes {
     use std::fs::File;
     use std::io;
 
-    pub(super) fn punch(_: &File, _: u64, _: u64) -> io::Result<()> {
+    pub(in super::super) fn punch(_: &File, _: u64, _: u64) -> io::Result<()> {
         let only_there = "holes in files are made on Linux alone";
         Err(io::Error::new(io::ErrorKind::Unsupported, only_there))
     }
 
-    pub(super) fn first_data(_: &File) -> io::Result<u64> {
+    pub(in super::super) fn first_data(_: &File) -> io::Result<u64> {
         Ok(0)
     }
 }
