@@ -304,7 +304,7 @@ impl<R: Source> Lines<R> {
     #[cfg(feature = "process")]
     pub(crate) fn try_take(&mut self) -> Result<(), LineError> {
         self.input.clear();
-        let taken = self.source.take(self.input.to_extend());
+        let taken = self.source.take(self.input.extendable());
         self.arrived(taken)
     }
 
@@ -313,7 +313,7 @@ impl<R: Source> Lines<R> {
     pub(crate) async fn take(&mut self) -> Result<(), LineError> {
         self.input.clear();
         until_ready(self, Self::stop_waiting, |lines, context| {
-            let taken = ready!(lines.source.poll_take(context, lines.input.to_extend()));
+            let taken = ready!(lines.source.poll_take(context, lines.input.extendable()));
             Poll::Ready(lines.arrived(taken))
         })
         .await
@@ -339,7 +339,7 @@ impl<R: Source> Lines<R> {
             if let Some(found) = self.cut_or_end() {
                 return found;
             }
-            let taken = self.source.take(self.input.to_extend());
+            let taken = self.source.take(self.input.extendable());
             match self.arrived(taken) {
                 Ok(()) => {}
                 Err(LineError::Empty) if self.settings.unfinished => {
@@ -358,7 +358,7 @@ impl<R: Source> Lines<R> {
                 Err(LineError::Empty) => {}
                 found => return Poll::Ready(found),
             }
-            let taken = ready!(self.source.poll_take(context, self.input.to_extend()));
+            let taken = ready!(self.source.poll_take(context, self.input.extendable()));
             if let Err(error) = self.arrived(taken) {
                 return Poll::Ready(Err(error));
             }

@@ -89,7 +89,7 @@ impl<R: Source> Lines<R> {
     pub(super) fn gather(&mut self, wanted: usize) -> Result<(), LineError> {
         while !self.has_gathered(wanted)? {
             let before = self.input.rest().len();
-            let taken = self.source.take(self.input.to_extend());
+            let taken = self.source.take(self.input.extendable());
             self.gathered(before, taken)?;
         }
         Ok(())
@@ -102,7 +102,7 @@ impl<R: Source> Lines<R> {
     ) -> Poll<Result<(), LineError>> {
         while !self.has_gathered(wanted)? {
             let before = self.input.rest().len();
-            let taken = ready!(self.source.poll_take(context, self.input.to_extend()));
+            let taken = ready!(self.source.poll_take(context, self.input.extendable()));
             self.gathered(before, taken)?;
         }
         Poll::Ready(Ok(()))

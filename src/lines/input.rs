@@ -56,7 +56,7 @@ impl Input {
     }
 
     /// For more behind what is left, which is moved to the front.
-    pub(super) fn to_extend(&mut self) -> &mut Vec<u8> {
+    pub(super) fn extendable(&mut self) -> &mut Vec<u8> {
         if self.at > 0 {
             self.put_before(&[]);
         }

@@ -43,7 +43,7 @@ fn tell(cutter: &Cutter, input: &Input, piece: Piece) -> Told {
 
 fn cut_input(cutter: &mut Cutter, settings: &Settings, bytes: &[u8], told: &mut Vec<Told>) {
     let mut input = Input::default();
-    input.to_extend().extend_from_slice(bytes);
+    input.extendable().extend_from_slice(bytes);
     while let Some(piece) = cutter.next(settings, &mut input) {
         told.push(tell(cutter, &input, piece));
     }
