@@ -52,6 +52,7 @@ mod blocking;
 mod bytes;
 mod cutter;
 mod error;
+mod gone;
 mod input;
 mod line;
 mod settings;
@@ -74,6 +75,7 @@ use crate::spool::SpoolReader;
 use crate::wait::budget::Budget;
 use crate::wait::until::until_ready;
 use cutter::{Cutter, Piece, Place};
+use gone::Sweep;
 use input::Input;
 use line::About;
 use settings::{Encoding, Settings};
@@ -99,6 +101,9 @@ pub struct Lines<R> {
     cutter: Cutter,
     /// Those of other writers that are in the middle of a line.
     others: BTreeMap<u32, Cutter>,
+    /// Writers that have gone in the middle of a line, which has ended by that.
+    gone: Vec<u32>,
+    sweep: Sweep,
     /// What was dropped of writers that are not.
     dropped: u64,
     /// What was missed of each writer before, and what has been told since.
@@ -134,6 +139,8 @@ impl<R: Source> Lines<R> {
             writer: 0,
             cutter: Cutter::default(),
             others: BTreeMap::new(),
+            gone: Vec::new(),
+            sweep: Sweep::default(),
             dropped: 0,
             told: told.into_iter().collect(),
             arrivals: 0,
@@ -289,6 +296,10 @@ impl<R: Source> Lines<R> {
     /// The same as bytes: all of it.
     #[cfg(feature = "process")]
     pub(crate) fn taken_bytes(&mut self) -> &[u8] {
+        if !self.cutter.is_between_lines() {
+            // There was a gap, and nobody asks for the line that was torn.
+            self.cutter.leave();
+        }
         let (from, length) = (self.input.at(), self.input.rest().len());
         self.input.pass(length);
         self.input.bytes(from, from + length)
@@ -372,6 +383,13 @@ impl<R: Source> Lines<R> {
             return Some(Ok(Some(piece)));
         }
         self.input.clear();
+        while let Some(&writer) = self.gone.last() {
+            self.turn_to(writer);
+            if let Some(piece) = self.cutter.finish(&self.settings) {
+                return Some(Ok(Some(piece)));
+            }
+            self.gone.pop();
+        }
         self.ended.as_ref()?;
         Some(self.find_at_end())
     }
@@ -382,6 +400,9 @@ impl<R: Source> Lines<R> {
             Ok(Taken::Bytes { writer, missed }) => {
                 self.arrivals += 1;
                 self.turn_to(writer);
+                if !self.others.is_empty() {
+                    self.gone.extend(self.sweep.step(&self.source, self.others.keys()));
+                }
                 if missed > 0 {
                     return Err(self.gap(missed));
                 }
@@ -523,6 +544,7 @@ impl<R> Lines<R> {
         let (dropped, told, arrivals) = (self.dropped, self.told, self.arrivals);
         let (ended, last_gaps, decoded) = (self.ended, self.last_gaps, self.decoded);
         let (is_over, budget) = (self.is_over, self.budget);
+        let (gone, sweep) = (self.gone, self.sweep);
         Lines {
             source: change(source),
             settings,
@@ -530,6 +552,8 @@ impl<R> Lines<R> {
             writer,
             cutter,
             others,
+            gone,
+            sweep,
             dropped,
             told,
             arrivals,
