@@ -151,6 +151,20 @@ fn the_phases_run_until_the_group_is_empty() {
     drop((child, guard));
 }
 
+/// To the system a process whose first thread has ended looks like a zombie.
+#[test]
+fn a_member_whose_first_thread_has_ended_is_none_of_the_dead() {
+    let helper = env!("CARGO_BIN_EXE_half-gone");
+    let child = shell(&format!("{helper} & exit 7")).spawn().unwrap();
+    let guard = Guard::of(&child);
+    let is_half_gone =
+        |member: &crate::support::Process| member.name == "half-gone" && member.state == 'Z';
+    until("its first thread has ended", || members(child.id()).iter().any(is_half_gone));
+    let outcome = block_on(child.kill());
+    assert_eq!((outcome.status.code(), outcome.shut_down), (Some(7), Some(Took::Kill)));
+    drop((child, guard));
+}
+
 /// Situation 32: it is stopped, and its handler is to run all the same.
 #[test]
 fn a_child_that_is_stopped_goes_on_to_its_handler() {
@@ -286,8 +300,18 @@ fn a_broken_pipe_of_stdin_is_told_and_is_no_failure() {
     let pump = child.feed(io::repeat(b'x')).unwrap().spawn().unwrap();
     let (_, result) = within(overfall_tests::LIMIT, move || pump.join().unwrap());
     assert!(matches!(result, Err(PumpError::Sink(_))), "{result:?}");
+    assert!(block_on(child.wait()).success());
+}
+
+#[test]
+fn who_has_the_writer_of_stdin_is_told_when_the_child_reads_no_more() {
+    let child = Command::new("true").stdin(Input::pipe()).spawn().unwrap();
+    let mut stdin = child.take_stdin().unwrap();
+    // Nothing was written that could have failed.
+    block_on(stdin.closed());
+    assert!(block_on(stdin.send("too late")).is_err());
     let outcome = block_on(child.wait());
-    assert!(outcome.success() && outcome.stdin.unwrap().broken);
+    assert_eq!(outcome.stdin.map(|stdin| (stdin.bytes, stdin.broken)), Some((0, false)));
 }
 
 /// Situation 44: no child has what is another's.
