@@ -66,6 +66,20 @@ fn durations_may_be_as_long_or_as_short_as_they_can() {
     assert!(outcome.status.signal().is_some_and(|signal| [9, 15].contains(&signal)));
 }
 
+#[test]
+fn one_task_waits_while_another_one_ends_the_child() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let child = std::sync::Arc::new(shell("exec sleep 60").spawn().unwrap());
+        let of_another = child.clone();
+        let waiting = tokio::spawn(async move { of_another.wait().await });
+        let killed = child.kill().await;
+        let waited = waiting.await.unwrap();
+        assert_eq!((waited.status.signal(), killed.status.signal()), (Some(9), Some(9)));
+        assert_eq!((waited.shut_down, killed.shut_down), (None, Some(Took::Kill)));
+    });
+}
+
 /// Situation 30: a viewer that takes nothing.
 #[test]
 fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
