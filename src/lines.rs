@@ -64,6 +64,8 @@ pub use error::{Gap, LineError, NotUtf8};
 pub use line::{End, Line, OwnedLine};
 pub use settings::Builder;
 pub use source::Source;
+#[cfg(feature = "process")]
+pub(crate) use utf8::floor as floor_character;
 
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::io::Blocking;
@@ -254,6 +256,15 @@ impl<R: Source> Lines<R> {
         self.give(Ok(found))
     }
 
+    /// What has come of lines that are not complete yet, and was not given before, of each writer by its number.
+    /// It stays where it is. Call it when [`try_next_line`](Self::try_next_line) is `Empty`.
+    pub fn unfinished_texts(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let others = self.others.iter().map(|(&writer, cutter)| (writer, cutter));
+        let all = std::iter::once((self.writer, &self.cutter)).chain(others);
+        let all = all.map(|(writer, cutter)| (writer, cutter.text_so_far(&self.settings)));
+        all.filter(|(_, text)| !text.is_empty())
+    }
+
     /// The reader, for its figures. It is ahead of the lines by what it has taken and is not cut yet.
     pub fn get_ref(&self) -> &R {
         &self.source
@@ -264,6 +275,53 @@ impl<R: Source> Lines<R> {
     pub fn dropped(&self) -> u64 {
         let others: u64 = self.others.values().map(Cutter::dropped).sum();
         self.dropped + self.cutter.dropped() + others
+    }
+
+    /// The next line of what was taken from the reader already; `Empty`, if there is none.
+    #[cfg(feature = "process")]
+    pub(crate) fn next_taken_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        let found = self.cut_or_end().unwrap_or(Err(LineError::Empty));
+        self.give(found)
+    }
+
+    /// The same as bytes: all of it.
+    #[cfg(feature = "process")]
+    pub(crate) fn taken_bytes(&mut self) -> &[u8] {
+        let from = mem::replace(&mut self.at, self.input.len());
+        &self.input[from..]
+    }
+
+    /// How the stream has ended, if the reader has come there.
+    #[cfg(feature = "process")]
+    pub(crate) fn ended(&self) -> Option<&Result<(), LineError>> {
+        self.ended.as_ref()
+    }
+
+    /// Takes more from the reader, without waiting, when all was given that it took before.
+    #[cfg(feature = "process")]
+    pub(crate) fn try_take(&mut self) -> Result<(), LineError> {
+        self.clear_input();
+        let taken = self.source.take(&mut self.input);
+        self.arrived(taken)
+    }
+
+    /// Waits until there is more, and takes it from the reader.
+    #[cfg(feature = "process")]
+    pub(crate) async fn take(&mut self) -> Result<(), LineError> {
+        self.clear_input();
+        until_ready(self, Self::stop_waiting, |lines, context| {
+            let taken = ready!(lines.source.poll_take(context, &mut lines.input));
+            Poll::Ready(lines.arrived(taken))
+        })
+        .await
+    }
+
+    /// What has come of the line that this writer has begun.
+    #[cfg(feature = "process")]
+    pub(crate) fn take_unfinished(&mut self, writer: u32) -> Result<Option<Line<'_>>, LineError> {
+        self.turn_to(writer);
+        let piece = self.cutter.unfinished(&self.settings);
+        self.give(Ok(piece))
     }
 
     /// The next piece of what has come already.
@@ -310,10 +368,15 @@ impl<R: Source> Lines<R> {
         if let Some(piece) = self.cut() {
             return Some(Ok(Some(piece)));
         }
-        self.input.clear();
-        self.at = 0;
+        self.clear_input();
         self.ended.as_ref()?;
         Some(self.find_at_end())
+    }
+
+    /// All of it was given.
+    fn clear_input(&mut self) {
+        self.input.clear();
+        self.at = 0;
     }
 
     /// Something has come, or it is the end, or an error.
@@ -426,7 +489,8 @@ impl<R: Source> Lines<R> {
             Encoding::Utf8 => match str::from_utf8(bytes) {
                 Ok(text) => Some(text),
                 Err(_) => {
-                    return Err(NotUtf8 { writer: self.writer, bytes: bytes.to_vec() }.into());
+                    let line = Line::new(bytes, None, about).to_owned();
+                    return Err(NotUtf8 { line }.into());
                 }
             },
             Encoding::Utf8Lossy => match str::from_utf8(bytes) {
@@ -473,6 +537,14 @@ impl<R> Lines<R> {
             is_over,
             budget,
         }
+    }
+}
+
+#[cfg(feature = "process")]
+impl Lines<Reader> {
+    /// The same lines of a reader that is weak from now on.
+    pub(crate) fn turned_weak(self) -> Self {
+        self.map(|reader| reader.into_weak().into())
     }
 }
 

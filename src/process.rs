@@ -76,9 +76,12 @@
 
 mod capture;
 mod child;
+mod collect;
 mod command;
+mod consumer;
 mod drain;
 mod driver;
+mod forward;
 mod group;
 mod input;
 mod job;
@@ -86,6 +89,7 @@ mod leader;
 mod outcome;
 mod output;
 mod pipeline;
+mod ready;
 mod shut_down;
 mod signal;
 mod spawn;
@@ -98,12 +102,16 @@ mod wide;
 
 pub use capture::Capture;
 pub use child::Child;
+pub use collect::{Collect, Collected, LeftOut};
 pub use command::Command;
+pub use consumer::{Consumer, ConsumerEnd};
+pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;
 pub use outcome::{InputOutcome, Outcome, OutputOutcome};
 pub use output::{Output, SecondConsumer, Start};
 pub use pipeline::{Pipeline, PipelineOutcome, Running};
+pub use ready::{LineWatch, NoLine, NotReady, Ready};
 pub use shut_down::{ShutDown, Took};
 pub use signal::Signal;
 pub use spawn_error::SpawnError;

@@ -115,7 +115,13 @@ impl Cutter {
 
     /// Whether [`unfinished`](Self::unfinished) has something to give.
     pub(super) fn has_unfinished(&self, settings: &Settings) -> bool {
-        visible(settings, &self.begun[self.given..]) > 0
+        !self.text_so_far(settings).is_empty()
+    }
+
+    /// What it would give.
+    pub(super) fn text_so_far(&self, settings: &Settings) -> &[u8] {
+        let begun = &self.begun[self.given..];
+        &begun[..visible(settings, begun)]
     }
 
     /// The next piece of the input from `at` on, which moves on. If there is none, all of it was taken.

@@ -1,5 +1,6 @@
 //! Why there is no line.
 
+use super::line::OwnedLine;
 use crate::error::{Failure, TryReadError};
 use crate::spool::ReadError;
 use std::io;
@@ -24,13 +25,11 @@ pub struct Gap {
 
 /// A line that is no UTF-8, with [`Builder::utf8`](super::Builder::utf8).
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
-#[error("a line is no UTF-8: \"{}\": read on, or use `utf8_lossy`", .bytes.escape_ascii())]
+#[error("a line is no UTF-8: \"{}\": read on, or use `utf8_lossy`", .line.escape_ascii())]
 #[non_exhaustive]
 pub struct NotUtf8 {
-    /// Which writer wrote it.
-    pub writer: u32,
-    /// The bytes of the line.
-    pub bytes: Vec<u8>,
+    /// The line, with its bytes.
+    pub line: OwnedLine,
 }
 
 /// Why there is no line, or there are no bytes.

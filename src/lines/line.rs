@@ -32,7 +32,7 @@ pub(super) enum Terminator {
 }
 
 /// What is known of a piece besides its text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct About {
     pub(super) writer: u32,
     pub(super) end: End,
@@ -118,6 +118,13 @@ impl<'a> Line<'a> {
 
     about!();
 
+    /// What has come of a line that goes on.
+    #[cfg(feature = "process")]
+    pub(crate) fn unfinished(writer: u32, bytes: &'a [u8]) -> Self {
+        let (end, terminator) = (End::Quiet, Terminator::None);
+        Self::new(bytes, None, About { writer, end, terminator, continues: false, cut: 0 })
+    }
+
     /// Its text. With [`utf8`](super::Builder::utf8) and [`utf8_lossy`](super::Builder::utf8_lossy) it is
     /// there already; otherwise it is checked now, and what is no UTF-8 is replaced.
     pub fn text(&self) -> Cow<'a, str> {
@@ -159,7 +166,7 @@ impl fmt::Debug for Line<'_> {
 }
 
 /// A [`Line`] that owns its bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OwnedLine {
     bytes: Vec<u8>,
     about: About,

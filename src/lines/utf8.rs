@@ -34,7 +34,7 @@ fn begun_before(bytes: &[u8], index: usize) -> usize {
 }
 
 /// The last place up to `index` that is not within a character.
-pub(super) fn floor(bytes: &[u8], index: usize) -> usize {
+pub(crate) fn floor(bytes: &[u8], index: usize) -> usize {
     index - begun_before(bytes, index)
 }
 

@@ -8,6 +8,7 @@ use super::capture::{Capture, Kind, Ring};
 use super::drain::{Drain, End, Order, Progress};
 use super::driver::Either::First;
 use super::driver::{self, first};
+use super::leader::Leader;
 use super::spooling::Spooling;
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::stats::ChannelStats;
@@ -18,7 +19,7 @@ use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -76,6 +77,8 @@ struct Inner {
     spool: Option<Spool>,
     /// A drain for each pipe.
     drains: Vec<(Arc<Progress>, mpsc::UnboundedSender<Order>)>,
+    /// Whose output it is, for who waits for a line of it.
+    leader: OnceLock<Weak<Leader>>,
 }
 
 /// Where a consumer starts.
@@ -177,8 +180,22 @@ impl Output {
             only_one_consumer: capture.only_one_consumer,
             spool,
             drains,
+            leader: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// It is that of this process.
+    pub(super) fn belongs_to(&self, leader: &Arc<Leader>) {
+        let _it_is_the_first = self.inner.leader.set(Arc::downgrade(leader));
+    }
+
+    pub(super) fn leader(&self) -> Weak<Leader> {
+        self.inner.leader.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.inner.name.clone()
     }
 
     /// Its name: that of the child, and `stdout` or `stderr`.

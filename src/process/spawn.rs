@@ -86,6 +86,10 @@ pub(super) fn spawn_with(
     handle.spawn(leader.clone().watch());
     drop(guard);
     let (captured, stdin) = made.map_err(|error| other(command, error))?;
+    let Captured { stdout, stderr, merged } = &captured;
+    for captive in [stdout, stderr, merged].into_iter().flatten() {
+        captive.output.belongs_to(&leader);
+    }
     let inner = Inner {
         name,
         leader,

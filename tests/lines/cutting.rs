@@ -108,7 +108,7 @@ fn a_line_that_is_no_utf8_is_an_error_with_its_bytes_and_the_next_one_comes() {
         for number in 0..1000 {
             match lines.try_next_line() {
                 Err(LineError::NotUtf8(error)) => {
-                    assert_eq!((number, &*error.bytes), (2, &b"line 2\x8e"[..]));
+                    assert_eq!((number, &*error.line), (2, &b"line 2\x8e"[..]));
                 }
                 line => assert_eq!(line.unwrap().unwrap().text(), format!("line {number}")),
             }

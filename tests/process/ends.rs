@@ -6,7 +6,7 @@
 use crate::support::{Guard, gone, members, processes, shell, until};
 use overfall::process::{Child, Outcome, ShutDown, Signal, Took};
 use overfall_tests::block_on;
-use rustix::process::{Pid, kill_process_group, set_child_subreaper};
+use rustix::process::{Pid, kill_process, kill_process_group, set_child_subreaper};
 use std::env;
 use std::fs;
 use std::future::poll_fn;
@@ -193,18 +193,23 @@ fn cell(end: End, kind: Kind, place: Place) {
     }
     drop(guard);
     if kind == Kind::LeftGroup {
-        // It goes by itself.
+        // Nobody reaches it by its group.
         until("the one that left has ended", || {
-            processes()
-                .iter()
-                .all(|process| process.state == 'Z' || !is_the_one_that_left(process.id))
+            let mut all = processes();
+            all.retain(|process| process.state != 'Z' && is_the_one_that_left(process.id));
+            for left in &all {
+                // It has a time of its own, and so nobody else is meant, whoever has the number next.
+                let id = Pid::from_raw(left.id as i32).unwrap();
+                let _unless_it_has_gone = kill_process(id, rustix::process::Signal::KILL);
+            }
+            all.is_empty()
         });
     }
 }
 
 /// By which the one that has left is known.
 fn time_of_its_own() -> String {
-    format!("0.7{}", std::process::id())
+    format!("60.{}", std::process::id())
 }
 
 fn is_the_one_that_left(id: u32) -> bool {

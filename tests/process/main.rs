@@ -1,15 +1,11 @@
-//! Child processes.
-#![cfg(unix)]
+//! Child processes. The tests look at them in `/proc`.
+#![cfg(target_os = "linux")]
 
-#[cfg(target_os = "linux")]
 mod child;
-#[cfg(target_os = "linux")]
+mod consuming;
 mod dropped;
-#[cfg(target_os = "linux")]
 mod ends;
-#[cfg(target_os = "linux")]
 mod output;
-#[cfg(target_os = "linux")]
 mod places;
-#[cfg(target_os = "linux")]
+mod ready;
 mod support;

@@ -54,6 +54,9 @@ pub(crate) struct Options {
 }
 
 fn main() {
+    if drivers::write_if_child().expect("somebody reads") {
+        return;
+    }
     overfall::prepare();
     let options = Options::parse();
     println!("{}\n{}", include_str!("head.md"), circumstances());

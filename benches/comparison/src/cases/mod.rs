@@ -10,6 +10,7 @@ mod idle;
 mod live;
 mod messages;
 mod one_thread;
+mod process;
 mod records;
 mod round_trip;
 mod taps;
@@ -39,6 +40,7 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "history", about: include_str!("history.md"), runs: history::RUNS },
     Case { name: "crowd", about: include_str!("crowd.md"), runs: crowd::RUNS },
     Case { name: "live", about: include_str!("live.md"), runs: live::RUNS },
+    Case { name: "process", about: include_str!("process.md"), runs: process::RUNS },
     Case { name: "first-read", about: include_str!("first_read.md"), runs: first_read::RUNS },
 ];
 

@@ -1,6 +1,7 @@
 //! Ways to let endpoints work: each makes a [`Team`] of them.
 
 mod apart;
+mod children;
 mod live;
 mod overrun;
 mod round_trip;
@@ -9,6 +10,7 @@ mod team;
 mod turns;
 
 pub(crate) use apart::{tasks, threads};
+pub(crate) use children::{Job, Run, children, children_processor, write_if_child};
 pub(crate) use live::live;
 pub(crate) use overrun::overrun;
 pub(crate) use round_trip::{round_trip, round_trip_tasks};

@@ -1,5 +1,6 @@
 //! Ours, in all its forms. Every message is a slice of the ring.
 
+pub(crate) mod process;
 pub(crate) mod spool;
 
 use crate::endpoints::*;

@@ -48,6 +48,7 @@ macro_rules! async_channel {
 pub(crate) mod async_broadcast;
 pub(crate) mod bbqueue;
 pub(crate) mod bus;
+pub(crate) mod child;
 pub(crate) mod crossbeam;
 pub(crate) mod crossfire;
 pub(crate) mod disruptor;
@@ -68,3 +69,4 @@ pub(crate) mod streamcatcher;
 pub(crate) mod thingbuf;
 pub(crate) mod tokio_broadcast;
 pub(crate) mod tokio_mpsc;
+pub(crate) mod tokio_process_tools;

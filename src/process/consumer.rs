@@ -1,0 +1,260 @@
+//! Tasks that consume what an output gives: how they run, and how they end.
+
+use super::driver::{self, Either, first};
+use crate::channel::reader::Reader;
+use crate::error::Failure;
+use crate::io::Blocking;
+use crate::io::layers::Until;
+use crate::lines::{Builder, LineError, Lines};
+use crate::sync::{AtomicBool, Ordering};
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A task that consumes what a reader gives, and comes to a result: from [`Collect`](super::Collect) and
+/// [`Forward`](super::Forward).
+///
+/// As a future it is that result, and may be awaited in parts: `(&mut consumer).await` can be dropped and begun
+/// again. It panics if the task has panicked, and if it is polled once more after its result.
+///
+/// When the task ends, well or not, its reader goes at once, and holds nobody up, however long the result lies
+/// here. Dropping this stops the task, as [`stop`](Self::stop) does, and nobody is told the result.
+#[must_use = "dropping it stops the task"]
+pub struct Consumer<T> {
+    running: Running<T>,
+    /// The task is to stop when this has gone.
+    stop: Option<oneshot::Sender<()>>,
+    is_aborted: Arc<AtomicBool>,
+}
+
+enum Running<T> {
+    Task(JoinHandle<T>),
+    Thread(oneshot::Receiver<thread::Result<T>>),
+}
+
+/// How a consumer ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ConsumerEnd {
+    /// At the end of the stream: it had all of it, but for what it tells as missed or left out.
+    Ended,
+    /// It was [stopped](Consumer::stop). It had what was there then.
+    Stopped,
+    /// The stream ended with this error, and it had all that was sent before.
+    Failed(Failure),
+    /// The channel, or its reader, was terminated.
+    Terminated,
+    /// What it writes to failed.
+    SinkFailed,
+}
+
+impl<T> Consumer<T> {
+    /// Waits until the stream ends, or whatever else ends the task.
+    pub async fn wait(self) -> T {
+        self.await
+    }
+
+    /// Has the task finish what is there now, and waits for its result.
+    pub async fn stop(mut self) -> T {
+        self.stop = None;
+        self.await
+    }
+
+    /// Ends the task, and does not wait for it. What it had is gone. A thread that is in the middle of a write to a
+    /// sink that blocks ends behind it.
+    pub fn abort(self) {
+        // Relaxed: the channel by which it is told orders it.
+        self.is_aborted.store(true, Ordering::Relaxed);
+        if let Running::Task(task) = &self.running {
+            task.abort();
+        }
+    }
+
+    /// Whether the task has ended, and the result is here.
+    pub fn is_finished(&self) -> bool {
+        match &self.running {
+            Running::Task(task) => task.is_finished(),
+            Running::Thread(result) => !result.is_empty() || result.is_terminated(),
+        }
+    }
+}
+
+impl<T: Send + 'static> Consumer<T> {
+    /// On the thread of children: for work of ours alone, which never blocks.
+    pub(super) fn of_ours<F>(
+        reader: Reader,
+        cut: Builder,
+        work: impl FnOnce(Intake) -> F,
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let handle = driver::handle()?;
+        let (intake, stop, is_aborted) = Intake::new(reader, cut);
+        let running = Running::Task(handle.spawn(work(intake)));
+        Ok(Self { running, stop: Some(stop), is_aborted })
+    }
+
+    /// On the runtime of the caller.
+    pub(super) fn on_runtime<F>(reader: Reader, work: impl FnOnce(Intake) -> F) -> io::Result<Self>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let handle = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+        let (intake, stop, is_aborted) = Intake::new(reader, Builder::new());
+        let running = Running::Task(handle.spawn(work(intake)));
+        Ok(Self { running, stop: Some(stop), is_aborted })
+    }
+
+    /// On a thread of its own, which may be blocked.
+    pub(super) fn on_thread<F>(
+        reader: Reader,
+        work: impl FnOnce(Intake) -> F + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let (intake, stop, is_aborted) = Intake::new(reader, Builder::new());
+        let (done, result) = oneshot::channel();
+        let thread = thread::Builder::new().name("overfall-consumer".into());
+        thread.spawn(move || {
+            // A panic goes to who waits for the result, when the reader has gone with it.
+            let result = catch_unwind(AssertUnwindSafe(|| park_on(work(intake))));
+            let _unless_nobody_waits = done.send(result);
+        })?;
+        Ok(Self { running: Running::Thread(result), stop: Some(stop), is_aborted })
+    }
+}
+
+/// Runs a future on this thread.
+fn park_on<T>(future: impl Future<Output = T>) -> T {
+    let value = Blocking::new(Box::pin(future)).poll_or_wait(
+        Until::Forever,
+        |_| {},
+        |future, context| context.map_or(Poll::Pending, |context| future.as_mut().poll(context)),
+    );
+    match value {
+        Some(value) => value,
+        None => unreachable!("it waits for ever"),
+    }
+}
+
+impl<T> Future for Consumer<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let panic = match &mut self.running {
+            Running::Task(task) => match ready!(Pin::new(task).poll(context)) {
+                Ok(value) => return Poll::Ready(value),
+                Err(error) => error.try_into_panic().ok(),
+            },
+            Running::Thread(result) => match ready!(Pin::new(result).poll(context)) {
+                Ok(Ok(value)) => return Poll::Ready(value),
+                Ok(Err(panic)) => Some(panic),
+                Err(_) => None,
+            },
+        };
+        match panic {
+            Some(panic) => resume_unwind(panic),
+            None => panic!("the runtime on which this consumer ran was shut down before its end"),
+        }
+    }
+}
+
+// A result that was not fetched is not looked at again after a panic of its task.
+impl<T> std::panic::UnwindSafe for Consumer<T> {}
+impl<T> std::panic::RefUnwindSafe for Consumer<T> {}
+impl<T> Unpin for Consumer<T> {}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("is_finished", &self.is_finished()).finish_non_exhaustive()
+    }
+}
+
+/// What a consumer takes from its reader.
+pub(super) struct Intake {
+    /// Nothing only while it is changed.
+    lines: Option<Lines<Reader>>,
+    stop: oneshot::Receiver<()>,
+    is_aborted: Arc<AtomicBool>,
+    /// Once it is to stop: where it stood then, and how many ring bytes were to be taken.
+    left: Option<(u64, u64)>,
+}
+
+impl Intake {
+    fn new(reader: Reader, cut: Builder) -> (Self, oneshot::Sender<()>, Arc<AtomicBool>) {
+        if reader.stats().name.is_none() {
+            reader.set_name("consumer");
+        }
+        let (sender, stop) = oneshot::channel();
+        let is_aborted = Arc::new(AtomicBool::new(false));
+        let lines = Some(cut.lines(reader));
+        (Self { lines, stop, is_aborted: is_aborted.clone(), left: None }, sender, is_aborted)
+    }
+
+    pub(super) fn lines(&mut self) -> &mut Lines<Reader> {
+        let Some(lines) = &mut self.lines else { unreachable!("it is there but for a moment") };
+        lines
+    }
+
+    /// How many bytes were missed so far.
+    pub(super) fn missed(&mut self) -> u64 {
+        self.lines().get_ref().missed().bytes
+    }
+
+    /// Waits until there is more, and takes it; or tells how it ended.
+    pub(super) async fn more(&mut self) -> Option<ConsumerEnd> {
+        loop {
+            if let Some(ended) = self.lines().ended() {
+                return Some(match ended {
+                    Ok(()) => ConsumerEnd::Ended,
+                    Err(LineError::Failed(failure)) => ConsumerEnd::Failed(failure.clone()),
+                    Err(_) => ConsumerEnd::Terminated,
+                });
+            }
+            let taken = match self.left {
+                None => {
+                    let Some(lines) = &mut self.lines else { unreachable!("it is there") };
+                    match first(&mut self.stop, lines.take()).await {
+                        Either::First(_) => {
+                            let stats = lines.get_ref().stats();
+                            self.left = Some((stats.position, stats.lag));
+                            continue;
+                        }
+                        Either::Second(taken) => taken,
+                    }
+                }
+                Some((from, left)) => {
+                    if self.has_come(from, left) {
+                        return Some(ConsumerEnd::Stopped);
+                    }
+                    self.lines().try_take()
+                }
+            };
+            match taken {
+                Ok(()) if self.lines().ended().is_some() => {}
+                // It counts, and what is behind it is here.
+                Ok(()) | Err(LineError::Gap(_)) => return None,
+                Err(LineError::Empty) => return Some(ConsumerEnd::Stopped),
+                // Nobody waits for it any more. It goes on, and counts what it misses.
+                Err(LineError::HoldTaken) => self.lines = self.lines.take().map(Lines::turned_weak),
+                Err(error) => return Some(ConsumerEnd::Failed(Failure::new(error))),
+            }
+        }
+    }
+
+    /// Whether it has come so far from a place, or is to go no further.
+    fn has_come(&mut self, from: u64, ring_bytes: u64) -> bool {
+        // Relaxed: the channel by which it is told orders it.
+        let is_aborted = self.is_aborted.load(Ordering::Relaxed);
+        let position = self.lines().get_ref().stats().position;
+        is_aborted || position.wrapping_sub(from) >= ring_bytes
+    }
+}

@@ -1,0 +1,160 @@
+//! Waiting for a line.
+
+use crate::support::{Guard, shell, until};
+use overfall::lines::{End, Line};
+use overfall::process::{Capture, Input, NoLine, Start};
+use overfall_tests::{LIMIT, block_on, within};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn is(text: &str) -> impl FnMut(&Line<'_>) -> bool {
+    move |line| &**line == text.as_bytes()
+}
+
+#[test]
+fn a_line_is_found_and_others_get_all_lines_as_before() {
+    let child = shell("echo one; echo two; read line").stdin(Input::pipe()).spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let output = child.stdout().unwrap();
+    for _ in 0..2 {
+        let ready = block_on(output.wait_for_line(LIMIT, is("two"))).unwrap();
+        assert_eq!((&*ready.line.text(), ready.line.end(), ready.gone), ("two", End::Newline, 0));
+    }
+    drop(block_on(child.wait()));
+    let lines = output.weak_reader(Start::Oldest).unwrap().into_lines().blocking();
+    let texts: Vec<_> = lines.map(|line| line.unwrap().into_text()).collect();
+    assert_eq!(texts, ["one", "two"]);
+}
+
+#[test]
+fn the_nth_match_is_found_and_the_next_wait_goes_on_behind_it() {
+    let child = shell("for n in 1 2 3 4 5; do echo ready $n; done").spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let mut watch = child.stdout().unwrap().line_watch().unwrap();
+    let is_ready = |line: &Line<'_>| line.starts_with(b"ready");
+    let text = |watch: &mut overfall::process::LineWatch, n| {
+        block_on(watch.wait_for_nth(n, LIMIT, is_ready)).map(|ready| ready.line.into_text())
+    };
+    assert_eq!(text(&mut watch, 2).unwrap(), "ready 2");
+    assert_eq!(text(&mut watch, 1).unwrap(), "ready 3");
+    assert_eq!(text(&mut watch, 0).unwrap(), "ready 4");
+    let error = text(&mut watch, 2).unwrap_err();
+    assert!(matches!(error.why, NoLine::Ended { .. } | NoLine::Exited(_)), "{error}");
+    block_on(child.wait());
+}
+
+#[test]
+fn a_line_that_is_written_right_before_the_exit_is_found() {
+    // All cores are busy.
+    let busy = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let busy = busy.clone();
+            thread::spawn(move || while busy.load(std::sync::atomic::Ordering::Relaxed) {})
+        })
+        .collect();
+    for number in 0..300 {
+        let child = shell("echo ready; exit 1").spawn().unwrap();
+        let found = block_on(child.stdout().unwrap().wait_for_line(LIMIT, is("ready")));
+        assert_eq!(found.unwrap().line.text(), "ready", "{number}");
+        assert_eq!(block_on(child.wait()).status.code(), Some(1));
+    }
+    busy.store(false, std::sync::atomic::Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn the_exit_is_told_though_somebody_else_holds_the_output_open() {
+    within(LIMIT, || {
+        let child = shell("echo early; sleep 100 & exit 3").spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let mut watch = child.stdout().unwrap().line_watch().unwrap();
+        let error = block_on(watch.wait_for(Duration::MAX, is("ready"))).unwrap_err();
+        let NoLine::Exited(status) = error.why else { panic!("{error}") };
+        assert_eq!(status.code(), Some(3));
+        // It was not told before the line was looked at.
+        let ready = block_on(child.stdout().unwrap().wait_for_line(Duration::MAX, is("early")));
+        assert_eq!(ready.unwrap().line.text(), "early");
+        block_on(child.kill());
+    });
+}
+
+#[test]
+fn the_end_of_an_output_is_told_though_the_child_lives_on() {
+    let child = shell("echo one; exec >&-; sleep 100").spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let error = block_on(child.stdout().unwrap().wait_for_line(LIMIT, is("ready"))).unwrap_err();
+    assert_eq!((error.why, error.gone), (NoLine::Ended { status: None }, 0));
+    block_on(child.kill());
+}
+
+#[test]
+fn what_was_gone_before_the_wait_began_is_told_to_the_byte() {
+    let script = "yes 0123456789abcdef | head -c 4194304; echo ready; yes 0123456789abcdef | head -c 1048576";
+    let child = shell(script).stdout(Capture::ring(1 << 19)).spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let output = child.stdout().unwrap();
+    until("it has ended", || output.has_ended());
+    let started = Instant::now();
+    let error = block_on(output.wait_for_line(Duration::MAX, is("ready"))).unwrap_err();
+    assert!(matches!(error.why, NoLine::Ended { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    let mut rest = output.weak_reader(Start::Oldest).unwrap();
+    let (mut left, mut buffer) = (0, [0; 4096]);
+    loop {
+        match rest.try_read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => left += read as u64,
+            Err(error) => assert!(error.to_string().contains("overrun"), "{error}"),
+        }
+    }
+    assert_eq!(error.gone + left, 4_194_304 + 6 + 1_048_576);
+    assert_eq!(error.gone, output.gone());
+    assert!(error.to_string().contains(&format!("{} bytes were gone", error.gone)));
+    block_on(child.wait());
+}
+
+#[test]
+fn a_prompt_without_a_newline_can_be_answered() {
+    within(LIMIT, || {
+        let script = "printf 'User: '; read a; printf 'Password: '; read b; echo $a $b";
+        let child = shell(script).stdin(Input::pipe()).spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let mut stdin = child.take_stdin().unwrap();
+        let mut watch = child.stdout().unwrap().line_watch().unwrap().unfinished();
+        for (prompt, answer) in [("User: ", "me\n"), ("Password: ", "secret\n")] {
+            let ready = block_on(watch.wait_for(Duration::MAX, is(prompt))).unwrap();
+            assert_eq!(ready.line.end(), End::Quiet);
+            stdin.try_send(answer).unwrap();
+        }
+        let ready = block_on(watch.wait_for(Duration::MAX, is("me secret"))).unwrap();
+        assert_eq!(ready.line.text(), "me secret");
+        block_on(child.wait());
+    });
+}
+
+#[test]
+fn zero_looks_once_and_a_time_that_is_up_is_told() {
+    let child = shell("echo one; exec sleep 100").spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let output = child.stdout().unwrap();
+    until("it has come", || output.stats().payload_bytes == 4);
+    assert!(block_on(output.wait_for_line(Duration::ZERO, is("one"))).is_ok());
+    for timeout in [Duration::ZERO, Duration::from_millis(10)] {
+        let error = block_on(output.wait_for_line(timeout, is("two"))).unwrap_err();
+        assert_eq!(error.why, NoLine::TimedOut);
+    }
+    block_on(child.kill());
+}
+
+#[test]
+fn a_second_consumer_is_refused_where_there_may_be_only_one() {
+    let child = shell("echo one").stdout(Capture::ring(4096).only_one_consumer()).spawn().unwrap();
+    let output = child.stdout().unwrap();
+    let watch = output.line_watch().unwrap();
+    let error = block_on(output.wait_for_line(LIMIT, is("one"))).unwrap_err();
+    assert!(matches!(&error.why, NoLine::Refused(second) if &*second.first == "line watch"));
+    drop(watch);
+    assert!(block_on(output.wait_for_line(LIMIT, is("one"))).is_ok());
+    block_on(child.wait());
+}
