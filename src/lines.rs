@@ -339,7 +339,7 @@ impl<R: Source> Lines<R> {
     }
 
     /// The next piece of what has come already.
-    #[inline]
+    #[inline(always)]
     fn cut(&mut self) -> Option<Piece> {
         self.cutter.next(&self.settings, &mut self.input)
     }
@@ -500,7 +500,7 @@ impl<R: Source> Lines<R> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn lend(&mut self, piece: Piece) -> Result<Option<Line<'_>>, LineError> {
         let Piece { place, end, terminator, continues, cut } = piece;
         let about = About { writer: self.writer, end, terminator, continues, cut };

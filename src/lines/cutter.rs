@@ -125,7 +125,7 @@ impl Cutter {
     }
 
     /// The next piece of the input. If there is none, all of it was taken.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, settings: &Settings, input: &mut Input) -> Option<Piece> {
         self.release();
         // The quick way: a whole line is right here.
@@ -243,7 +243,7 @@ impl Cutter {
     }
 
     /// The line has ended with this piece.
-    #[inline]
+    #[inline(always)]
     fn whole(&mut self, place: Place, ending: &Ending) -> Piece {
         let end = match ending.terminator {
             Terminator::Return => End::CarriageReturn,
