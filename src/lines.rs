@@ -27,7 +27,8 @@
 //! which.
 //!
 //! Each [`Line`] tells [why it ended](End), and whether the line goes on. A line without an end is given when the
-//! stream ends, behind whatever else is said: after an error of the stream as well.
+//! stream ends; if that ends with an error, the line comes first. It is given, too, when its writer has gone, where
+//! many writers have gone like that.
 //!
 //! | | never waits | waits, in async code | parks the thread, with [`blocking`](Lines::blocking) |
 //! |---|---|---|---|
