@@ -150,6 +150,29 @@ fn a_consumer_that_is_stopped_under_a_flood_comes_to_an_end() {
 }
 
 #[test]
+fn a_consumer_that_is_stopped_does_not_wait_for_the_ring_to_be_empty() {
+    /// Whatever comes brings something new.
+    struct Echoes(overfall::StrongWriter);
+    impl Write for Echoes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.try_send("once more").map_err(io::Error::from)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    within(LIMIT, || {
+        let channel = Channel::new(4096);
+        let reader = channel.new_strong_reader();
+        let mut writer = channel.new_strong_writer();
+        writer.try_send("once").unwrap();
+        let forwarding = Forward::new().into_write(reader, Echoes(writer)).unwrap();
+        assert_eq!(block_on(forwarding.stop()).end, ConsumerEnd::Stopped);
+    });
+}
+
+#[test]
 fn dropped_or_aborted_a_consumer_lets_go_of_its_reader() {
     within(LIMIT, || {
         let child = shell("read line").stdin(Input::pipe()).spawn().unwrap();
