@@ -113,7 +113,7 @@
 //!   in flight behind. If all have jumped, the target is reached by a walk from the gate, which
 //!   stops at the first slice in flight.
 //! - Without strong readers, the target is reached by a walk from slice to slice, as far as is
-//!   wanted and an eighth of the ring more. The walk stops at a slice in flight, whose writer still
+//!   wanted and an eighth of the ring more (nothing more for outputs of children). The walk stops at a slice in flight, whose writer still
 //!   writes there.
 //!
 //! Then the move is announced by the limit, the holds are looked at again, and the gate is
@@ -348,7 +348,7 @@ pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
 use gate::Gate;
 pub(crate) use hold::Claim;
-use position::{Geometry, Position};
+use position::{GRANULE, Geometry, Position};
 pub(crate) use read::{Found, Held, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
@@ -369,6 +369,8 @@ pub(crate) struct Ring {
     gate: Gate,
     /// Where the first slice lies.
     start: Position,
+    /// How many granules more than it needs a writer takes that overwrites: an eighth of the ring.
+    surplus: u64,
 }
 
 impl Ring {
@@ -384,7 +386,15 @@ impl Ring {
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             start,
+            surplus: (geometry.capacity() / GRANULE).div_ceil(8),
         })
+    }
+
+    /// From now on a writer that overwrites takes no more than it needs. So a strong reader that comes finds
+    /// as much as there can be, and each writer moves the gate.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn keep_as_much_as_can_be(&mut self) {
+        self.surplus = 0;
     }
 
     #[inline]

@@ -22,6 +22,8 @@ pub struct Builder {
     forgives_panics: bool,
     waits_for_first: bool,
     after_last: AfterLast,
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    keeps_as_much_as_can_be: bool,
 }
 
 impl Builder {
@@ -173,6 +175,14 @@ impl Builder {
         self
     }
 
+    /// What is overwritten is no more than what a write needs: a strong reader that comes finds as much as a
+    /// weak one.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn keep_as_much_as_can_be(mut self) -> Self {
+        self.keeps_as_much_as_can_be = true;
+        self
+    }
+
     /// Names the channel in its [`Debug`](std::fmt::Debug) text, in the events of the feature `tracing`,
     /// and in the metrics of the feature `metrics`. Two channels may have the same name.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -208,6 +218,10 @@ impl Builder {
             .ok_or(BuildError::OutOfMemory { capacity })?;
         shared.name = self.name;
         shared.after_last = self.after_last;
+        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        if self.keeps_as_much_as_can_be {
+            shared.ring.keep_as_much_as_can_be();
+        }
         if self.waits_for_first {
             shared.hold_for_first_reader();
         }

@@ -146,6 +146,7 @@ impl Output {
             .name(name)
             .after_last_strong_reader(AfterLast::Overwrite)
             .fail_on_panic(false)
+            .keep_as_much_as_can_be()
             .build()
             .map_err(io::Error::other)?;
         let history = channel.new_weak_reader();
@@ -274,10 +275,8 @@ impl Output {
         self.inner.channel.failure()
     }
 
-    /// How many bytes have come that the ring does not have any more: what a weak reader at [`Start::Oldest`]
-    /// would miss. A strong one begins up to an eighth of the ring behind that, where it can hold writers back,
-    /// and tells by [`missed`](StrongReader::missed) what came before. Once it is sealed, all that has come is
-    /// gone.
+    /// How many bytes have come that the ring does not have any more: what a consumer at [`Start::Oldest`] would
+    /// miss. Once it is sealed, all that has come is gone.
     pub fn gone(&self) -> u64 {
         let history = lock(&self.inner.history);
         match &*history {

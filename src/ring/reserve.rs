@@ -390,12 +390,11 @@ impl Ring {
                         reached
                     }
                 }
-                // There is no strong reader. The oldest slices go, but none that is in flight. An
-                // eighth of the ring goes beyond what is needed, so that the next writers find
-                // room.
+                // There is no strong reader. The oldest slices go, but none that is in flight. Some
+                // of the ring goes beyond what is needed, so that the next writers find room.
                 None => {
                     let granules = self.capacity() / GRANULE;
-                    let enough = end.since(gate) - granules + granules.div_ceil(8);
+                    let enough = end.since(gate) - granules + self.surplus;
                     self.walk(gate, 0, reserved_ahead, |_, ahead| ahead < enough)
                 }
             };
