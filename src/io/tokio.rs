@@ -80,7 +80,11 @@ macro_rules! async_write {
                 context: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+                let budget = ready!(poll_proceed(context));
+                let core = self.get_mut().writer_core();
+                let written = ready!(core.poll_write(context, &[bytes], Wait::MayBeForgotten))?;
+                budget.made_progress();
+                Poll::Ready(Ok(written))
             }
 
             fn poll_write_vectored(
