@@ -153,7 +153,11 @@ impl Child {
     ///
     /// Dropped, it has done nothing but closed stdin: wait again.
     pub async fn wait(&self) -> Outcome {
-        self.job(|inner| async move { inner.wait().await }).await
+        self.waiting().await
+    }
+
+    pub(super) fn waiting(&self) -> Job<Outcome> {
+        self.job(|inner| async move { inner.wait().await })
     }
 
     /// As [`wait`](Self::wait), on this thread, for at most `timeout`; `None` if that was not enough.
@@ -186,8 +190,12 @@ impl Child {
     ///
     /// Dropped, it sends no more signals. The next one begins with the first phase.
     pub async fn shut_down(&self, policy: &ShutDown) -> Outcome {
+        self.shutting_down(policy).await
+    }
+
+    pub(super) fn shutting_down(&self, policy: &ShutDown) -> Job<Outcome> {
         let policy = policy.clone();
-        self.job(|inner| async move { inner.shut_down(&policy).await }).await
+        self.job(|inner| async move { inner.shut_down(&policy).await })
     }
 
     /// Waits as [`wait`](Self::wait) does, and if the child has not exited by then, shuts it down.

@@ -2,6 +2,7 @@
 
 use super::child::Child;
 use super::command::Command;
+use super::job::Job;
 use super::outcome::Outcome;
 use super::shut_down::ShutDown;
 use super::spawn::spawn_with;
@@ -83,22 +84,27 @@ impl Running {
     ///
     /// As of that.
     pub async fn wait(&self) -> PipelineOutcome {
-        let mut parts = Vec::new();
-        for child in &self.children {
-            parts.push(child.wait().await);
-        }
-        PipelineOutcome { parts }
+        all(self.children.iter().map(Child::waiting)).await
     }
 
-    /// Shuts all of them down, one after the other from the first one on, as [`Child::shut_down`] does: each
-    /// of the others sees the end of what it reads meanwhile.
+    /// Shuts all of them down at the same time, as [`Child::shut_down`] does.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of that.
     pub async fn shut_down(&self, policy: &ShutDown) -> PipelineOutcome {
-        let mut parts = Vec::new();
-        for child in &self.children {
-            parts.push(child.shut_down(policy).await);
-        }
-        PipelineOutcome { parts }
+        all(self.children.iter().map(|child| child.shutting_down(policy))).await
     }
+}
+
+async fn all(jobs: impl Iterator<Item = Job<Outcome>>) -> PipelineOutcome {
+    // All of them run before the first one is awaited.
+    let jobs: Vec<_> = jobs.collect();
+    let mut parts = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        parts.push(job.await);
+    }
+    PipelineOutcome { parts }
 }
 
 /// What became of a pipeline.

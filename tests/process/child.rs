@@ -456,6 +456,23 @@ fn a_pipeline_ends_when_its_last_command_has_gone() {
     assert_eq!(text(running.children().last().unwrap()), "y\n");
 }
 
+/// The first one ends when the second one has gone, and not before.
+#[test]
+fn the_commands_of_a_pipeline_are_shut_down_at_the_same_time() {
+    let first = shell("trap '' TERM; while echo line; do sleep 0.01; done");
+    let running = Pipeline::new(first).pipe(shell("exec sleep 60")).spawn().unwrap();
+    let ids: Vec<_> = running.children().iter().map(|child| child.id()).collect();
+    let ignores = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", ids[0])).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        u64::from_str_radix(mask, 16).unwrap() & (1 << 14) != 0
+    };
+    until("the first one ignores SIGTERM", ignores);
+    let policy = ShutDown::terminate(Duration::MAX);
+    let outcome = within(overfall_tests::LIMIT, move || block_on(running.shut_down(&policy)));
+    assert!(outcome.parts.iter().all(|part| part.shut_down == Some(Took::Phase(0))), "{outcome:?}");
+}
+
 #[test]
 fn a_failure_in_a_pipeline_is_one() {
     for (first, last) in
