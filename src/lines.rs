@@ -52,6 +52,8 @@ mod blocking;
 mod bytes;
 mod cutter;
 mod error;
+mod gone;
+mod input;
 mod line;
 mod settings;
 mod source;
@@ -73,6 +75,8 @@ use crate::spool::SpoolReader;
 use crate::wait::budget::Budget;
 use crate::wait::until::until_ready;
 use cutter::{Cutter, Piece, Place};
+use gone::Sweep;
+use input::Input;
 use line::About;
 use settings::{Encoding, Settings};
 use source::Taken;
@@ -91,13 +95,15 @@ use std::task::{Context, Poll, ready};
 pub struct Lines<R> {
     source: R,
     settings: Settings,
-    /// What has come, from `at` on not cut yet. It is of one writer.
-    input: Vec<u8>,
-    at: usize,
+    /// What has come and is not cut yet. It is of one writer.
+    input: Input,
     writer: u32,
     cutter: Cutter,
     /// Those of other writers that are in the middle of a line.
     others: BTreeMap<u32, Cutter>,
+    /// Writers that have gone in the middle of a line, which has ended by that.
+    gone: Vec<u32>,
+    sweep: Sweep,
     /// What was dropped of writers that are not.
     dropped: u64,
     /// What was missed of each writer before, and what has been told since.
@@ -129,11 +135,12 @@ impl<R: Source> Lines<R> {
         Self {
             source,
             settings,
-            input: Vec::new(),
-            at: 0,
+            input: Input::default(),
             writer: 0,
             cutter: Cutter::default(),
             others: BTreeMap::new(),
+            gone: Vec::new(),
+            sweep: Sweep::default(),
             dropped: 0,
             told: told.into_iter().collect(),
             arrivals: 0,
@@ -162,11 +169,13 @@ impl<R: Source> Lines<R> {
     /// - [`LineError::Spool`], if a spool could not be read.
     #[inline]
     pub fn try_next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        let found = match self.cut() {
-            Some(piece) => Ok(Some(piece)),
-            None => self.find(),
-        };
-        self.give(found)
+        match self.cut() {
+            Some(piece) => self.lend(piece),
+            None => {
+                let found = self.find();
+                self.give(found)
+            }
+        }
     }
 
     /// The next line; waits until it is complete. `Ok(None)` is the end of the stream.
@@ -180,10 +189,10 @@ impl<R: Source> Lines<R> {
     ///
     /// If the future is dropped while it waits, nothing is lost.
     pub async fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        let found = match self.cut() {
-            Some(piece) => Ok(Some(piece)),
-            None => until_ready(&mut *self, Self::stop_waiting, Self::poll_find).await,
-        };
+        if let Some(piece) = self.cut() {
+            return self.lend(piece);
+        }
+        let found = until_ready(&mut *self, Self::stop_waiting, Self::poll_find).await;
         self.give(found)
     }
 
@@ -287,8 +296,13 @@ impl<R: Source> Lines<R> {
     /// The same as bytes: all of it.
     #[cfg(feature = "process")]
     pub(crate) fn taken_bytes(&mut self) -> &[u8] {
-        let from = mem::replace(&mut self.at, self.input.len());
-        &self.input[from..]
+        if !self.cutter.is_between_lines() {
+            // There was a gap, and nobody asks for the line that was torn.
+            self.cutter.leave();
+        }
+        let (from, length) = (self.input.at(), self.input.rest().len());
+        self.input.pass(length);
+        self.input.bytes(from, from + length)
     }
 
     /// How the stream has ended, if the reader has come there.
@@ -300,17 +314,17 @@ impl<R: Source> Lines<R> {
     /// Takes more from the reader, without waiting, when all was given that it took before.
     #[cfg(feature = "process")]
     pub(crate) fn try_take(&mut self) -> Result<(), LineError> {
-        self.clear_input();
-        let taken = self.source.take(&mut self.input);
+        self.input.clear();
+        let taken = self.source.take(self.input.extendable());
         self.arrived(taken)
     }
 
     /// Waits until there is more, and takes it from the reader.
     #[cfg(feature = "process")]
     pub(crate) async fn take(&mut self) -> Result<(), LineError> {
-        self.clear_input();
+        self.input.clear();
         until_ready(self, Self::stop_waiting, |lines, context| {
-            let taken = ready!(lines.source.poll_take(context, &mut lines.input));
+            let taken = ready!(lines.source.poll_take(context, lines.input.extendable()));
             Poll::Ready(lines.arrived(taken))
         })
         .await
@@ -327,7 +341,7 @@ impl<R: Source> Lines<R> {
     /// The next piece of what has come already.
     #[inline]
     fn cut(&mut self) -> Option<Piece> {
-        self.cutter.next(&self.settings, &self.input, &mut self.at)
+        self.cutter.next(&self.settings, &mut self.input)
     }
 
     /// The next piece, without waiting.
@@ -336,7 +350,7 @@ impl<R: Source> Lines<R> {
             if let Some(found) = self.cut_or_end() {
                 return found;
             }
-            let taken = self.source.take(&mut self.input);
+            let taken = self.source.take(self.input.extendable());
             match self.arrived(taken) {
                 Ok(()) => {}
                 Err(LineError::Empty) if self.settings.unfinished => {
@@ -355,7 +369,7 @@ impl<R: Source> Lines<R> {
                 Err(LineError::Empty) => {}
                 found => return Poll::Ready(found),
             }
-            let taken = ready!(self.source.poll_take(context, &mut self.input));
+            let taken = ready!(self.source.poll_take(context, self.input.extendable()));
             if let Err(error) = self.arrived(taken) {
                 return Poll::Ready(Err(error));
             }
@@ -368,15 +382,16 @@ impl<R: Source> Lines<R> {
         if let Some(piece) = self.cut() {
             return Some(Ok(Some(piece)));
         }
-        self.clear_input();
+        self.input.clear();
+        while let Some(&writer) = self.gone.last() {
+            self.turn_to(writer);
+            if let Some(piece) = self.cutter.finish(&self.settings) {
+                return Some(Ok(Some(piece)));
+            }
+            self.gone.pop();
+        }
         self.ended.as_ref()?;
         Some(self.find_at_end())
-    }
-
-    /// All of it was given.
-    fn clear_input(&mut self) {
-        self.input.clear();
-        self.at = 0;
     }
 
     /// Something has come, or it is the end, or an error.
@@ -385,6 +400,9 @@ impl<R: Source> Lines<R> {
             Ok(Taken::Bytes { writer, missed }) => {
                 self.arrivals += 1;
                 self.turn_to(writer);
+                if !self.others.is_empty() {
+                    self.gone.extend(self.sweep.step(&self.source, self.others.keys()));
+                }
                 if missed > 0 {
                     return Err(self.gap(missed));
                 }
@@ -465,7 +483,7 @@ impl<R: Source> Lines<R> {
     /// What has come of a line without an end, of the present writer first.
     fn unfinished(&mut self) -> Option<Piece> {
         let piece = self.cutter.unfinished(&self.settings);
-        if piece.is_some() || self.at < self.input.len() {
+        if piece.is_some() || !self.input.rest().is_empty() {
             return piece;
         }
         let has_text = |(_, cutter): &(&u32, &Cutter)| cutter.has_unfinished(&self.settings);
@@ -475,37 +493,28 @@ impl<R: Source> Lines<R> {
     }
 
     /// Lends what was found.
-    #[inline]
     fn give(&mut self, found: Found) -> Result<Option<Line<'_>>, LineError> {
-        let Some(piece) = found? else { return Ok(None) };
+        match found? {
+            Some(piece) => self.lend(piece),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn lend(&mut self, piece: Piece) -> Result<Option<Line<'_>>, LineError> {
         let Piece { place, end, terminator, continues, cut } = piece;
         let about = About { writer: self.writer, end, terminator, continues, cut };
         let bytes = match place {
-            Place::Input(from, to) => &self.input[from..to],
+            Place::Input(from, to) => self.input.bytes(from, to),
             Place::Begun(length) => &self.cutter.begun()[..length],
         };
-        let text = match self.settings.encoding {
-            Encoding::Bytes => None,
-            Encoding::Utf8 => match str::from_utf8(bytes) {
-                Ok(text) => Some(text),
-                Err(_) => {
-                    let line = Line::new(bytes, None, about).to_owned();
-                    return Err(NotUtf8 { line }.into());
-                }
-            },
-            Encoding::Utf8Lossy => match str::from_utf8(bytes) {
-                Ok(text) => Some(text),
-                Err(_) => {
-                    self.decoded = String::from_utf8_lossy(bytes).into_owned();
-                    return Ok(Some(Line::new(
-                        self.decoded.as_bytes(),
-                        Some(&self.decoded),
-                        about,
-                    )));
-                }
-            },
-        };
-        Ok(Some(Line::new(bytes, text, about)))
+        if self.settings.encoding == Encoding::Bytes {
+            return Ok(Some(Line::new(bytes, None, about)));
+        }
+        match str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(Line::new(bytes, Some(text), about))),
+            Err(_) => decode(self.settings.encoding, bytes, about, &mut self.decoded),
+        }
     }
 
     fn stop_waiting(&mut self) {
@@ -513,21 +522,38 @@ impl<R: Source> Lines<R> {
     }
 }
 
+/// A line that is no UTF-8.
+#[cold]
+fn decode<'a>(
+    encoding: Encoding,
+    bytes: &[u8],
+    about: About,
+    decoded: &'a mut String,
+) -> Result<Option<Line<'a>>, LineError> {
+    if encoding == Encoding::Utf8 {
+        return Err(NotUtf8 { line: Line::new(bytes, None, about).to_owned() }.into());
+    }
+    *decoded = String::from_utf8_lossy(bytes).into_owned();
+    Ok(Some(Line::new(decoded.as_bytes(), Some(decoded), about)))
+}
+
 impl<R> Lines<R> {
     /// The same lines, of a reader that was made of the one inside.
     fn map<S>(self, change: impl FnOnce(R) -> S) -> Lines<S> {
-        let Self { source, settings, input, at, writer, cutter, others, .. } = self;
+        let Self { source, settings, input, writer, cutter, others, .. } = self;
         let (dropped, told, arrivals) = (self.dropped, self.told, self.arrivals);
         let (ended, last_gaps, decoded) = (self.ended, self.last_gaps, self.decoded);
         let (is_over, budget) = (self.is_over, self.budget);
+        let (gone, sweep) = (self.gone, self.sweep);
         Lines {
             source: change(source),
             settings,
             input,
-            at,
             writer,
             cutter,
             others,
+            gone,
+            sweep,
             dropped,
             told,
             arrivals,
@@ -579,7 +605,7 @@ impl<R: fmt::Debug> fmt::Debug for Lines<R> {
         f.debug_struct("Lines")
             .field("reader", &self.source)
             .field("writer", &self.writer)
-            .field("not_cut", &(self.input.len() - self.at))
+            .field("not_cut", &self.input.rest().len())
             .field("begun", &self.cutter.begun().len())
             .finish_non_exhaustive()
     }

@@ -3,12 +3,12 @@
 //!
 //! ```
 //! # futures::executor::block_on(async {
-//! use overfall::process::{Command, ShutDown};
+//! use overfall::process::{Command, ShutDown, Start};
 //! use std::time::Duration;
 //!
 //! let child = Command::new("sh").args(["-c", "echo ready; exit 7"]).spawn()?;
-//! let mut log = child.stdout().unwrap().strong_reader(); // the child waits for this one
-//! let view = child.stdout().unwrap().weak_reader(); // and not for this one
+//! let mut log = child.stdout().unwrap().strong_reader(Start::Oldest)?; // the child waits for this one
+//! let view = child.stdout().unwrap().weak_reader(Start::Oldest)?; // and not for this one
 //! # drop(view);
 //! assert_eq!(log.recv().await.unwrap().unwrap(), b"ready\n");
 //!
@@ -16,7 +16,7 @@
 //! let outcome = child.wait_or_shut_down(limit, &ShutDown::default()).await;
 //! assert_eq!(outcome.status.code(), Some(7));
 //! assert!(outcome.stdout.unwrap().ended);
-//! # Ok::<(), overfall::process::SpawnError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 //!
@@ -28,6 +28,23 @@
 //! rings, writes stdin, waits for exits, sends the signals of a shutting down, and reaps. So nothing depends on
 //! the runtime of the program: that may be blocked, shut down, of another kind, or missing. A future of
 //! [`Child`] is awaited wherever one likes.
+//!
+//! # What becomes of an output
+//!
+//! It is kept in a ring, and read by any number of consumers: [`Output`] tells how. What they decide:
+//!
+//! | what | is chosen here if nothing is said | else |
+//! |---|---|---|
+//! | a consumer is slow | it is a strong reader, and the child waits; or a weak one, and is told its gap | [`Output::strong_reader`], [`Output::weak_reader`] |
+//! | nobody consumes | the child never waits, and the oldest bytes go | [`Capture::with_spool`] keeps all |
+//! | a consumer comes late | it gets what the ring has, and is told how many bytes are gone | [`Start`], [`Output::seal`] |
+//! | a consumer ends, or fails | it holds nobody up, as soon as its reader is dropped or terminated | |
+//! | a read fails | all consumers get the bytes before it, and then the error, also late ones | |
+//! | a process that we do not know keeps the pipe open | `wait` goes on after the time to drain | [`Command::drain`] |
+//!
+//! Bytes are copied once into the ring, by the system, and once out of it. What is there is asked for before it is
+//! read, so that many short lines take no more of the ring than their slices of 64 bytes. A pipe that is found full
+//! is made wider (256 KiB, Linux), if the system allows it and no more than 63 others of ours are.
 //!
 //! # Who reaps
 //!

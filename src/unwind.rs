@@ -68,8 +68,26 @@ unwind_safe!(of an endpoint: Blocking, OwnedSlice);
 #[cfg(feature = "metrics")]
 unwind_safe!(crate::channel::ChannelMetrics);
 
+#[cfg(feature = "lines")]
+mod of_lines {
+    use super::*;
+    use crate::lines::Lines;
+
+    unwind_safe!(of an endpoint: Lines);
+    const _: () = asserts::<Blocking<Lines<Reader>>>();
+}
+
 #[cfg(all(feature = "process", unix, not(overfall_loom)))]
-unwind_safe!(crate::process::Child, crate::process::Running);
+mod of_processes {
+    use super::*;
+    use crate::process::{Child, Consumer, LineWatch, Running};
+
+    unwind_safe!(Child, Running, LineWatch);
+    // A result that was not fetched is not looked at again after a panic of its task.
+    impl<T> UnwindSafe for Consumer<T> {}
+    impl<T> RefUnwindSafe for Consumer<T> {}
+    const _: () = asserts::<Consumer<u8>>();
+}
 
 #[cfg(feature = "futures")]
 mod of_futures {

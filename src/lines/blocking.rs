@@ -106,10 +106,10 @@ impl<R: Source> Blocking<Lines<R>> {
 
     #[inline]
     fn next_line_until(&mut self, until: Until) -> Result<Option<Line<'_>>, LineError> {
-        let found = match self.get_mut().cut() {
-            Some(piece) => Ok(Some(piece)),
-            None => self.find_until(until),
-        };
+        if let Some(piece) = self.get_mut().cut() {
+            return self.get_mut().lend(piece);
+        }
+        let found = self.find_until(until);
         self.get_mut().give(found)
     }
 

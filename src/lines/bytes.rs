@@ -81,15 +81,15 @@ impl<R: Source> Lines<R> {
         for (_, mut cutter) in std::mem::take(&mut self.others) {
             unread.append(&mut cutter.leave().0);
         }
-        unread.extend_from_slice(&self.input[self.at..]);
+        unread.extend_from_slice(self.input.rest());
         Parts { reader: self.source, unread }
     }
 
     /// Sees to it that so many bytes are there.
     pub(super) fn gather(&mut self, wanted: usize) -> Result<(), LineError> {
         while !self.has_gathered(wanted)? {
-            let before = self.input.len();
-            let taken = self.source.take(&mut self.input);
+            let before = self.input.rest().len();
+            let taken = self.source.take(self.input.extendable());
             self.gathered(before, taken)?;
         }
         Ok(())
@@ -101,23 +101,22 @@ impl<R: Source> Lines<R> {
         wanted: usize,
     ) -> Poll<Result<(), LineError>> {
         while !self.has_gathered(wanted)? {
-            let before = self.input.len();
-            let taken = ready!(self.source.poll_take(context, &mut self.input));
+            let before = self.input.rest().len();
+            let taken = ready!(self.source.poll_take(context, self.input.extendable()));
             self.gathered(before, taken)?;
         }
         Poll::Ready(Ok(()))
     }
 
     pub(super) fn take_gathered(&mut self, buffer: &mut [u8]) {
-        let to = self.at + buffer.len();
-        buffer.copy_from_slice(&self.input[self.at..to]);
-        self.at = to;
+        buffer.copy_from_slice(&self.input.rest()[..buffer.len()]);
+        self.input.pass(buffer.len());
     }
 
     /// Whether so many bytes are there; fails if they never will be.
     fn has_gathered(&mut self, wanted: usize) -> Result<bool, LineError> {
         self.begin_bytes();
-        let available = self.input.len() - self.at;
+        let available = self.input.rest().len();
         match &self.ended {
             _ if available >= wanted => Ok(true),
             None => Ok(false),
@@ -132,16 +131,15 @@ impl<R: Source> Lines<R> {
             return;
         }
         // A newline behind a return that has ended an item belongs to that.
-        let is_waiting = self.at == self.input.len() && self.cutter.begun().is_empty();
+        let is_waiting = self.input.rest().is_empty() && self.cutter.begun().is_empty();
         if is_waiting && self.cutter.is_behind_return() {
             return;
         }
         let (begun, is_behind_return) = self.cutter.leave();
-        if is_behind_return && self.input.get(self.at) == Some(&b'\n') {
-            self.at += 1;
+        if is_behind_return && self.input.rest().first() == Some(&b'\n') {
+            self.input.pass(1);
         }
-        self.input.splice(..self.at, begun);
-        self.at = 0;
+        self.input.put_before(&begun);
     }
 
     /// Something has come behind the first `before` bytes of the input.
@@ -160,9 +158,8 @@ impl<R: Source> Lines<R> {
             taken => return self.arrived(taken),
         };
         if missed > 0 {
-            let torn = (before - self.at) as u64;
-            self.input.drain(..before);
-            self.at = 0;
+            let torn = before as u64;
+            self.input.pass(before);
             self.dropped += torn;
             let LineError::Gap(gap) = self.gap(missed) else { unreachable!("it is a gap") };
             return Err(super::Gap { torn, ..gap }.into());

@@ -5,10 +5,10 @@
 //! whole pieces are, later. So the only places where a character could be cut are those where a piece ends
 //! without an end of a line, by the limit or by quiet.
 
+use super::input::Input;
 use super::line::{End, Terminator};
 use super::settings::{Encoding, Settings};
 use super::utf8::{Measured, floor, without_half_character};
-use memchr::{memchr, memchr2};
 use std::mem;
 
 /// A piece of a line, which is still to be lent.
@@ -124,14 +124,9 @@ impl Cutter {
         &begun[..visible(settings, begun)]
     }
 
-    /// The next piece of the input from `at` on, which moves on. If there is none, all of it was taken.
+    /// The next piece of the input. If there is none, all of it was taken.
     #[inline]
-    pub(super) fn next(
-        &mut self,
-        settings: &Settings,
-        input: &[u8],
-        at: &mut usize,
-    ) -> Option<Piece> {
+    pub(super) fn next(&mut self, settings: &Settings, input: &mut Input) -> Option<Piece> {
         self.release();
         // The quick way: a whole line is right here.
         if self.begun.is_empty()
@@ -139,53 +134,57 @@ impl Cutter {
             && self.after == Return::None
             && self.shown == 0
         {
-            if let Some(ending) = find(settings, &input[*at..]) {
+            if let Some(ending) = find(settings, input) {
                 if settings.surely_fits(ending.at) {
-                    let place = Place::Input(*at, *at + ending.at);
-                    *at += ending.at + ending.len();
+                    let place = Place::Input(input.at(), input.at() + ending.at);
+                    input.pass(ending.at + ending.len());
                     return Some(self.whole(place, &ending));
                 }
             }
         }
-        self.find_next(settings, input, at)
+        self.find_next(settings, input)
     }
 
     #[inline(never)]
-    fn find_next(&mut self, settings: &Settings, input: &[u8], at: &mut usize) -> Option<Piece> {
+    fn find_next(&mut self, settings: &Settings, input: &mut Input) -> Option<Piece> {
         loop {
-            let rest = &input[*at..];
-            let first = *rest.first()?;
+            let first = *input.rest().first()?;
             match mem::take(&mut self.after) {
                 Return::Told if first == b'\n' => {
-                    *at += 1;
+                    input.pass(1);
                     return Some(newline_behind_return());
                 }
                 Return::Dropped if first == b'\n' => {
-                    *at += 1;
+                    input.pass(1);
                     self.dropped += 1;
                     continue;
                 }
                 _ => {}
             }
-            let ending = find(settings, rest);
+            let ending = find(settings, input);
+            let rest = input.rest();
             let part = ending.map_or(rest, |ending| &rest[..ending.at]);
+            let length = part.len() + ending.map_or(0, |ending| ending.len());
             match self.line {
-                Line::Kept => match self.take(settings, part, ending, at) {
-                    Taken::Piece(piece) => return Some(piece),
-                    Taken::All => return None,
-                    Taken::TooMuch => {}
-                },
+                Line::Kept => {
+                    let (taken, became) = self.take(settings, part, ending);
+                    input.pass(taken);
+                    match became {
+                        Taken::Piece(piece) => return Some(piece),
+                        Taken::All => return None,
+                        Taken::TooMuch => {}
+                    }
+                }
                 Line::Cut { mut bytes, ends_with_return } => {
-                    *at += part.len() + ending.map_or(0, |ending| ending.len());
                     bytes += part.len() as u64;
                     let was_return = ends_with_return && part.is_empty();
                     let ends_with_return = was_return || is_return(settings, part);
+                    input.pass(length);
                     self.line = Line::Cut { bytes, ends_with_return };
                     return Some(self.end_cut(&ending?));
                 }
                 Line::Torn => {
-                    let length = part.len() + ending.map_or(0, |ending| ending.len());
-                    *at += length;
+                    input.pass(length);
                     self.dropped += length as u64;
                     self.line = Line::Kept;
                     match ending {
@@ -198,21 +197,15 @@ impl Cutter {
         }
     }
 
-    /// Takes a part of the input, and the end of the line if that is behind it, to what was begun.
-    fn take(
-        &mut self,
-        settings: &Settings,
-        part: &[u8],
-        ending: Option<Ending>,
-        at: &mut usize,
-    ) -> Taken {
+    /// Takes a part of the input, and the end of the line if that is behind it, to what was begun. Tells how many
+    /// bytes it took.
+    fn take(&mut self, settings: &Settings, part: &[u8], ending: Option<Ending>) -> (usize, Taken) {
         let was_return = is_return(settings, &self.begun);
         // What does not fit is not taken, but for so much that it shows: a half character and a return may
         // not count.
         let room = (settings.longest + 8).saturating_sub(self.begun.len());
         let taken = part.len().min(room);
         self.begun.extend_from_slice(&part[..taken]);
-        *at += taken;
         let ending = ending.filter(|_| taken == part.len());
         let length = ending.map_or(0, |ending| ending.len());
         let (text, ending) = match ending {
@@ -226,19 +219,18 @@ impl Cutter {
         };
         if let Some(fits) = self.fit(settings, text, ending.is_some()) {
             if !settings.cuts {
-                return Taken::Piece(self.limited(fits));
+                return (taken, Taken::Piece(self.limited(fits)));
             }
             let bytes = (self.begun.len() - fits) as u64;
             let ends_with_return = is_return(settings, &self.begun);
             self.line = Line::Cut { bytes, ends_with_return };
             self.begun.truncate(fits);
             self.measured = Measured::default();
-            return Taken::TooMuch;
+            return (taken, Taken::TooMuch);
         }
-        let Some(ending) = ending else { return Taken::All };
-        *at += length;
+        let Some(ending) = ending else { return (taken, Taken::All) };
         self.given = self.begun.len();
-        Taken::Piece(self.whole(Place::Begun(text), &ending))
+        (taken + length, Taken::Piece(self.whole(Place::Begun(text), &ending)))
     }
 
     /// How many of the first `text` bytes of what was begun fit, if not all of them do.
@@ -395,30 +387,27 @@ fn visible(settings: &Settings, begun: &[u8]) -> usize {
 
 /// The next end of a line.
 #[inline]
-fn find(settings: &Settings, rest: &[u8]) -> Option<Ending> {
+fn find(settings: &Settings, input: &mut Input) -> Option<Ending> {
+    let at = input.next_end(settings.returns)?;
+    let rest = input.rest();
     if settings.returns {
-        return find_with_returns(rest);
+        return Some(find_with_returns(rest, at));
     }
-    let newline = memchr(b'\n', rest)?;
-    let with_return = newline > 0 && rest[newline - 1] == b'\r';
-    Some(match with_return {
-        true => {
-            let terminator = Terminator::ReturnNewline;
-            Ending { at: newline - 1, terminator, is_last: false }
-        }
-        false => Ending { at: newline, terminator: Terminator::Newline, is_last: false },
+    Some(if at > 0 && rest[at - 1] == b'\r' {
+        Ending { at: at - 1, terminator: Terminator::ReturnNewline, is_last: false }
+    } else {
+        Ending { at, terminator: Terminator::Newline, is_last: false }
     })
 }
 
-fn find_with_returns(rest: &[u8]) -> Option<Ending> {
-    let at = memchr2(b'\r', b'\n', rest)?;
+fn find_with_returns(rest: &[u8], at: usize) -> Ending {
     let terminator = match (rest[at], rest.get(at + 1)) {
         (b'\r', Some(b'\n')) => Terminator::ReturnNewline,
         (b'\r', _) => Terminator::Return,
         _ => Terminator::Newline,
     };
     let is_last = terminator == Terminator::Return && at + 1 == rest.len();
-    Some(Ending { at, terminator, is_last })
+    Ending { at, terminator, is_last }
 }
 
 #[cfg(all(test, not(overfall_loom)))]

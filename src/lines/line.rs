@@ -18,7 +18,7 @@ pub enum End {
     /// Nothing more was there for a while. The line goes on in the next piece of its writer, if there is
     /// more of it.
     Quiet,
-    /// The stream ended, without a newline. The line is complete.
+    /// The stream ended, without a newline, or its writer has gone. The line is complete.
     End,
 }
 

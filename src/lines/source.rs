@@ -5,6 +5,7 @@ use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::error::{ReadError, TryReadError};
 use crate::io::layers::{PollRead, Read, Receive, poll_attempt};
 use crate::spool::SpoolReader;
+use std::collections::HashSet;
 use std::task::{Context, Poll, ready};
 
 /// What [`Lines`](super::Lines) are made of: every reader of a channel, and of a spool.
@@ -41,6 +42,17 @@ pub(crate) trait Feed {
     /// Whether something was read before.
     fn has_read(&self) -> bool {
         false
+    }
+
+    /// The numbers of the writers that are there, and the position where all that others sent ends; nothing if
+    /// there is one writer alone.
+    fn living(&self) -> Option<(HashSet<u32>, u64)> {
+        None
+    }
+
+    /// Where it stands.
+    fn position(&self) -> u64 {
+        0
     }
 
     /// What was missed so far, of each writer.
@@ -87,6 +99,15 @@ macro_rules! sources {
 
             fn has_read(&self) -> bool {
                 self.stats().payload_bytes > 0
+            }
+
+            fn living(&self) -> Option<(HashSet<u32>, u64)> {
+                let (living, end) = Read::core(self).shared().living();
+                Some((living, end.label(0)))
+            }
+
+            fn position(&self) -> u64 {
+                Read::place(self).byte()
             }
 
             fn missed(&self) -> Vec<(u32, u64)> {

@@ -167,6 +167,10 @@ impl Child {
     /// assert!(child.wait_timeout(Duration::from_millis(10)).is_none());
     /// # Ok::<(), overfall::process::SpawnError>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// On a thread that drives the tasks of a tokio runtime, as all that parks: [`wait`](Self::wait) there.
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Outcome> {
         self.job(move |inner| async move { tokio::time::timeout(timeout, inner.wait()).await.ok() })
             .park()

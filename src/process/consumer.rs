@@ -167,9 +167,7 @@ impl<T> Future for Consumer<T> {
     }
 }
 
-// A result that was not fetched is not looked at again after a panic of its task.
-impl<T> std::panic::UnwindSafe for Consumer<T> {}
-impl<T> std::panic::RefUnwindSafe for Consumer<T> {}
+// Nothing in it is pinned.
 impl<T> Unpin for Consumer<T> {}
 
 impl<T> fmt::Debug for Consumer<T> {

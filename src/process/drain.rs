@@ -15,7 +15,7 @@ use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use std::future::{pending, poll_fn};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -290,18 +290,31 @@ fn fill(
     buffer: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Some(mut spooling) = spooling else {
-        slice.read_from(pipe)?;
-        slice.commit();
+        if at_once(slice.read_from(pipe))?.is_some() {
+            slice.commit();
+        }
         return Ok(());
     };
     buffer.resize(slice.len(), 0);
-    let read = rustix::io::read(pipe, &mut buffer[..])?;
+    let read = rustix::io::read(pipe, &mut buffer[..]).map_err(io::Error::from);
+    let Some(read) = at_once(read)? else { return Ok(()) };
     slice.write_all(&buffer[..read])?;
     spooling.take(&buffer[..read]);
     // A waker may panic. Then the spool gets them later.
     slice.commit();
     spooling.write();
     Ok(())
+}
+
+/// What was read; nothing, if it is to be tried again.
+fn at_once(read: io::Result<usize>) -> io::Result<Option<usize>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether nobody has the other end of an empty pipe.

@@ -1,5 +1,7 @@
 //! What a child reads: its stdin.
 
+use super::driver::Either::{First, Second};
+use super::driver::first;
 use super::outcome::InputOutcome;
 use super::system;
 use crate::channel::Channel;
@@ -146,13 +148,16 @@ impl Feed {
 /// writers learn of that: their channel is closed when its reader goes.
 async fn pass_on(mut reader: StrongReader, pipe: AsyncFd<OwnedFd>, taken: Arc<Taken>) {
     loop {
-        let lent = poll_fn(|context| reader.poll_fill_buf(context).map_ok(|lent| lent.len())).await;
-        // A failure ends it as the end does: the child is not to wait for more. Who failed it knows.
-        let Ok(1..) = lent else { return };
-        let lent = match reader.try_fill_buf() {
-            Ok(lent) => lent,
-            Err(_) => return,
-        };
+        let filled = poll_fn(|context| reader.poll_fill_buf(context).map_ok(|lent| lent.len()));
+        match first(filled, pipe.ready(Interest::ERROR)).await {
+            First(Ok(1..)) => {}
+            // A failure ends it as the end does: the child is not to wait for more. Who failed it knows.
+            First(_) => return,
+            // Nobody reads the pipe any more, and there is nothing to write that could tell.
+            Second(_) => return,
+        }
+        // The same once more: a loan cannot leave the future that waits for it.
+        let Ok(lent) = reader.try_fill_buf() else { return };
         let len = lent.len();
         if write_all(&pipe, lent, &taken).await.is_err() {
             return;

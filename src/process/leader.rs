@@ -79,16 +79,19 @@ impl Leader {
         let reaches_group =
             means == Means::All && pidfd.as_ref().is_some_and(|pidfd| reaches_group(pidfd));
         let state = State { life: Life::Runs, is_held: true };
-        let leader = Self {
+        let mut leader = Self {
             pid,
             pidfd,
             reaches_group,
             state: Mutex::new(state),
             ended: watch::Sender::new(false),
         };
-        // If it has ended already, and nobody can wait for it, the number may have been another's when the
-        // pidfd was opened.
-        leader.look();
+        // It has ended already, and was reaped by others, maybe before the pidfd was opened. Then that is of
+        // nobody, or of another process of the same number, whose group is not to be signalled.
+        if leader.look().is_some_and(|exit| exit.status == Status::Unknown) {
+            leader.pidfd = None;
+            leader.reaches_group = false;
+        }
         leader
     }
 

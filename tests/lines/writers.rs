@@ -82,3 +82,32 @@ fn writers_that_come_and_go_by_the_thousand_leave_nothing_between_their_lines() 
         assert_eq!(lines.try_next_line().unwrap().unwrap().text(), number.to_string());
     }
 }
+
+#[test]
+fn the_line_of_a_writer_that_has_gone_in_the_middle_of_it_is_given_and_not_kept() {
+    let channel = Channel::new(1 << 20);
+    let mut lines = Lines::new(channel.new_strong_reader());
+    let mut stays = channel.new_writer();
+    stays.try_send("begun").unwrap();
+    let mut given = Vec::new();
+    for number in 0..5000 {
+        channel.new_writer().try_send(format!("{number}")).unwrap();
+        while let Ok(Some(line)) = lines.try_next_line() {
+            assert_eq!(line.end(), End::End);
+            given.push(line.text().parse::<u32>().unwrap());
+        }
+        assert!(number - given.len() < 200, "{number} {}", given.len());
+    }
+    stays.try_send(" and ended\n").unwrap();
+    drop((channel, stays));
+    let mut whole = 0;
+    while let Some(line) = lines.try_next_line().unwrap() {
+        match line.end() {
+            End::Newline => whole += usize::from(line.text() == "begun and ended"),
+            _ => given.push(line.text().parse().unwrap()),
+        }
+    }
+    given.sort_unstable();
+    assert!(given.into_iter().eq(0..5000));
+    assert_eq!(whole, 1);
+}

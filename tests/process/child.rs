@@ -66,6 +66,20 @@ fn durations_may_be_as_long_or_as_short_as_they_can() {
     assert!(outcome.status.signal().is_some_and(|signal| [9, 15].contains(&signal)));
 }
 
+#[test]
+fn one_task_waits_while_another_one_ends_the_child() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let child = std::sync::Arc::new(shell("exec sleep 60").spawn().unwrap());
+        let of_another = child.clone();
+        let waiting = tokio::spawn(async move { of_another.wait().await });
+        let killed = child.kill().await;
+        let waited = waiting.await.unwrap();
+        assert_eq!((waited.status.signal(), killed.status.signal()), (Some(9), Some(9)));
+        assert_eq!((waited.shut_down, killed.shut_down), (None, Some(Took::Kill)));
+    });
+}
+
 /// Situation 30: a viewer that takes nothing.
 #[test]
 fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
@@ -148,6 +162,20 @@ fn the_phases_run_until_the_group_is_empty() {
     let outcome = block_on(child.shut_down(&ShutDown::terminate(Duration::from_millis(200))));
     assert_eq!((outcome.status.signal(), outcome.shut_down), (Some(15), Some(Took::Kill)));
     assert!(members(child.id()).iter().all(|member| member.state == 'Z'));
+    drop((child, guard));
+}
+
+/// To the system a process whose first thread has ended looks like a zombie.
+#[test]
+fn a_member_whose_first_thread_has_ended_is_none_of_the_dead() {
+    let helper = env!("CARGO_BIN_EXE_half-gone");
+    let child = shell(&format!("{helper} & exit 7")).spawn().unwrap();
+    let guard = Guard::of(&child);
+    let is_half_gone =
+        |member: &crate::support::Process| member.name == "half-gone" && member.state == 'Z';
+    until("its first thread has ended", || members(child.id()).iter().any(is_half_gone));
+    let outcome = block_on(child.kill());
+    assert_eq!((outcome.status.code(), outcome.shut_down), (Some(7), Some(Took::Kill)));
     drop((child, guard));
 }
 
@@ -286,8 +314,18 @@ fn a_broken_pipe_of_stdin_is_told_and_is_no_failure() {
     let pump = child.feed(io::repeat(b'x')).unwrap().spawn().unwrap();
     let (_, result) = within(overfall_tests::LIMIT, move || pump.join().unwrap());
     assert!(matches!(result, Err(PumpError::Sink(_))), "{result:?}");
+    assert!(block_on(child.wait()).success());
+}
+
+#[test]
+fn who_has_the_writer_of_stdin_is_told_when_the_child_reads_no_more() {
+    let child = Command::new("true").stdin(Input::pipe()).spawn().unwrap();
+    let mut stdin = child.take_stdin().unwrap();
+    // Nothing was written that could have failed.
+    block_on(stdin.closed());
+    assert!(block_on(stdin.send("too late")).is_err());
     let outcome = block_on(child.wait());
-    assert!(outcome.success() && outcome.stdin.unwrap().broken);
+    assert_eq!(outcome.stdin.map(|stdin| (stdin.bytes, stdin.broken)), Some((0, false)));
 }
 
 /// Situation 44: no child has what is another's.

@@ -1,7 +1,7 @@
 //! Waiting for a line.
 
 use crate::support::{Guard, shell, until};
-use overfall::lines::{End, Line};
+use overfall::lines::{Builder, End, Line, LineError};
 use overfall::process::{Capture, Input, NoLine, Start};
 use overfall_tests::{LIMIT, block_on, within};
 use std::thread;
@@ -157,4 +157,65 @@ fn a_second_consumer_is_refused_where_there_may_be_only_one() {
     drop(watch);
     assert!(block_on(output.wait_for_line(LIMIT, is("one"))).is_ok());
     block_on(child.wait());
+}
+
+#[test]
+fn lines_of_merged_outputs_are_those_of_one_stream() {
+    let script = "printf Hel; sleep 0.05; echo warn >&2; sleep 0.05; echo lo; printf last >&2";
+    let child = shell(script).merged(Capture::ring(4096)).spawn().unwrap();
+    let output = child.output().unwrap();
+    let mut lines = output.strong_reader(Start::Oldest).unwrap().into_lines().blocking();
+    let mut all = Vec::new();
+    while let Some(line) = lines.next_line().unwrap() {
+        all.push((line.writer(), line.text().into_owned(), line.end()));
+    }
+    let name = |writer| lines.get_ref().get_ref().writer_name(writer).unwrap().to_string();
+    let all: Vec<_> = all.iter().map(|(id, text, end)| (name(*id), text.as_str(), *end)).collect();
+    let expected = [
+        ("stderr".to_owned(), "warn", End::Newline),
+        ("stdout".to_owned(), "Hello", End::Newline),
+        ("stderr".to_owned(), "last", End::End),
+    ];
+    assert_eq!(all, expected);
+    block_on(child.wait());
+}
+
+#[test]
+fn updates_of_a_progress_bar_are_seen_as_they_are_written() {
+    within(LIMIT, || {
+        // Each update waits until the one before was seen.
+        let script = "printf '10 %%\\r'; read a; printf '20 %%\\r'; read a; printf 'done\\n'";
+        let child = shell(script).stdin(Input::pipe()).spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let mut stdin = child.take_stdin().unwrap();
+        let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
+        let mut lines = Builder::new().carriage_returns().lines(reader).blocking();
+        let updates = [("10 %", End::CarriageReturn), ("20 %", End::CarriageReturn)];
+        for update in updates.into_iter().chain([("done", End::Newline)]) {
+            let line = lines.next_line().unwrap().unwrap();
+            assert_eq!((&*line.text(), line.end()), update);
+            stdin.try_send("seen\n").unwrap();
+        }
+        block_on(child.wait());
+    });
+}
+
+#[test]
+fn a_bad_byte_among_many_lines_stops_neither_the_reader_nor_the_child() {
+    within(LIMIT, || {
+        let script = "echo one; echo two; printf 'b\\216d\\n'; yes good | head -n 100000";
+        let child = shell(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
+        let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
+        let lines = Builder::new().utf8().lines(reader).blocking();
+        let (mut good, mut bad) = (0, Vec::new());
+        for line in lines {
+            match line {
+                Ok(_) => good += 1,
+                Err(LineError::NotUtf8(error)) => bad.push((good, error.line.to_vec())),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((good, bad), (100_002, vec![(2, b"b\x8ed".to_vec())]));
+        assert!(block_on(child.wait()).success());
+    });
 }

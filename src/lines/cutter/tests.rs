@@ -32,26 +32,27 @@ fn all_settings() -> Vec<Settings> {
     all
 }
 
-fn tell(cutter: &Cutter, input: &[u8], piece: Piece) -> Told {
+fn tell(cutter: &Cutter, input: &Input, piece: Piece) -> Told {
     let text = match piece.place {
-        Place::Input(from, to) => &input[from..to],
+        Place::Input(from, to) => input.bytes(from, to),
         Place::Begun(length) => &cutter.begun()[..length],
     };
     let Piece { end, terminator, continues, cut, .. } = piece;
     Told { text: text.to_vec(), end, terminator, continues, cut }
 }
 
-fn cut_input(cutter: &mut Cutter, settings: &Settings, input: &[u8], told: &mut Vec<Told>) {
-    let mut at = 0;
-    while let Some(piece) = cutter.next(settings, input, &mut at) {
-        told.push(tell(cutter, input, piece));
+fn cut_input(cutter: &mut Cutter, settings: &Settings, bytes: &[u8], told: &mut Vec<Told>) {
+    let mut input = Input::default();
+    input.extendable().extend_from_slice(bytes);
+    while let Some(piece) = cutter.next(settings, &mut input) {
+        told.push(tell(cutter, &input, piece));
     }
-    assert_eq!(at, input.len(), "all was taken");
+    assert!(input.rest().is_empty(), "all was taken");
 }
 
 fn end(cutter: &mut Cutter, settings: &Settings, told: &mut Vec<Told>) {
     while let Some(piece) = cutter.finish(settings) {
-        told.push(tell(cutter, b"", piece));
+        told.push(tell(cutter, &Input::default(), piece));
     }
     assert!(cutter.is_between_lines());
 }
@@ -192,7 +193,7 @@ fn what_is_shown_unfinished_comes_once_and_no_character_is_cut() {
                         let has = cutter.has_unfinished(settings);
                         let piece = cutter.unfinished(settings);
                         assert_eq!(piece.is_some(), has, "{text:?}");
-                        told.extend(piece.map(|piece| tell(&cutter, b"", piece)));
+                        told.extend(piece.map(|piece| tell(&cutter, &Input::default(), piece)));
                         assert!(!cutter.has_unfinished(settings));
                     }
                 }
@@ -238,7 +239,7 @@ fn a_cut_line_that_was_shown_in_part_is_as_long_as_one_that_was_not() {
     for input in [&b"ab"[..], b"cdefg", b"hi\r", b"\nx\n"] {
         cut_input(&mut cutter, &settings, input, &mut told);
         let piece = cutter.unfinished(&settings);
-        told.extend(piece.map(|piece| tell(&cutter, b"", piece)));
+        told.extend(piece.map(|piece| tell(&cutter, &Input::default(), piece)));
     }
     let told: Vec<_> = told.iter().map(|piece| (&*piece.text, piece.end, piece.cut)).collect();
     let expected: [(&[u8], _, _); 4] = [
@@ -279,4 +280,13 @@ fn a_newline_behind_a_torn_return_is_dropped_with_it() {
     cut_input(&mut cutter, &settings, b"x\r", &mut told);
     cut_input(&mut cutter, &settings, b"\na\n", &mut told);
     assert_eq!((told.len(), &*told[0].text, cutter.dropped()), (1, &b"a"[..], 3));
+}
+
+#[test]
+fn more_ends_than_are_looked_for_at_once_are_all_found() {
+    for returns in [false, true] {
+        let settings = Settings { returns, longest: 100, ..SETTINGS };
+        let text: String = (0..1000).map(|n| format!("{}\r\n", "x".repeat(n % 3))).collect();
+        assert_eq!(cut(&settings, &[text.as_bytes()]), expected(&settings, text.as_bytes()));
+    }
 }

@@ -98,3 +98,18 @@ fn a_number_that_was_reaped_by_others_is_not_signalled() {
         assert!(!leader.signal(Some(Signal::Kill)).unwrap(), "{means:?}");
     }
 }
+
+/// As where SIGCHLD is ignored: by the time that we look, the number may be another's.
+#[test]
+fn a_child_that_others_reaped_before_we_looked_is_never_signalled() {
+    let mut command = Command::new("sh");
+    let child = command.args(["-c", "sleep 60 & exit 5"]).process_group(0).stdout(Stdio::null());
+    let mut child = child.stdin(Stdio::null()).spawn().unwrap();
+    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    // What is left of its group keeps the number, and stands for a group of strangers.
+    child.wait().unwrap();
+    let leader = Leader::new(pid, Means::All);
+    assert_eq!(leader.look().unwrap().status, Status::Unknown);
+    assert!(!leader.signal(Some(Signal::Kill)).unwrap());
+    rustix::process::kill_process_group(pid, Raw::KILL).expect("it was left alone");
+}
