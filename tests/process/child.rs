@@ -474,9 +474,9 @@ fn a_process_that_has_both_pipes_of_a_merged_output_open_is_told_once() {
     command.merged(Capture::default()).drain(Duration::ZERO, Duration::ZERO);
     let outcome = block_on(command.spawn().unwrap().wait());
     let open_in = outcome.output.unwrap().open_in;
-    assert_eq!(open_in.len(), 1, "{open_in:?}");
     let pid = rustix::process::Pid::from_raw(open_in[0].id as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(open_in.len(), 1, "{open_in:?}");
 }
 
 #[test]
