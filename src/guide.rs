@@ -8,9 +8,10 @@
 //! | [`endings`] | How does a channel end, and what do both sides see? |
 //! | [`progress`] | Who can delay whom? What may be cancelled? |
 //! | [`cost`] | What do a channel and its endpoints cost in memory and system calls? |
-//! | [`choosing`] | When a ring, when a spool, when both? |
+//! | [`choosing`] | When a ring, when a spool, when both, when a child's output? |
 //! | [`coming_from`] | What is different from the channels and pipes of tokio, flume, crossbeam and std? |
 //! | [`examples`] | How do I get what most people wish for: recorders, dashboards, a shutdown, the newest only? |
+//! | `processes`, with the feature `process` | What is decided for child processes if nothing is said? |
 //! | [`features`] | What do the features do, which events are there, where does it run? |
 //!
 //! For a first look, start at the [front page](crate).
@@ -38,6 +39,11 @@ pub mod loss {}
 
 #[doc = include_str!("guide/messages.md")]
 pub mod messages {}
+
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "process", unix))))]
+#[doc = include_str!("guide/processes.md")]
+pub mod processes {}
 
 #[doc = include_str!("guide/progress.md")]
 pub mod progress {}

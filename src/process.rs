@@ -20,7 +20,8 @@
 //! # }).unwrap();
 //! ```
 //!
-//! [`Command`] says what is chosen if nothing is said.
+//! [`Command`] says what is chosen if nothing is said, and the [guide](crate::guide::processes) what other tools
+//! hide.
 //!
 //! # Who does the work
 //!

@@ -374,7 +374,7 @@ async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (
 #[cfg(target_os = "linux")]
 async fn holders(pipes: Vec<u64>) -> Vec<group::Process> {
     // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
-    let look = move || pipes.into_iter().flat_map(group::holders).collect();
+    let look = move || group::holders(&pipes);
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 

@@ -185,13 +185,15 @@ mod linux {
         }
     }
 
-    /// Which processes other than this one have a pipe of this number open. Those of other users do not show.
-    pub(in crate::process) fn holders(pipe: u64) -> Vec<Process> {
-        let wanted = format!("pipe:[{pipe}]");
+    /// Which processes other than this one have one of the pipes of these numbers open. Those of other users do not
+    /// show.
+    pub(in crate::process) fn holders(pipes: &[u64]) -> Vec<Process> {
+        let wanted: Vec<_> = pipes.iter().map(|pipe| format!("pipe:[{pipe}]")).collect();
         let has_it = |pid: &Pid| {
             let descriptors = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
             descriptors.into_iter().flatten().flatten().any(|descriptor| {
-                fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == &*wanted)
+                let target = fs::read_link(descriptor.path());
+                target.is_ok_and(|target| wanted.iter().any(|pipe| target.as_os_str() == &**pipe))
             })
         };
         let others =

@@ -486,6 +486,17 @@ fn a_failure_in_a_pipeline_is_one() {
 }
 
 #[test]
+fn a_process_that_has_both_pipes_of_a_merged_output_open_is_told_once() {
+    let mut command = shell("setsid sleep 1000 & exit 0");
+    command.merged(Capture::default()).drain(Duration::ZERO, Duration::ZERO);
+    let outcome = block_on(command.spawn().unwrap().wait());
+    let open_in = outcome.output.unwrap().open_in;
+    let pid = rustix::process::Pid::from_raw(open_in[0].id as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(open_in.len(), 1, "{open_in:?}");
+}
+
+#[test]
 fn both_outputs_in_one_ring_come_with_the_name_of_theirs() {
     let child = shell("echo out; echo err >&2").merged(Capture::default()).spawn().unwrap();
     assert!(child.stdout().is_none() && child.stderr().is_none());

@@ -1,0 +1,140 @@
+//! What is shown of the command, line by line.
+
+use overfall::lines::{Builder, Line, LineError, Lines, Source};
+use overfall::process::{Output, Start};
+use overfall::{Blocking, WeakChannel};
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+
+/// So much is gathered of lines that come at once.
+const BATCH: usize = 64 * 1024;
+
+/// Shows the lines of an output, from the first one to its end. It writes to where others write, too, and may be
+/// blocked by that: give it a thread of its own.
+pub(crate) struct View<R> {
+    lines: Blocking<Lines<R>>,
+    shown: Shown,
+}
+
+impl View<overfall::StrongReader> {
+    pub(crate) fn new(output: &Output) -> io::Result<Self> {
+        let reader = output.strong_reader(Start::Oldest)?;
+        reader.set_name("view");
+        let shown = Shown {
+            channel: reader.channel(),
+            is_stderr: BTreeMap::new(),
+            batch: Vec::new(),
+            of_stderr: false,
+            is_red: io::stderr().is_terminal(),
+        };
+        // A bar of progress is shown as it grows.
+        let lines = Builder::new().carriage_returns().lines(reader).blocking();
+        Ok(Self { lines, shown })
+    }
+
+    /// Shows everything.
+    ///
+    /// When the command has ended, and this is held up for long, it is waited for no more. It goes on, and tells
+    /// what it misses.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        match self.show() {
+            Err(Stop::HoldTaken) => {
+                let lines = self.lines.into_inner().into_weak().blocking();
+                View { lines, shown: self.shown }.show().map_err(Stop::into_error)
+            }
+            shown => shown.map_err(Stop::into_error),
+        }
+    }
+}
+
+/// Why no more is shown.
+enum Stop {
+    HoldTaken,
+    Failed(io::Error),
+}
+
+impl Stop {
+    fn into_error(self) -> io::Error {
+        match self {
+            Self::HoldTaken => LineError::HoldTaken.into(),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<R: Source> View<R> {
+    fn show(&mut self) -> Result<(), Stop> {
+        loop {
+            let line = match self.lines.get_mut().try_next_line() {
+                Err(LineError::Empty) => {
+                    self.shown.flush()?;
+                    self.lines.next_line()
+                }
+                line => line,
+            };
+            match line {
+                Ok(Some(line)) => self.shown.add(&line)?,
+                Ok(None) => return Ok(self.shown.flush()?),
+                Err(LineError::Gap(gap)) => {
+                    self.shown.flush()?;
+                    eprintln!("run: {} bytes and {} of a line are not shown", gap.missed, gap.torn);
+                }
+                Err(error) => {
+                    self.shown.flush()?;
+                    return Err(match error {
+                        LineError::HoldTaken => Stop::HoldTaken,
+                        error => Stop::Failed(error.into()),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Writes lines to where they belong, each batch at once, so that others' lines come between ours only.
+struct Shown {
+    /// It knows which number stands for stderr.
+    channel: WeakChannel,
+    is_stderr: BTreeMap<u32, bool>,
+    batch: Vec<u8>,
+    of_stderr: bool,
+    is_red: bool,
+}
+
+impl Shown {
+    fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
+        let Self { channel, is_stderr, .. } = self;
+        let name = |writer| channel.writer_name(writer);
+        let of_stderr = *is_stderr
+            .entry(line.writer())
+            .or_insert_with_key(|&writer| name(writer).as_deref() == Some("stderr"));
+        if of_stderr != self.of_stderr || self.batch.len() >= BATCH {
+            self.flush()?;
+            self.of_stderr = of_stderr;
+        }
+        let is_red = of_stderr && self.is_red;
+        self.batch.extend_from_slice(if is_red { b"\x1b[31m" } else { b"" });
+        self.batch.extend_from_slice(line);
+        self.batch.extend_from_slice(if is_red { b"\x1b[0m" } else { b"" });
+        self.batch.extend_from_slice(line.terminator());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.of_stderr {
+            io::stderr().lock().write_all(&self.batch)?;
+        } else {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&self.batch)?;
+            stdout.flush()?;
+        }
+        self.batch.clear();
+        Ok(())
+    }
+}
