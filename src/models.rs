@@ -8,6 +8,7 @@
 
 mod absence;
 mod account;
+mod alone;
 mod cursor;
 mod ending;
 mod far;

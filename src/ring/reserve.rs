@@ -1,6 +1,7 @@
 //! The writers' side: reserve, commit, abort, and moving the gate on.
 
 use super::Ring;
+use super::alone::SHORT;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
@@ -484,7 +485,12 @@ impl Ring {
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
-        unsafe { self.storage.write(reservation.position, offset, bytes) }
+        unsafe {
+            match bytes.len() {
+                ..=SHORT => self.storage.write(reservation.position, offset, bytes),
+                _ => self.write_and_note(reservation.position, offset, bytes),
+            }
+        }
     }
 
     /// Lets no more slices be reserved, for ever. After this [`Ring::end`] is known.

@@ -223,6 +223,9 @@ impl StrongReader {
             let next = place.length.or_else(|| self.hold.shared.ring.find_committed(place.slice));
             let Some(length) = next else { unreachable!("what was lent is held") };
             let part = left.min(length - place.offset);
+            if let Hold { shared, held: Some(held), .. } = &mut self.hold {
+                shared.ring.hand_back(held, place.slice, place.offset, part);
+            }
             self.place = place.advanced(part, length);
             left -= part;
         }
