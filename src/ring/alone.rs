@@ -110,11 +110,9 @@ impl Alone {
     /// So many strong readers are there from now on. To be called behind the lock behind which they are
     /// counted: before one that comes is lent anything, and after one that goes was.
     fn count(&self, readers: usize) {
-        pause::point();
         if readers > 1 {
             // Relaxed: the interruption orders it.
             if self.state.swap(SEVERAL, Ordering::Relaxed) == STORES {
-                pause::point();
                 // ORD(interrupt) pairs with the fence that a thread in a section passes: from here on
                 // nobody stores, and what was stored comes before all that the caller is lent.
                 self.sections.interrupt();
@@ -250,3 +248,6 @@ impl Ring {
         unsafe { self.storage.write(slice, offset, bytes) }
     }
 }
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests;
