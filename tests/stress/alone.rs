@@ -4,10 +4,9 @@
 use super::common::{join, time};
 use overfall::{AfterLast, Blocking, Channel, Reader, StrongReader};
 use overfall_tests::Numbers;
-use std::io::{BufRead, Read};
-use std::sync::Arc;
+use std::io::{BufRead, Read, Write};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const LONGEST: usize = 8 * 1024;
 
@@ -30,9 +29,9 @@ fn read(reader: &mut Blocking<StrongReader>, numbers: &mut Numbers, last: &mut u
     if numbers.below(3) == 0 {
         let lent = reader.fill_buf().unwrap();
         let amount = lent.len().min(length);
-        // What is lent stays as it is.
         check(&lent[..amount], last);
-        check(&lent[..amount], &mut { lent.first().map_or(0, |_| u64::MAX) });
+        // What is lent stays as it is.
+        check(&lent[..amount], &mut u64::MAX.clone());
         reader.consume(amount);
         return amount > 0;
     }
@@ -64,7 +63,7 @@ fn visit(channel: &Channel, numbers: &mut Numbers, original: &mut Option<StrongR
         1 => drop(Reader::from(reader).into_weak()),
         2 => {
             *original = None;
-            channel.take_hold(reader.id());
+            let _taken = channel.take_hold(reader.stats().id);
         }
         _ => *original = None,
     }
@@ -78,36 +77,36 @@ fn a_reader_that_hands_lines_back_and_readers_that_come_and_go_read_what_was_wri
         .hand_lines_back(true)
         .build()
         .unwrap();
-    let until = Instant::now() + time();
+    let until = Instant::now() + time(1);
     let mut writer = channel.new_strong_writer().blocking();
     let mut alone = channel.new_strong_reader().blocking();
+    let end = channel.clone();
     let writing = thread::spawn(move || {
         let mut numbers = Numbers::new(1);
-        for number in 0.. {
-            if Instant::now() >= until {
-                return number;
-            }
+        let mut written = 0;
+        while Instant::now() < until {
             let words = 1 + numbers.below(LONGEST / 8);
-            std::io::Write::write_all(&mut writer, &slice_of(number, words)).unwrap();
+            writer.write_all(&slice_of(written, words)).unwrap();
+            written += 1;
         }
-        unreachable!("it ends in time")
+        end.drain().unwrap();
+        written
     });
-    let coming = Arc::downgrade(&channel);
+    let coming = channel.clone();
     let visiting = thread::spawn(move || {
         let (mut numbers, mut original) = (Numbers::new(2), None);
-        while let Some(channel) = coming.upgrade().filter(|_| Instant::now() < until) {
-            visit(&channel, &mut numbers, &mut original);
+        while Instant::now() < until {
+            visit(&coming, &mut numbers, &mut original);
             if numbers.below(2) == 0 {
                 // Meanwhile the other one may be alone.
                 original = None;
-                thread::sleep(std::time::Duration::from_micros(numbers.below(300) as u64));
+                thread::sleep(Duration::from_micros(numbers.below(300) as u64));
             }
         }
     });
-    drop(channel);
     let (mut numbers, mut last) = (Numbers::new(3), u64::MAX);
     while read(&mut alone, &mut numbers, &mut last) {}
-    join(visiting);
-    let written = join(writing);
+    join(&channel, "visitor", visiting);
+    let written = join(&channel, "writer", writing);
     assert_eq!(last.wrapping_add(1), written);
 }

@@ -1,6 +1,7 @@
 //! Threads and tasks that write, read, come and go, for as long as they are asked to
 //! (`OVERFALL_STRESS_SECONDS`).
 
+mod alone;
 mod bytes;
 #[cfg(feature = "tokio")]
 mod bytes_tokio;

@@ -117,37 +117,38 @@ fn no_section_stores_behind_an_interruption() {
     if !stores_back() {
         return;
     }
-    const WORDS: usize = 8 * 1024;
+    // So many take a section longer than it takes to interrupt it.
+    const WORDS: usize = 128 * 1024;
     let alone = Alone::new();
     let words: Vec<AtomicU64> = (0..WORDS).map(|_| AtomicU64::new(0)).collect();
-    let is_over = AtomicBool::new(false);
-    let rounds = if cfg!(debug_assertions) { 300 } else { 3000 };
+    let (is_over, sections) = (AtomicBool::new(false), AtomicU64::new(0));
+    let rounds = if cfg!(debug_assertions) { 50 } else { 500 };
+    let mut stale = 0;
     thread::scope(|scope| {
-        let storing = scope.spawn(|| {
-            let mut stored = 0_usize;
+        scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 let from = words[0].as_ptr().cast::<u8>();
                 // SAFETY: the words are atomic, and are accessed by sections and by single words, of which
                 // loads and stores race with nothing that is not atomic.
-                stored += unsafe { alone.store_back(from, from, WORDS * 8) };
+                let stored = unsafe { alone.store_back(from, from, WORDS * 8) };
+                sections.fetch_add(u64::from(stored > 0), Ordering::Relaxed);
             }
-            stored
         });
         for round in 1..=rounds {
             alone.count(1);
             assert!(alone.may_store(|| false));
-            // In the middle of a section, if the other thread runs.
-            (0..round % 64 * 8).for_each(|_| std::hint::spin_loop());
+            // Another one has begun by then, if the other thread runs.
+            let before = sections.load(Ordering::Relaxed);
+            while sections.load(Ordering::Relaxed) == before {
+                std::hint::spin_loop();
+            }
             alone.count(2);
-            for word in &words {
-                word.store(round, Ordering::Relaxed);
-            }
-            thread::yield_now();
-            for (index, word) in words.iter().enumerate() {
-                assert_eq!(word.load(Ordering::Relaxed), round, "word {index}");
-            }
+            // One in each block of the section, which comes the other way.
+            let some = || words.iter().step_by(16).enumerate().rev();
+            some().for_each(|(_, word)| word.store(round, Ordering::Relaxed));
+            stale += some().filter(|(_, word)| word.load(Ordering::Relaxed) != round).count();
         }
         is_over.store(true, Ordering::Relaxed);
-        assert_ne!(storing.join().unwrap(), 0);
     });
+    assert_eq!(stale, 0, "so many blocks were written over");
 }
