@@ -91,8 +91,8 @@ fn what_a_clone_is_lent_is_not_stored_to() {
     });
 }
 
-/// Guards that what a reader was lent that has gone comes before what is stored then (ORD(alone:A),
-/// ORD(alone:B)).
+/// What a reader was lent that has gone comes before what is stored then (ORD(alone:A), ORD(alone:B)). It
+/// does not fail without these two orderings: they stand on their argument alone.
 #[test]
 fn what_a_reader_was_lent_that_has_gone_may_be_stored_to() {
     model_of_handing_back(|| {
