@@ -83,8 +83,8 @@ impl Builder {
     /// On some processors a line that another core has only read is slow to write again, and one that it
     /// has stored to is not. By default it is done on those of which that was measured: AMD, family 25, where a
     /// writer and a reader on two cores take a third of the time for slices of 4 KiB. Measure it on others
-    /// with `cargo bench --bench hand_back` of this crate's sources. Where writers and readers share a
-    /// core, it costs more than it gains.
+    /// with `cargo bench --bench hand_back` of this crate's sources. A reader that runs on the core of the
+    /// writer, as far as it can tell, does without.
     ///
     /// It is done for pieces of slices of 1 KiB and more that are copied, and of 2 KiB and more that were lent and
     /// are [consumed](crate::StrongReader::consume), by a strong reader while it is the only one. A strong reader that
