@@ -10,6 +10,7 @@ mod absence;
 mod account;
 mod cursor;
 mod ending;
+mod exclusive;
 mod far;
 mod joining;
 mod line;

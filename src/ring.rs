@@ -156,6 +156,10 @@
 //! the gate much newer, more than a capacity on, it looks at both again: from that gate on it would
 //! skip slices that are left.
 //!
+//! *Hand lines back* ([`Ring::copy_and_hand_back`]). A strong reader that is the only one may store what it
+//! has read to where it lies, unchanged, so that the writer gets the lines back sooner. Whoever comes as a
+//! second one ends that first, and waits for nobody ([`exclusive`]).
+//!
 //! *Take a hold* ([`Ring::want_hold`]). A reader that is stopped outside keeps its hold. The owner of the
 //! channel may take it, while the reader copies and lends nothing: movers of the gate pass over it from
 //! then on. A reader says in its hold when it copies or lends, and looks behind that whether anybody wants
@@ -181,9 +185,11 @@
 //! | `join:B` | `limit:A` | the slices before the limit before a reader that joins there |
 //! | `join:A` | `join:B` | an announced move before a joiner, a hold before a mover of the gate |
 //! | `reign:B` | `reign:A` | the start of a reign before a reader of a word of it (`cursor.rs`) |
-//! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`) |
+//! | `interrupt` | the section of a step | the step, or the end of the reign (`sync/rseq.rs`); what a reader stores back, or that it is not alone (`exclusive.rs`) |
+//! | `exclusive:B` | `exclusive:A` | what strong readers were lent, that have gone, before another one that stores it back (`exclusive.rs`) |
 //! | `cursor:B` | `cursor:A` | the gate that a writer had seen before a thread that sees the cursor where it moved it |
 //! | `reserved:B` | `reserved:A` | a reservation, and that the gate has passed its padding, before a thread that has read a byte written in it |
+//! | `reserved:C` | `reserved:B`, `gate:D` | the same before a thread that has read what a strong reader stored back (`exclusive.rs`) |
 //! | `gate:D` | `reserved:A` | the same for a strong reader at padding that was recycled, and for who walks |
 //! | `limit` | `reserved:A`, `reserved:B` | the raised limit before a thread that has read what was written behind it |
 //! | `light` | `heavy` | a change before the look whether anybody sleeps, or wants a hold (`sync/asymmetric.rs`) |
@@ -288,9 +294,10 @@
 //!   given back, wherever it stood, and needed a tag; and a thread that walked the table looked at each entry
 //!   that ever was in use. After 20 000 readers had come and gone, a write and a read took 350 ns instead
 //!   of 9, for ever. With the bits the first free entry is taken, and free ones are not looked at.
-//! - *No handing back of cache lines.* A reader that stores to each line it has read leaves it in a
-//!   state that some processors fetch back faster; on others the writer's next lap is a quarter to a
-//!   third slower for it. Neither do prefetches for writing ahead of the writer help.
+//! - *Cache lines handed back, by a strong reader that is alone.* A reader that stores to each line it has
+//!   read leaves it in a state that some processors fetch back several times faster; on others the writer's
+//!   next lap is a quarter to a third slower for it. So it hangs on the processor, and it is done where
+//!   nobody else can be lent the bytes ([`exclusive`]). Prefetches for writing ahead of the writer do not help.
 //! - *Taking the cursor away with a restartable sequence.* The owner used to say where it went, and who
 //!   took the cursor away waited for that step: for a second, if the owner was of lower priority on the
 //!   same core, and for ever in a child of a fork. A section costs a few instructions more, and no
@@ -325,6 +332,7 @@
 mod copy;
 mod cursor;
 pub(crate) mod descriptor;
+mod exclusive;
 mod gate;
 mod hold;
 mod writer_figures;
@@ -342,10 +350,13 @@ mod zeroed;
 #[cfg(overfall_loom)]
 use crate::models::storage::{self, Zeroed};
 use crate::sync::asymmetric::Abilities;
+use crate::sync::processor;
 use crate::sync::table::Table;
+use crossbeam_utils::CachePadded;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
+pub(crate) use exclusive::{Exclusive, LENT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};
@@ -367,6 +378,9 @@ pub(crate) struct Ring {
     /// Every position below it belongs to some slice.
     reserved: Cursor,
     gate: Gate,
+    /// Whether a strong reader that is alone hands lines back.
+    hands_lines_back: bool,
+    exclusive: CachePadded<Exclusive>,
     /// Where the first slice lies.
     start: Position,
     /// How many granules more than it needs a writer takes that overwrites: an eighth of the ring.
@@ -385,6 +399,8 @@ impl Ring {
             descriptors,
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
+            hands_lines_back: abilities.sections && processor::likes_lines_back(),
+            exclusive: Exclusive::new().into(),
             start,
             surplus: (geometry.capacity() / GRANULE).div_ceil(8),
         })

@@ -11,6 +11,7 @@ pub(crate) mod file_lock;
 pub(crate) mod holes;
 mod occupancy;
 pub(crate) mod pause;
+pub(crate) mod processor;
 pub(crate) mod rseq;
 pub(crate) mod table;
 

@@ -61,6 +61,7 @@ impl Shared {
     ) -> Option<Held> {
         let mut registry = lock(&self.registry);
         registry.strong_readers += 1;
+        self.ring.count_strong_readers(registry.strong_readers);
         if registry.strong_readers == 1 {
             let absence = &mut registry.absence;
             let kept = absence.hold.as_ref().map(Held::position);
@@ -125,6 +126,7 @@ impl Shared {
         held: &mut Option<Held>,
     ) -> Option<Then> {
         registry.strong_readers -= 1;
+        self.ring.count_strong_readers(registry.strong_readers);
         if registry.strong_readers > 0 {
             return None;
         }
@@ -154,6 +156,7 @@ impl Shared {
             original.present.load(Ordering::Relaxed) && strength_of(original) == Strength::Strong;
         // The original is counted, so that no absence ends by this.
         registry.strong_readers += usize::from(is_strong);
+        self.ring.count_strong_readers(registry.strong_readers);
         is_strong
     }
 

@@ -18,6 +18,7 @@ pub struct Builder {
     backpressure: Backpressure,
     start: u64,
     without_membarrier: bool,
+    hands_lines_back: Option<bool>,
     name: Option<Arc<str>>,
     forgives_panics: bool,
     waits_for_first: bool,
@@ -59,8 +60,9 @@ impl Builder {
     ///
     /// A process may forbid itself system calls after its start, by a filter. If the filter refuses
     /// `membarrier`, the process is aborted when a channel that relies on it needs it next: for a
-    /// second writer beside one that was alone for long, for a reader or writer that goes to
-    /// sleep, or to take a hold. A channel that is made behind the filter does without it in any case.
+    /// second writer beside one that was alone for long, for a second strong reader beside one that has
+    /// [handed lines back](Self::hand_lines_back), for a reader or writer that goes to sleep, or to take a
+    /// hold. A channel that is made behind the filter does without it in any case.
     ///
     /// With `membarrier(false)`, a channel that is made before the filter lives through it. It uses
     /// locked instructions and full fences instead. A short write then costs about twice as much, and a read of a strong reader a full
@@ -74,6 +76,31 @@ impl Builder {
     /// ```
     pub fn membarrier(mut self, allowed: bool) -> Self {
         self.without_membarrier = !allowed;
+        self
+    }
+
+    /// Sets whether a strong reader hands cache lines back to the writers: whether it stores the bytes that it has
+    /// read to where they lie, unchanged.
+    ///
+    /// On some processors a line that another core has only read is slow to write again, and one that it
+    /// has stored to is not. By default it is done on those of which that was measured: AMD, family 25, where a
+    /// writer and a reader on two cores take a third of the time for slices of 4 KiB. Measure it on others
+    /// with `cargo bench --bench hand_back` of this crate's sources. A reader that runs on the core of the
+    /// writer, as far as it can tell, does without.
+    ///
+    /// It is done for pieces of slices of 1 KiB and more that are copied, and of 2 KiB and more that were lent and
+    /// are [consumed](crate::StrongReader::consume), by a strong reader while it is the only one. A strong reader that
+    /// comes as a second one ends that, and pays a few microseconds for it. It needs Linux on 64-bit x86
+    /// with glibc 2.35, and [`membarrier`](Self::membarrier); elsewhere it is not done, whatever is set.
+    ///
+    /// ```
+    /// use overfall::Channel;
+    ///
+    /// let channel = Channel::builder().size(4096).hand_lines_back(false).build()?;
+    /// # Ok::<(), overfall::error::BuildError>(())
+    /// ```
+    pub fn hand_lines_back(mut self, hands_back: bool) -> Self {
+        self.hands_lines_back = Some(hands_back);
         self
     }
 
@@ -216,6 +243,9 @@ impl Builder {
         let geometry = Geometry::new(capacity as u64);
         let mut shared = Shared::new(geometry, start, self.backpressure, abilities)
             .ok_or(BuildError::OutOfMemory { capacity })?;
+        if let Some(hands_back) = self.hands_lines_back {
+            shared.ring.hand_lines_back(hands_back && abilities.sections);
+        }
         shared.name = self.name;
         shared.after_last = self.after_last;
         #[cfg(all(feature = "process", unix, not(overfall_loom)))]

@@ -1,6 +1,7 @@
 //! The ring's memory as loom sees it: its bytes are one word for each granule, and its descriptors are
 //! made one by one.
 
+use crate::ring::Exclusive;
 use crate::ring::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
 use std::ops::Deref;
@@ -52,6 +53,43 @@ impl Storage {
     pub(crate) fn read_lent(&self, position: Position, offset: u64, to: &mut [u8]) {
         // SAFETY: loom checks what makes this safe.
         self.read_by(position, offset, to, |word| unsafe { word.unsync_load() });
+    }
+
+    /// Stores what it reads back, while the caller is `exclusive`; tells how many bytes.
+    ///
+    /// # Safety
+    ///
+    /// As for the real one, though nothing here depends on it.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn read_and_store_back(
+        &self,
+        position: Position,
+        offset: u64,
+        to: &mut [u8],
+        exclusive: &Exclusive,
+    ) -> usize {
+        let store_back = |word: &AtomicU64| {
+            let value = word.load(Ordering::Relaxed);
+            word.store(value, Ordering::Relaxed);
+            value
+        };
+        let has_stored = exclusive.store_back(|| self.read_by(position, offset, to, store_back));
+        if has_stored { to.len() } else { 0 }
+    }
+
+    /// # Safety
+    ///
+    /// As above.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn store_back(
+        &self,
+        position: Position,
+        offset: u64,
+        length: usize,
+        exclusive: &Exclusive,
+    ) {
+        // SAFETY: passed on.
+        unsafe { self.read_and_store_back(position, offset, &mut vec![0; length], exclusive) };
     }
 
     fn index(&self, position: Position, offset: u64) -> usize {

@@ -131,6 +131,8 @@ struct Movable {
     word: AtomicU64,
     reign: AtomicU64,
     sections: Sections,
+    /// The core on which the last long piece was written, or about so (`exclusive.rs`).
+    core: Figure,
 }
 
 impl Cursor {
@@ -139,6 +141,7 @@ impl Cursor {
             word: AtomicU64::new(position.raw()),
             reign: AtomicU64::new(Reign::NONE.0),
             sections: Sections::new(),
+            core: Figure::default(),
         };
         Self { movable: movable.into(), may_be_owned, writers: Table::new() }
     }
@@ -153,7 +156,7 @@ impl Cursor {
     /// the reign began.
     #[inline]
     pub(super) fn step(&self, reign: Reign, to: Position) -> bool {
-        let Movable { word, reign: living, sections } = &*self.movable;
+        let Movable { word, reign: living, sections, .. } = &*self.movable;
         // An owned cursor is not closed.
         match sections.compare_and_store(living, reign.0, word, to.raw() | OWNED) {
             Step::Stored => true,
@@ -164,7 +167,7 @@ impl Cursor {
 
     #[cold]
     fn step_again(&self, reign: Reign, to: Position) -> bool {
-        let Movable { word, reign: living, sections } = &*self.movable;
+        let Movable { word, reign: living, sections, .. } = &*self.movable;
         for _ in 0..TRIES {
             match sections.compare_and_store(living, reign.0, word, to.raw() | OWNED) {
                 Step::Stored => return true,
@@ -277,6 +280,17 @@ impl Cursor {
         }
     }
 
+    /// The core that was noted last.
+    pub(super) fn core(&self) -> u32 {
+        self.movable.core.get() as u32
+    }
+
+    /// Notes it, for a writer that has just moved the cursor.
+    #[inline]
+    pub(super) fn note_core(&self, core: u32) {
+        self.movable.core.set(u64::from(core));
+    }
+
     /// Moves the cursor as if other writers had: see `tests.rs`.
     #[cfg(all(test, not(overfall_loom)))]
     pub(super) fn leap(&self, granules: u64) {
@@ -287,7 +301,7 @@ impl Cursor {
 
     /// Closes the cursor: no thread moves it any more.
     pub(super) fn close(&self) {
-        let Movable { word, reign, sections } = &*self.movable;
+        let Movable { word, reign, sections, .. } = &*self.movable;
         // No reign begins after this one. A writer that has begun one before, and sets OWNED later, can
         // make no step: the exchange comes after its begin, and ends its reign.
         let is_unused = |reign| reign == Reign::NONE.0 || reign == Reign::ONLY.0;

@@ -113,6 +113,15 @@ impl Descriptor {
         self.length_and_writer.load(Ordering::Relaxed) >> 32
     }
 
+    /// Stores a word that is there already, for a strong reader that holds the slice (`exclusive.rs`).
+    #[inline]
+    pub(crate) fn store_back(&self) {
+        let word = &self.length_and_writer;
+        point();
+        // Relaxed: the caller's fence orders it (ORD(reserved:C)).
+        word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Whether it describes a slice of so many bytes, the one of `writer` with this sequence number, and
     /// no piece of a longer write; to be trusted as the length.
     #[inline]

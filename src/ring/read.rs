@@ -3,6 +3,7 @@
 
 use super::Ring;
 use super::descriptor::{Description, State};
+use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
 use crate::sync::pause;
@@ -29,7 +30,7 @@ pub(crate) enum Found {
 /// gives it back with [`Ring::leave`].
 #[derive(Debug)]
 pub(crate) struct Held {
-    hold: Seat<Hold>,
+    pub(super) hold: Seat<Hold>,
     /// Where the reader jumped to, until the gate has come there: see [`Hold`].
     jumped_to: Option<Position>,
 }
@@ -516,7 +517,8 @@ impl Ring {
     #[cfg(overfall_loom)]
     pub(crate) fn lend_seen(&self, held: &Held, seen: &Seen) -> &[u8] {
         let mut bytes = vec![0; seen.left as usize];
-        self.copy_held(held, seen.slice, seen.offset, &mut bytes);
+        debug_assert!(held.hold.is_lending(seen.slice));
+        self.storage.read_lent(seen.slice, seen.offset, &mut bytes);
         bytes.leak()
     }
 
@@ -526,6 +528,9 @@ impl Ring {
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
         debug_assert!(held.hold.is_lending(slice));
         let _held_meanwhile = held;
+        if to.len() > SHORT {
+            return self.copy_and_hand_back(slice, offset, to);
+        }
         #[cfg(not(overfall_loom))]
         self.storage.read(slice, offset, to);
         #[cfg(overfall_loom)]

@@ -3,6 +3,7 @@
 use super::Ring;
 use super::cursor::{Reign, Word};
 use super::descriptor::{Description, Joins, State};
+use super::exclusive::SHORT;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::sync::asymmetric::THRESHOLD;
 use crate::sync::pause::point;
@@ -485,7 +486,12 @@ impl Ring {
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
-        unsafe { self.storage.write(reservation.position, offset, bytes) }
+        unsafe {
+            match bytes.len() {
+                ..=SHORT => self.storage.write(reservation.position, offset, bytes),
+                _ => self.write_and_note(reservation.position, offset, bytes),
+            }
+        }
     }
 
     /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.

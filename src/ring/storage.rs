@@ -3,6 +3,7 @@
 
 use super::copy;
 use super::descriptor::Descriptor;
+use super::exclusive::Exclusive;
 use super::position::Position;
 use super::zeroed::{self, Zeroed};
 use std::cell::UnsafeCell;
@@ -15,8 +16,8 @@ pub(super) struct Storage {
     bytes: Zeroed<UnsafeCell<u8>>,
 }
 
-// SAFETY: the memory belongs to no thread. `write` and `read` access it atomically, and the
-// contract of `lend` excludes writes for as long as what it lends is alive.
+// SAFETY: the memory belongs to no thread. `write`, `read` and `store_back` access it atomically, and the
+// contracts of `lend` and `store_back` exclude writes for as long as what is lent is alive.
 unsafe impl Sync for Storage {}
 
 impl Storage {
@@ -82,8 +83,47 @@ impl Storage {
     pub(super) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         let from = self.at(position, offset, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
-        // only writes are those of `write` and `read_from`.
+        // only writes are those of `write` and `read_from`, and of `store_back`, which are of single bytes as well: where
+        // there are sections that store back, `copy` is in assembly.
         unsafe { copy::load(from, to) }
+    }
+
+    /// Copies bytes out of the ring and stores them back, for as long as the caller is `exclusive`; tells how
+    /// many.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are those of committed slices whose stamps the caller has seen. It is a strong reader of
+    /// this ring that is counted by `exclusive`, and its hold is marked, and keeps them, until this returns.
+    pub(super) unsafe fn read_and_store_back(
+        &self,
+        position: Position,
+        offset: u64,
+        to: &mut [u8],
+        exclusive: &Exclusive,
+    ) -> usize {
+        let from = self.at(position, offset, to.len());
+        // SAFETY: `at` has checked the bounds, and `to` is the caller's own. Writers cannot reserve the
+        // bytes. Whoever is lent them is a strong reader, and counted before. All other threads use `read`.
+        unsafe { exclusive.store_back(from, to.as_mut_ptr(), to.len()) }
+    }
+
+    /// Only stores them back.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Storage::read_and_store_back`], and what the caller was lent of the bytes is not used any
+    /// more.
+    pub(super) unsafe fn store_back(
+        &self,
+        position: Position,
+        offset: u64,
+        length: usize,
+        exclusive: &Exclusive,
+    ) {
+        let from = self.at(position, offset, length);
+        // SAFETY: as above. It is left where it is interrupted.
+        let _stored = unsafe { exclusive.store_back(from, from, length) };
     }
 
     /// The bytes themselves.
@@ -92,13 +132,14 @@ impl Storage {
     ///
     /// The bytes are those of committed slices whose stamps the caller has seen. Until the last use
     /// of what is returned, a hold keeps the gate from passing the first of them, so that no writer
-    /// can reserve them.
+    /// can reserve them. The hold is that of a strong reader which was counted ([`Exclusive`]).
     #[inline]
     pub(super) unsafe fn lend(&self, position: Position, offset: u64, length: usize) -> &[u8] {
         let from = self.at(position, offset, length);
         // SAFETY: `at` has checked the bounds; all bytes have been initialised, to zero at first.
         // The writes of the slices happen before this by their stamps. The next writes need a
-        // reservation, which by the contract no writer can get.
+        // reservation, which by the contract no writer can get. A strong reader that stores bytes back
+        // does so only while it is alone: the caller was counted, and by that has ended all such stores.
         unsafe { std::slice::from_raw_parts(from, length) }
     }
 }

@@ -8,6 +8,9 @@
 //!
 //! B waits for no other thread, not even for A, which may be stopped in its section for an hour.
 //!
+//! [`Sections::store_back`] makes many stores behind the same look, and may be left between any two of
+//! them. After the call none of them is made any more.
+//!
 //! On Linux this is a *restartable sequence*, rseq(2). A tells the kernel where its section begins
 //! and ends, by the address of a description in a word that the C library has registered for each
 //! thread. If the kernel takes the processor from A within the section, or gives it a signal, A
@@ -22,6 +25,16 @@
 //! later that has not been told otherwise (`glibc.pthread.rseq`), and a kernel with rseq and the
 //! two commands of `membarrier` (5.10). Elsewhere it says no: other C libraries, valgrind,
 //! qemu-user.
+
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
+))]
+#[allow(unsafe_code)]
+mod store_back;
 
 /// How a section went.
 #[allow(dead_code, reason = "not every target has sections")]
@@ -65,6 +78,21 @@ mod imp {
             // ORD(cursor:A) Release, as of the exchange that it stands in for (`ring/cursor.rs`).
             word.store(new, Ordering::Release);
             Step::Stored
+        }
+
+        /// Stores, if `guard` is as expected, and tells whether it is.
+        pub(crate) fn store_back(
+            &self,
+            guard: &AtomicU64,
+            expected: u64,
+            store: impl FnOnce(),
+        ) -> bool {
+            let _section = lock(&self.0);
+            let is_expected = guard.load(Ordering::Relaxed) == expected;
+            if is_expected {
+                store();
+            }
+            is_expected
         }
 
         pub(crate) fn interrupt(&self) {
@@ -111,6 +139,28 @@ mod imp {
     pub(crate) fn is_ready() -> bool {
         let area = AREA.load(Ordering::Relaxed);
         area != UNKNOWN && area != MISSING
+    }
+
+    /// The core that this thread is on, or was on a moment ago.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    pub(crate) fn core() -> Option<u32> {
+        let area = AREA.load(Ordering::Relaxed);
+        if !is_ready() {
+            return None;
+        }
+        let core: i32;
+        // SAFETY: `prepare` has found where the C library keeps each thread's area, in which `cpu_id`
+        // stands at 4; a negative one says that this thread is not registered.
+        unsafe {
+            asm!(
+                "mov {core:e}, dword ptr fs:[{area} + 4]",
+                area = in(reg) area,
+                core = out(reg) core,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+        u32::try_from(core).ok()
     }
 
     /// Where glibc has put the area, if it has registered it.
@@ -257,6 +307,26 @@ mod imp {
             }
         }
 
+        /// Copies bytes and stores them back, for as long as `guard` is as expected; tells how many.
+        ///
+        /// # Safety
+        ///
+        /// As for [`store_back::copy`](super::store_back::copy), except for the area. Only for callers to
+        /// which [`is_ready`] has said yes.
+        #[cfg(target_arch = "x86_64")]
+        pub(crate) unsafe fn store_back(
+            &self,
+            guard: &AtomicU64,
+            expected: u64,
+            (from, to): (*mut u8, *mut u8),
+            length: usize,
+        ) -> usize {
+            let area = AREA.load(Ordering::Relaxed);
+            debug_assert!(area % 32 == 0);
+            // SAFETY: the area is known, as in `compare_and_store`; the rest is passed on.
+            unsafe { super::store_back::copy(area, (guard, expected), from, to, length) }
+        }
+
         #[cold]
         pub(crate) fn interrupt(&self) {
             asymmetric::interrupt_sections();
@@ -316,6 +386,56 @@ mod imp {
         pub(crate) fn interrupt(&self) {}
     }
 }
+
+/// Where no section copies.
+#[cfg(not(any(
+    overfall_loom,
+    all(
+        target_os = "linux",
+        target_env = "gnu",
+        target_arch = "x86_64",
+        target_pointer_width = "64",
+        not(any(overfall_portable, overfall_counted, miri)),
+    ),
+)))]
+#[allow(unsafe_code)]
+impl Sections {
+    /// Does nothing.
+    ///
+    /// # Safety
+    ///
+    /// None is needed here.
+    pub(crate) unsafe fn store_back(
+        &self,
+        _guard: &crate::sync::AtomicU64,
+        _expected: u64,
+        _moves: (*mut u8, *mut u8),
+        _length: usize,
+    ) -> usize {
+        0
+    }
+}
+
+/// Where it is not known which core a thread is on, and nobody asks.
+#[cfg(not(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
+)))]
+pub(crate) fn core() -> Option<u32> {
+    None
+}
+
+#[cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
+))]
+pub(crate) use imp::core;
 
 pub(crate) use imp::Sections;
 #[cfg(not(overfall_loom))]

@@ -5,6 +5,7 @@ mod bytes;
 #[cfg(feature = "tokio")]
 mod bytes_tokio;
 mod common;
+mod exclusive;
 mod messages;
 #[cfg(feature = "tokio")]
 mod messages_tokio;

@@ -9,7 +9,7 @@ use crate::channel::reader::core::{Core, Place};
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::position::slice_size;
-use crate::ring::{Found, Seen};
+use crate::ring::{Found, LENT, Seen};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
@@ -157,7 +157,9 @@ impl StrongReader {
     #[inline(always)]
     fn consume_whole(&mut self, amount: u64) -> bool {
         let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        if amount != self.lent.bytes || amount == 0 || !held.is_marked() {
+        // Lines of a long piece may be handed back, slice by slice.
+        let is_quick = amount == self.lent.bytes && 0 < amount && amount < LENT;
+        if !is_quick || !held.is_marked() {
             return false;
         }
         self.lent.bytes = 0;
@@ -279,6 +281,9 @@ impl StrongReader {
             let next = place.length.or_else(|| self.hold.shared.ring.find_committed(place.slice));
             let Some(length) = next else { unreachable!("what was lent is held") };
             let part = left.min(length - place.offset);
+            if let Hold { shared, held: Some(held), .. } = &mut self.hold {
+                shared.ring.hand_back(held, place.slice, place.offset, part);
+            }
             self.place = place.advanced(part, length);
             left -= part;
         }
