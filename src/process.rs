@@ -127,7 +127,7 @@ pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;
 pub use outcome::{InputOutcome, Outcome, OutputOutcome};
-pub use output::{Output, SecondConsumer, Start};
+pub use output::{Output, SecondConsumer, Start, Stream};
 pub use pipeline::{Pipeline, PipelineOutcome, Running};
 pub use ready::{LineWatch, NoLine, NotReady, Ready};
 pub use shut_down::{ShutDown, Took};

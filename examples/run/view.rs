@@ -1,9 +1,8 @@
 //! What is shown of the command, line by line.
 
+use overfall::Blocking;
 use overfall::lines::{Builder, Line, LineError, Lines, Source};
-use overfall::process::{Output, Start};
-use overfall::{Blocking, WeakChannel};
-use std::collections::BTreeMap;
+use overfall::process::{Output, Start, Stream};
 use std::io::{self, IsTerminal, Write};
 
 /// So much is gathered of lines that come at once.
@@ -21,8 +20,7 @@ impl View<overfall::StrongReader> {
         let reader = output.strong_reader(Start::Oldest)?;
         reader.set_name("view");
         let shown = Shown {
-            channel: reader.channel(),
-            is_stderr: BTreeMap::new(),
+            output: output.clone(),
             batch: Vec::new(),
             of_stderr: false,
             is_red: io::stderr().is_terminal(),
@@ -99,9 +97,7 @@ impl<R: Source> View<R> {
 
 /// Writes lines to where they belong, each batch at once, so that others' lines come between ours only.
 struct Shown {
-    /// It knows which number stands for stderr.
-    channel: WeakChannel,
-    is_stderr: BTreeMap<u32, bool>,
+    output: Output,
     batch: Vec<u8>,
     of_stderr: bool,
     is_red: bool,
@@ -109,11 +105,7 @@ struct Shown {
 
 impl Shown {
     fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
-        let Self { channel, is_stderr, .. } = self;
-        let name = |writer| channel.writer_name(writer);
-        let of_stderr = *is_stderr
-            .entry(line.writer())
-            .or_insert_with_key(|&writer| name(writer).as_deref() == Some("stderr"));
+        let of_stderr = self.output.stream_of(line.writer()) == Some(Stream::Stderr);
         if of_stderr != self.of_stderr || self.batch.len() >= BATCH {
             self.flush()?;
             self.of_stderr = of_stderr;

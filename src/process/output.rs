@@ -77,8 +77,19 @@ struct Inner {
     spool: Option<Spool>,
     /// A drain for each pipe.
     drains: Vec<(Arc<Progress>, mpsc::UnboundedSender<Order>)>,
+    /// The writers of stdout and of stderr, if this is both.
+    merged: Vec<u32>,
     /// Whose output it is, for who waits for a line of it.
     leader: OnceLock<Weak<Leader>>,
+}
+
+/// One of the two outputs of a process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// Where a consumer starts.
@@ -161,11 +172,12 @@ impl Output {
         let runtime = driver::handle()?;
         let _within_it = runtime.enter();
         let end = Arc::new(End::new(channel.clone(), error));
-        let mut drains = Vec::with_capacity(PIPES);
+        let (mut drains, mut merged) = (Vec::with_capacity(PIPES), Vec::new());
         for (pipe, name) in pipes {
             let writer = channel.new_strong_writer();
             if let Some(name) = name {
                 writer.set_name(name);
+                merged.push(writer.stats().id);
             }
             let progress = Arc::new(Progress::new());
             let (orders, received) = mpsc::unbounded_channel();
@@ -181,6 +193,7 @@ impl Output {
             only_one_consumer: capture.only_one_consumer,
             spool,
             drains,
+            merged,
             leader: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -202,6 +215,28 @@ impl Output {
     /// Its name: that of the child, and `stdout` or `stderr`.
     pub fn name(&self) -> &str {
         &self.inner.name
+    }
+
+    /// Which stream a writer of a merged output stands for, by the number that
+    /// [messages](crate::Header::writer) and [lines](crate::lines::Line::writer) tell; nothing where the output
+    /// is of one stream.
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use overfall::process::{Capture, Command, Start, Stream};
+    ///
+    /// let mut command = Command::new("sh");
+    /// let child = command.args(["-c", "echo oh >&2"]).merged(Capture::default()).spawn()?;
+    /// let output = child.output().unwrap();
+    /// let mut lines = output.strong_reader(Start::Oldest)?.into_lines();
+    /// let line = lines.next_line().await?.unwrap();
+    /// assert_eq!(output.stream_of(line.writer()), Some(Stream::Stderr));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn stream_of(&self, writer: u32) -> Option<Stream> {
+        let place = self.inner.merged.iter().position(|&merged| merged == writer)?;
+        Some(if place == 0 { Stream::Stdout } else { Stream::Stderr })
     }
 
     /// A new consumer that the child waits for.
