@@ -49,7 +49,8 @@ unsafe impl<T: Sync> Sync for Zeroed<T> {}
 /// allocated in one piece, as the calls of the system are most of what a small ring costs.
 pub(super) fn pair<T: Zero, U: Zero>(lengths: (usize, usize)) -> Option<(Zeroed<T>, Zeroed<U>)> {
     const { assert!(align_of::<T>() <= ALIGNMENT && align_of::<U>() <= ALIGNMENT) };
-    let of_first = lengths.0.checked_mul(size_of::<T>())?.checked_next_multiple_of(ALIGNMENT)?;
+    let of_first =
+        lengths.0.checked_mul(size_of::<T>())?.checked_next_multiple_of(align_of::<U>())?;
     let of_second = lengths.1.checked_mul(size_of::<U>())?;
     let bytes = of_first.checked_add(of_second)?.checked_add(ALIGNMENT - SMALL_ALIGNMENT)?;
     // A system of 32 bits maps more than a slice may have.
@@ -59,7 +60,8 @@ pub(super) fn pair<T: Zero, U: Zero>(lengths: (usize, usize)) -> Option<(Zeroed<
     let base = system::allocate(bytes)?;
     let skipped = base.addr().get().wrapping_neg() % ALIGNMENT;
     // SAFETY: `base` is aligned to `SMALL_ALIGNMENT`, and so is what is skipped. That is no more than
-    // what was added above, and so the sum of it and `of_first` is inside of what was allocated.
+    // what was added above, and so the sum of it and `of_first` is inside of what was allocated. The
+    // second ones are aligned as they need: the first ones are, and end where that is so.
     let (first, second) = unsafe { (base.add(skipped), base.add(skipped + of_first)) };
     let block = Arc::new(Block { base, bytes });
     let first = Zeroed { start: first.cast(), length: lengths.0, _block: block.clone() };
@@ -181,7 +183,7 @@ mod tests {
             assert_eq!((bytes.len(), bytes.as_ptr().addr() % ALIGNMENT), (length, 0));
             // SAFETY: no other thread is here, and no reference is held.
             assert!(bytes.iter().all(|byte| unsafe { byte.get().replace(7) } == 0));
-            assert_eq!(descriptors.as_ptr().addr() % ALIGNMENT, 0);
+            assert_eq!(descriptors.as_ptr().addr() % align_of::<Descriptor>(), 0);
             assert_eq!(descriptors.len(), lengths.1);
             assert!(descriptors.iter().all(|descriptor| descriptor.describe().length == 0));
             // Either may go first.

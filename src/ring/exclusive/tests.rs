@@ -3,9 +3,9 @@
 use super::*;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::Geometry;
+use crate::sync::AtomicBool;
 use crate::sync::asymmetric::{Abilities, has_sections, prepare};
 use crate::sync::rseq;
-use std::sync::atomic::AtomicBool;
 use std::thread;
 
 /// The processor of the test may have no sections, or not what they need.
