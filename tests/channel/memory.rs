@@ -20,7 +20,7 @@ struct Counting;
 
 /// The size of the rings that are counted. It is small enough that the allocator is asked for them,
 /// and not the system.
-const RING: usize = 1024;
+const RING: usize = 512;
 /// What is asked for the bytes of such a ring, and for nothing else here: how many, and their alignment.
 const ASKED: (usize, usize) = (RING + RING / 2 + 120, 8);
 
