@@ -348,11 +348,10 @@ mod tests;
 mod zeroed;
 
 #[cfg(overfall_loom)]
-use crate::models::storage::{self, Zeroed};
+use crate::models::storage;
 use crate::sync::asymmetric::Abilities;
 use crate::sync::processor;
 use crate::sync::table::Table;
-use crossbeam_utils::CachePadded;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
@@ -366,21 +365,17 @@ use storage::Storage;
 #[cfg(overfall_loom)]
 pub(crate) use writer_figures::Counter;
 pub(crate) use writer_figures::{Count, WriterFigures};
-#[cfg(not(overfall_loom))]
-use zeroed::Zeroed;
 
 #[derive(Debug)]
 pub(crate) struct Ring {
     geometry: Geometry,
     storage: Storage,
-    /// Those that are zero have the stamp of no slice.
-    descriptors: Zeroed<Descriptor>,
     /// Every position below it belongs to some slice.
     reserved: Cursor,
     gate: Gate,
     /// Whether a strong reader that is alone hands lines back.
     hands_lines_back: bool,
-    exclusive: CachePadded<Exclusive>,
+    exclusive: Exclusive,
     /// Where the first slice lies.
     start: Position,
     /// How many granules more than it needs a writer takes that overwrites: an eighth of the ring.
@@ -392,15 +387,14 @@ impl Ring {
     /// `abilities` say whether a writer may own the cursor, and by what fences readers lend.
     pub(crate) fn new(geometry: Geometry, start: Position, abilities: Abilities) -> Option<Self> {
         let capacity = usize::try_from(geometry.capacity()).ok()?;
-        let (storage, descriptors) = Storage::new(capacity, geometry.granules())?;
+        let storage = Storage::new(capacity, geometry.granules())?;
         Some(Self {
             geometry,
             storage,
-            descriptors,
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             hands_lines_back: abilities.sections && processor::likes_lines_back(),
-            exclusive: Exclusive::new().into(),
+            exclusive: Exclusive::new(),
             start,
             surplus: (geometry.capacity() / GRANULE).div_ceil(8),
         })
@@ -464,8 +458,9 @@ impl Ring {
     #[inline]
     fn descriptor(&self, position: Position) -> &Descriptor {
         // The length is a power of two, so the mask spares the check of the bounds.
-        let mask = self.descriptors.len() - 1;
-        &self.descriptors[position.granule() as usize & mask]
+        let descriptors = self.storage.descriptors();
+        let mask = descriptors.len() - 1;
+        &descriptors[position.granule() as usize & mask]
     }
 
     /// What the descriptor at `position` says besides a length.

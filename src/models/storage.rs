@@ -2,33 +2,26 @@
 //! made one by one.
 
 use crate::ring::Exclusive;
+use crate::ring::descriptor::Descriptor;
 use crate::ring::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
-use std::ops::Deref;
-
-/// What is zero at first.
-#[derive(Debug)]
-pub(crate) struct Zeroed<T>(Box<[T]>);
-
-impl<T> Deref for Zeroed<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        &self.0
-    }
-}
 
 const WORD: usize = GRANULE as usize;
 
 #[derive(Debug)]
 pub(crate) struct Storage {
     words: Vec<AtomicU64>,
+    descriptors: Vec<Descriptor>,
 }
 
 impl Storage {
-    pub(crate) fn new<T: Default>(capacity: usize, granules: usize) -> Option<(Self, Zeroed<T>)> {
+    pub(crate) fn new(capacity: usize, granules: usize) -> Option<Self> {
         let words = (0..capacity / WORD).map(|_| AtomicU64::new(0)).collect();
-        Some((Self { words }, Zeroed((0..granules).map(|_| T::default()).collect())))
+        Some(Self { words, descriptors: (0..granules).map(|_| Descriptor::default()).collect() })
+    }
+
+    pub(crate) fn descriptors(&self) -> &[Descriptor] {
+        &self.descriptors
     }
 
     /// # Safety

@@ -86,25 +86,38 @@ pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 };
 /// So many long pieces are read between two looks at the core of the writer.
 const LOOK_EVERY: u64 = 64;
 
-/// The reader that is alone writes it.
+/// It is written when strong readers come and go, and so stands beside what is only read.
 #[derive(Debug)]
 pub(crate) struct Exclusive {
     state: AtomicU64,
     sections: Sections,
+}
+
+/// What a strong reader knows of the core of the writer. It is kept with its hold, on a line of its own.
+#[derive(Debug, Default)]
+pub(super) struct Nearness {
     /// The long pieces that were read.
     reads: Figure,
     /// Whether the writer was on the reader's core at the last look.
     is_near: Figure,
 }
 
+impl Nearness {
+    /// Whether the writer is on the core of the reader, which calls this for each long piece.
+    #[inline]
+    fn is_near(&self, writer: impl FnOnce() -> u32) -> bool {
+        let Some(core) = rseq::core() else { return false };
+        if self.reads.get() % LOOK_EVERY == 0 {
+            self.is_near.set(u64::from(writer() == core));
+        }
+        self.reads.add(1);
+        self.is_near.get() != 0
+    }
+}
+
 impl Exclusive {
     pub(super) fn new() -> Self {
-        Self {
-            state: AtomicU64::new(EXCLUSIVE),
-            sections: Sections::new(),
-            reads: Figure::default(),
-            is_near: Figure::default(),
-        }
+        Self { state: AtomicU64::new(EXCLUSIVE), sections: Sections::new() }
     }
 
     /// So many strong readers are there from now on. To be called behind the lock behind which they are
@@ -144,17 +157,6 @@ impl Exclusive {
         }
     }
 
-    /// Whether the writer is on the core of the reader, which calls this for each long piece.
-    #[inline]
-    fn is_near(&self, writer: impl FnOnce() -> u32) -> bool {
-        let Some(core) = rseq::core() else { return false };
-        if self.reads.get() % LOOK_EVERY == 0 {
-            self.is_near.set(u64::from(writer() == core));
-        }
-        self.reads.add(1);
-        self.is_near.get() != 0
-    }
-
     /// Copies and stores back, while the state is still STORES; tells how many bytes.
     ///
     /// # Safety
@@ -191,8 +193,14 @@ impl Ring {
 
     /// As [`Ring::copy_held`], for pieces that are not short.
     #[inline(never)]
-    pub(super) fn copy_and_hand_back(&self, slice: Position, offset: u64, to: &mut [u8]) {
-        let copied = if to.len() >= COPIED && self.may_hand_back() {
+    pub(super) fn copy_and_hand_back(
+        &self,
+        held: &Held,
+        slice: Position,
+        offset: u64,
+        to: &mut [u8],
+    ) {
+        let copied = if to.len() >= COPIED && self.may_hand_back(held) {
             // SAFETY: the caller's hold is marked, and is before the slice or at it, whose stamp it has seen
             // (`Ring::copy_held`).
             unsafe { self.storage.read_and_store_back(slice, offset, to, &self.exclusive) }
@@ -214,7 +222,7 @@ impl Ring {
     #[inline]
     pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, offset: u64, length: u64) {
         debug_assert!(held.hold.is_lending(slice));
-        if length >= LENT && self.may_hand_back() {
+        if length >= LENT && self.may_hand_back(held) {
             // SAFETY: as in `copy_and_hand_back`; the caller has seen the stamp before it was lent the piece,
             // which it uses no more.
             unsafe { self.storage.store_back(slice, offset, length as usize, &self.exclusive) };
@@ -223,8 +231,8 @@ impl Ring {
     }
 
     #[inline]
-    fn may_hand_back(&self) -> bool {
-        let is_near = || self.exclusive.is_near(|| self.reserved.core());
+    fn may_hand_back(&self, held: &Held) -> bool {
+        let is_near = || held.hold.nearness.is_near(|| self.reserved.core());
         let may_store = self.hands_lines_back && self.exclusive.may_store(is_near);
         if may_store {
             // ORD(reserved:C) Release, pairs with ORD(reserved:B), ORD(gate:D): a thread that reads what we

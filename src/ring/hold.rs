@@ -29,6 +29,7 @@
 //! A taken hold is never in effect again: R's stores to the word change nothing, and the state is
 //! written anew only by the next holder of the entry, before its word.
 
+use super::exclusive::Nearness;
 use super::position::Position;
 use super::{Held, Ring};
 use crate::sync::asymmetric;
@@ -45,11 +46,13 @@ pub(super) struct Hold {
     /// The number of the reader, 0 if no thread may take the hold, and in the low bits what other
     /// threads want of it, or have done.
     state: AtomicU64,
+    pub(super) nearness: Nearness,
 }
 
 impl Default for Hold {
     fn default() -> Self {
-        Self { word: AtomicU64::new(Self::NONE), state: AtomicU64::new(0) }
+        let (word, state) = (AtomicU64::new(Self::NONE), AtomicU64::new(0));
+        Self { word, state, nearness: Nearness::default() }
     }
 }
 

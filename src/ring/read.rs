@@ -529,7 +529,7 @@ impl Ring {
         debug_assert!(held.hold.is_lending(slice));
         let _held_meanwhile = held;
         if to.len() > SHORT {
-            return self.copy_and_hand_back(slice, offset, to);
+            return self.copy_and_hand_back(held, slice, offset, to);
         }
         #[cfg(not(overfall_loom))]
         self.storage.read(slice, offset, to);

@@ -5,15 +5,16 @@ use super::copy;
 use super::descriptor::Descriptor;
 use super::exclusive::Exclusive;
 use super::position::Position;
-use super::zeroed::{self, Zeroed};
+use super::zeroed::Zeroed;
 use std::cell::UnsafeCell;
 #[cfg(unix)]
 use std::{io, os::fd::BorrowedFd};
 
 #[derive(Debug)]
 pub(super) struct Storage {
-    /// A power of two of them.
-    bytes: Zeroed<UnsafeCell<u8>>,
+    /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
+    /// stamp of no slice.
+    memory: Zeroed<UnsafeCell<u8>, Descriptor>,
 }
 
 // SAFETY: the memory belongs to no thread. `write`, `read` and `store_back` access it atomically, and the
@@ -23,24 +24,28 @@ unsafe impl Sync for Storage {}
 impl Storage {
     /// `capacity` zeroed bytes, a power of two, and the descriptors of so many granules; `None` if there is
     /// no memory for them.
-    pub(super) fn new(capacity: usize, granules: usize) -> Option<(Self, Zeroed<Descriptor>)> {
+    pub(super) fn new(capacity: usize, granules: usize) -> Option<Self> {
         assert!(capacity.is_power_of_two());
-        let (bytes, descriptors) = zeroed::pair((capacity, granules))?;
-        Some((Self { bytes }, descriptors))
+        Some(Self { memory: Zeroed::new((capacity, granules))? })
+    }
+
+    #[inline]
+    pub(super) fn descriptors(&self) -> &[Descriptor] {
+        self.memory.second()
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
     /// them are inside of the ring.
     #[inline]
     fn at(&self, position: Position, offset: u64, length: usize) -> *mut u8 {
-        let size = self.bytes.len();
+        let size = self.memory.first().len();
         // The size is a power of two (`Geometry`).
         let index = position.byte(offset) as usize & (size - 1);
         if length > size - index {
             outside(index, length);
         }
         // From all of the bytes, which are cells and so may be written.
-        self.bytes.as_ptr().cast::<u8>().cast_mut().wrapping_add(index)
+        self.memory.first().as_ptr().cast::<u8>().cast_mut().wrapping_add(index)
     }
 
     /// Copies `bytes` into the ring.

@@ -10,9 +10,7 @@
 use super::descriptor::Descriptor;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// Slices start on cache lines; a pair of lines is what one core fetches at a time on x86_64.
 const ALIGNMENT: usize = 128;
@@ -32,75 +30,67 @@ unsafe impl Zero for UnsafeCell<u8> {}
 // SAFETY: it is four words, each of which may be 0. It has no `Drop`.
 unsafe impl Zero for Descriptor {}
 
-/// Values side by side, all of them zero at first.
-pub(super) struct Zeroed<T> {
-    start: NonNull<T>,
-    length: usize,
-    /// What they lie in. It is freed with the last one of what lies there.
-    _block: Arc<Block>,
-}
-
-// SAFETY: it owns its values, as a box does.
-unsafe impl<T: Send> Send for Zeroed<T> {}
-// SAFETY: as a box.
-unsafe impl<T: Sync> Sync for Zeroed<T> {}
-
-/// So many values of the one kind and of the other; `None` if there is no memory for them. They are
-/// allocated in one piece, as the calls of the system are most of what a small ring costs.
-pub(super) fn pair<T: Zero, U: Zero>(lengths: (usize, usize)) -> Option<(Zeroed<T>, Zeroed<U>)> {
-    const { assert!(align_of::<T>() <= ALIGNMENT && align_of::<U>() <= ALIGNMENT) };
-    let of_first =
-        lengths.0.checked_mul(size_of::<T>())?.checked_next_multiple_of(align_of::<U>())?;
-    let of_second = lengths.1.checked_mul(size_of::<U>())?;
-    let bytes = of_first.checked_add(of_second)?.checked_add(ALIGNMENT - SMALL_ALIGNMENT)?;
-    // A system of 32 bits maps more than a slice may have.
-    if bytes > isize::MAX as usize {
-        return None;
-    }
-    let base = system::allocate(bytes)?;
-    let skipped = base.addr().get().wrapping_neg() % ALIGNMENT;
-    // SAFETY: `base` is aligned to `SMALL_ALIGNMENT`, and so is what is skipped. That is no more than
-    // what was added above, and so the sum of it and `of_first` is inside of what was allocated. The
-    // second ones are aligned as they need: the first ones are, and end where that is so.
-    let (first, second) = unsafe { (base.add(skipped), base.add(skipped + of_first)) };
-    let block = Arc::new(Block { base, bytes });
-    let first = Zeroed { start: first.cast(), length: lengths.0, _block: block.clone() };
-    Some((first, Zeroed { start: second.cast(), length: lengths.1, _block: block }))
-}
-
-impl<T> Deref for Zeroed<T> {
-    type Target = [T];
-
-    #[inline]
-    fn deref(&self) -> &[T] {
-        // SAFETY: `pair` has aligned `start`, behind which so many values are, no more than a slice may
-        // have. They are zero, which is a value (`Zero`), or what was made of them since. They live as
-        // long as the block, and so as `self`.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
-    }
-}
-
-/// What was allocated: so many bytes from there on.
-struct Block {
+/// Values of one kind side by side, and behind them values of another kind, all of them zero at first. They
+/// are allocated in one piece, as the calls of the system are most of what a small ring costs.
+pub(super) struct Zeroed<T, U> {
+    first: NonNull<T>,
+    second: NonNull<U>,
+    lengths: (usize, usize),
+    /// What was allocated: from here on, so many bytes.
     base: NonNull<u8>,
     bytes: usize,
 }
 
-// SAFETY: it owns the memory, and does nothing but free it.
-unsafe impl Send for Block {}
-// SAFETY: as above.
-unsafe impl Sync for Block {}
+// SAFETY: it owns its values, as a box does.
+unsafe impl<T: Send, U: Send> Send for Zeroed<T, U> {}
+// SAFETY: as a box.
+unsafe impl<T: Sync, U: Sync> Sync for Zeroed<T, U> {}
 
-impl Drop for Block {
+impl<T: Zero, U: Zero> Zeroed<T, U> {
+    /// So many values of each kind; `None` if there is no memory for them.
+    pub(super) fn new(lengths: (usize, usize)) -> Option<Self> {
+        const { assert!(align_of::<T>() <= ALIGNMENT && align_of::<U>() <= ALIGNMENT) };
+        let of_first = lengths.0.checked_mul(size_of::<T>())?;
+        let of_first = of_first.checked_next_multiple_of(align_of::<U>())?;
+        let of_second = lengths.1.checked_mul(size_of::<U>())?;
+        let bytes = of_first.checked_add(of_second)?.checked_add(ALIGNMENT - SMALL_ALIGNMENT)?;
+        // A system of 32 bits maps more than a slice may have.
+        if bytes > isize::MAX as usize {
+            return None;
+        }
+        let base = system::allocate(bytes)?;
+        let skipped = base.addr().get().wrapping_neg() % ALIGNMENT;
+        // SAFETY: `base` is aligned to `SMALL_ALIGNMENT`, and so is what is skipped. That is no more than
+        // what was added above, and so the sum of it and `of_first` is inside of what was allocated. The
+        // second ones are aligned as they need: the first ones are, and end where that is so.
+        let (first, second) = unsafe { (base.add(skipped), base.add(skipped + of_first)) };
+        Some(Self { first: first.cast(), second: second.cast(), lengths, base, bytes })
+    }
+
+    #[inline]
+    pub(super) fn first(&self) -> &[T] {
+        // SAFETY: `new` has aligned them, and there are so many, no more than a slice may have. They are
+        // zero, which is a value (`Zero`), or what was made of them since. They live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.lengths.0) }
+    }
+
+    #[inline]
+    pub(super) fn second(&self) -> &[U] {
+        // SAFETY: as for the first ones.
+        unsafe { std::slice::from_raw_parts(self.second.as_ptr(), self.lengths.1) }
+    }
+}
+
+impl<T, U> Drop for Zeroed<T, U> {
     fn drop(&mut self) {
-        // SAFETY: allocated by `pair` with so many bytes; what lies there keeps the block.
+        // SAFETY: allocated by `new` with so many bytes; nothing that was lent outlives `self`.
         unsafe { system::free(self.base, self.bytes) }
     }
 }
 
-impl<T> fmt::Debug for Zeroed<T> {
+impl<T, U> fmt::Debug for Zeroed<T, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Zeroed").field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("Zeroed").field("lengths", &self.lengths).finish_non_exhaustive()
     }
 }
 
@@ -175,34 +165,33 @@ use heap as system;
 mod tests {
     use super::*;
 
+    type Pair = Zeroed<UnsafeCell<u8>, Descriptor>;
+
     #[test]
     fn values_of_every_number_are_zero_aligned_and_writable() {
         for length in [1, 2, 63, 64, 100, 127, 128, 129, 1000, 8071, 8072, 8073, 1 << 20] {
             let lengths = (length, 1 + length / 64);
-            let (bytes, descriptors) = pair::<UnsafeCell<u8>, Descriptor>(lengths).unwrap();
+            let pair = Pair::new(lengths).unwrap();
+            let (bytes, descriptors) = (pair.first(), pair.second());
             assert_eq!((bytes.len(), bytes.as_ptr().addr() % ALIGNMENT), (length, 0));
             // SAFETY: no other thread is here, and no reference is held.
             assert!(bytes.iter().all(|byte| unsafe { byte.get().replace(7) } == 0));
             assert_eq!(descriptors.as_ptr().addr() % align_of::<Descriptor>(), 0);
             assert_eq!(descriptors.len(), lengths.1);
             assert!(descriptors.iter().all(|descriptor| descriptor.describe().length == 0));
-            // Either may go first.
-            drop(bytes);
-            assert!(descriptors.iter().all(|descriptor| descriptor.describe().length == 0));
         }
     }
 
     #[test]
     fn more_than_there_is_memory_for_is_refused() {
-        let pair = pair::<UnsafeCell<u8>, Descriptor>;
         // 32 bits have 2 GiB to give.
         for length in [usize::MAX, usize::MAX - 200, isize::MAX as usize + 1] {
-            assert!(pair((length, 1)).is_none());
+            assert!(Pair::new((length, 1)).is_none());
         }
         // 32 bytes each.
         for length in [usize::MAX, usize::MAX / 32, usize::MAX / 32 + 1] {
-            assert!(pair((1, length)).is_none());
+            assert!(Pair::new((1, length)).is_none());
         }
-        assert!(pair((isize::MAX as usize / 2, isize::MAX as usize / 48)).is_none());
+        assert!(Pair::new((isize::MAX as usize / 2, isize::MAX as usize / 48)).is_none());
     }
 }

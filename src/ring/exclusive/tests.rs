@@ -100,9 +100,10 @@ fn a_reader_on_the_core_of_the_writer_does_not_store_back() {
         // Threads of tests are moved, so that it may take some tries.
         let is_near = (0..1000).any(|_| {
             ring.reserved.note_core(core);
-            ring.exclusive.reads.set(0);
-            let _near = ring.exclusive.is_near(|| ring.reserved.core());
-            ring.exclusive.is_near.get() == 1
+            let nearness = &held.hold.nearness;
+            nearness.reads.set(0);
+            let _near = nearness.is_near(|| ring.reserved.core());
+            nearness.is_near.get() == 1
         });
         assert!(is_near);
         read(&ring, &mut held, 0, &mut [0; 4096]);
