@@ -24,11 +24,11 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 /// use std::time::Duration;
 ///
 /// let child = Command::new("sleep").arg("100").spawn()?;
-/// let policy = ShutDown::first(Signal::Interrupt, Duration::from_secs(2))
-///     .then(Signal::Terminate, Duration::from_secs(10));
+/// let policy = ShutDown::first(Signal::Terminate, Duration::from_secs(10))
+///     .then(Signal::Quit, Duration::from_secs(2));
 /// let outcome = child.shut_down(&policy).await;
 /// assert_eq!(outcome.shut_down, Some(Took::Phase(0)));
-/// assert_eq!(outcome.status.signal(), Some(2)); // SIGINT
+/// assert_eq!(outcome.status.signal(), Some(15)); // SIGTERM
 /// # Ok::<(), overfall::process::SpawnError>(())
 /// # }).unwrap();
 /// ```

@@ -1,7 +1,7 @@
 //! Overfall side by side with its rivals.
 //!
 //! ```sh
-//! cargo run --release | tee results/README.md
+//! cargo run --release | tee results/PROCESSOR.md
 //! cargo run --release -- bytes one-thread --pairs 9 --seconds 0.05
 //! cargo run -- --pairs 1 --seconds 0.001 # only checks that all contestants work
 //! ```
