@@ -213,9 +213,18 @@ impl Hold {
     #[inline(always)]
     pub(super) fn mark(&self) -> bool {
         // ORD(hold:B) Release, as in `move_to`: who finds this store does not find the last move of the hold,
-        // and is to see what came before that all the same. In one piece it is one instruction.
-        self.word.store(self.word.load(Ordering::Relaxed) | Self::LENT, Ordering::Release);
+        // and is to see what came before that all the same.
+        self.word.store(Self::marked(self.word.load(Ordering::Relaxed)), Ordering::Release);
         !self.is_wanted_since() || self.give_up_marking()
+    }
+
+    /// The word with the mark. The very last position, jumped to and marked, would be no hold at all: then
+    /// the hold goes back by a granule, which keeps more, and is where it was before once the mark is off
+    /// and it moves on.
+    #[inline(always)]
+    fn marked(word: u64) -> u64 {
+        let marked = word | Self::LENT;
+        if marked == Self::NONE { marked - (1 << Position::SHIFT) } else { marked }
     }
 
     #[cold]

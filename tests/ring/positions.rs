@@ -131,3 +131,29 @@ fn two_writers_that_give_up_in_turns_lose_nothing_of_a_third() {
         });
     });
 }
+
+#[test]
+fn what_is_lent_around_the_wrap_is_kept_wherever_its_reader_has_jumped_to() {
+    for (before, skipped) in
+        (1..=8_u64).flat_map(|before| (0..=4).map(move |skipped| (before, skipped)))
+    {
+        let channel =
+            Channel::builder().size(256).start_position((1 << 63) - 64 * before).build().unwrap();
+        let mut writer = channel.new_writer();
+        for _ in 0..skipped {
+            writer.try_send(b"before").unwrap();
+        }
+        let mut reader = channel.new_strong_reader_at(StartAt::Now);
+        let what = format!("{before} granules before the wrap, {skipped} skipped");
+        for round in 0..4 {
+            writer.try_send(&[round; 64]).unwrap();
+            let message = reader.try_recv().unwrap().unwrap();
+            let written = (0..9).take_while(|_| writer.try_send(&[9; 64]).is_ok()).count();
+            assert_eq!(&*message, &[round; 64][..], "{what}");
+            // At the last position of all it keeps a granule more.
+            assert!((2..=3).contains(&written), "{what}: {written}");
+            drop(message);
+            while reader.try_recv().is_ok() {}
+        }
+    }
+}
