@@ -5,6 +5,7 @@
 #![cfg(not(miri))]
 
 use overfall_tests::{LIMIT, within};
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -16,6 +17,8 @@ struct Relay {
     child: Child,
     address: String,
     said: Receiver<String>,
+    /// Lines that nobody has asked for yet: clients may end in any order, and before they are read.
+    others: RefCell<Vec<String>>,
 }
 
 impl Drop for Relay {
@@ -57,18 +60,24 @@ impl Relay {
                 }
             }
         });
-        let mut relay = Self { child, address: String::new(), said };
+        let mut relay = Self { child, address: String::new(), said, others: RefCell::default() };
         relay.address = relay.hears("listening on ");
         (relay, stdin)
     }
 
     /// Waits for a line with these words, and tells what comes behind them.
     fn hears(&self, words: &str) -> String {
+        let mut others = self.others.borrow_mut();
+        let mut next =
+            others.iter().position(|line| line.contains(words)).map(|at| others.remove(at));
         loop {
-            let line = self.said.recv_timeout(LIMIT).expect("it has said so");
+            let line = next
+                .take()
+                .unwrap_or_else(|| self.said.recv_timeout(LIMIT).expect("it has said so"));
             if let Some((_, rest)) = line.split_once(words) {
                 return rest.into();
             }
+            others.push(line);
         }
     }
 
@@ -78,8 +87,7 @@ impl Relay {
         stream
     }
 
-    /// Reads all that `client` can still get, and what the relay says that it has missed. The relay must
-    /// not have to tell of another one meanwhile.
+    /// Reads all that `client` can still get, and what the relay says that it has missed.
     fn drain(&self, mut client: TcpStream) -> (Vec<u8>, u64) {
         let mut all = Vec::new();
         client.read_to_end(&mut all).unwrap();
@@ -266,7 +274,8 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let mut stderr = child.stderr.take().unwrap();
     // One that runs all the same is stopped with the test.
-    let mut relay = Relay { child, address: String::new(), said: channel().1 };
+    let (address, said, others) = (String::new(), channel().1, RefCell::default());
+    let mut relay = Relay { child, address, said, others };
     let said = join(thread::spawn(move || {
         let mut said = String::new();
         stderr.read_to_string(&mut said).unwrap();
