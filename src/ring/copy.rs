@@ -136,7 +136,7 @@ mod assembly {
     /// # Safety
     ///
     /// `from..from + to.len()` is valid for reads, and is written by other threads only through
-    /// [`store`], or by a section that stores back (`sync/rseq/store_back.rs`).
+    /// [`store`], or by a section that stores back (`sync/rseq/imp/store_back.rs`).
     #[inline]
     pub(in super::super) unsafe fn load(from: *const u8, to: &mut [u8]) {
         // SAFETY: passed on.

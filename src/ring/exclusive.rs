@@ -26,7 +26,7 @@
 //!
 //! A reader changes `EXCLUSIVE` to `STORES` by itself, by an exchange, with the first long piece that it reads.
 //! So who reads short slices alone costs the next one nothing. All stores are made in sections which look
-//! at the state first (`sync/rseq/store_back.rs`). A reader B that comes as a second one is counted before
+//! at the state first (`sync/rseq/imp/store_back.rs`). A reader B that comes as a second one is counted before
 //! it is lent anything, and by that ([`Exclusive::count`]) it
 //!
 //! 1. exchanges the state for `SEVERAL`;

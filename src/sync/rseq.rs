@@ -26,15 +26,26 @@
 //! two commands of `membarrier` (5.10). Elsewhere it says no: other C libraries, valgrind,
 //! qemu-user.
 
+/// Describes a section to the kernel: where it begins and ends, and where a thread goes that is taken out of it.
 #[cfg(all(
     target_os = "linux",
     target_env = "gnu",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    all(target_pointer_width = "64", target_endian = "little"),
     not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
 ))]
-#[allow(unsafe_code)]
-mod store_back;
+macro_rules! description {
+    () => {
+        concat!(
+            ".pushsection __rseq_cs, \"aw\"\n",
+            ".balign 32\n",
+            "33:\n",
+            ".long 0, 0\n",
+            ".quad 22f, (44f - 22f), 55f\n",
+            ".popsection",
+        )
+    };
+}
 
 /// How a section went.
 #[allow(dead_code, reason = "not every target has sections")]
@@ -101,6 +112,11 @@ mod imp {
             fence(Ordering::SeqCst);
         }
     }
+
+    /// The models have no cores.
+    pub(crate) fn core() -> Option<u32> {
+        None
+    }
 }
 
 #[cfg(all(
@@ -117,6 +133,17 @@ mod imp {
     use crate::sync::{AtomicIsize, AtomicU64, Ordering};
     use std::arch::asm;
     use std::ffi::CStr;
+
+    /// An instruction that is never executed, whose last four bytes are the signature of abort handlers.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! signature {
+        () => {
+            ".byte 0x0f, 0xb9, 0x3d, 0x53, 0x30, 0x05, 0x53"
+        };
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    mod store_back;
 
     /// Where the thread's area is, from the thread pointer on. [`UNKNOWN`] and [`MISSING`] are no
     /// such places, because they are not aligned.
@@ -161,6 +188,12 @@ mod imp {
             );
         }
         u32::try_from(core).ok()
+    }
+
+    /// Nobody asks where no section copies.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn core() -> Option<u32> {
+        None
     }
 
     /// Where glibc has put the area, if it has registered it.
@@ -214,12 +247,7 @@ mod imp {
             #[cfg(target_arch = "x86_64")]
             unsafe {
                 asm!(
-                    ".pushsection __rseq_cs, \"aw\"",
-                    ".balign 32",
-                    "33:",
-                    ".long 0, 0",
-                    ".quad 22f, (44f - 22f), 55f",
-                    ".popsection",
+                    description!(),
                     "cmp dword ptr fs:[{area} + 4], 0",
                     // A thread without an area never gets anywhere.
                     "jl 55f",
@@ -233,10 +261,7 @@ mod imp {
                     "mov qword ptr fs:[{area} + 8], 0",
                     "xor {scratch:e}, {scratch:e}",
                     ".pushsection __rseq_failure, \"ax\"",
-                    // An instruction that is never executed, whose last four bytes are the
-                    // signature.
-                    ".byte 0x0f, 0xb9, 0x3d",
-                    ".long 0x53053053",
+                    signature!(),
                     "55:",
                     "mov {scratch:e}, 2",
                     "jmp 88f",
@@ -259,12 +284,7 @@ mod imp {
             #[cfg(target_arch = "aarch64")]
             unsafe {
                 asm!(
-                    ".pushsection __rseq_cs, \"aw\"",
-                    ".balign 32",
-                    "33:",
-                    ".long 0, 0",
-                    ".quad 22f, (44f - 22f), 55f",
-                    ".popsection",
+                    description!(),
                     "mrs {thread}, tpidr_el0",
                     "add {thread}, {thread}, {area}",
                     "ldr {result:w}, [{thread}, #4]",
@@ -311,7 +331,7 @@ mod imp {
         ///
         /// # Safety
         ///
-        /// As for [`store_back::copy`](super::store_back::copy), except for the area. Only for callers to
+        /// As for [`store_back::copy`], except for the area. Only for callers to
         /// which [`is_ready`] has said yes.
         #[cfg(target_arch = "x86_64")]
         pub(crate) unsafe fn store_back(
@@ -324,7 +344,23 @@ mod imp {
             let area = AREA.load(Ordering::Relaxed);
             debug_assert!(area % 32 == 0);
             // SAFETY: the area is known, as in `compare_and_store`; the rest is passed on.
-            unsafe { super::store_back::copy(area, (guard, expected), from, to, length) }
+            unsafe { store_back::copy(area, (guard, expected), from, to, length) }
+        }
+
+        /// There is no such section yet.
+        ///
+        /// # Safety
+        ///
+        /// None is needed here.
+        #[cfg(target_arch = "aarch64")]
+        pub(crate) unsafe fn store_back(
+            &self,
+            _guard: &AtomicU64,
+            _expected: u64,
+            _moves: (*mut u8, *mut u8),
+            _length: usize,
+        ) -> usize {
+            0
         }
 
         #[cold]
@@ -383,61 +419,32 @@ mod imp {
             Step::Stored
         }
 
+        /// There is no such section.
+        ///
+        /// # Safety
+        ///
+        /// None is needed here.
+        #[allow(unsafe_code)]
+        pub(crate) unsafe fn store_back(
+            &self,
+            _guard: &AtomicU64,
+            _expected: u64,
+            _moves: (*mut u8, *mut u8),
+            _length: usize,
+        ) -> usize {
+            0
+        }
+
         pub(crate) fn interrupt(&self) {}
     }
-}
 
-/// Where no section copies.
-#[cfg(not(any(
-    overfall_loom,
-    all(
-        target_os = "linux",
-        target_env = "gnu",
-        target_arch = "x86_64",
-        target_pointer_width = "64",
-        not(any(overfall_portable, overfall_counted, miri)),
-    ),
-)))]
-#[allow(unsafe_code)]
-impl Sections {
-    /// Does nothing.
-    ///
-    /// # Safety
-    ///
-    /// None is needed here.
-    pub(crate) unsafe fn store_back(
-        &self,
-        _guard: &crate::sync::AtomicU64,
-        _expected: u64,
-        _moves: (*mut u8, *mut u8),
-        _length: usize,
-    ) -> usize {
-        0
+    /// Nobody asks where no section copies.
+    pub(crate) fn core() -> Option<u32> {
+        None
     }
 }
 
-/// Where it is not known which core a thread is on, and nobody asks.
-#[cfg(not(all(
-    target_os = "linux",
-    target_env = "gnu",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
-    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
-)))]
-pub(crate) fn core() -> Option<u32> {
-    None
-}
-
-#[cfg(all(
-    target_os = "linux",
-    target_env = "gnu",
-    target_arch = "x86_64",
-    target_pointer_width = "64",
-    not(any(overfall_loom, overfall_portable, overfall_counted, miri)),
-))]
-pub(crate) use imp::core;
-
-pub(crate) use imp::Sections;
+pub(crate) use imp::{Sections, core};
 #[cfg(not(overfall_loom))]
 #[allow(unused_imports, reason = "not every target has sections")]
 pub(crate) use imp::{is_ready, prepare};

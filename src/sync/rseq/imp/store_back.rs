@@ -34,12 +34,7 @@ pub(super) unsafe fn copy(
     // the section left them, and `done` is raised behind the moves.
     unsafe {
         asm!(
-            ".pushsection __rseq_cs, \"aw\"",
-            ".balign 32",
-            "33:",
-            ".long 0, 0",
-            ".quad 22f, (44f - 22f), 55f",
-            ".popsection",
+            description!(),
             "xor {done:e}, {done:e}",
             "cmp dword ptr fs:[{area} + 4], 0",
             "jl 66f",
@@ -69,9 +64,7 @@ pub(super) unsafe fn copy(
             "44:",
             "mov qword ptr fs:[{area} + 8], 0",
             ".pushsection __rseq_failure, \"ax\"",
-            // An instruction that is never executed, whose last four bytes are the signature.
-            ".byte 0x0f, 0xb9, 0x3d",
-            ".long 0x53053053",
+            signature!(),
             "55:",
             "jmp 66f",
             ".popsection",
