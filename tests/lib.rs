@@ -5,12 +5,13 @@ pub mod sources;
 use overfall::{AfterLast, Channel};
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 /// Far longer than any test takes, however busy the machine is: a hang becomes a failure.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -152,4 +153,23 @@ impl Numbers {
         self.0 ^= self.0 << 17;
         (self.0 >> 16) as usize % bound
     }
+}
+
+/// Starts an example, which `cargo test` builds before it runs a test of it.
+///
+/// # Panics
+///
+/// If it was not built.
+#[track_caller]
+pub fn example(name: &str) -> Command {
+    let mut example = env::current_exe().expect("a test has a path");
+    example.pop();
+    example.set_file_name("examples");
+    example.push(format!("{name}{}", env::consts::EXE_SUFFIX));
+    assert!(
+        example.exists(),
+        "there is no {}: run `cargo build --all-features --example {name}` first, with the same profile",
+        example.display()
+    );
+    Command::new(example)
 }

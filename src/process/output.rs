@@ -172,7 +172,8 @@ impl Output {
         let runtime = driver::handle()?;
         let _within_it = runtime.enter();
         let end = Arc::new(End::new(channel.clone(), error));
-        let (mut drains, mut merged) = (Vec::with_capacity(PIPES), Vec::new());
+        let (mut drains, mut started) = (Vec::with_capacity(PIPES), Vec::with_capacity(PIPES));
+        let mut merged = Vec::new();
         for (pipe, name) in pipes {
             let writer = channel.new_strong_writer();
             if let Some(name) = name {
@@ -182,10 +183,13 @@ impl Output {
             let progress = Arc::new(Progress::new());
             let (orders, received) = mpsc::unbounded_channel();
             let (spooling, end) = (spooling.clone(), end.clone());
-            let drain = Drain::new(pipe, writer, spooling, received, progress.clone(), end)?;
-            runtime.spawn(drain.run());
+            started.push(Drain::new(pipe, writer, spooling, received, progress.clone(), end)?);
             drains.push((progress, orders));
         }
+        // The drains have these to themselves: the last of them ends both. It may be over before the next
+        // line here.
+        drop((spooling, end));
+        started.into_iter().for_each(|drain| drop(runtime.spawn(drain.run())));
         let inner = Inner {
             channel,
             name: name.into(),

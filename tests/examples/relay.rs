@@ -4,7 +4,7 @@
 //! needs a `cargo build --example relay` before.
 #![cfg(not(miri))]
 
-use overfall_tests::{LIMIT, within};
+use overfall_tests::{LIMIT, example, within};
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -29,16 +29,7 @@ impl Drop for Relay {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut example = std::env::current_exe().unwrap();
-    example.pop();
-    example.set_file_name("examples");
-    example.push(format!("relay{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        example.exists(),
-        "there is no {}: run `cargo build --example relay` first, with the same profile",
-        example.display()
-    );
-    let mut command = Command::new(example);
+    let mut command = example("relay");
     command.args(arguments).stderr(Stdio::piped()).stdout(Stdio::null());
     command
 }

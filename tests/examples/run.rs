@@ -4,6 +4,7 @@
 //! `cargo build --features process --example run` before.
 #![cfg(all(target_os = "linux", not(miri)))]
 
+use overfall_tests::example;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -33,16 +34,7 @@ impl Files {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut example = std::env::current_exe().unwrap();
-        example.pop();
-        example.set_file_name("examples");
-        example.push("run");
-        assert!(
-            example.exists(),
-            "there is no {}: run `cargo build --features process --example run` first, with the same profile",
-            example.display()
-        );
-        let mut command = Command::new(example);
+        let mut command = example("run");
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command.stdout(File::create(self.path("stdout")).unwrap());
         command.stderr(File::create(self.path("stderr")).unwrap());

@@ -4,6 +4,7 @@
 //! needs a `cargo build --example tee` before.
 #![cfg(not(miri))]
 
+use overfall_tests::example;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -44,17 +45,8 @@ impl Files {
     /// Starts the example, with arguments that are separated by blanks, in this directory. `-` reads
     /// from the file `stdin`.
     fn start(&self, arguments: &str) -> Running {
-        let mut example = std::env::current_exe().unwrap();
-        example.pop();
-        example.set_file_name("examples");
-        example.push(format!("tee{}", std::env::consts::EXE_SUFFIX));
-        assert!(
-            example.exists(),
-            "there is no {}: run `cargo build --example tee` first, with the same profile",
-            example.display()
-        );
         let (stdout, stderr) = (self.path("stdout"), self.path("stderr"));
-        let mut command = Command::new(example);
+        let mut command = example("tee");
         command.args(arguments.split_whitespace()).current_dir(self.0.path());
         command.stdin(File::open(self.path("stdin")).map_or(Stdio::null(), Stdio::from));
         command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());

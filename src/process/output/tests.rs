@@ -239,6 +239,19 @@ fn an_output_that_is_closed_ends_and_its_child_learns_of_it() {
     while child.write_all(b"x").is_ok() {}
 }
 
+/// A pipe may end before the thread that starts its drain goes on: the drain has everything to itself then.
+#[test]
+fn an_output_that_ends_at_once_ends_its_spool_well() {
+    for round in 0..3000 {
+        let (from, mut child) = pipe();
+        child.write_all(b"all").unwrap();
+        drop(child);
+        let ring = Ring { spool: Some(crate::spool::Spool::builder()), ..Ring::new(4096) };
+        let output = Output::drain(from, &ring, "test").unwrap();
+        assert_eq!(block_on(output.spool().unwrap().finished()).unwrap(), 3, "{round}");
+    }
+}
+
 #[test]
 fn everything_is_in_the_spool_in_memory_and_on_disk() {
     use crate::spool::{Retain, Spool};
