@@ -293,7 +293,7 @@ impl Spool {
 
     /// How many bytes have been written.
     pub fn len(&self) -> u64 {
-        self.shared.look().0
+        self.shared.length_and_ending().0
     }
 
     /// Whether nothing has been written.
@@ -308,7 +308,7 @@ impl Spool {
 
     /// Whether the stream has ended well.
     pub fn is_finished(&self) -> bool {
-        self.shared.look().1 == Ending::Finished
+        self.shared.length_and_ending().1 == Ending::Finished
     }
 
     /// Waits until the stream has ended, and tells its length. A dropped future has done nothing.
@@ -427,7 +427,7 @@ impl Spool {
     /// copy, or its file cannot be read.
     #[cfg(feature = "futures")]
     pub fn freeze(&self) -> Result<bytes::Bytes, FreezeError> {
-        let length = match self.shared.look() {
+        let length = match self.shared.length_and_ending() {
             (length, Ending::Finished) => length,
             _ => return Err(self.shared.ended().map_or(FreezeError::Unfinished, Into::into)),
         };
@@ -478,7 +478,7 @@ impl Drop for Spool {
 
 impl fmt::Debug for Spool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (length, ending) = self.shared.look();
+        let (length, ending) = self.shared.length_and_ending();
         f.debug_struct("Spool")
             .field("len", &length)
             .field("ending", &ending)

@@ -149,9 +149,9 @@ impl Blocking<SpoolReader> {
     fn until_found<T, E: Into<io::Error>>(
         &mut self,
         until: Until,
-        look: impl FnMut(&mut SpoolReader, Option<&mut Context<'_>>) -> Poll<Result<T, E>>,
+        check: impl FnMut(&mut SpoolReader, Option<&mut Context<'_>>) -> Poll<Result<T, E>>,
     ) -> io::Result<T> {
-        let found = self.poll_or_wait(until, SpoolReader::stop_waiting, look);
+        let found = self.poll_or_wait(until, SpoolReader::stop_waiting, check);
         found.ok_or_else(|| given_up(until))?.map_err(Into::into)
     }
 }

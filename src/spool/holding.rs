@@ -52,17 +52,17 @@ impl SpoolReader {
     /// - `Deadlock`, if this reader is strong, and the end is not within reach of the writer: that waits for
     ///   this reader.
     pub async fn finished(&self) -> Result<u64, ReadError> {
-        let look = || match self.sleeper.seat.figures.is_closed() {
+        let check = || match self.sleeper.seat.figures.is_closed() {
             true => Some(Err(ReadError::Closed)),
             false => self.shared().outcome(),
         };
-        if let Some(outcome) = look() {
+        if let Some(outcome) = check() {
             return outcome;
         }
         if self.stands_in_the_way_of(self.shared().known_len.unwrap_or(u64::MAX)).is_some() {
             return Err(ReadError::Deadlock);
         }
-        self.shared().until(look).await
+        self.shared().until(check).await
     }
 
     /// Goes to a place, if that is kept, or not written yet.

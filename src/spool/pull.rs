@@ -108,7 +108,7 @@ pub(super) enum Need {
     /// It is woken when there is something.
     Waits,
     /// The source was read: it is to look again.
-    Looks,
+    Check,
     /// The source has failed since this reader first asked.
     Told(Failure),
 }
@@ -145,10 +145,10 @@ impl Pull {
         let mut state = lock(&self.state);
         if *asked.get_or_insert(state.errors) != state.errors {
             *asked = None;
-            return state.error.clone().map_or(Need::Looks, Need::Told);
+            return state.error.clone().map_or(Need::Check, Need::Told);
         }
         if shared.memory.length() >= wanted {
-            return Need::Looks;
+            return Need::Check;
         }
         if state.turn != Turn::Idle {
             return Need::Waits;
@@ -199,7 +199,7 @@ impl Pull {
                     // This reader does not come to that.
                     shared.wake_beyond(shared.memory.length(), &mut panics);
                 }
-                Need::Looks
+                Need::Check
             }
             Came::Nothing => {
                 if self.put_back(job, Turn::Registered, &mut panics) == Turn::Idle {
@@ -214,7 +214,7 @@ impl Pull {
             }
             last => {
                 panics.run(|| job.end(last));
-                Need::Looks
+                Need::Check
             }
         };
         panics.finish();
@@ -282,8 +282,8 @@ impl Pull {
         let serve = move || {
             let mut thread = Blocking::new(());
             pull.serve(|pull| {
-                let look = |(): &mut (), context: Option<&mut Context<'_>>| pull.poll_turn(context);
-                thread.poll_or_wait(Until::Forever, |()| {}, look).flatten()
+                let check = |(): &mut (), context: Option<&mut Context<'_>>| pull.poll_job(context);
+                thread.poll_or_wait(Until::Forever, |()| {}, check).flatten()
             });
         };
         std::thread::Builder::new().name("overfall-pull".into()).spawn(serve).map(drop)
@@ -301,7 +301,7 @@ impl Pull {
     }
 
     /// The job, once a reader needs something; `None` when it is over. Without a context it only looks.
-    pub(super) fn poll_turn(&self, context: Option<&mut Context<'_>>) -> Poll<Option<Job>> {
+    pub(super) fn poll_job(&self, context: Option<&mut Context<'_>>) -> Poll<Option<Job>> {
         let waker = context.map(|context| context.waker().clone());
         let mut state = lock(&self.state);
         match state.turn {

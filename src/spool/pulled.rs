@@ -129,7 +129,7 @@ impl Spool {
         pull.has_thread();
         Box::new(move || {
             pull.serve(|pull| {
-                loom::future::block_on(poll_fn(|context| pull.poll_turn(Some(context))))
+                loom::future::block_on(poll_fn(|context| pull.poll_job(Some(context))))
             });
         })
     }

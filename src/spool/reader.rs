@@ -73,7 +73,7 @@ pub(super) fn unless_empty<T>(result: Result<T, ReadError>) -> Option<Result<T, 
 /// Looks whether there is something at `position`: a byte that `view` can lend then, or that was let go
 /// of, or the end.
 #[inline]
-fn look(
+fn check(
     view: &mut View,
     position: u64,
     shared: &Shared,
@@ -98,13 +98,13 @@ fn may_read(shared: &Shared, figures: &Figures) -> Result<(), ReadError> {
 /// The same where it cannot lend yet.
 #[cold]
 fn come_to(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
-    if view.enter(position) { Ok(()) } else { look_anew(view, position, shared) }
+    if view.enter(position) { Ok(()) } else { check_anew(view, position, shared) }
 }
 
 /// The same where nothing was there when it looked last.
 #[cold]
-fn look_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
-    let (length, ending) = shared.look();
+fn check_anew(view: &mut View, position: u64, shared: &Shared) -> Result<(), ReadError> {
+    let (length, ending) = shared.length_and_ending();
     if ending == Ending::Terminated {
         return Err(ReadError::Terminated);
     }
@@ -165,7 +165,7 @@ impl SpoolReader {
 
     /// How many bytes have been written. It may stand behind that.
     pub fn len(&self) -> u64 {
-        self.shared().look().0
+        self.shared().length_and_ending().0
     }
 
     /// Whether nothing has been written.
@@ -313,7 +313,7 @@ impl SpoolReader {
                 Err(error) => return Err(self.unless_passed(error)),
             }
             if !self.view.sees(self.position) {
-                let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+                let _next_time = check_anew(&mut self.view, self.position, &self.sleeper.shared);
             }
         }
         Ok(read)
@@ -322,7 +322,7 @@ impl SpoolReader {
     /// Whether there is more to lend now. An error, or that it was let go of, is told by the next read.
     fn goes_on(&mut self) -> bool {
         if !self.view.enter(self.position) && !self.view.sees(self.position) {
-            let _next_time = look_anew(&mut self.view, self.position, &self.sleeper.shared);
+            let _next_time = check_anew(&mut self.view, self.position, &self.sleeper.shared);
         }
         self.view.has(self.position)
     }
@@ -341,7 +341,7 @@ impl SpoolReader {
         if self.sleeper.seat.figures.is_closed() {
             return Err(ReadError::Closed);
         }
-        let (length, ending) = shared.look();
+        let (length, ending) = shared.length_and_ending();
         if ending == Ending::Terminated {
             return Err(ReadError::Terminated);
         }
@@ -374,7 +374,7 @@ impl SpoolReader {
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
         let (view, position) = (&mut self.view, self.position);
         self.sleeper.poll(context, position.saturating_add(1), |shared, figures| {
-            unless_empty(look(view, position, shared, figures))
+            unless_empty(check(view, position, shared, figures))
         })
     }
 
@@ -383,15 +383,15 @@ impl SpoolReader {
     pub(super) fn ask(&mut self) -> Result<(), ReadError> {
         let (view, position) = (&mut self.view, self.position);
         let asked = self.sleeper.ask(position.saturating_add(1), |shared, figures| {
-            unless_empty(look(view, position, shared, figures))
+            unless_empty(check(view, position, shared, figures))
         });
         asked.unwrap_or(Err(ReadError::Empty))
     }
 
     /// The same for the length of the whole stream.
     pub(super) fn ask_for_the_end(&mut self) -> Result<u64, ReadError> {
-        let look = |shared: &Shared, figures: &Figures| unless_empty(whole(shared, figures));
-        self.sleeper.ask(u64::MAX, look).unwrap_or(Err(ReadError::Empty))
+        let check = |shared: &Shared, figures: &Figures| unless_empty(whole(shared, figures));
+        self.sleeper.ask(u64::MAX, check).unwrap_or(Err(ReadError::Empty))
     }
 
     pub(super) fn poll_read(

@@ -36,14 +36,14 @@ impl SpoolWriter {
             until,
             |writer| writer.stop_waiting(),
             |writer, context| match context {
-                None => writer.look_for_room(),
+                None => writer.poll_room(),
                 Some(context) => writer.poll_ready(context),
             },
         );
         ready.map_or(Ok(false), |ready| ready.map(|()| true))
     }
 
-    fn look_for_room(&mut self) -> Poll<Result<(), WriteError>> {
+    fn poll_room(&mut self) -> Poll<Result<(), WriteError>> {
         match self.find_room() {
             Err(WriteError::Full { .. }) => Poll::Pending,
             found => Poll::Ready(found),
@@ -51,11 +51,11 @@ impl SpoolWriter {
     }
 
     pub(crate) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
-        let mut found = self.look_for_room();
+        let mut found = self.poll_room();
         if found.is_pending() {
             let Some(bound) = &self.shared.bound else { unreachable!("there is always room") };
             self.shared.wait_for_room(bound, &mut self.ticket, context.waker());
-            found = self.look_for_room();
+            found = self.poll_room();
         }
         if found.is_ready() {
             // To leave may drop a waker, which may panic: the room is not taken by then.

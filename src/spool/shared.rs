@@ -165,7 +165,7 @@ impl Shared {
     /// well. So A's came first, and B sees *failing*, or what has become of it, and not the length that
     /// it has read. B waits for nobody: it finds out the last length itself, in A's way, and the first
     /// to write it down decides.
-    pub(super) fn look(&self) -> (u64, Ending) {
+    pub(super) fn length_and_ending(&self) -> (u64, Ending) {
         let length = self.memory.length();
         if self.has_heavy_fences {
             // ORD(light) pairs with ORD(heavy) in `settle`.
@@ -193,7 +193,7 @@ impl Shared {
     #[cold]
     fn settle(&self) {
         if self.has_heavy_fences {
-            // ORD(heavy) pairs with ORD(light) in `look`.
+            // ORD(heavy) pairs with ORD(light) in `check`.
             asymmetric::heavy();
         } else {
             // ORD(settle:A) SeqCst, pairs with ORD(settle:B).
@@ -209,7 +209,7 @@ impl Shared {
     /// Whether it takes bytes, as far as this thread knows.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        // Relaxed: what is written in spite of an end is not seen by anybody (`look`).
+        // Relaxed: what is written in spite of an end is not seen by anybody (`check`).
         self.end.load(Ordering::Relaxed) == OPEN
     }
 
@@ -221,7 +221,7 @@ impl Shared {
 
     /// How it has ended; `None` if it goes on.
     pub(super) fn ended(&self) -> Option<Ended> {
-        match self.look().1 {
+        match self.length_and_ending().1 {
             Ending::Open => None,
             Ending::Finished => Some(Ended::Finished),
             Ending::Failed => Some(Ended::Failed(self.failure())),
@@ -239,7 +239,7 @@ impl Shared {
 
     /// How long the stream was, or why it has none, once it has ended.
     pub(super) fn outcome(&self) -> Option<Result<u64, ReadError>> {
-        match self.look() {
+        match self.length_and_ending() {
             (_, Ending::Open) => None,
             (length, Ending::Finished) => Some(Ok(length)),
             (_, Ending::Failed) => Some(Err(ReadError::Failed(self.failure()))),
@@ -249,7 +249,7 @@ impl Shared {
 
     /// The length of the whole stream, or why there will be none; `Empty` if it is not known yet.
     pub(super) fn whole(&self) -> Result<u64, ReadError> {
-        match (self.look(), self.known_len) {
+        match (self.length_and_ending(), self.known_len) {
             ((_, Ending::Terminated), _) => Err(ReadError::Terminated),
             ((length, Ending::Finished), _) => Ok(length),
             (_, Some(known_len)) => Ok(known_len),
@@ -282,7 +282,7 @@ impl Shared {
         if disk.still_has(position) {
             return Ok(read);
         }
-        Err(ReadError::Evicted { position, begin: self.begin(), len: self.look().0 })
+        Err(ReadError::Evicted { position, begin: self.begin(), len: self.length_and_ending().0 })
     }
 
     // How it ends.
@@ -325,7 +325,7 @@ impl Shared {
         drop(registry);
         self.after_end();
         // The last promised byte may have come meanwhile.
-        match self.look().1 {
+        match self.length_and_ending().1 {
             Ending::Finished => Err(Ended::Finished),
             _ => Ok(()),
         }
@@ -569,7 +569,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> SpoolStats {
         let mut registry = lock(&self.registry);
-        let len = self.look().0;
+        let len = self.length_and_ending().0;
         if registry.seen.0 != len {
             registry.seen = (len, Instant::now());
         }
@@ -644,11 +644,11 @@ impl Shared {
         let before = self.parking.park(seat, waker);
         self.watch.keep();
         drop_waker(before);
-        self.note_length();
+        self.record_length();
     }
 
     /// Remembers since when there has been nothing new, for who asks later: a reader found nothing.
-    fn note_length(&self) {
+    fn record_length(&self) {
         if let Some(mut registry) = crate::sync::try_lock(&self.registry) {
             let length = self.memory.length();
             if registry.seen.0 != length {
@@ -661,8 +661,8 @@ impl Shared {
         self.parking.unpark(seat);
     }
 
-    /// Waits until `look` finds something, which only an end, or a change of the registry, brings.
-    pub(super) async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+    /// Waits until `check` finds something, which only an end, or a change of the registry, brings.
+    pub(super) async fn until<T>(&self, mut check: impl FnMut() -> Option<T>) -> T {
         /// Leaves the line when the future is dropped.
         struct Place<'a>(&'a Line, Option<Ticket>);
         impl Drop for Place<'_> {
@@ -674,14 +674,14 @@ impl Shared {
         }
         let mut place = Place(&self.changes, None);
         poll_fn(|context| {
-            if let Some(found) = look() {
+            if let Some(found) = check() {
                 return Poll::Ready(found);
             }
             let request = Request { length: 0, claim: 1, threshold: 0 };
             place.0.join(&mut place.1, request, context.waker(), &Never);
             // A thread that changes something goes through the line, or has it done by the one that has the
             // lock, and so comes before us, who see the change, or after us, and finds us.
-            look().map_or(Poll::Pending, Poll::Ready)
+            check().map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }

@@ -26,22 +26,22 @@ impl Sleeper {
         Self { shared, seat, is_parked: false, is_registered: false, asked: None }
     }
 
-    /// What `look` finds; if that is `None`, once there are `wanted` bytes, or at the end.
+    /// What `check` finds; if that is `None`, once there are `wanted` bytes, or at the end.
     pub(super) fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
         wanted: u64,
-        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+        mut check: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
     ) -> Poll<Result<T, ReadError>> {
         let mut has_read = false;
-        let found = look(&self.shared, &self.seat.figures).or_else(|| {
+        let found = check(&self.shared, &self.seat.figures).or_else(|| {
             (self.is_parked, self.is_registered) = (true, true);
             self.shared.park(&self.seat, wanted, context.waker());
-            let found = look(&self.shared, &self.seat.figures);
+            let found = check(&self.shared, &self.seat.figures);
             if found.is_some() || self.shared.pull().is_none() {
                 return found;
             }
-            self.pull(wanted, &mut has_read, look)
+            self.pull(wanted, &mut has_read, check)
         });
         let Some(found) = found else { return Poll::Pending };
         self.asked = None;
@@ -61,16 +61,16 @@ impl Sleeper {
         &mut self,
         wanted: u64,
         has_read: &mut bool,
-        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+        mut check: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
     ) -> Option<Result<T, ReadError>> {
         let pull = self.shared.pull()?;
         for _ in 0..IN_A_ROW {
             match pull.need(&self.shared, wanted, &mut self.asked) {
                 Need::Waits => return None,
                 Need::Told(failure) => return Some(Err(ReadError::Source(failure))),
-                Need::Looks => *has_read = true,
+                Need::Check => *has_read = true,
             }
-            let found = look(&self.shared, &self.seat.figures);
+            let found = check(&self.shared, &self.seat.figures);
             if found.is_some() {
                 return found;
             }
@@ -80,19 +80,19 @@ impl Sleeper {
         None
     }
 
-    /// What `look` finds; if that is `None`, it has the source read once, and looks again.
+    /// What `check` finds; if that is `None`, it has the source read once, and checks again.
     pub(super) fn ask<T>(
         &mut self,
         wanted: u64,
-        mut look: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
+        mut check: impl FnMut(&Shared, &Figures) -> Option<Result<T, ReadError>>,
     ) -> Option<Result<T, ReadError>> {
-        let found = look(&self.shared, &self.seat.figures).or_else(|| {
+        let found = check(&self.shared, &self.seat.figures).or_else(|| {
             let pull = self.shared.pull()?;
             match pull.need(&self.shared, wanted, &mut self.asked) {
                 Need::Waits => None,
                 Need::Told(failure) => Some(Err(ReadError::Source(failure))),
-                Need::Looks => {
-                    let found = look(&self.shared, &self.seat.figures);
+                Need::Check => {
+                    let found = check(&self.shared, &self.seat.figures);
                     pull.pass_on(&self.shared);
                     found
                 }

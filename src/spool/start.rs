@@ -87,7 +87,7 @@ impl Shared {
     ) -> Result<(u64, u64), StartError> {
         // More than once only if the writer has passed the place meanwhile. It does so once: then it waits.
         loop {
-            let (len, begin) = (self.look().0, self.begin());
+            let (len, begin) = (self.length_and_ending().0, self.begin());
             let position = match start {
                 Start::Oldest => begin,
                 Start::At(position) => position,
@@ -106,7 +106,11 @@ impl Shared {
                 Ok(()) => return Ok((position, len.saturating_sub(position))),
                 Err(begin) if matches!(start, Start::At(_)) => {
                     self.let_pass(figures);
-                    return Err(StartError::Evicted { position, begin, len: self.look().0 });
+                    return Err(StartError::Evicted {
+                        position,
+                        begin,
+                        len: self.length_and_ending().0,
+                    });
                 }
                 Err(_) => {}
             }
