@@ -10,7 +10,10 @@ mod team;
 mod turns;
 
 pub(crate) use apart::{tasks, threads};
-pub(crate) use children::{Job, Run, children, children_processor, write_if_child};
+pub(crate) use children::{
+    Content, Crowd, Delays, Job, Run, child_delay, children, children_processor, crowd,
+    crowd_processor, delays, spawn_and_wait, write_if_child,
+};
 pub(crate) use live::live;
 pub(crate) use overrun::overrun;
 pub(crate) use round_trip::{round_trip, round_trip_tasks};

@@ -1,6 +1,6 @@
 //! The library that has most in common with our children: many consumers, and none loses anything.
 
-use crate::drivers::Job;
+use crate::drivers::{Content, Job, delays};
 use std::borrow::Cow;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -36,9 +36,27 @@ impl LineVisitor for Count {
     }
 }
 
-pub(crate) fn run(runtime: &Runtime, job: Job) -> u64 {
-    runtime.block_on(async {
-        let mut process = Process::new(job.command().into())
+/// Takes the times that are written.
+#[derive(Default)]
+struct Stamps(Vec<u64>);
+
+impl StreamVisitor for Stamps {
+    type Output = Vec<u64>;
+
+    fn on_chunk(&mut self, chunk: Chunk) -> Next {
+        self.0.extend(delays(chunk.as_ref()));
+        Next::Continue
+    }
+
+    fn into_output(self) -> Vec<u64> {
+        self.0
+    }
+}
+
+/// A child whose stdout goes to any number of consumers.
+macro_rules! spawn {
+    ($job:expr) => {
+        Process::new($job.command().into())
             .name(AutoName::program_only())
             .stdout_and_stderr(|stream| {
                 stream
@@ -49,23 +67,62 @@ pub(crate) fn run(runtime: &Runtime, job: Job) -> u64 {
                     .max_buffered_chunks(DEFAULT_MAX_BUFFERED_CHUNKS)
             })
             .spawn()
-            .expect("a child");
-        let consumers = Vec::from_iter((0..job.consumers).map(|_| {
-            let stdout = process.stdout();
-            let consumer = if job.lines {
-                stdout.consume(ParseLines::new(LineParsingOptions::default(), Count::default()))
-            } else {
-                stdout.consume(Count::default())
-            };
-            let Ok(consumer) = consumer;
-            consumer
-        }));
-        let mut bytes = 0;
-        for consumer in consumers {
-            bytes += consumer.wait().await.expect("no error");
-        }
-        let completed = process.wait_for_completion(Duration::from_secs(30)).await;
+            .expect("a child")
+    };
+}
+
+/// Waits until it has ended.
+macro_rules! wait {
+    ($process:expr) => {
+        let completed = $process.wait_for_completion(Duration::from_secs(30)).await;
         assert!(completed.expect("it ends").expect_completed("in time").success());
+    };
+}
+
+pub(crate) fn run(runtime: &Runtime, job: Job) -> u64 {
+    runtime.block_on(consume(job))
+}
+
+/// Many of them at once.
+pub(crate) fn crowd(runtime: &Runtime, job: Job, children: usize) -> u64 {
+    runtime.block_on(async {
+        let all = Vec::from_iter((0..children).map(|_| tokio::spawn(consume(job))));
+        let mut bytes = 0;
+        for child in all {
+            bytes += child.await.expect("no panic");
+        }
         bytes
     })
+}
+
+/// How long what it writes is on its way.
+pub(crate) fn stamps(runtime: &Runtime, job: Job) -> Vec<u64> {
+    runtime.block_on(async {
+        let mut process = spawn!(job);
+        let Ok(consumer) = process.stdout().consume(Stamps::default());
+        let all = consumer.wait().await.expect("no error");
+        wait!(process);
+        all
+    })
+}
+
+async fn consume(job: Job) -> u64 {
+    let mut process = spawn!(job);
+    let consumers = Vec::from_iter((0..job.consumers).map(|_| {
+        let stdout = process.stdout();
+        // Its lines are always text.
+        let consumer = if matches!(job.content, Content::Lines | Content::Text) {
+            stdout.consume(ParseLines::new(LineParsingOptions::default(), Count::default()))
+        } else {
+            stdout.consume(Count::default())
+        };
+        let Ok(consumer) = consumer;
+        consumer
+    }));
+    let mut bytes = 0;
+    for consumer in consumers {
+        bytes += consumer.wait().await.expect("no error");
+    }
+    wait!(process);
+    bytes
 }
