@@ -19,6 +19,7 @@ use crate::error::second_consumer::SecondConsumer;
 use crate::spool::Spool;
 use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -316,17 +317,28 @@ impl Output {
 
     /// Waits until the output has ended, or nothing has come into the ring for `quiet`, or `at_most` is
     /// over. When time is up it looks once more, without waiting. Tells whether the output has ended.
+    ///
+    /// While the output waits for a consumer of ours, it is not the child that is quiet: that time does not count.
     pub(super) async fn ended(&self, quiet: Duration, at_most: Duration) -> bool {
         let began = Instant::now();
         let end = began.checked_add(at_most);
         loop {
-            let last = self.inner.drains.iter().map(|(progress, _)| progress.last()).max();
-            let quiet = last.unwrap_or(began).max(began).checked_add(quiet);
+            let drains = || self.inner.drains.iter().map(|(progress, _)| progress);
+            let held_up = drains().find_map(|progress| progress.held_up());
+            let counts = held_up.is_none() || quiet.is_zero();
+            let last = drains().map(|progress| progress.last()).max();
+            let quiet = last.unwrap_or(began).max(began).checked_add(quiet).filter(|_| counts);
             let deadline = [quiet, end].into_iter().flatten().min();
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 break;
             }
-            if self.ended_until(deadline).await {
+            let goes_on = async {
+                match held_up {
+                    Some(goes_on) => goes_on.await,
+                    None => pending().await,
+                }
+            };
+            if let First(true) = first(self.ended_until(deadline), goes_on).await {
                 return true;
             }
         }
