@@ -28,6 +28,8 @@
 //! ```
 
 mod failure;
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+pub(crate) mod second_consumer;
 
 pub use failure::{FailError, Failure, WriterPanicked};
 

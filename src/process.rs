@@ -118,6 +118,7 @@ mod system;
 mod trace;
 mod wide;
 
+pub use crate::error::second_consumer::SecondConsumer;
 pub use capture::Capture;
 pub use child::Child;
 pub use collect::{Collect, Collected, LeftOut};
@@ -127,7 +128,7 @@ pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;
 pub use outcome::{InputOutcome, Outcome, OutputOutcome};
-pub use output::{Output, SecondConsumer, Start, Stream};
+pub use output::{Output, Start, Stream};
 pub use pipeline::{Pipeline, PipelineOutcome, Running};
 pub use ready::{LineWatch, NoLine, NotReady, Ready};
 pub use shut_down::{ShutDown, Took};

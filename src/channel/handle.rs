@@ -50,7 +50,10 @@ macro_rules! handle_methods {
             /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
-                StrongReader::new(&self.shared, start)
+                let reader = StrongReader::new(&self.shared, start);
+                #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+                let reader = crate::channel::reader::only::unless_second(reader);
+                reader
             }
 
             /// A new reader that can be overrun. It starts at the oldest slice that is left.
@@ -70,7 +73,10 @@ macro_rules! handle_methods {
             /// If the channel has 16 777 212 readers already.
             #[track_caller]
             pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
-                WeakReader::new(&self.shared, start)
+                let reader = WeakReader::new(&self.shared, start);
+                #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+                let reader = crate::channel::reader::only::unless_second(reader);
+                reader
             }
 
             /// Takes the hold of a strong reader that keeps writers back, so that they no longer wait for it.

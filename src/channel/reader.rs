@@ -4,6 +4,8 @@ mod core;
 #[cfg(all(feature = "process", unix, not(overfall_loom)))]
 mod late;
 pub(crate) mod message;
+#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+pub(crate) mod only;
 pub(crate) mod peek;
 mod receive;
 mod receive_buffer;

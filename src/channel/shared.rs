@@ -58,6 +58,9 @@ pub(crate) struct Shared {
     pub(super) furthest_start: CachePadded<AtomicU64>,
     pub(super) registry: Mutex<Registry>,
     names: Mutex<Names>,
+    /// There may be one reader beside the one of this number.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(super) one_beside: OnceLock<u32>,
 }
 
 impl trace::Source for Shared {
@@ -115,6 +118,8 @@ impl Shared {
                 ..Registry::default()
             }),
             names: Mutex::new(Names::default()),
+            #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+            one_beside: OnceLock::new(),
         })
     }
 

@@ -70,7 +70,12 @@ impl Capture {
     }
 
     /// At most one consumer at a time: another one is [refused](super::SecondConsumer), and told the name of
-    /// the first. Clones of a reader are not counted as consumers.
+    /// the first. The claim is released when that is dropped.
+    ///
+    /// A clone of its reader is a second one, too, and so is what a handle of the
+    /// [channel](crate::StrongReader::channel) makes. Those calls have no error to give: the reader is there, holds
+    /// nobody up, and all its reads fail with [`Failed`](crate::error::ReadError::Failed), which has the error
+    /// inside. Readers of a [spool](Self::with_spool) are no consumers.
     ///
     /// What is not kept in a ring has none.
     pub fn only_one_consumer(mut self) -> Self {

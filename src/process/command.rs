@@ -216,6 +216,9 @@ impl Command {
     /// `quiet`, and no longer than `at_most` in all. Grandchildren that keep a pipe open are not waited for any
     /// longer, nor strong consumers that stand still. [`Duration::MAX`] means for ever, and zero means to look
     /// once. It is 3 s and 30 s if nothing is said.
+    ///
+    /// While there is something to read and a strong consumer leaves no room for it, the child is not quiet:
+    /// `at_most` alone bounds that.
     pub fn drain(&mut self, quiet: Duration, at_most: Duration) -> &mut Self {
         self.drain = Drain { quiet, at_most };
         self

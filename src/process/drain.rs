@@ -25,7 +25,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
+use tokio::sync::{Mutex, MutexGuard, Notify, mpsc, oneshot};
 use tokio::task::coop;
 use tokio::time::Instant;
 
@@ -46,11 +46,14 @@ pub(super) struct Progress {
     last: AtomicU64,
     /// Whether there was no room for what is there.
     is_held_up: AtomicBool,
+    /// Tells that it is no more.
+    goes_on: Notify,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), last: AtomicU64::new(0), is_held_up: AtomicBool::new(false) }
+        let (last, is_held_up) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { began: Instant::now(), last, is_held_up, goes_on: Notify::new() }
     }
 
     /// When the last byte came into the ring; at first, when the drain began.
@@ -63,10 +66,21 @@ impl Progress {
         self.is_held_up.load(Ordering::Relaxed)
     }
 
+    /// If it waits for room: until it has read on.
+    pub(super) fn held_up(&self) -> Option<impl Future<Output = ()> + '_> {
+        // This comes first, so that what comes behind the look is told.
+        let goes_on = self.goes_on.notified();
+        self.is_held_up().then_some(goes_on)
+    }
+
     fn note(&self) {
-        self.is_held_up.store(false, Ordering::Relaxed);
         let since = self.began.elapsed().as_nanos();
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        // Relaxed: who waits does so on this thread, that of children.
+        if self.is_held_up() {
+            self.is_held_up.store(false, Ordering::Relaxed);
+            self.goes_on.notify_waiters();
+        }
     }
 }
 

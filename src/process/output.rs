@@ -10,13 +10,16 @@ use super::driver::Either::First;
 use super::driver::{self, first};
 use super::leader::Leader;
 use super::spooling::Spooling;
-use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::reader::only::{name_of, unless_second};
+use crate::channel::reader::{Read, StrongReader, WeakReader};
 use crate::channel::stats::ChannelStats;
 use crate::channel::{AfterLast, Channel, StartAt};
 use crate::error::Failure;
+use crate::error::second_consumer::SecondConsumer;
 use crate::spool::Spool;
 use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -73,7 +76,6 @@ struct Inner {
     /// It was there before the first byte, and reads nothing: who starts beside it has missed what it has.
     /// Nothing once the output is sealed.
     history: Mutex<Option<WeakReader>>,
-    only_one_consumer: bool,
     spool: Option<Spool>,
     /// A drain for each pipe.
     drains: Vec<(Arc<Progress>, mpsc::UnboundedSender<Order>)>,
@@ -105,25 +107,6 @@ pub enum Start {
     Now,
     /// At the last so many bytes, exactly; as `Oldest`, if fewer are kept.
     Last(u64),
-}
-
-/// There is a consumer already, and there may be
-/// [only one](Capture::only_one_consumer). Drop it first.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{output} has a consumer, {first}, and may have only one: drop that first, or clone it")]
-#[non_exhaustive]
-pub struct SecondConsumer {
-    /// The name of the output.
-    pub output: Arc<str>,
-    /// The name of the first consumer, or its number.
-    pub first: Arc<str>,
-}
-
-impl From<SecondConsumer> for io::Error {
-    /// [`io::ErrorKind::ResourceBusy`], with the error inside.
-    fn from(error: SecondConsumer) -> Self {
-        Self::new(io::ErrorKind::ResourceBusy, error)
-    }
 }
 
 const HISTORY: &str = "overfall-history";
@@ -162,6 +145,9 @@ impl Output {
             .map_err(io::Error::other)?;
         let history = channel.new_weak_reader();
         history.set_name(HISTORY);
+        if capture.only_one_consumer {
+            history.allow_one_beside();
+        }
         let (spooling, spool) = match &capture.spool {
             Some(builder) => {
                 let (spooling, spool) = Spooling::new(builder)?;
@@ -194,7 +180,6 @@ impl Output {
             channel,
             name: name.into(),
             history: Mutex::new(Some(history)),
-            only_one_consumer: capture.only_one_consumer,
             spool,
             drains,
             merged,
@@ -269,19 +254,15 @@ impl Output {
         })
     }
 
-    fn consumer<R>(
+    fn consumer<R: Read>(
         &self,
         make: impl FnOnce(Option<&WeakReader>) -> R,
     ) -> Result<R, SecondConsumer> {
-        // Two that come at once find each other.
-        let history = lock(&self.inner.history);
-        if self.inner.only_one_consumer {
-            if let Some(first) = self.stats().readers.first() {
-                let first = name_of(first.id, &first.name);
-                return Err(SecondConsumer { output: self.inner.name.clone(), first });
-            }
+        let reader = unless_second(make(lock(&self.inner.history).as_ref()));
+        match reader.core().refusal() {
+            Some(second) => Err(second.clone()),
+            None => Ok(reader),
         }
-        Ok(make(history.as_ref()))
     }
 
     /// Everything, if it is [kept](Capture::with_spool). Its readers start at the first byte.
@@ -336,17 +317,28 @@ impl Output {
 
     /// Waits until the output has ended, or nothing has come into the ring for `quiet`, or `at_most` is
     /// over. When time is up it looks once more, without waiting. Tells whether the output has ended.
+    ///
+    /// While the output waits for a consumer of ours, it is not the child that is quiet: that time does not count.
     pub(super) async fn ended(&self, quiet: Duration, at_most: Duration) -> bool {
         let began = Instant::now();
         let end = began.checked_add(at_most);
         loop {
-            let last = self.inner.drains.iter().map(|(progress, _)| progress.last()).max();
-            let quiet = last.unwrap_or(began).max(began).checked_add(quiet);
+            let drains = || self.inner.drains.iter().map(|(progress, _)| progress);
+            let held_up = drains().find_map(|progress| progress.held_up());
+            let counts = held_up.is_none() || quiet.is_zero();
+            let last = drains().map(|progress| progress.last()).max();
+            let quiet = last.unwrap_or(began).max(began).checked_add(quiet).filter(|_| counts);
             let deadline = [quiet, end].into_iter().flatten().min();
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 break;
             }
-            if self.ended_until(deadline).await {
+            let goes_on = async {
+                match held_up {
+                    Some(goes_on) => goes_on.await,
+                    None => pending().await,
+                }
+            };
+            if let First(true) = first(self.ended_until(deadline), goes_on).await {
                 return true;
             }
         }
@@ -383,13 +375,9 @@ impl Output {
             stats.readers.iter().filter(|reader| reader.strong && is_in_the_way(reader.lag));
         readers
             .filter(|reader| self.inner.channel.take_hold(reader.id).is_some())
-            .map(|reader| name_of(reader.id, &reader.name))
+            .map(|reader| name_of(reader.id, reader.name.clone()))
             .collect()
     }
-}
-
-fn name_of(id: u32, name: &Option<Arc<str>>) -> Arc<str> {
-    name.clone().unwrap_or_else(|| format!("consumer {id}").into())
 }
 
 impl fmt::Debug for Output {

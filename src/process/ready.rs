@@ -3,10 +3,11 @@
 use super::driver::{self, Either, first};
 use super::job::Job;
 use super::leader::Leader;
-use super::output::{Output, SecondConsumer, Start};
+use super::output::{Output, Start};
 use super::status::Status;
 use crate::channel::reader::WeakReader;
 use crate::error::Failure;
+use crate::error::second_consumer::SecondConsumer;
 use crate::lines::{Builder, Line, LineError, Lines, OwnedLine};
 use std::future::pending;
 use std::io;

@@ -99,6 +99,27 @@ fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
     drop((stuck, child, guard));
 }
 
+/// The child has exited, and the last of it is in the pipe until its consumer has room for it.
+#[test]
+fn a_slow_consumer_gets_all_of_it_though_it_takes_longer_than_the_child_may_be_quiet() {
+    let mut command = shell("head -c 40000 /dev/zero");
+    command.stdout(Capture::ring(4096)).drain(Duration::from_millis(10), Duration::MAX);
+    let child = command.spawn().unwrap();
+    let mut slow = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap().blocking();
+    let waiting = std::thread::spawn(move || block_on(child.wait()));
+    let mut read = 0;
+    loop {
+        std::thread::sleep(Duration::from_millis(20));
+        match slow.read(&mut [0; 4000]).unwrap() {
+            0 => break,
+            length => read += length,
+        }
+    }
+    let stdout = waiting.join().unwrap().stdout.unwrap();
+    assert!(stdout.ended && stdout.held_by.is_empty(), "{stdout:?}");
+    assert_eq!((read, stdout.stats.payload_bytes), (40_000, 40_000));
+}
+
 /// Situation 33.
 #[test]
 fn who_has_left_the_group_and_has_the_pipe_is_told() {

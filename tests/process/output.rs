@@ -1,8 +1,9 @@
 //! Outputs of children, and their consumers.
 
 use crate::support::{Guard, shell, until};
+use overfall::Reader;
 use overfall::error::TryReadError;
-use overfall::process::{Capture, Child, Command, Output, Start};
+use overfall::process::{Capture, Child, Command, Output, SecondConsumer, Start};
 use overfall::spool::Spool;
 use overfall_tests::{block_on, within};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -188,6 +189,44 @@ fn the_claim_of_the_only_consumer_is_released_when_its_task_is_aborted() {
         assert!(task.await.unwrap_err().is_cancelled());
     });
     output.weak_reader(Start::Oldest).unwrap();
+    block_on(child.kill());
+}
+
+#[test]
+fn a_clone_of_the_only_consumer_is_refused_and_told_who_is_the_first() {
+    let mut command = shell("echo text; exec sleep 60");
+    let child = command.stdout(Capture::default().only_one_consumer()).spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let output = stdout(&child);
+    until("it is there", || output.stats().payload_bytes == 5);
+    let refusal = |mut reader: Reader| {
+        let error = reader.try_recv().map(drop).unwrap_err();
+        assert_eq!(reader.try_read(&mut [0; 8]).unwrap_err(), error);
+        assert_eq!(reader.clone().try_read(&mut [0; 8]).unwrap_err(), TryReadError::Terminated);
+        let TryReadError::Failed(failure) = error else { panic!("{error}") };
+        let second: &SecondConsumer = failure.get_ref().downcast_ref().unwrap();
+        assert!(second.output.ends_with("stdout"), "{second}");
+        second.first.to_string()
+    };
+    let log = output.strong_reader(Start::Oldest).unwrap();
+    log.set_name("log");
+    assert_eq!(refusal(log.clone().into()), "log");
+    assert_eq!(refusal(log.clone().into_weak().into()), "log");
+    // A handle of the channel makes no second one either.
+    assert_eq!(refusal(log.channel().new_weak_reader().into()), "log");
+    assert_eq!(refusal(log.channel().new_strong_reader().into()), "log");
+    assert!(output.weak_reader(Start::Now).unwrap_err().to_string().contains("log"));
+    // It has a clone that was refused, and that does not keep the claim.
+    let clone = log.clone();
+    assert_eq!(output.stats().readers.len(), 1);
+    drop(log);
+    let weak = output.weak_reader(Start::Oldest).unwrap();
+    weak.set_name("view");
+    assert_eq!(refusal(weak.clone().into()), "view");
+    assert_eq!(refusal(clone.into()), "log");
+    // What it is turned into is the same consumer.
+    let mut strong = weak.into_strong().unwrap();
+    assert_eq!(strong.try_recv().unwrap().as_deref(), Some(&b"text\n"[..]));
     block_on(child.kill());
 }
 

@@ -7,7 +7,7 @@ use crate::channel::stats::ReaderStats;
 use crate::channel::survey::Snapshot;
 use crate::channel::terms::{Ending, Strength};
 use crate::channel::trace;
-use crate::error::ReadError;
+use crate::error::{Failure, ReadError};
 use crate::ring::descriptor::Description;
 use crate::ring::position::{Position, slice_size};
 use crate::ring::{Count, Found};
@@ -86,8 +86,16 @@ pub(crate) struct Core {
     /// when a strong reader read bytes in between.
     counted: u64,
     losses: Losses,
-    /// What had been missed when this reader was terminated.
-    final_losses: Option<Box<(Missed, Vec<(u32, Missed)>)>>,
+    /// Once it was terminated.
+    last: Option<Box<Last>>,
+}
+
+/// What is left of a reader that was terminated.
+#[derive(Debug)]
+struct Last {
+    missed: (Missed, Vec<(u32, Missed)>),
+    /// There was one before it, where only one may be.
+    refusal: Option<Failure>,
 }
 
 /// Stands for `counted` where it is not known what was read in between.
@@ -111,7 +119,7 @@ impl Core {
             registered: false,
             counted: 0,
             losses,
-            final_losses: None,
+            last: None,
         }
     }
 
@@ -136,7 +144,7 @@ impl Core {
         if self.has_terminated() || cloned.has_ended {
             another.tell_that_it_came();
             another.terminate(place);
-            another.final_losses = Some(Box::new(self.losses(place)));
+            another.keep_losses(self.losses(place));
         }
         another
     }
@@ -228,7 +236,7 @@ impl Core {
     /// Ends this reader for itself, at `place`: the channel goes on as if it had gone.
     pub(crate) fn terminate(&mut self, place: Place) {
         if self.strength.is_some() {
-            self.final_losses = Some(Box::new(self.losses(place)));
+            self.keep_losses(self.losses(place));
             let _ended_then = self.shared.take_snapshot(self.figures());
         }
         // It wakes others, not itself.
@@ -239,6 +247,28 @@ impl Core {
         }
         panics.run(|| self.stop_waiting());
         panics.finish();
+    }
+
+    fn keep_losses(&mut self, missed: (Missed, Vec<(u32, Missed)>)) {
+        self.last = Some(Box::new(Last { missed, refusal: None }));
+    }
+
+    /// Once it was terminated: its calls fail with this from now on.
+    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    pub(crate) fn refuse(&mut self, failure: Failure) {
+        if let Some(last) = &mut self.last {
+            last.refusal = Some(failure);
+        }
+    }
+
+    pub(crate) fn refused(&self) -> Option<&Failure> {
+        self.last.as_ref()?.refusal.as_ref()
+    }
+
+    /// What its calls say once it was terminated, or the channel.
+    #[cold]
+    pub(crate) fn terminated(&self) -> ReadError {
+        self.refused().cloned().map_or(ReadError::Terminated, ReadError::Failed)
     }
 
     /// Whether it was ended, by its own `terminate` or by the owner of the channel.
@@ -435,8 +465,8 @@ impl Core {
 
     /// What was missed, over all writers, and of each.
     pub(crate) fn losses(&self, place: Place) -> (Missed, Vec<(u32, Missed)>) {
-        let (Some(strength), None) = (self.strength, &self.final_losses) else {
-            return self.final_losses.as_deref().cloned().unwrap_or_default();
+        let (Some(strength), None) = (self.strength, &self.last) else {
+            return self.last.as_ref().map(|last| last.missed.clone()).unwrap_or_default();
         };
         let (mut strength, mut losses) = (strength, self.losses.clone());
         let mut snapshot = self.shared.snapshot(self.figures(), place.start(), false);

@@ -11,7 +11,7 @@ impl WeakReader {
         let shared = Read::core(self).shared();
         let held = StrongReader::new(shared, StartAt::Oldest);
         let mut oldest = Read::place(&held).slice;
-        let mut reader = self.clone();
+        let mut reader = self.another();
         loop {
             reader.miss_up_to(oldest);
             match reader.into_strong() {

@@ -199,7 +199,7 @@ impl StrongReader {
             }
             None => {}
         }
-        if self.core.has_terminated() { ReadError::Terminated } else { ReadError::HoldTaken }
+        if self.core.has_terminated() { self.core.terminated() } else { ReadError::HoldTaken }
     }
 
     /// Gives back what has been read, and lets the figures know.
@@ -250,6 +250,8 @@ impl Clone for StrongReader {
         // (`ring/gate.rs`).
         reader.hold.shared.after_release();
         reader.core.tell_that_it_came();
+        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        let reader = super::only::unless_second(reader);
         reader
     }
 }

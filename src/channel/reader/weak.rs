@@ -117,6 +117,15 @@ impl WeakReader {
         self.silent = silent;
     }
 
+    /// A clone, also where there may be only one.
+    #[track_caller]
+    pub(super) fn another(&self) -> Self {
+        let core = self.core.another(self.place);
+        core.tell_that_it_came();
+        let (missed, silent) = (self.missed, self.silent);
+        Self { core, place: self.place, missed, silent, receive_buffer: None }
+    }
+
     /// The reader was overrun: goes on at the oldest slice that is intact.
     fn catch_up(&mut self) {
         let next = self.core.shared().ring.oldest_intact(self.place.slice);
@@ -196,7 +205,7 @@ impl WeakReader {
     #[inline]
     fn find_slice(&mut self) -> Result<Next, ReadError> {
         if self.core.is_terminated() {
-            return Err(ReadError::Terminated);
+            return Err(self.core.terminated());
         }
         loop {
             self.tell_gap()?;
@@ -641,9 +650,9 @@ impl Clone for WeakReader {
     /// one has a gap to tell, the clone tells it as well.
     #[track_caller]
     fn clone(&self) -> Self {
-        let core = self.core.another(self.place);
-        core.tell_that_it_came();
-        let (missed, silent) = (self.missed, self.silent);
-        Self { core, place: self.place, missed, silent, receive_buffer: None }
+        let reader = self.another();
+        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        let reader = super::only::unless_second(reader);
+        reader
     }
 }

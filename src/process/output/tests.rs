@@ -46,12 +46,40 @@ fn the_child_waits_for_a_strong_consumer_until_its_hold_is_taken() {
     let stuck = output.strong_reader(Start::Oldest).unwrap();
     stuck.set_name("stuck");
     let writing = std::thread::spawn(move || child.write_all(&vec![b'x'; 1 << 20]));
-    assert!(!block_on(output.ended(Duration::from_millis(50), LONG)));
+    assert!(!block_on(output.ended(LONG, Duration::from_millis(50))));
     assert!(!writing.is_finished());
     assert_eq!(output.take_holds(), ["stuck".into()]);
     assert!(block_on(output.ended(LONG, LONG)));
     writing.join().unwrap().unwrap();
     assert!(matches!(stuck.into_weak().try_recv(), Err(TryReadError::Lagged(_))));
+}
+
+#[test]
+fn the_time_in_which_a_consumer_holds_the_output_up_is_not_quiet() {
+    let (mut child, output) = drained(4096);
+    let mut slow = output.strong_reader(Start::Oldest).unwrap().blocking();
+    // More than the ring has room for, and less than the pipe.
+    child.write_all(&[b'x'; 40_000]).unwrap();
+    drop(child);
+    let waited = output.clone();
+    let waiting =
+        std::thread::spawn(move || block_on(waited.ended(Duration::from_millis(10), LONG)));
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished(), "it was not the child that was quiet");
+        let mut some = [0; 1000];
+        slow.read_exact(&mut some).unwrap();
+        all.extend(some);
+    }
+    slow.read_to_end(&mut all).unwrap();
+    assert_eq!(all.len(), 40_000);
+    assert!(waiting.join().unwrap());
+    // Zero looks once all the same.
+    let (mut child, output) = drained(4096);
+    let _stuck = output.strong_reader(Start::Oldest).unwrap();
+    child.write_all(&[b'x'; 40_000]).unwrap();
+    assert!(!block_on(output.ended(Duration::ZERO, LONG)));
 }
 
 #[test]
@@ -276,7 +304,7 @@ fn everything_is_in_the_spool_in_memory_and_on_disk() {
     let output = Output::drain(from, &ring, "test").unwrap();
     let mut reader = output.spool().unwrap().reader().unwrap().blocking();
     let writing = std::thread::spawn(move || child.write_all(&vec![b'x'; 1 << 20]));
-    assert!(!block_on(output.ended(Duration::from_millis(50), LONG)));
+    assert!(!block_on(output.ended(LONG, Duration::from_millis(50))));
     assert!(!writing.is_finished());
     let mut all = Vec::new();
     reader.read_to_end(&mut all).unwrap();

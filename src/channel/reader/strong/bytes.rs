@@ -38,7 +38,7 @@ impl StrongReader {
 
     /// Why there is nothing to copy, though there was something a moment ago.
     fn why_not(&mut self) -> ReadError {
-        if self.core.is_terminated() { ReadError::Terminated } else { self.give_way() }
+        if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
     /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.

@@ -33,7 +33,7 @@ impl StrongReader {
     #[inline]
     pub(super) fn find_slice(&mut self) -> Result<Next, ReadError> {
         if self.core.is_terminated() {
-            return Err(ReadError::Terminated);
+            return Err(self.core.terminated());
         }
         loop {
             let Place { slice, offset, length } = self.place;
