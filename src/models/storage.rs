@@ -77,12 +77,11 @@ impl Storage {
     pub(crate) unsafe fn store_back(
         &self,
         position: Position,
-        offset: u64,
         length: usize,
         exclusive: &Exclusive,
     ) {
         // SAFETY: passed on.
-        unsafe { self.read_and_store_back(position, offset, &mut vec![0; length], exclusive) };
+        unsafe { self.read_and_store_back(position, 0, &mut vec![0; length], exclusive) };
     }
 
     fn index(&self, position: Position, offset: u64) -> usize {

@@ -3,12 +3,14 @@
 //! On some processors a line that another core has only read is slow to write again, and one that it has
 //! stored to comes back at several times the speed (`sync/processor.rs` has the figures). So where a strong
 //! reader copies a long piece of a slice, it stores each vector to the caller's buffer and, unchanged, back
-//! into the ring; and when long pieces that were lent are consumed, it does so then. Nothing changes but
+//! into the ring; and when much that was lent is given back in one go, in one slice or in many, it does so then. Nothing changes but
 //! who has the lines.
 //!
 //! # Who else may be there
 //!
-//! It is a store all the same, to bytes of a committed slice that the reader's marked hold keeps in place.
+//! It is a store all the same, to bytes that the reader's marked hold keeps in place: those of a committed slice, and
+//! all behind it up to where the reader is. A hold does *not* keep slices that were skipped, before the first committed
+//! one: the gate passes them, and they may be written anew. So what is stored back begins with a committed slice.
 //!
 //! - Writers are not there: the hold keeps them out until the last store is made (`hold:B`).
 //! - Weak readers copy with accesses that may race, and find the same bytes.
@@ -49,7 +51,8 @@
 //!
 //! # Where it is not done
 //!
-//! Short pieces gain nothing. Nor do processors that are not in the table; [`Builder::hand_lines_back`] says
+//! Short pieces gain nothing, and neither does to ask for the lines before they are read as one that will write them
+//! (`prefetchw`, tried on the AMD of `sync/processor.rs`). Nor do processors that are not in the table; [`Builder::hand_lines_back`] says
 //! otherwise. Where there are no sections nothing is ever stored: the state stays `EXCLUSIVE`.
 //!
 //! A reader on the *core of the writer* has the lines already, and stores that are for nothing make a copy half
@@ -60,7 +63,7 @@
 //! [`Builder::hand_lines_back`]: crate::Builder::hand_lines_back
 #![allow(unsafe_code)]
 
-use super::position::Position;
+use super::position::{GRANULE, Position, slice_size};
 use super::{Held, Ring};
 use crate::sync::asymmetric;
 use crate::sync::figure::Figure;
@@ -80,8 +83,8 @@ const STORES: u64 = 2;
 pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 /// Shorter pieces are only copied.
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
-/// Shorter pieces that were lent are only given back: their lines are gone through for nothing else.
-pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 };
+/// Less that was lent, in granules, is only given back: its lines are gone through for nothing else.
+const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 / GRANULE };
 
 /// So many long pieces are read between two looks at the core of the writer.
 const LOOK_EVERY: u64 = 64;
@@ -217,16 +220,33 @@ impl Ring {
         self.storage.read_lent(slice, offset + copied as u64, rest);
     }
 
-    /// Hands the lines of a piece of a slice back that was lent, and is not any more, before the hold is
-    /// moved on.
-    #[inline]
-    pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, offset: u64, length: u64) {
-        debug_assert!(held.hold.is_lending(slice));
-        if length >= LENT && self.may_hand_back(held) {
-            // SAFETY: as in `copy_and_hand_back`; the caller has seen the stamp before it was lent the piece,
-            // which it uses no more.
-            unsafe { self.storage.store_back(slice, offset, length as usize, &self.exclusive) };
-            self.descriptor(slice).store_back();
+    /// Hands the lines of slices back that were lent, and are not any more, before the hold is moved on: from
+    /// `slice`, a committed one, to `end`. The caller has seen the stamps of all of them.
+    #[inline(always)]
+    pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, end: Position) {
+        if end.since(slice) >= LENT && held.is_marked() && self.may_hand_back(held) {
+            self.store_back(held, slice, end);
+        }
+    }
+
+    /// Many short slices are one long piece, which is stored back from end to end.
+    #[cold]
+    #[inline(never)]
+    fn store_back(&self, held: &mut Held, mut slice: Position, end: Position) {
+        debug_assert!(held.hold.is_lending(slice) && self.find_committed(slice).is_some());
+        let mut next = slice;
+        while next != end {
+            let length = self.geometry.rest_of_lap(next).min(end.since(next) * GRANULE);
+            // SAFETY: the hold is marked. It keeps the first slice, which is committed, and so all from there on,
+            // also those that were skipped in between. (Before the first one it need not keep what was skipped.)
+            // The caller has seen their stamps, and does not use what it was lent of them any more.
+            unsafe { self.storage.store_back(next, length as usize, &self.exclusive) };
+            next = next.plus(length);
+        }
+        while slice != end {
+            let descriptor = self.descriptor(slice);
+            descriptor.store_back();
+            slice = slice.plus(slice_size(descriptor.length()));
         }
     }
 

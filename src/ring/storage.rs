@@ -118,15 +118,14 @@ impl Storage {
     /// # Safety
     ///
     /// As for [`Storage::read_and_store_back`], and what the caller was lent of the bytes is not used any
-    /// more.
+    /// more. Of slices that were skipped the caller has seen the stamps as well.
     pub(super) unsafe fn store_back(
         &self,
         position: Position,
-        offset: u64,
         length: usize,
         exclusive: &Exclusive,
     ) {
-        let from = self.at(position, offset, length);
+        let from = self.at(position, 0, length);
         // SAFETY: as above. It is left where it is interrupted.
         let _stored = unsafe { exclusive.store_back(from, from, length) };
     }

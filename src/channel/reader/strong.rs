@@ -211,9 +211,17 @@ impl StrongReader {
         }
     }
 
-    /// The same after a slice was passed.
+    /// The same for what was lent, from a committed slice on.
     #[inline(always)]
-    pub(super) fn settle_behind(&mut self) {
+    pub(super) fn settle_lent(&mut self, first: Position) {
+        self.hold.hand_back(first, &self.place);
+        self.settle();
+    }
+
+    /// The same for one slice that was lent to its end.
+    #[inline(always)]
+    pub(super) fn settle_behind(&mut self, slice: Position) {
+        self.hold.hand_back(slice, &self.place);
         self.core.record_place(self.place);
         if self.hold.move_on_to(&self.place) {
             self.give_way_at_last();

@@ -38,10 +38,22 @@ fn write(ring: &Ring, bytes: &[u8]) -> Position {
     position
 }
 
-fn read(ring: &Ring, held: &mut Held, from: usize, to: &mut [u8]) {
+fn copy(ring: &Ring, held: &mut Held, from: usize, to: &mut [u8]) {
     assert!(held.mark());
     ring.copy_held(held, held.position(), from as u64, to);
-    ring.hand_back(held, held.position(), from as u64, to.len() as u64);
+    assert!(!held.unmark());
+}
+
+/// The end of the slice where the hold stands.
+fn end(ring: &Ring, held: &Held) -> Position {
+    let slice = held.position();
+    slice.plus(slice_size(ring.find_committed(slice).unwrap()))
+}
+
+/// Hands what was lent back, up to `end`.
+fn hand_back(ring: &Ring, held: &mut Held, end: Position) {
+    assert!(held.mark());
+    ring.hand_back(held, held.position(), end);
     assert!(!held.unmark());
 }
 
@@ -59,13 +71,14 @@ fn what_is_stored_back_is_read_and_stays_as_it_was() {
         ring.release_up_to(&mut held, position);
         for from in [0, 1, 31, 64, length / 2] {
             let mut to = vec![0; length.saturating_sub(from)];
-            read(&ring, &mut held, from.min(length), &mut to);
+            copy(&ring, &mut held, from.min(length), &mut to);
             assert_eq!(to, bytes[from.min(length)..], "{length} bytes from {from} on");
         }
+        let next = end(&ring, &held);
+        hand_back(&ring, &mut held, next);
         let mut again = vec![0; length];
         ring.copy_racing(held.position(), 0, &mut again);
         assert_eq!(again, bytes);
-        let next = held.position().plus(crate::ring::position::slice_size(length as u64));
         ring.release_up_to(&mut held, next);
     }
     assert_eq!(state(&ring), if stores_back() { STORES } else { EXCLUSIVE });
@@ -76,20 +89,48 @@ fn only_a_reader_of_long_pieces_that_is_alone_stores_back() {
     let can_store = stores_back();
     let (ring, mut held) = ring();
     write(&ring, &bytes_of(1, 4096));
-    read(&ring, &mut held, 0, &mut [0; COPIED - 1]);
+    copy(&ring, &mut held, 0, &mut [0; COPIED - 1]);
     assert_eq!(state(&ring), EXCLUSIVE);
     ring.count_strong_readers(2);
-    read(&ring, &mut held, 0, &mut [0; 4096]);
+    copy(&ring, &mut held, 0, &mut [0; 4096]);
     assert_eq!(state(&ring), SEVERAL);
     ring.count_strong_readers(3);
     ring.count_strong_readers(2);
     assert_eq!(state(&ring), SEVERAL);
     ring.count_strong_readers(1);
     assert_eq!(state(&ring), EXCLUSIVE);
-    read(&ring, &mut held, 0, &mut [0; 4096]);
+    copy(&ring, &mut held, 0, &mut [0; 4096]);
     assert_eq!(state(&ring), if can_store { STORES } else { EXCLUSIVE });
     ring.count_strong_readers(2);
     assert_eq!(state(&ring), SEVERAL);
+}
+
+/// Slices that are short and many, some of them skipped, up to the end of the ring and from its start on.
+#[test]
+fn short_slices_that_were_lent_together_are_stored_back_from_end_to_end() {
+    let can_store = stores_back();
+    let (ring, mut held) = ring();
+    for lap in 0..20 {
+        let mut written = Vec::new();
+        for number in 0..37 {
+            let bytes = bytes_of(number + lap, 1 + number * 7);
+            written.push((write(&ring, &bytes), bytes));
+            let skipped = ring.reserve(&mut ring.lane(), 100, 0).unwrap().slice;
+            ring.abort(skipped);
+        }
+        let (first, last) = (written[0].0, &written[36]);
+        let end = last.0.plus(slice_size(last.1.len() as u64));
+        ring.release_up_to(&mut held, first);
+        hand_back(&ring, &mut held, end);
+        for (position, bytes) in &written {
+            let mut again = vec![0; bytes.len()];
+            ring.copy_racing(*position, 0, &mut again);
+            assert_eq!(again, *bytes);
+            assert_eq!(ring.find_committed(*position), Some(bytes.len() as u64));
+        }
+        ring.release_up_to(&mut held, end);
+    }
+    assert_eq!(state(&ring), if can_store { STORES } else { EXCLUSIVE });
 }
 
 #[test]
@@ -106,7 +147,7 @@ fn a_reader_on_the_core_of_the_writer_does_not_store_back() {
             nearness.is_near.get() == 1
         });
         assert!(is_near);
-        read(&ring, &mut held, 0, &mut [0; 4096]);
+        copy(&ring, &mut held, 0, &mut [0; 4096]);
         assert_eq!(state(&ring), EXCLUSIVE);
     }
 }

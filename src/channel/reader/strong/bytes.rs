@@ -9,7 +9,7 @@ use crate::channel::reader::core::{Core, Place};
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::position::slice_size;
-use crate::ring::{Found, LENT, Seen};
+use crate::ring::{Found, Seen};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
@@ -157,11 +157,10 @@ impl StrongReader {
     #[inline(always)]
     fn consume_whole(&mut self, amount: u64) -> bool {
         let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        // Lines of a long piece may be handed back, slice by slice.
-        let is_quick = amount == self.lent.bytes && 0 < amount && amount < LENT;
-        if !is_quick || !held.is_marked() {
+        if amount != self.lent.bytes || amount == 0 || !held.is_marked() {
             return false;
         }
+        shared.ring.hand_back(held, self.place.slice, self.lent.end);
         self.lent.bytes = 0;
         self.place = Place::at(self.lent.end);
         self.core.count_payload(amount);
@@ -275,20 +274,18 @@ impl StrongReader {
             self.pass_unheld(amount as u64);
             return;
         }
+        let first = self.place.slice;
         let mut left = amount as u64;
         while left > 0 {
             let place = self.place;
             let next = place.length.or_else(|| self.hold.shared.ring.find_committed(place.slice));
             let Some(length) = next else { unreachable!("what was lent is held") };
             let part = left.min(length - place.offset);
-            if let Hold { shared, held: Some(held), .. } = &mut self.hold {
-                shared.ring.hand_back(held, place.slice, place.offset, part);
-            }
             self.place = place.advanced(part, length);
             left -= part;
         }
         self.core.count_payload(amount as u64);
-        self.settle();
+        self.settle_lent(first);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::channel::absence::Going;
 use crate::channel::reader::core::{Core, Place};
 use crate::channel::shared::Shared;
 use crate::ring::Held;
+use crate::ring::position::Position;
 use std::sync::Arc;
 
 /// A hold of which it is not known yet whether it becomes that of a strong reader. Dropped, it leaves.
@@ -152,6 +153,14 @@ impl Hold {
         let Some(held) = &mut self.held else { return false };
         self.shared.ring.release_up_to(held, place.slice);
         self.shared.after_move(held)
+    }
+
+    /// Hands the lines back of what was lent, from the committed slice `first` on, and lies before `place`.
+    #[inline(always)]
+    pub(super) fn hand_back(&mut self, first: Position, place: &Place) {
+        if let Some(held) = &mut self.held {
+            self.shared.ring.hand_back(held, first, place.slice);
+        }
     }
 
     pub(super) fn leave(&mut self) {

@@ -78,7 +78,8 @@ impl Lent<'_> {
 impl Drop for Lent<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.settle_behind();
+        let slice = self.0.taken().seen.slice;
+        self.0.settle_behind(slice);
     }
 }
 
@@ -102,7 +103,10 @@ impl LentBatch<'_> {
 impl Drop for LentBatch<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.settle();
+        match self.0.batch.seen.first() {
+            Some(first) => self.0.settle_lent(first.slice),
+            None => self.0.settle(),
+        }
     }
 }
 
