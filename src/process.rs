@@ -92,6 +92,7 @@
 // is dropped. tokio runs the caller's waker where its panic does no harm. No waker of a caller is ever
 // registered with a descriptor, nor woken under a lock of ours.
 
+mod any_reader;
 mod capture;
 mod child;
 mod collect;
@@ -99,11 +100,13 @@ mod command;
 mod consumer;
 mod drain;
 mod driver;
+mod each_line;
 mod forward;
 mod group;
 mod input;
 mod job;
 mod leader;
+mod looking;
 mod outcome;
 mod output;
 mod pipeline;
@@ -119,11 +122,13 @@ mod trace;
 mod wide;
 
 pub use crate::error::second_consumer::SecondConsumer;
+pub use any_reader::AnyReader;
 pub use capture::Capture;
 pub use child::Child;
 pub use collect::{Collect, Collected, LeftOut};
 pub use command::Command;
 pub use consumer::{Consumer, ConsumerEnd};
+pub use each_line::{EachLine, LinesSeen};
 pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;

@@ -1,7 +1,8 @@
 //! Writes what comes to somewhere else.
 
+use super::any_reader::AnyReader;
 use super::consumer::{Consumer, ConsumerEnd, Intake};
-use crate::channel::reader::Reader;
+use crate::lines::Builder;
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -75,11 +76,11 @@ impl Forward {
     /// If the system has no thread for it.
     pub fn into_write<W: Write + Send + 'static>(
         self,
-        reader: impl Into<Reader>,
+        reader: impl Into<AnyReader>,
         sink: W,
     ) -> io::Result<Consumer<Forwarded<W>>> {
         let sink = Blocks(sink);
-        Consumer::on_thread(reader.into(), move |intake| async move {
+        Consumer::on_thread(reader.into(), Builder::new(), move |intake| async move {
             self.forward(intake, sink).await.map(|sink| sink.0)
         })
     }
@@ -91,7 +92,7 @@ impl Forward {
     /// If there is none.
     pub fn into_async_write<W: AsyncWrite + Unpin + Send + 'static>(
         self,
-        reader: impl Into<Reader>,
+        reader: impl Into<AnyReader>,
         sink: W,
     ) -> io::Result<Consumer<Forwarded<W>>> {
         Consumer::on_runtime(reader.into(), move |intake| self.forward(intake, sink))
