@@ -51,3 +51,28 @@ impl Looking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody may write faster than we can read, and for ever.
+    #[test]
+    fn who_looks_is_answered_though_more_comes_than_is_read() {
+        let mut looking = Looking::default();
+        let mut ask = |waits, left| {
+            let (asker, answer) = oneshot::channel();
+            looking.add(asker, waits, left);
+            answer
+        };
+        let mut answers = [ask(false, 100), ask(true, 100), ask(false, 50), ask(true, 0)];
+        let mut answered = || answers.each_mut().map(|answer| answer.try_recv().is_ok());
+        looking.has_read(60);
+        assert_eq!(answered(), [false, false, true, true]);
+        looking.has_no_room();
+        assert_eq!(answered(), [true, false, false, false]);
+        looking.has_read(60);
+        assert_eq!(answered(), [false, true, false, false]);
+        assert!(looking.is_empty());
+    }
+}
