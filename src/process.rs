@@ -118,6 +118,7 @@ mod spawn_error;
 mod spooling;
 mod status;
 mod system;
+mod terminal;
 mod trace;
 mod wide;
 

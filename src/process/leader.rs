@@ -9,6 +9,7 @@ mod tests;
 
 use super::signal::Signal;
 use super::status::Status;
+use super::terminal::Foreground;
 use super::{group, system};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
@@ -41,6 +42,8 @@ struct State {
     /// Somebody may still want to signal the group by its number, which the unreaped leader keeps from being
     /// used anew.
     is_held: bool,
+    /// Given back with its end.
+    foreground: Option<Foreground>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +81,7 @@ impl Leader {
         let pidfd = open_pidfd(pid, means).map(Arc::new);
         let reaches_group =
             means == Means::All && pidfd.as_ref().is_some_and(|pidfd| reaches_group(pidfd));
-        let state = State { life: Life::Runs, is_held: true };
+        let state = State { life: Life::Runs, is_held: true, foreground: None };
         let mut leader = Self {
             pid,
             pidfd,
@@ -114,11 +117,21 @@ impl Leader {
                 // It is no child of ours any more: the kernel, or other code, has reaped it.
                 Err(_) => Life::Reaped(Exit { status: Status::Unknown, at }),
             };
+            // Before anybody is told.
+            state.foreground = None;
         }
         let exit = self.reap_if_free(&mut state);
         drop(state);
         self.ended.send_if_modified(|ended| !std::mem::replace(ended, true));
         Some(exit)
+    }
+
+    /// It has the foreground of our terminal until it has ended.
+    pub(super) fn keep_until_its_end(&self, foreground: Foreground) {
+        let mut state = lock(&self.state);
+        if let Life::Runs = state.life {
+            state.foreground = Some(foreground);
+        }
     }
 
     /// From now on nobody signals the group by its number: no zombie stays.

@@ -9,3 +9,4 @@ mod output;
 mod places;
 mod ready;
 mod support;
+mod terminal;
