@@ -341,7 +341,18 @@ impl Inner {
                 ended = output.ended(quiet.min(REST), REST).await;
             }
         }
-        let open_in = if ended { Vec::new() } else { holders(pipes.clone()).await };
+        let mut open_in = Vec::new();
+        if !ended {
+            let are_started;
+            (open_in, are_started) = holders(pipes.clone()).await;
+            // A child that another thread is starting has a copy until its `exec`, which comes soon. Others may
+            // have gone since it was looked at.
+            let rest = if are_started { REST } else { Duration::ZERO };
+            ended = output.ended(Duration::MAX, rest).await;
+            if ended {
+                open_in = Vec::new();
+            }
+        }
         Some(OutputOutcome { ended, open_in, held_by, stats: output.stats() })
     }
 }
@@ -370,15 +381,16 @@ async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (
     .await
 }
 
-/// Which other processes have one of these pipes open.
+/// Which other processes have one of these pipes open, and whether these are children of this one that are just
+/// being started.
 #[cfg(target_os = "linux")]
-async fn holders(pipes: Vec<u64>) -> Vec<group::Process> {
+async fn holders(pipes: Vec<u64>) -> (Vec<group::Process>, bool) {
     // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
     let look = move || group::holders(&pipes);
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn holders(_: Vec<u64>) -> Vec<group::Process> {
-    Vec::new()
+async fn holders(_: Vec<u64>) -> (Vec<group::Process>, bool) {
+    (Vec::new(), false)
 }

@@ -1,11 +1,10 @@
 //! Waiting for a line.
 
-use crate::support::{Guard, shell, until};
+use crate::support::{Busy, Guard, shell, until};
 use overfall::lines::{Builder, End, Line, LineError};
 use overfall::process::{Capture, Input, NoLine, Start};
 use overfall::spool::Spool;
 use overfall_tests::{LIMIT, block_on, within};
-use std::thread;
 use std::time::{Duration, Instant};
 
 fn is(text: &str) -> impl FnMut(&Line<'_>) -> bool {
@@ -47,21 +46,13 @@ fn the_nth_match_is_found_and_the_next_wait_goes_on_behind_it() {
 #[test]
 fn a_line_that_is_written_right_before_the_exit_is_found() {
     // All cores are busy.
-    let busy = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let busy = busy.clone();
-            thread::spawn(move || while busy.load(std::sync::atomic::Ordering::Relaxed) {})
-        })
-        .collect();
+    let _busy = Busy::with(4);
     for number in 0..300 {
         let child = shell("echo ready; exit 1").spawn().unwrap();
         let found = block_on(child.stdout().unwrap().wait_for_line(LIMIT, is("ready")));
         assert_eq!(found.unwrap().line.text(), "ready", "{number}");
         assert_eq!(block_on(child.wait()).status.code(), Some(1));
     }
-    busy.store(false, std::sync::atomic::Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
