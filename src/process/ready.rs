@@ -91,13 +91,14 @@ pub enum NoLine {
         status: Option<Status>,
     },
     /// The child has exited. Somebody else, whom it started, has its output open still, and another wait may find
-    /// a line of theirs. All that had been written before the exit was looked at.
+    /// a line of theirs. All that had been written before the exit was looked at, unless the time was up before
+    /// a slow consumer had left room for it.
     #[error("the child has ended, {0}")]
     Exited(Status),
     /// The output could not be read.
     #[error("{0}")]
     Failed(Failure),
-    /// The time was up. All that had been written by then was looked at.
+    /// The time was up. All that had been written by then was looked at, as far as there was room for it.
     #[error("the time was up")]
     TimedOut,
     /// The output may have [only one consumer](super::Capture::only_one_consumer), and has it.

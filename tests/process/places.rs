@@ -27,6 +27,8 @@ fn work() {
         "broken pipe" => broken_pipe(),
         "failures" => failures(),
         "many" => many(),
+        "rings" => rings(),
+        "reads lines" => reads_lines(),
         other => panic!("{other}"),
     }
     println!("done: {work}");
@@ -291,4 +293,50 @@ fn many() {
     let left = || processes().into_iter().filter(|left| left.parent == std::process::id()).count();
     assert_eq!(left(), 0);
     until("nothing is left open", || (descriptors(), threads()) == (open, running));
+}
+
+/// A ring of 1 MiB for each output would be 400 MiB.
+#[test]
+fn two_hundred_children_that_write_little_cost_little_memory() {
+    run("", "rings");
+}
+
+fn rings() {
+    block_on(Command::new("true").spawn().unwrap().wait());
+    let before = resident();
+    let start = |_| shell("echo little; read line").stdin(Input::pipe()).spawn().unwrap();
+    let children: Vec<_> = (0..200).map(start).collect();
+    for child in &children {
+        until("it has written", || child.stdout().unwrap().stats().payload_bytes == 7);
+    }
+    let used = resident().saturating_sub(before);
+    assert!(used < 40 << 20, "{used}");
+}
+
+/// Situation 35: a program that reads what is to be done, and runs a command for each line.
+#[test]
+fn what_we_read_is_not_swallowed_by_a_child_and_what_it_inherits_is_ours() {
+    let mut program = command("", "reads lines");
+    let mut program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    io::Write::write_all(&mut program.stdin.take().unwrap(), b"1\n2\n3\n").unwrap();
+    let output = program.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("said by the child\n") && text.contains("done: "), "{text}");
+}
+
+fn reads_lines() {
+    let lines: Vec<_> = io::stdin()
+        .lock()
+        .lines()
+        .map(|line| {
+            let mut command = shell("cat; echo said by the child");
+            let outcome = block_on(command.stdout(Capture::inherit()).spawn().unwrap().wait());
+            assert!(outcome.success() && outcome.stdout.is_none());
+            line.unwrap()
+        })
+        .collect();
+    assert_eq!(lines, ["1", "2", "3"]);
+    // By choice it is the child that gets the rest.
+    let child = Command::new("cat").stdin(Input::inherit()).spawn().unwrap();
+    assert!(block_on(child.wait()).success());
 }
