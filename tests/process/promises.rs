@@ -179,10 +179,12 @@ fn a_consumer_whose_runtime_has_gone_holds_nobody_up() {
         let mut command = shell("head -c 1000000 /dev/zero");
         let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
         let output = child.stdout().unwrap();
-        let forwarding = runtime.block_on(async {
-            let reader = output.strong_reader(Start::Oldest).unwrap();
-            Forward::new().into_async_write(reader, Stuck).unwrap()
-        });
+        let reader = output.strong_reader(Start::Oldest).unwrap();
+        let within_it = runtime.enter();
+        let forwarding = Forward::new().into_async_write(reader, Stuck).unwrap();
+        drop(within_it);
+        // It runs for a moment.
+        runtime.block_on(tokio::task::yield_now());
         until("it holds the child up", || output.stats().waiting_writers == 1);
         drop(runtime);
         let outcome = block_on(child.wait());
