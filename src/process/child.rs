@@ -5,7 +5,7 @@ use super::driver;
 use super::group;
 use super::input::Feed;
 use super::job::Job;
-use super::leader::Leader;
+use super::leader::{Exit, Leader};
 use super::outcome::{Outcome, OutputOutcome};
 use super::output::Output;
 use super::shut_down::{ShutDown, Took};
@@ -305,12 +305,18 @@ impl Inner {
 
     /// Waits for the outputs of a child that has exited.
     async fn outcome(&self, shut_down: Option<(Took, Vec<group::Process>)>) -> Outcome {
-        let exit = self.leader.exited().await;
+        // SIGKILL need not have ended it.
+        let exit = match &shut_down {
+            Some((Took::Kill, _)) => self.leader.look().unwrap_or_else(Exit::not_yet),
+            _ => self.leader.exited().await,
+        };
         let Captured { stdout, stderr, merged } = &self.captured;
         let apart = both(self.drained(stdout, exit.at), self.drained(stderr, exit.at));
         let ((stdout, stderr), output) = both(apart, self.drained(merged, exit.at)).await;
-        self.leader.release();
-        self.is_done.store(true, Ordering::Relaxed);
+        if exit.status != Status::Running {
+            self.leader.release();
+            self.is_done.store(true, Ordering::Relaxed);
+        }
         let (shut_down, survivors) = match shut_down {
             Some((took, survivors)) => (Some(took), survivors),
             None => (None, Vec::new()),

@@ -62,6 +62,13 @@ pub(super) struct Exit {
     pub(super) at: Instant,
 }
 
+impl Exit {
+    /// It still runs.
+    pub(super) fn not_yet() -> Self {
+        Self { status: Status::Running, at: Instant::now() }
+    }
+}
+
 /// What a process has by which it is watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Means {
@@ -178,9 +185,31 @@ impl Leader {
         WaitId::Pid(self.pid)
     }
 
-    /// Sends a signal to the group, `None` to look alone. `false`: nobody is there, or nobody that can be
-    /// reached without a risk to others.
+    /// Sends a signal to the group, and to the leader, if that has left it; `None` to look alone. `false`: nobody
+    /// is there, or nobody that can be reached without a risk to others.
     pub(super) fn signal(&self, signal: Option<Signal>) -> io::Result<bool> {
+        let sent = self.signal_group(signal)?;
+        Ok(self.signal_one_that_left(signal)? || sent)
+    }
+
+    /// A leader may have joined another group of its session.
+    fn signal_one_that_left(&self, signal: Option<Signal>) -> io::Result<bool> {
+        let state = lock(&self.state);
+        let Life::Runs = state.life else { return Ok(false) };
+        let has_left =
+            rustix::process::getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid);
+        if !has_left {
+            return Ok(false);
+        }
+        let sent = match signal {
+            Some(signal) => rustix::process::kill_process(self.pid, signal.raw()),
+            None => rustix::process::test_kill_process(self.pid),
+        };
+        drop(state);
+        somebody(sent.map_err(io::Error::from))
+    }
+
+    fn signal_group(&self, signal: Option<Signal>) -> io::Result<bool> {
         let raw = signal.map(Signal::raw);
         #[cfg(target_os = "linux")]
         if let (true, Some(pidfd)) = (self.reaches_group, &self.pidfd) {
