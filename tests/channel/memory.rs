@@ -1,6 +1,8 @@
 //! Memory is fixed: once a channel and its endpoints are made, nothing is allocated any more.
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
 
+#[cfg(feature = "lines")]
+mod memory_of_lines;
 mod memory_of_spools;
 
 use overfall::{Backpressure, Channel, Joiner, Reader, StartAt, Writer, pipe};
@@ -223,27 +225,6 @@ fn values_are_serialized_and_looked_at_without_an_allocation() {
     send_and_receive();
     let count = allocations(|| (0..100).for_each(|_| send_and_receive()));
     assert_eq!(count, 0);
-}
-
-#[test]
-#[cfg(feature = "lines")]
-fn lines_are_lent_without_an_allocation_also_those_that_come_in_pieces() {
-    let channel = Channel::new(1 << 16);
-    let mut writer = channel.new_writer();
-    let cut = || overfall::lines::Builder::new().utf8();
-    let mut strong = cut().lines(channel.new_strong_reader());
-    let mut weak = cut().lines(channel.new_weak_reader());
-    let mut round = || {
-        writer.try_send(b"a line\r\nanother one\na third").unwrap();
-        writer.try_send(b", in pieces\n").unwrap();
-        for expected in ["a line", "another one", "a third, in pieces"] {
-            assert!(*strong.try_next_line().unwrap().unwrap() == *expected.as_bytes());
-            assert!(*weak.try_next_line().unwrap().unwrap() == *expected.as_bytes());
-        }
-        assert!(strong.try_next_line().is_err() && weak.try_next_line().is_err());
-    };
-    (0..10).for_each(|_| round());
-    assert_eq!(allocations(|| (0..1000).for_each(|_| round())), 0);
 }
 
 #[test]
