@@ -82,7 +82,9 @@ use gone::Sweep;
 use input::Input;
 use line::About;
 use settings::{Encoding, Settings};
-use source::Taken;
+#[cfg(feature = "process")]
+pub(crate) use source::Feed;
+pub(crate) use source::Taken;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;

@@ -92,6 +92,7 @@
 // is dropped. tokio runs the caller's waker where its panic does no harm. No waker of a caller is ever
 // registered with a descriptor, nor woken under a lock of ours.
 
+mod any_reader;
 mod capture;
 mod child;
 mod collect;
@@ -99,11 +100,13 @@ mod command;
 mod consumer;
 mod drain;
 mod driver;
+mod each_line;
 mod forward;
 mod group;
 mod input;
 mod job;
 mod leader;
+mod looking;
 mod outcome;
 mod output;
 mod pipeline;
@@ -115,15 +118,18 @@ mod spawn_error;
 mod spooling;
 mod status;
 mod system;
+mod terminal;
 mod trace;
 mod wide;
 
 pub use crate::error::second_consumer::SecondConsumer;
+pub use any_reader::AnyReader;
 pub use capture::Capture;
 pub use child::Child;
 pub use collect::{Collect, Collected, LeftOut};
 pub use command::Command;
 pub use consumer::{Consumer, ConsumerEnd};
+pub use each_line::{EachLine, LinesSeen};
 pub use forward::{Forward, Forwarded};
 pub use group::Process;
 pub use input::Input;

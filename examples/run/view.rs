@@ -4,6 +4,8 @@ use overfall::Blocking;
 use overfall::lines::{Builder, Line, LineError, Lines, Source};
 use overfall::process::{Output, Start, Stream};
 use std::io::{self, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
 
 /// So much is gathered of lines that come at once.
 const BATCH: usize = 64 * 1024;
@@ -120,13 +122,28 @@ impl Shown {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.of_stderr {
-            io::stderr().lock().write_all(&self.batch)?;
+            write_all(io::stderr().lock(), &self.batch)?;
         } else {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(&self.batch)?;
-            stdout.flush()?;
+            write_all(io::stdout().lock(), &self.batch)?;
         }
         self.batch.clear();
         Ok(())
+    }
+}
+
+/// Who started this may have made its outputs ones that do not block, for all who share them. That is no failure.
+fn write_all(mut sink: impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    loop {
+        let result = if bytes.is_empty() { sink.flush().map(|()| 0) } else { sink.write(bytes) };
+        match result {
+            Ok(_) if bytes.is_empty() => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 /// Why a piece of a line ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum End {
     /// At a `\n`, or at a `\r` and a `\n`. The line is complete.
@@ -23,7 +24,7 @@ pub enum End {
 }
 
 /// The bytes that end a line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Terminator {
     None,
     Newline,
@@ -32,7 +33,7 @@ pub(super) enum Terminator {
 }
 
 /// What is known of a piece besides its text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct About {
     pub(super) writer: u32,
     pub(super) end: End,
@@ -42,7 +43,8 @@ pub(super) struct About {
 }
 
 /// A line, or a piece of one, lent by [`Lines`](super::Lines). It dereferences to its bytes, without those
-/// that end the line.
+/// that end the line, and is equal to a text, or to bytes, that are the same. Two lines are equal if all that is
+/// known of them is.
 ///
 /// ```
 /// use overfall::lines::{End, Lines};
@@ -52,7 +54,8 @@ pub(super) struct About {
 /// drop(writer);
 /// let mut lines = Lines::new(reader);
 /// let line = lines.try_next_line()?.unwrap();
-/// assert_eq!((&*line, line.end(), line.terminator()), (&b"a line"[..], End::Newline, &b"\r\n"[..]));
+/// assert_eq!(line, "a line");
+/// assert_eq!((line.end(), line.terminator()), (End::Newline, &b"\r\n"[..]));
 /// let line = lines.try_next_line()?.unwrap();
 /// assert_eq!((&*line.text(), line.end(), line.terminator()), ("the last", End::End, &b""[..]));
 /// assert!(lines.try_next_line()?.is_none());
@@ -152,6 +155,47 @@ impl AsRef<[u8]> for Line<'_> {
     }
 }
 
+impl PartialEq for Line<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.bytes, &self.about) == (other.bytes, &other.about)
+    }
+}
+
+impl Eq for Line<'_> {}
+
+impl Hash for Line<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.bytes, &self.about).hash(state);
+    }
+}
+
+macro_rules! equal_to_bytes {
+    ($($line:ty)*) => {$(
+        equal_to_bytes!($line: str, &str, [u8], &[u8]);
+
+        impl<const N: usize> PartialEq<[u8; N]> for $line {
+            fn eq(&self, other: &[u8; N]) -> bool {
+                **self == *other
+            }
+        }
+
+        impl<const N: usize> PartialEq<&[u8; N]> for $line {
+            fn eq(&self, other: &&[u8; N]) -> bool {
+                **self == **other
+            }
+        }
+    )*};
+    ($line:ty: $($bytes:ty),*) => {$(
+        impl PartialEq<$bytes> for $line {
+            fn eq(&self, other: &$bytes) -> bool {
+                let bytes: &[u8] = other.as_ref();
+                **self == *bytes
+            }
+        }
+    )*};
+}
+equal_to_bytes!(Line<'_> OwnedLine);
+
 fn debug(name: &str, bytes: &[u8], about: &About, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut debug = f.debug_struct(name);
     debug.field("bytes", &format_args!("b\"{}\"", bytes.escape_ascii()));
@@ -166,7 +210,7 @@ impl fmt::Debug for Line<'_> {
 }
 
 /// A [`Line`] that owns its bytes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OwnedLine {
     bytes: Vec<u8>,
     about: About,

@@ -59,6 +59,14 @@ pub(crate) trait Feed {
     fn missed(&self) -> Vec<(u32, u64)> {
         Vec::new()
     }
+
+    /// Where it stands, and how far behind that what is there goes, in units of its own.
+    #[cfg(feature = "process")]
+    fn ahead(&self) -> (u64, u64);
+
+    /// How many bytes were missed so far, if it knows that before it has read on.
+    #[cfg(feature = "process")]
+    fn gone(&self) -> Option<u64>;
 }
 
 /// Takes a message. A gap is told by the messages behind it, of each writer to the byte.
@@ -113,6 +121,17 @@ macro_rules! sources {
             fn missed(&self) -> Vec<(u32, u64)> {
                 self.missed_by_writer().map(|(writer, missed)| (writer, missed.bytes)).collect()
             }
+
+            #[cfg(feature = "process")]
+            fn ahead(&self) -> (u64, u64) {
+                let stats = self.stats();
+                (stats.position, stats.lag)
+            }
+
+            #[cfg(feature = "process")]
+            fn gone(&self) -> Option<u64> {
+                Some(self.missed().bytes)
+            }
         }
 
         impl Source for $reader {}
@@ -143,6 +162,17 @@ impl Feed for SpoolReader {
 
     fn stop_waiting(&mut self) {
         PollRead::stop_waiting(self);
+    }
+
+    #[cfg(feature = "process")]
+    fn ahead(&self) -> (u64, u64) {
+        let position = SpoolReader::position(self);
+        (position, self.len().saturating_sub(position))
+    }
+
+    #[cfg(feature = "process")]
+    fn gone(&self) -> Option<u64> {
+        None
     }
 }
 

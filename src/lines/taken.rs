@@ -1,7 +1,6 @@
 //! For consumers of ours: to take more from the reader, and to look at what was taken, are two things here.
 
 use super::{Line, LineError, Lines, Source};
-use crate::channel::reader::Reader;
 use crate::wait::until::until_ready;
 use std::task::{Poll, ready};
 
@@ -45,17 +44,20 @@ impl<R: Source> Lines<R> {
         .await
     }
 
+    /// How many bytes were missed so far.
+    pub(crate) fn gone(&self) -> u64 {
+        self.source.gone().unwrap_or_else(|| self.told.values().sum())
+    }
+
+    /// The same lines, of a reader that was made of the one inside.
+    pub(crate) fn of(self, change: impl FnOnce(R) -> R) -> Self {
+        self.map(change)
+    }
+
     /// What has come of the line that this writer has begun.
     pub(crate) fn take_unfinished(&mut self, writer: u32) -> Result<Option<Line<'_>>, LineError> {
         self.turn_to(writer);
         let piece = self.cutter.unfinished(&self.settings);
         self.give(Ok(piece))
-    }
-}
-
-impl Lines<Reader> {
-    /// The same lines of a reader that is weak from now on.
-    pub(crate) fn turned_weak(self) -> Self {
-        self.map(|reader| reader.into_weak().into())
     }
 }

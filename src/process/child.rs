@@ -5,7 +5,7 @@ use super::driver;
 use super::group;
 use super::input::Feed;
 use super::job::Job;
-use super::leader::Leader;
+use super::leader::{Exit, Leader};
 use super::outcome::{Outcome, OutputOutcome};
 use super::output::Output;
 use super::shut_down::{ShutDown, Took};
@@ -305,12 +305,18 @@ impl Inner {
 
     /// Waits for the outputs of a child that has exited.
     async fn outcome(&self, shut_down: Option<(Took, Vec<group::Process>)>) -> Outcome {
-        let exit = self.leader.exited().await;
+        // SIGKILL need not have ended it.
+        let exit = match &shut_down {
+            Some((Took::Kill, _)) => self.leader.look().unwrap_or_else(Exit::not_yet),
+            _ => self.leader.exited().await,
+        };
         let Captured { stdout, stderr, merged } = &self.captured;
         let apart = both(self.drained(stdout, exit.at), self.drained(stderr, exit.at));
         let ((stdout, stderr), output) = both(apart, self.drained(merged, exit.at)).await;
-        self.leader.release();
-        self.is_done.store(true, Ordering::Relaxed);
+        if exit.status != Status::Running {
+            self.leader.release();
+            self.is_done.store(true, Ordering::Relaxed);
+        }
         let (shut_down, survivors) = match shut_down {
             Some((took, survivors)) => (Some(took), survivors),
             None => (None, Vec::new()),
@@ -341,7 +347,18 @@ impl Inner {
                 ended = output.ended(quiet.min(REST), REST).await;
             }
         }
-        let open_in = if ended { Vec::new() } else { holders(pipes.clone()).await };
+        let mut open_in = Vec::new();
+        if !ended {
+            let are_started;
+            (open_in, are_started) = holders(pipes.clone()).await;
+            // A child that another thread is starting has a copy until its `exec`, which comes soon. Others may
+            // have gone since it was looked at.
+            let rest = if are_started { REST } else { Duration::ZERO };
+            ended = output.ended(Duration::MAX, rest).await;
+            if ended {
+                open_in = Vec::new();
+            }
+        }
         Some(OutputOutcome { ended, open_in, held_by, stats: output.stats() })
     }
 }
@@ -370,15 +387,16 @@ async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (
     .await
 }
 
-/// Which other processes have one of these pipes open.
+/// Which other processes have one of these pipes open, and whether these are children of this one that are just
+/// being started.
 #[cfg(target_os = "linux")]
-async fn holders(pipes: Vec<u64>) -> Vec<group::Process> {
+async fn holders(pipes: Vec<u64>) -> (Vec<group::Process>, bool) {
     // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
     let look = move || group::holders(&pipes);
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn holders(_: Vec<u64>) -> Vec<group::Process> {
-    Vec::new()
+async fn holders(_: Vec<u64>) -> (Vec<group::Process>, bool) {
+    (Vec::new(), false)
 }

@@ -1,7 +1,7 @@
 //! Keeps what comes, up to a bound, and counts the rest.
 
+use super::any_reader::AnyReader;
 use super::consumer::{Consumer, ConsumerEnd, Intake};
-use crate::channel::reader::Reader;
 use crate::lines::{Builder, LineError, Lines, OwnedLine, floor_character};
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +9,8 @@ use std::io;
 /// Collects what a reader gives: bytes, text, or lines; the first of it or the last, up to a bound, with an exact
 /// count of what was left out.
 ///
-/// It runs on the thread of children, whatever the runtime of the program does, and never blocks there.
+/// It runs on the thread of children, whatever the runtime of the program does, and never blocks there. What a
+/// spool has is collected on a thread of its own, as it may lie on a disk.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -94,7 +95,10 @@ impl Collect {
     /// # Errors
     ///
     /// If the system has no thread for it.
-    pub fn bytes_of(self, reader: impl Into<Reader>) -> io::Result<Consumer<Collected<Vec<u8>>>> {
+    pub fn bytes_of(
+        self,
+        reader: impl Into<AnyReader>,
+    ) -> io::Result<Consumer<Collected<Vec<u8>>>> {
         Consumer::of_ours(reader.into(), self.cut, move |intake| {
             self.collect(intake, Bytes::new(self))
         })
@@ -105,7 +109,7 @@ impl Collect {
     /// # Errors
     ///
     /// If the system has no thread for it.
-    pub fn text_of(self, reader: impl Into<Reader>) -> io::Result<Consumer<Collected<String>>> {
+    pub fn text_of(self, reader: impl Into<AnyReader>) -> io::Result<Consumer<Collected<String>>> {
         Consumer::of_ours(reader.into(), self.cut, move |intake| async move {
             self.collect(intake, Bytes::new(self)).await.into_text(self.keeps_last)
         })
@@ -118,7 +122,7 @@ impl Collect {
     /// If the system has no thread for it.
     pub fn lines_of(
         self,
-        reader: impl Into<Reader>,
+        reader: impl Into<AnyReader>,
     ) -> io::Result<Consumer<Collected<Vec<OwnedLine>>>> {
         Consumer::of_ours(reader.into(), self.cut, move |intake| {
             self.collect(intake, KeptLines::new(self))
@@ -168,10 +172,10 @@ trait Keep {
     const IS_OF_LINES: bool;
 
     /// Takes what was taken from the reader.
-    fn take(&mut self, lines: &mut Lines<Reader>);
+    fn take(&mut self, lines: &mut Lines<AnyReader>);
 
     /// Nothing more comes.
-    fn finish(&mut self, _: &mut Lines<Reader>) {}
+    fn finish(&mut self, _: &mut Lines<AnyReader>) {}
 
     fn into_kept(self) -> (Self::Kept, LeftOut);
 }
@@ -195,7 +199,7 @@ impl Keep for Bytes {
 
     const IS_OF_LINES: bool = false;
 
-    fn take(&mut self, lines: &mut Lines<Reader>) {
+    fn take(&mut self, lines: &mut Lines<AnyReader>) {
         let bytes = lines.taken_bytes();
         let (kept, left_out) = if self.keeps_last {
             let (before, last) = bytes.split_at(bytes.len().saturating_sub(self.most));
@@ -266,7 +270,7 @@ impl Keep for KeptLines {
 
     const IS_OF_LINES: bool = true;
 
-    fn take(&mut self, lines: &mut Lines<Reader>) {
+    fn take(&mut self, lines: &mut Lines<AnyReader>) {
         loop {
             match lines.next_taken_line() {
                 Ok(Some(line)) => {
@@ -286,7 +290,7 @@ impl Keep for KeptLines {
     }
 
     /// A line that was begun is one, if it was stopped in the middle of it.
-    fn finish(&mut self, lines: &mut Lines<Reader>) {
+    fn finish(&mut self, lines: &mut Lines<AnyReader>) {
         while let Ok(Some(line)) = lines.try_unfinished() {
             let line = line.to_owned();
             self.keep(line);

@@ -6,6 +6,7 @@ use super::input::Input;
 use super::shut_down::ShutDown;
 use super::spawn;
 use super::spawn_error::SpawnError;
+use super::terminal::Asks;
 use std::ffi::OsStr;
 use std::mem;
 use std::os::unix::process::CommandExt;
@@ -65,6 +66,8 @@ pub struct Command {
     pub(super) drain: Drain,
     pub(super) on_drop: Option<ShutDown>,
     pub(super) ends_with_us: bool,
+    /// Once one of its children was to have our terminal.
+    pub(super) asks: Option<Asks>,
 }
 
 /// How the outputs are kept.
@@ -275,6 +278,7 @@ impl From<process::Command> for Command {
             drain: Drain { quiet: Duration::from_secs(3), at_most: Duration::from_secs(30) },
             on_drop: None,
             ends_with_us: false,
+            asks: None,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Tasks that consume what an output gives: how they run, and how they end.
 
+use super::any_reader::AnyReader;
 use super::driver::{self, Either, first};
-use crate::channel::reader::Reader;
 use crate::error::Failure;
 use crate::io::Blocking;
 use crate::io::layers::Until;
-use crate::lines::{Builder, LineError, Lines};
+use crate::lines::{Builder, Feed, LineError, Lines};
 use crate::sync::{AtomicBool, Ordering};
 use std::fmt;
 use std::io;
@@ -17,8 +17,8 @@ use std::thread;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A task that consumes what a reader gives, and comes to a result: from [`Collect`](super::Collect) and
-/// [`Forward`](super::Forward).
+/// A task that consumes what a reader gives, and comes to a result: from [`Collect`](super::Collect),
+/// [`Forward`](super::Forward) and [`EachLine`](super::EachLine).
 ///
 /// As a future it is that result, and may be awaited in parts: `(&mut consumer).await` can be dropped and begun
 /// again. It panics if the task has panicked, and if it is polled once more after its result.
@@ -86,15 +86,18 @@ impl<T> Consumer<T> {
 }
 
 impl<T: Send + 'static> Consumer<T> {
-    /// On the thread of children: for work of ours alone, which never blocks.
+    /// On the thread of children, for work of ours alone, which never blocks; unless the reader does.
     pub(super) fn of_ours<F>(
-        reader: Reader,
+        reader: AnyReader,
         cut: Builder,
-        work: impl FnOnce(Intake) -> F,
+        work: impl FnOnce(Intake) -> F + Send + 'static,
     ) -> io::Result<Self>
     where
         F: Future<Output = T> + Send + 'static,
     {
+        if reader.may_block() {
+            return Self::on_thread(reader, cut, work);
+        }
         let handle = driver::handle()?;
         let (intake, stop, is_aborted) = Intake::new(reader, cut);
         let running = Running::Task(handle.spawn(work(intake)));
@@ -102,7 +105,10 @@ impl<T: Send + 'static> Consumer<T> {
     }
 
     /// On the runtime of the caller.
-    pub(super) fn on_runtime<F>(reader: Reader, work: impl FnOnce(Intake) -> F) -> io::Result<Self>
+    pub(super) fn on_runtime<F>(
+        reader: AnyReader,
+        work: impl FnOnce(Intake) -> F,
+    ) -> io::Result<Self>
     where
         F: Future<Output = T> + Send + 'static,
     {
@@ -114,13 +120,14 @@ impl<T: Send + 'static> Consumer<T> {
 
     /// On a thread of its own, which may be blocked.
     pub(super) fn on_thread<F>(
-        reader: Reader,
+        reader: AnyReader,
+        cut: Builder,
         work: impl FnOnce(Intake) -> F + Send + 'static,
     ) -> io::Result<Self>
     where
         F: Future<Output = T> + 'static,
     {
-        let (intake, stop, is_aborted) = Intake::new(reader, Builder::new());
+        let (intake, stop, is_aborted) = Intake::new(reader, cut);
         let (done, result) = oneshot::channel();
         let thread = thread::Builder::new().name("overfall-consumer".into());
         thread.spawn(move || {
@@ -179,32 +186,38 @@ impl<T> fmt::Debug for Consumer<T> {
 /// What a consumer takes from its reader.
 pub(super) struct Intake {
     /// Nothing only while it is changed.
-    lines: Option<Lines<Reader>>,
+    lines: Option<Lines<AnyReader>>,
     stop: oneshot::Receiver<()>,
     is_aborted: Arc<AtomicBool>,
-    /// Once it is to stop: where it stood then, and how many ring bytes were to be taken.
+    /// Once it is to stop: where it stood then, and how far it was to go.
     left: Option<(u64, u64)>,
+    /// What it has come over last, and nobody was told.
+    gap: Option<LineError>,
 }
 
 impl Intake {
-    fn new(reader: Reader, cut: Builder) -> (Self, oneshot::Sender<()>, Arc<AtomicBool>) {
-        if reader.stats().name.is_none() {
-            reader.set_name("consumer");
-        }
+    fn new(reader: AnyReader, cut: Builder) -> (Self, oneshot::Sender<()>, Arc<AtomicBool>) {
+        reader.set_name("consumer");
         let (sender, stop) = oneshot::channel();
         let is_aborted = Arc::new(AtomicBool::new(false));
         let lines = Some(cut.lines(reader));
-        (Self { lines, stop, is_aborted: is_aborted.clone(), left: None }, sender, is_aborted)
+        let intake = Self { lines, stop, is_aborted: is_aborted.clone(), left: None, gap: None };
+        (intake, sender, is_aborted)
     }
 
-    pub(super) fn lines(&mut self) -> &mut Lines<Reader> {
+    pub(super) fn lines(&mut self) -> &mut Lines<AnyReader> {
         let Some(lines) = &mut self.lines else { unreachable!("it is there but for a moment") };
         lines
     }
 
     /// How many bytes were missed so far.
     pub(super) fn missed(&mut self) -> u64 {
-        self.lines().get_ref().missed().bytes
+        self.lines().gone()
+    }
+
+    /// The gap that lies before what was taken.
+    pub(super) fn take_gap(&mut self) -> Option<LineError> {
+        self.gap.take()
     }
 
     /// Waits until there is more, and takes it; or tells how it ended.
@@ -222,8 +235,7 @@ impl Intake {
                     let Some(lines) = &mut self.lines else { unreachable!("it is there") };
                     match first(&mut self.stop, lines.take()).await {
                         Either::First(_) => {
-                            let stats = lines.get_ref().stats();
-                            self.left = Some((stats.position, stats.lag));
+                            self.left = Some(lines.get_ref().ahead());
                             continue;
                         }
                         Either::Second(taken) => taken,
@@ -238,21 +250,27 @@ impl Intake {
             };
             match taken {
                 Ok(()) if self.lines().ended().is_some() => {}
-                // It counts, and what is behind it is here.
-                Ok(()) | Err(LineError::Gap(_)) => return None,
+                Ok(()) => return None,
+                // What is behind it is here.
+                Err(gap @ LineError::Gap(_)) => {
+                    self.gap = Some(gap);
+                    return None;
+                }
                 Err(LineError::Empty) => return Some(ConsumerEnd::Stopped),
                 // Nobody waits for it any more. It goes on, and counts what it misses.
-                Err(LineError::HoldTaken) => self.lines = self.lines.take().map(Lines::turned_weak),
+                Err(LineError::HoldTaken) => {
+                    self.lines = self.lines.take().map(|lines| lines.of(AnyReader::into_weak));
+                }
                 Err(error) => return Some(ConsumerEnd::Failed(Failure::new(error))),
             }
         }
     }
 
     /// Whether it has come so far from a place, or is to go no further.
-    fn has_come(&mut self, from: u64, ring_bytes: u64) -> bool {
+    fn has_come(&mut self, from: u64, distance: u64) -> bool {
         // Relaxed: the channel by which it is told orders it.
         let is_aborted = self.is_aborted.load(Ordering::Relaxed);
-        let position = self.lines().get_ref().stats().position;
-        is_aborted || position.wrapping_sub(from) >= ring_bytes
+        let (position, _) = self.lines().get_ref().ahead();
+        is_aborted || position.wrapping_sub(from) >= distance
     }
 }

@@ -5,6 +5,7 @@
 
 use super::driver::Either::{First, Second};
 use super::driver::first;
+use super::looking::Looking;
 use super::spooling::Spooling;
 use super::wide::Wide;
 use crate::channel::Channel;
@@ -32,8 +33,12 @@ use tokio::time::Instant;
 /// What an [`Output`](super::output::Output) asks of its drains.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// To read what is there, as far as there is room, and then to answer.
-    Look(oneshot::Sender<()>),
+    /// To read what is there by then, and to answer.
+    Look {
+        asker: oneshot::Sender<()>,
+        /// Also when it has to wait for room. If not, it answers when there is none.
+        waits: bool,
+    },
     /// To close the pipe.
     Close,
 }
@@ -127,7 +132,7 @@ pub(super) struct Drain {
     /// Nothing once there is nobody to give any.
     orders: Option<mpsc::UnboundedReceiver<Order>>,
     /// Who waits for an answer to [`Order::Look`].
-    looking: Vec<oneshot::Sender<()>>,
+    looking: Looking,
     progress: Arc<Progress>,
     /// Nothing until the pipe was found full.
     wide: Option<Option<Wide>>,
@@ -153,7 +158,7 @@ impl Drain {
             writer,
             spooling,
             orders: Some(orders),
-            looking: Vec::new(),
+            looking: Looking::default(),
             progress,
             end,
             wide: None,
@@ -188,29 +193,40 @@ impl Drain {
 
     /// Waits for bytes, and for room for them, and reads once; or takes an order.
     async fn turn(&mut self) -> io::Result<ControlFlow<()>> {
-        if !self.looking.is_empty() {
-            return self.look();
-        }
-        let mut guard = match first(next(&mut self.orders), self.pipe.readable()).await {
-            First(order) => return Ok(self.take(order)),
-            Second(guard) => guard?,
-        };
-        let there = rustix::io::ioctl_fionread(&self.pipe)?;
-        if there == 0 {
-            if guard.ready().is_read_closed() {
-                return Ok(Break(()));
+        let there = if self.looking.is_empty() {
+            let mut guard = match first(next(&mut self.orders), self.pipe.readable()).await {
+                First(order) => return self.take(order),
+                Second(guard) => guard?,
+            };
+            let there = rustix::io::ioctl_fionread(&self.pipe)?;
+            if there == 0 {
+                if guard.ready().is_read_closed() {
+                    return Ok(Break(()));
+                }
+                // It was empty after it was ready, so that whoever writes next makes it ready anew.
+                guard.clear_ready();
+                return Ok(Continue(()));
             }
-            // It was empty after it was ready, so that whoever writes next makes it ready anew.
-            guard.clear_ready();
-            return Ok(Continue(()));
-        }
+            there
+        } else {
+            let there = rustix::io::ioctl_fionread(&self.pipe)?;
+            if there == 0 {
+                if has_hung_up(&self.pipe)? {
+                    return Ok(Break(()));
+                }
+                self.looking.has_read_all();
+                return Ok(Continue(()));
+            }
+            there
+        };
         if there >= FULL && self.wide.is_none() {
             self.wide = Some(Wide::new(&self.pipe));
         }
-        match self.read_now(there)? {
-            true => Ok(Continue(())),
-            false => self.wait_and_read(there).await,
+        if self.read_now(there)? {
+            return Ok(Continue(()));
         }
+        self.looking.has_no_room();
+        self.wait_and_read(there).await
     }
 
     /// Waits until there is room in the spool and in the ring, and reads; or takes an order.
@@ -233,12 +249,13 @@ impl Drain {
             Second(Ok((slice, spooling))) => {
                 self.progress.note();
                 fill(slice, &self.pipe, spooling, &mut self.buffer)?;
+                self.looking.has_read(length);
                 return Ok(Continue(()));
             }
             Second(Err(ReserveError::Closed | ReserveError::Terminated)) => return Ok(Break(())),
             Second(Err(error)) => return Err(io::Error::other(error)),
         };
-        Ok(self.take(order))
+        self.take(order)
     }
 
     /// Reads what is there, if there is room for it now.
@@ -255,6 +272,7 @@ impl Drain {
             if let Ok(slice) = self.writer.try_reserve(length) {
                 self.progress.note();
                 fill(slice, &self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
+                self.looking.has_read(length);
                 return Ok(true);
             }
         }
@@ -262,27 +280,15 @@ impl Drain {
         Ok(false)
     }
 
-    /// Reads what is there without waiting, or answers that there is no more, or no room.
-    fn look(&mut self) -> io::Result<ControlFlow<()>> {
-        let there = rustix::io::ioctl_fionread(&self.pipe)?;
-        if there == 0 && has_hung_up(&self.pipe)? {
-            return Ok(Break(()));
-        }
-        if there == 0 || !self.read_now(there)? {
-            for asker in self.looking.drain(..) {
-                let _may_have_gone = asker.send(());
-            }
-        }
-        Ok(Continue(()))
-    }
-
-    fn take(&mut self, order: Option<Order>) -> ControlFlow<()> {
+    fn take(&mut self, order: Option<Order>) -> io::Result<ControlFlow<()>> {
         match order {
-            Some(Order::Look(asker)) => self.looking.push(asker),
-            Some(Order::Close) => return Break(()),
+            Some(Order::Look { asker, waits }) => {
+                self.looking.add(asker, waits, rustix::io::ioctl_fionread(&self.pipe)?);
+            }
+            Some(Order::Close) => return Ok(Break(())),
             None => self.orders = None,
         }
-        Continue(())
+        Ok(Continue(()))
     }
 
     fn length(&self, there: u64) -> usize {

@@ -1,11 +1,14 @@
 //! Writes what comes to somewhere else.
 
+use super::any_reader::AnyReader;
 use super::consumer::{Consumer, ConsumerEnd, Intake};
-use crate::channel::reader::Reader;
+use crate::lines::Builder;
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 /// Writes what a reader gives into a sink: a file, a socket, whatever is [`Write`] or tokio's [`AsyncWrite`].
@@ -68,18 +71,19 @@ impl Forward {
         self
     }
 
-    /// Writes into `sink`, on a thread of its own, which it may block.
+    /// Writes into `sink`, on a thread of its own, which it may block. One that does not block, as a standard output
+    /// that others have made so, is asked again every 5 ms while it is full.
     ///
     /// # Errors
     ///
     /// If the system has no thread for it.
     pub fn into_write<W: Write + Send + 'static>(
         self,
-        reader: impl Into<Reader>,
+        reader: impl Into<AnyReader>,
         sink: W,
     ) -> io::Result<Consumer<Forwarded<W>>> {
         let sink = Blocks(sink);
-        Consumer::on_thread(reader.into(), move |intake| async move {
+        Consumer::on_thread(reader.into(), Builder::new(), move |intake| async move {
             self.forward(intake, sink).await.map(|sink| sink.0)
         })
     }
@@ -91,7 +95,7 @@ impl Forward {
     /// If there is none.
     pub fn into_async_write<W: AsyncWrite + Unpin + Send + 'static>(
         self,
-        reader: impl Into<Reader>,
+        reader: impl Into<AnyReader>,
         sink: W,
     ) -> io::Result<Consumer<Forwarded<W>>> {
         Consumer::on_runtime(reader.into(), move |intake| self.forward(intake, sink))
@@ -184,15 +188,29 @@ where
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.0.write(bytes))
+        Poll::Ready(when_there_is_room(|| self.0.write(bytes)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.flush())
+        Poll::Ready(when_there_is_room(|| self.0.flush()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(context)
+    }
+}
+
+/// So long a sink that does not block is left alone before it is asked again.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// Others may have made the sink's descriptor, a pipe that we were started with, one that does not block. That is
+/// no failure. A sink of any type has nothing to be waited for by.
+fn when_there_is_room<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(AGAIN),
+            result => return result,
+        }
     }
 }
 

@@ -132,6 +132,13 @@ mod linux {
             Process { id: self.pid.as_raw_nonzero().get().unsigned_abs(), name: self.name.clone() }
         }
 
+        /// Whether it is a child of ours that has not come to its `exec`: it is this program still.
+        fn is_being_started(&self) -> bool {
+            let program = |of: &str| fs::read_link(format!("/proc/{of}/exe")).ok();
+            let is_ours = self.parent == rustix::process::getpid().as_raw_nonzero().get();
+            is_ours && program(&self.pid.as_raw_nonzero().to_string()) == program("self")
+        }
+
         /// What `/proc` says of a process.
         fn look_up(pid: Pid) -> Option<Self> {
             // A name may be no UTF-8.
@@ -186,8 +193,8 @@ mod linux {
     }
 
     /// Which processes other than this one have one of the pipes of these numbers open. Those of other users do not
-    /// show.
-    pub(in crate::process) fn holders(pipes: &[u64]) -> Vec<Process> {
+    /// show. And whether all of them are children of this program that have not come to their `exec`.
+    pub(in crate::process) fn holders(pipes: &[u64]) -> (Vec<Process>, bool) {
         let wanted: Vec<_> = pipes.iter().map(|pipe| format!("pipe:[{pipe}]")).collect();
         let has_it = |pid: &Pid| {
             let descriptors = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero()));
@@ -198,6 +205,8 @@ mod linux {
         };
         let others =
             processes().into_iter().flatten().filter(|pid| *pid != rustix::process::getpid());
-        others.filter(has_it).filter_map(Member::look_up).map(|member| member.process()).collect()
+        let holders: Vec<_> = others.filter(has_it).filter_map(Member::look_up).collect();
+        let are_started = !holders.is_empty() && holders.iter().all(Member::is_being_started);
+        (holders.iter().map(Member::process).collect(), are_started)
     }
 }

@@ -38,6 +38,7 @@ enum Kind {
     #[default]
     Null,
     Inherit,
+    Terminal,
     File(Arc<OwnedFd>),
     Pipe,
     Bytes(Arc<[u8]>),
@@ -52,9 +53,21 @@ impl Input {
         Self(Kind::Null)
     }
 
-    /// What this program has as stdin. A terminal is [refused](super::SpawnError::Terminal).
+    /// What this program has as stdin. A terminal is [refused](super::SpawnError::Terminal): see
+    /// [`terminal`](Self::terminal).
     pub fn inherit() -> Self {
         Self(Kind::Inherit)
+    }
+
+    /// The terminal of this program, and its foreground with it: the child may read from it, and what is typed
+    /// there, Ctrl-C too, goes to the child's group and not to this program. When the child has ended, the
+    /// foreground is this program's again, before anybody is told.
+    ///
+    /// One child has it at a time, and this program must have it before: if not,
+    /// [`spawn`](super::Command::spawn) fails. Ctrl-Z does nothing: the child is started with SIGTSTP ignored, as
+    /// nobody would have it go on. Its outputs are captured as ever: see [`Capture::inherit`](super::Capture::inherit).
+    pub fn terminal() -> Self {
+        Self(Kind::Terminal)
     }
 
     /// A file, or another descriptor, which the child reads itself.
@@ -82,7 +95,14 @@ impl Input {
             Kind::File(file) if is_our_terminal(file) => return Ok(None),
             Kind::File(file) => Stdio::from(file.try_clone()?),
             Kind::Pipe | Kind::Bytes(_) => Stdio::piped(),
+            // Whoever hands the foreground on puts it there.
+            Kind::Terminal => Stdio::null(),
         }))
+    }
+
+    /// Whether the child is to have our terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self.0, Kind::Terminal)
     }
 
     /// Starts to write into `pipe`, on the thread of children: call it in its runtime.

@@ -9,6 +9,7 @@ mod tests;
 
 use super::signal::Signal;
 use super::status::Status;
+use super::terminal::Foreground;
 use super::{group, system};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
@@ -41,6 +42,8 @@ struct State {
     /// Somebody may still want to signal the group by its number, which the unreaped leader keeps from being
     /// used anew.
     is_held: bool,
+    /// Given back with its end.
+    foreground: Option<Foreground>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,13 @@ enum Life {
 pub(super) struct Exit {
     pub(super) status: Status,
     pub(super) at: Instant,
+}
+
+impl Exit {
+    /// It still runs.
+    pub(super) fn not_yet() -> Self {
+        Self { status: Status::Running, at: Instant::now() }
+    }
 }
 
 /// What a process has by which it is watched.
@@ -78,7 +88,7 @@ impl Leader {
         let pidfd = open_pidfd(pid, means).map(Arc::new);
         let reaches_group =
             means == Means::All && pidfd.as_ref().is_some_and(|pidfd| reaches_group(pidfd));
-        let state = State { life: Life::Runs, is_held: true };
+        let state = State { life: Life::Runs, is_held: true, foreground: None };
         let mut leader = Self {
             pid,
             pidfd,
@@ -114,11 +124,21 @@ impl Leader {
                 // It is no child of ours any more: the kernel, or other code, has reaped it.
                 Err(_) => Life::Reaped(Exit { status: Status::Unknown, at }),
             };
+            // Before anybody is told.
+            state.foreground = None;
         }
         let exit = self.reap_if_free(&mut state);
         drop(state);
         self.ended.send_if_modified(|ended| !std::mem::replace(ended, true));
         Some(exit)
+    }
+
+    /// It has the foreground of our terminal until it has ended.
+    pub(super) fn keep_until_its_end(&self, foreground: Foreground) {
+        let mut state = lock(&self.state);
+        if let Life::Runs = state.life {
+            state.foreground = Some(foreground);
+        }
     }
 
     /// From now on nobody signals the group by its number: no zombie stays.
@@ -165,9 +185,31 @@ impl Leader {
         WaitId::Pid(self.pid)
     }
 
-    /// Sends a signal to the group, `None` to look alone. `false`: nobody is there, or nobody that can be
-    /// reached without a risk to others.
+    /// Sends a signal to the group, and to the leader, if that has left it; `None` to look alone. `false`: nobody
+    /// is there, or nobody that can be reached without a risk to others.
     pub(super) fn signal(&self, signal: Option<Signal>) -> io::Result<bool> {
+        let sent = self.signal_group(signal)?;
+        Ok(self.signal_one_that_left(signal)? || sent)
+    }
+
+    /// A leader may have joined another group of its session.
+    fn signal_one_that_left(&self, signal: Option<Signal>) -> io::Result<bool> {
+        let state = lock(&self.state);
+        let Life::Runs = state.life else { return Ok(false) };
+        let has_left =
+            rustix::process::getpgid(Some(self.pid)).is_ok_and(|group| group != self.pid);
+        if !has_left {
+            return Ok(false);
+        }
+        let sent = match signal {
+            Some(signal) => rustix::process::kill_process(self.pid, signal.raw()),
+            None => rustix::process::test_kill_process(self.pid),
+        };
+        drop(state);
+        somebody(sent.map_err(io::Error::from))
+    }
+
+    fn signal_group(&self, signal: Option<Signal>) -> io::Result<bool> {
         let raw = signal.map(Signal::raw);
         #[cfg(target_os = "linux")]
         if let (true, Some(pidfd)) = (self.reaches_group, &self.pidfd) {

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Outcome {
     /// The [name](super::Command::name) of the child.
     pub name: Arc<str>,
-    /// How the leader of the group has ended.
+    /// How the leader of the group has ended; or, if not even SIGKILL has ended it, that.
     pub status: Status,
     /// From its start to its exit.
     pub ran: Duration,

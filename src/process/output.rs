@@ -342,14 +342,21 @@ impl Output {
                 return true;
             }
         }
-        for (_, orders) in &self.inner.drains {
-            let (asker, answer) = oneshot::channel();
-            // A drain that is not there to take the order, or does not answer, has ended.
-            if orders.send(Order::Look(asker)).is_ok() {
-                let _answer = answer.await;
-            }
-        }
+        self.look(false).await;
         self.has_ended()
+    }
+
+    /// Waits until what is in the pipes now is in the ring, or has no room there and this does not wait for it.
+    pub(super) async fn look(&self, waits: bool) {
+        let ask = |(_, orders): &(_, mpsc::UnboundedSender<_>)| {
+            let (asker, answer) = oneshot::channel();
+            orders.send(Order::Look { asker, waits }).ok().map(|()| answer)
+        };
+        let answers: Vec<_> = self.inner.drains.iter().filter_map(ask).collect();
+        for answer in answers {
+            // A drain that is not there to take the order, or does not answer, has ended.
+            let _answer = answer.await;
+        }
     }
 
     async fn ended_until(&self, deadline: Option<Instant>) -> bool {

@@ -1,24 +1,33 @@
 //! Waiting for a line of an output: that a server is ready, that a program asks for something.
 
+use super::any_reader::AnyReader;
 use super::driver::{self, Either, first};
 use super::job::Job;
 use super::leader::Leader;
 use super::output::{Output, Start};
 use super::status::Status;
-use crate::channel::reader::WeakReader;
 use crate::error::Failure;
 use crate::error::second_consumer::SecondConsumer;
-use crate::lines::{Builder, Line, LineError, Lines, OwnedLine};
+use crate::lines::{Builder, Feed, Line, LineError, Lines, OwnedLine};
 use std::future::pending;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Waits for lines of an output, one after another. Made by [`Output::line_watch`].
 ///
-/// It begins at the oldest byte that the ring has, and takes nothing from other consumers; nobody waits for it.
-/// Each wait goes on behind the line where the last one stopped.
+/// It takes nothing from other consumers. Each wait goes on behind the line where the last one stopped.
+///
+/// | made by | it begins | the child |
+/// |---|---|---|
+/// | [`line_watch`](Output::line_watch), [`wait_for_line`](Output::wait_for_line) | at the oldest byte that the ring has | does not wait for it |
+/// | [`line_watch_of`](Output::line_watch_of) a strong reader | where that stands | waits for it, also between two waits |
+/// | the same of a reader of the [spool](Output::spool) | at the first byte | does not wait for it |
+///
+/// The first is chosen if nothing is said, as a watch that lies there between two waits is to hold nobody up. What it
+/// could not look at is [told](NotReady::gone).
 ///
 /// A server that says twice that it is ready, as the first start is for the setup alone:
 ///
@@ -32,8 +41,8 @@ use tokio::time::Instant;
 /// let server = server.spawn()?;
 /// let mut watch = server.stdout().unwrap().line_watch()?;
 /// let limit = Duration::from_secs(30);
-/// watch.wait_for(limit, |line| &**line == b"restarting").await?;
-/// let ready = watch.wait_for(limit, |line| &**line == b"ready").await?;
+/// watch.wait_for(limit, |line| *line == "restarting").await?;
+/// let ready = watch.wait_for(limit, |line| *line == "ready").await?;
 /// assert_eq!((&*ready.line.text(), ready.gone), ("ready", 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
@@ -41,7 +50,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct LineWatch {
     output: Output,
-    lines: Lines<WeakReader>,
+    /// Nothing only while it is changed.
+    lines: Option<Lines<AnyReader>>,
     leader: Weak<Leader>,
     unfinished: bool,
 }
@@ -58,9 +68,7 @@ pub struct Ready {
 
 /// A line that was waited for did not come.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "no line of {output} was the right one: {why}, and {gone} bytes were gone before they could be looked at"
-)]
+#[error("no line of {output} was the right one: {why}{}", tell_gone(*.gone))]
 #[non_exhaustive]
 pub struct NotReady {
     /// The name of the output.
@@ -83,13 +91,14 @@ pub enum NoLine {
         status: Option<Status>,
     },
     /// The child has exited. Somebody else, whom it started, has its output open still, and another wait may find
-    /// a line of theirs. All that had been written before the exit was looked at.
+    /// a line of theirs. All that had been written before the exit was looked at, unless the time was up before
+    /// a slow consumer had left room for it.
     #[error("the child has ended, {0}")]
     Exited(Status),
     /// The output could not be read.
     #[error("{0}")]
     Failed(Failure),
-    /// The time was up. All that had been written by then was looked at.
+    /// The time was up. All that had been written by then was looked at, as far as there was room for it.
     #[error("the time was up")]
     TimedOut,
     /// The output may have [only one consumer](super::Capture::only_one_consumer), and has it.
@@ -98,6 +107,13 @@ pub enum NoLine {
     /// The system gives no timer.
     #[error("there is no timer: {0}")]
     NoTimer(Failure),
+}
+
+fn tell_gone(bytes: u64) -> String {
+    match bytes {
+        0 => String::new(),
+        _ => format!(", and {bytes} bytes were gone before they could be looked at"),
+    }
 }
 
 impl From<NotReady> for io::Error {
@@ -116,7 +132,8 @@ impl Output {
     /// Waits for a line for which `is_it` is true, from the oldest one on that the ring has, for at most `timeout`.
     /// The longest duration is for ever, and zero looks once. Other consumers get all lines as before.
     ///
-    /// To wait for several lines, or for one that has no end, use [`line_watch`](Self::line_watch).
+    /// To wait for several lines, or for one that has no end, use [`line_watch`](Self::line_watch); to have the
+    /// child wait meanwhile, or to look at all that was ever written, [`line_watch_of`](Self::line_watch_of).
     ///
     /// ```
     /// # futures::executor::block_on(async {
@@ -125,7 +142,7 @@ impl Output {
     ///
     /// let child = Command::new("sh").args(["-c", "echo no; exit 3"]).spawn()?;
     /// let output = child.stdout().unwrap();
-    /// let error = output.wait_for_line(Duration::MAX, |line| &**line == b"ready").await.unwrap_err();
+    /// let error = output.wait_for_line(Duration::MAX, |line| *line == "ready").await.unwrap_err();
     /// assert!(matches!(error.why, NoLine::Ended { .. } | NoLine::Exited(_)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # }).unwrap();
@@ -154,10 +171,38 @@ impl Output {
     ///
     /// If there is a consumer, and may be [only one](super::Capture::only_one_consumer).
     pub fn line_watch(&self) -> Result<LineWatch, SecondConsumer> {
-        let reader = self.weak_reader(Start::Oldest)?;
+        Ok(self.line_watch_of(self.weak_reader(Start::Oldest)?))
+    }
+
+    /// A watch that waits for lines of this reader of the output, from where it stands.
+    ///
+    /// Of a strong one no line can be gone; but the child waits for the watch, too: drop it in time. Of a
+    /// reader of the [spool](Self::spool), everything is looked at, however late it comes:
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// use overfall::process::{Capture, Command};
+    /// use overfall::spool::Spool;
+    /// use std::time::Duration;
+    ///
+    /// let mut command = Command::new("seq");
+    /// command.arg("100000").stdout(Capture::ring(4096).with_spool(Spool::builder()));
+    /// let child = command.spawn()?;
+    /// child.wait().await;
+    /// let output = child.stdout().unwrap();
+    /// // The ring has the last 4 KiB by now.
+    /// assert!(output.wait_for_line(Duration::MAX, |line| *line == "42").await.is_err());
+    /// let mut watch = output.line_watch_of(output.spool().unwrap().reader()?);
+    /// let ready = watch.wait_for(Duration::MAX, |line| *line == "42").await?;
+    /// assert_eq!(ready.gone, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn line_watch_of(&self, reader: impl Into<AnyReader>) -> LineWatch {
+        let reader = reader.into();
         reader.set_name("line watch");
-        let lines = Builder::new().lines(reader);
-        Ok(LineWatch { output: self.clone(), lines, leader: self.leader(), unfinished: false })
+        let lines = Some(Builder::new().lines(reader));
+        LineWatch { output: self.clone(), lines, leader: self.leader(), unfinished: false }
     }
 }
 
@@ -208,8 +253,13 @@ impl LineWatch {
         }
     }
 
-    fn gone(&self) -> u64 {
-        self.lines.get_ref().missed().bytes
+    fn lines(&mut self) -> &mut Lines<AnyReader> {
+        let Some(lines) = &mut self.lines else { unreachable!("it is there but for a moment") };
+        lines
+    }
+
+    fn gone(&mut self) -> u64 {
+        self.lines().gone()
     }
 
     async fn find(
@@ -237,13 +287,32 @@ impl LineWatch {
                 None => pending().await,
             }
         };
-        let why = match first(self.search(wanted), first(exit, timer)).await {
+        let mut timer = pin!(timer);
+        let why = match first(self.search(wanted), first(exit, timer.as_mut())).await {
             Either::First(found) => return found,
             Either::Second(Either::First(status)) => NoLine::Exited(status),
             Either::Second(Either::Second(())) => NoLine::TimedOut,
         };
-        // What was written before that is in the pipe, or in the ring.
-        self.output.ended(Duration::ZERO, Duration::ZERO).await;
+        // What was written before that is in the pipe, or in the ring. Then it takes no longer than other consumers,
+        // and the disk of a spool, take with it.
+        let output = self.output.clone();
+        let mut is_up = why == NoLine::TimedOut;
+        if is_up {
+            output.look(false).await;
+        } else {
+            match first(self.search(wanted), first(output.look(true), timer.as_mut())).await {
+                Either::First(found) => return found,
+                Either::Second(ended) => is_up = matches!(ended, Either::Second(())),
+            }
+        }
+        let sent = output.stats().payload_bytes;
+        while !is_up && self.lines().get_ref().lags_behind(sent) {
+            match first(self.search_more(wanted), timer.as_mut()).await {
+                Either::First(None) => {}
+                Either::First(Some(found)) => return found,
+                Either::Second(()) => is_up = true,
+            }
+        }
         self.search_what_is_there(wanted).unwrap_or(Err(why))
     }
 
@@ -253,11 +322,35 @@ impl LineWatch {
         wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
     ) -> Result<OwnedLine, NoLine> {
         loop {
-            if let Some(found) = self.search_taken(wanted) {
+            if let Some(found) = self.search_more(wanted).await {
                 return found;
             }
+        }
+    }
+
+    /// Looks at what was taken, and takes more when none of it is one.
+    async fn search_more(
+        &mut self,
+        wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
+    ) -> Option<Result<OwnedLine, NoLine>> {
+        if let Some(found) = self.search_taken(wanted) {
+            return Some(found);
+        }
+        let taken = self.lines().take().await;
+        self.has_failed(taken)
+    }
+
+    /// Whether there is nothing more to take.
+    fn has_failed(&mut self, taken: Result<(), LineError>) -> Option<Result<OwnedLine, NoLine>> {
+        match taken {
             // A gap is counted by the reader, and an end is found when it is looked for.
-            let _gap = self.lines.take().await;
+            Ok(()) | Err(LineError::Gap(_) | LineError::Empty) => None,
+            // Nobody waits for it any more. It goes on, and counts what it misses.
+            Err(LineError::HoldTaken) => {
+                self.lines = self.lines.take().map(|lines| lines.of(AnyReader::into_weak));
+                None
+            }
+            Err(error) => Some(Err(NoLine::Failed(Failure::new(error)))),
         }
     }
 
@@ -266,18 +359,20 @@ impl LineWatch {
         &mut self,
         wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
     ) -> Option<Result<OwnedLine, NoLine>> {
-        let stats = self.lines.get_ref().stats();
-        let mut left = stats.lag;
-        let mut position = stats.position;
+        let (mut position, mut left) = self.lines().get_ref().ahead();
         loop {
             if let Some(found) = self.search_taken(wanted) {
                 return Some(found);
             }
-            if self.lines.try_take() == Err(LineError::Empty) {
+            let taken = self.lines().try_take();
+            if taken == Err(LineError::Empty) {
                 return None;
             }
+            if let Some(failed) = self.has_failed(taken) {
+                return Some(failed);
+            }
             // What comes meanwhile is not waited for.
-            let now = self.lines.get_ref().stats().position;
+            let (now, _) = self.lines().get_ref().ahead();
             let passed = now.wrapping_sub(position);
             if passed > left {
                 return None;
@@ -292,7 +387,7 @@ impl LineWatch {
         wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
     ) -> Option<Result<OwnedLine, NoLine>> {
         loop {
-            match self.lines.next_taken_line() {
+            match self.lines().next_taken_line() {
                 Ok(Some(line)) => {
                     if (wanted.is_it)(&line) && wanted.is_last() {
                         return Some(Ok(line.to_owned()));
@@ -312,12 +407,12 @@ impl LineWatch {
             }
         }
         while self.unfinished {
-            let mut unfinished = self.lines.unfinished_texts();
+            let mut unfinished = self.lines().unfinished_texts();
             let is_it =
                 |&(writer, text): &(u32, &[u8])| (wanted.is_it)(&Line::unfinished(writer, text));
             let (writer, _) = unfinished.find(is_it)?;
             drop(unfinished);
-            let line = self.lines.take_unfinished(writer).ok()??.to_owned();
+            let line = self.lines().take_unfinished(writer).ok()??.to_owned();
             if wanted.is_last() {
                 return Some(Ok(line));
             }

@@ -8,6 +8,7 @@ use super::leader::{Leader, Means};
 use super::output::Output;
 use super::signal::Signal;
 use super::spawn_error::SpawnError;
+use super::terminal::{self, Foreground};
 use crate::sync::AtomicBool;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -47,11 +48,8 @@ pub(super) fn spawn_with(
 ) -> Result<(Child, Option<OwnedFd>), SpawnError> {
     let other = |command: &Command, error| SpawnError::other(&command.command, error);
     let handle = driver::handle().map_err(|error| other(command, error))?;
-    let stdin = match before {
-        Some(before) => Ok(Some(Stdio::from(before))),
-        None => command.stdin.stdio(),
-    };
-    let stdin = stdin.map_err(|error| other(command, error))?.ok_or(SpawnError::Terminal)?;
+    let (stdin, foreground) = stdin(command, before).map_err(|error| other(command, error))?;
+    let stdin = stdin.ok_or(SpawnError::Terminal)?;
     let (stdout, stderr) = match &command.outputs {
         Outputs::Apart { stdout, stderr } => (stdout.stdio(), stderr.stdio()),
         Outputs::Merged(capture) => (capture.stdio(), capture.stdio()),
@@ -70,6 +68,10 @@ pub(super) fn spawn_with(
     let Ok(pid) = i32::try_from(started.id()) else { unreachable!("a pid is positive") };
     let Some(pid) = rustix::process::Pid::from_raw(pid) else { unreachable!("a child has a pid") };
     let leader = Leader::new(pid, Means::All);
+    if let Some(mut foreground) = foreground {
+        foreground.was_handed_to(pid);
+        leader.keep_until_its_end(foreground);
+    }
     let given = if gives { started.stdout.take().map(OwnedFd::from) } else { None };
     // Pipes and pidfds are registered with the runtime that this thread enters.
     let guard = handle.enter();
@@ -100,6 +102,24 @@ pub(super) fn spawn_with(
         is_done: AtomicBool::new(false),
     };
     Ok((Child::new(inner, command.on_drop.clone()), given))
+}
+
+/// What the child's stdin is to be, `None` for a terminal that would stop it; and the foreground of ours, if that is
+/// handed on.
+fn stdin(
+    command: &mut Command,
+    before: Option<OwnedFd>,
+) -> io::Result<(Option<Stdio>, Option<Foreground>)> {
+    let is_terminal = before.is_none() && command.stdin.is_terminal();
+    terminal::ask(&mut command.command, &mut command.asks, is_terminal);
+    match before {
+        Some(before) => Ok((Some(Stdio::from(before)), None)),
+        None if is_terminal => {
+            let foreground = Foreground::new()?;
+            Ok((Some(foreground.stdio()?), Some(foreground)))
+        }
+        None => Ok((command.stdin.stdio()?, None)),
+    }
 }
 
 /// On this thread; or, if the child is to end with the thread that started it, on that of children.

@@ -65,7 +65,7 @@ pub enum SpawnError {
     /// Stdin is the terminal of this program. The child leads a group of its own, which is not in the
     /// terminal's foreground: the system would stop it at its first read, for good.
     #[error(
-        "the child would inherit the terminal as stdin, and be stopped at its first read, as its process group is not the terminal's foreground group: use `Input::null()`, feed it with `Input::pipe()`, or give it a terminal of its own with `Input::file`"
+        "the child would inherit the terminal as stdin, and be stopped at its first read, as its process group is not the terminal's foreground group: use `Input::terminal()` to hand it the foreground, `Input::null()`, feed it with `Input::pipe()`, or give it a terminal of its own with `Input::file`"
     )]
     Terminal,
     /// Something else: there are too many processes or descriptors, or no memory.

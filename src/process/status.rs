@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// How a child has ended: its exit status, or that nobody can tell it.
+/// How a child has ended: its exit status, or that nobody can tell it, or that it could not be ended.
 ///
 /// It is unknown where the kernel throws statuses away, because SIGCHLD is ignored (by this program, or by
 /// what started it: that survives `exec`), and where other code of the program has waited for our child. It is
@@ -27,6 +27,10 @@ pub enum Status {
     Known(ExitStatus),
     /// The child has ended, and its status is lost.
     Unknown,
+    /// The child has not ended, though SIGKILL was sent three seconds ago: it stands in a system call that cannot
+    /// be interrupted, or runs as another user. It is told by what kills a child; [`wait`](super::Child::wait) for it
+    /// as before.
+    Running,
 }
 
 impl Status {
@@ -49,7 +53,7 @@ impl Status {
     pub fn known(self) -> Option<ExitStatus> {
         match self {
             Self::Known(status) => Some(status),
-            Self::Unknown => None,
+            Self::Unknown | Self::Running => None,
         }
     }
 }
@@ -60,6 +64,9 @@ impl fmt::Display for Status {
             Self::Known(status) => status.fmt(f),
             Self::Unknown => f.write_str(
                 "unknown exit status: SIGCHLD is ignored, or other code of the program waited for it",
+            ),
+            Self::Running => f.write_str(
+                "not ended by SIGKILL: it stands in a system call that cannot be interrupted, or runs as another user",
             ),
         }
     }

@@ -3,10 +3,7 @@
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal as Raw};
 use std::io;
-#[cfg(target_os = "linux")]
-use std::os::fd::BorrowedFd;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -52,6 +49,52 @@ pub(super) fn kill_with_parent(command: &mut Command, parent: Pid) {
     // may not do. It makes two system calls, and takes no lock and no memory: an `io::Error` of a number has
     // none.
     unsafe { command.pre_exec(ask) };
+}
+
+/// Has a child put its group, which it leads by then, into the foreground of the terminal that is its stdin, if
+/// `is_to` says so. It ignores Ctrl-Z from then on: nobody would have it go on.
+#[allow(unsafe_code)]
+pub(super) fn take_foreground(
+    command: &mut Command,
+    is_to: impl Fn() -> bool + Send + Sync + 'static,
+) {
+    use std::os::unix::process::CommandExt;
+    let take = move || {
+        if is_to() {
+            // SAFETY: its number is that of standard input, which is open: the terminal was put there.
+            let stdin = unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) };
+            set_foreground(stdin, rustix::process::getpid())?;
+            // SAFETY: no handler of ours is installed.
+            unsafe { libc::signal(libc::SIGTSTP, libc::SIG_IGN) };
+        }
+        Ok(())
+    };
+    // SAFETY: it runs in the child, between fork and exec, where nothing may be done that a signal handler
+    // may not do. It makes system calls, reads a word, and takes no lock and no memory: an `io::Error` of a
+    // number has none.
+    unsafe { command.pre_exec(take) };
+}
+
+/// Puts a group into the foreground of a terminal, also from the background, where the system would stop us for
+/// it by SIGTTOU.
+#[allow(unsafe_code)]
+pub(super) fn set_foreground(terminal: impl AsFd, group: rustix::process::Pid) -> io::Result<()> {
+    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the first call initializes the set, and the third one the old mask, which is used if it succeeds.
+    // The mask is of this thread alone.
+    let is_blocked = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGTTOU);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    if !is_blocked {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    let result = rustix::termios::tcsetpgrp(terminal, group);
+    // SAFETY: the call above initialized the old mask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    Ok(result?)
 }
 
 /// Has a write to a pipe without a reader fail on this thread, whatever the program does with SIGPIPE.

@@ -1,6 +1,8 @@
 //! Memory is fixed: once a channel and its endpoints are made, nothing is allocated any more.
 #![allow(unsafe_code, reason = "an allocator that counts cannot be written otherwise")]
 
+#[cfg(feature = "lines")]
+mod memory_of_lines;
 mod memory_of_spools;
 
 use overfall::{Backpressure, Channel, Joiner, Reader, StartAt, Writer, pipe};

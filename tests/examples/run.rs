@@ -7,7 +7,7 @@
 use overfall_tests::example;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -200,6 +200,28 @@ fn when_nobody_takes_what_is_shown_the_command_ends_by_sigpipe() {
     drop(lines);
     let ended = Running { files: &files, child }.finish().expect(141, &[]);
     assert_eq!(ended.stderr, "");
+}
+
+/// Whoever shares the output may have made it so.
+#[test]
+fn a_slow_reader_of_an_output_that_does_not_block_gets_all_of_it() {
+    let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let flags = rustix::fs::fcntl_getfl(&to).unwrap() | rustix::fs::OFlags::NONBLOCK;
+    rustix::fs::fcntl_setfl(&to, flags).unwrap();
+    let files = Files::new();
+    let mut command = files.command(&["--", "seq", "1", "300000"]);
+    let child = command.stdout(to.try_clone().unwrap()).spawn().unwrap();
+    drop(command);
+    let running = Running { files: &files, child };
+    let mut from = File::from(from);
+    let mut first = vec![0; 1000];
+    from.read_exact(&mut first).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(rustix::fs::fcntl_getfl(&to).unwrap(), flags);
+    drop(to);
+    let read = from.read_to_end(&mut first).unwrap() + 1000;
+    running.finish().expect(0, &[]);
+    assert_eq!(read, 1_988_895);
 }
 
 #[test]

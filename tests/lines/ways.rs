@@ -127,3 +127,27 @@ fn a_reader_of_a_spool_gives_lines_while_it_is_written() {
         });
     });
 }
+
+#[test]
+fn lines_are_equal_to_their_texts_and_to_lines_of_which_all_is_the_same() {
+    use std::collections::HashSet;
+
+    let (mut writer, reader) = overfall::pipe(1024);
+    writer.try_send(b"one\none\none\r\n\xc3").unwrap();
+    drop(writer);
+    let mut lines = reader.into_lines();
+    let mut owned = Vec::new();
+    while let Some(line) = lines.try_next_line().unwrap() {
+        if owned.len() < 3 {
+            assert!(
+                line == "one" && line == *"one" && line == b"one" && line == *b"one"[..].as_ref()
+            );
+        }
+        assert!(line != "on" && line == line.to_owned()[..]);
+        owned.push(line.to_owned());
+    }
+    assert_eq!(owned[..3], ["one", "one", "one"]);
+    assert_eq!(owned[0], owned[1]);
+    assert_ne!(owned[0], owned[2], "it has another end");
+    assert_eq!(HashSet::<_>::from_iter(&owned).len(), 3);
+}

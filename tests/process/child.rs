@@ -1,8 +1,8 @@
 //! Starting, waiting, stdin, spawn errors.
 
-use crate::support::{Guard, gone, members, process, shell, until};
+use crate::support::{Busy, Guard, gone, members, process, shell, until};
 use overfall::process::{
-    Capture, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Start, Took,
+    Capture, Collect, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Start, Took,
 };
 use overfall::pump::PumpError;
 use overfall_tests::{block_on, within};
@@ -88,6 +88,8 @@ fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
     let guard = Guard::of(&child);
     let stuck = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
     stuck.set_name("viewer");
+    let other = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
+    let other = Collect::last(0).bytes_of(other).unwrap();
     until("it holds the child up", || child.stdout().unwrap().stats().waiting_writers == 1);
     let begun = Instant::now();
     let outcome = block_on(child.kill());
@@ -96,6 +98,8 @@ fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
     let stdout = outcome.stdout.unwrap();
     assert!(stdout.ended && stdout.open_in.is_empty(), "{stdout:?}");
     assert_eq!(stdout.held_by, [std::sync::Arc::from("viewer")]);
+    let other = block_on(other.wait());
+    assert_eq!((other.left_out.bytes, other.missed), (stdout.stats.payload_bytes, 0));
     drop((stuck, child, guard));
 }
 
@@ -137,6 +141,7 @@ fn who_has_left_the_group_and_has_the_pipe_is_told() {
 /// Situation 29: the time to drain is over before the end was looked at.
 #[test]
 fn an_output_that_nobody_holds_has_ended_also_when_the_time_to_drain_is_short() {
+    let _busy = Busy::with(16);
     for _ in 0..100 {
         let mut command = Command::new("true");
         let child =

@@ -2,11 +2,17 @@
 
 use crate::support::{Guard, shell};
 use overfall::lines::Builder;
-use overfall::process::{Capture, Collect, ConsumerEnd, Forward, Input, Start};
+use overfall::lines::LineError;
+use overfall::process::{
+    Capture, Collect, ConsumerEnd, EachLine, Forward, Input, LinesSeen, Start,
+};
+use overfall::spool::{Retain, Spool};
 use overfall::{Channel, StrongReader};
 use overfall_tests::{LIMIT, block_on, overwriting, until, within};
 use std::io::{self, Write};
+use std::ops::ControlFlow::{Break, Continue};
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -343,4 +349,135 @@ fn a_collector_that_stands_in_the_way_is_turned_weak_and_counts_what_it_misses()
         assert_eq!(all.missed, 0);
         drop(forwarding);
     });
+}
+
+// Each line.
+
+/// What a function is given of these, in words.
+fn each(
+    cut: Builder,
+    reader: impl Into<overfall::process::AnyReader>,
+) -> (overfall::process::Consumer<LinesSeen>, mpsc::Receiver<String>) {
+    let (sender, told) = mpsc::channel();
+    let each = EachLine::new(move |line| {
+        let text = match line {
+            Ok(line) => line.text().into_owned(),
+            Err(LineError::Gap(gap)) => format!("gap of {}", gap.missed),
+            Err(LineError::NotUtf8(error)) => format!("bad {:?}", &*error.line),
+            Err(error) => panic!("{error}"),
+        };
+        sender.send(text).unwrap();
+        Continue(())
+    });
+    (each.cut(cut).of(reader).unwrap(), told)
+}
+
+#[test]
+fn a_function_is_given_each_line_and_what_is_none_in_its_place() {
+    let reader = written(&[b"one\ntw", b"o\n\x8e\nthree\nthe last"]);
+    let (consumer, told) = each(Builder::new().utf8(), reader);
+    let seen = block_on(consumer.wait());
+    assert_eq!((seen.lines, seen.missed, seen.end), (4, 0, ConsumerEnd::Ended));
+    let told: Vec<_> = told.iter().collect();
+    assert_eq!(told, ["one", "two", "bad [142]", "three", "the last"]);
+}
+
+#[test]
+fn a_function_is_given_a_gap_before_what_comes_behind_it() {
+    let channel = overwriting(4096);
+    let reader = channel.new_weak_reader();
+    let mut writer = channel.new_writer();
+    let text: String = (0..1000).map(|n| format!("line {n:05}\n")).collect();
+    text.as_bytes().chunks(11).for_each(|piece| writer.try_send(piece).unwrap());
+    drop((writer, channel));
+    let (consumer, told) = each(Builder::new(), reader);
+    let seen = block_on(consumer.wait());
+    let told: Vec<_> = told.iter().collect();
+    assert_eq!(told[0], format!("gap of {}", seen.missed));
+    assert_eq!((told.len() as u64, &*told[told.len() - 1]), (seen.lines + 1, "line 00999"));
+    assert_eq!(seen.missed + seen.torn + 11 * seen.lines, text.len() as u64);
+}
+
+#[test]
+fn a_function_that_is_stopped_had_all_lines_that_were_there_and_the_unfinished_one() {
+    within(LIMIT, || {
+        let child = shell("echo one; printf two; read line").stdin(Input::pipe()).spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let output = child.stdout().unwrap();
+        until("it has come", || output.stats().payload_bytes == 7);
+        let (consumer, told) = each(Builder::new(), output.strong_reader(Start::Oldest).unwrap());
+        assert_eq!(block_on(consumer.stop()).end, ConsumerEnd::Stopped);
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["one", "two"]);
+        for ends in [drop, overfall::process::Consumer::abort] {
+            let (consumer, told) = each(Builder::new(), output.strong_reader(Start::Now).unwrap());
+            ends(consumer);
+            assert!(told.recv().is_err(), "nothing came, and the function has gone");
+        }
+        until("all readers have gone", || output.stats().readers.is_empty());
+        block_on(child.kill());
+    });
+}
+
+#[test]
+fn a_function_ends_its_consumer_when_it_breaks_or_panics() {
+    within(LIMIT, || {
+        let child = shell("exec yes").spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let output = child.stdout().unwrap();
+        let mut left = 3;
+        let each = EachLine::new(move |_| {
+            left -= 1;
+            if left == 0 { Break(()) } else { Continue(()) }
+        });
+        let seen = each.of(output.strong_reader(Start::Oldest).unwrap()).unwrap();
+        let seen = block_on(seen.wait());
+        assert_eq!((seen.lines, seen.end), (3, ConsumerEnd::Stopped));
+        let each = EachLine::new(|_| panic!("on purpose"));
+        let panics = each.of(output.strong_reader(Start::Oldest).unwrap()).unwrap();
+        until("all readers have gone", || output.stats().readers.is_empty());
+        let result = thread::spawn(move || block_on(panics.wait())).join();
+        assert_eq!(result.err().unwrap().downcast_ref(), Some(&"on purpose"));
+        block_on(child.kill());
+    });
+}
+
+// Of a spool.
+
+#[test]
+fn consumers_of_a_spool_get_everything_however_late_they_come() {
+    for spool in [Spool::builder(), Spool::builder().spill_at(10_000)] {
+        let capture = Capture::ring(4096).with_spool(spool);
+        let child = shell("seq 100000").stdout(capture).spawn().unwrap();
+        let output = child.stdout().unwrap();
+        // This one comes while it is written.
+        let early = output.spool().unwrap().reader().unwrap();
+        let early = Collect::last(usize::MAX).bytes_of(early).unwrap();
+        assert!(block_on(child.wait()).success());
+        let reader = || output.spool().unwrap().reader().unwrap();
+        let all = block_on(early.wait());
+        let text: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+        assert!(all.kept == text.as_bytes() && all.missed == 0 && all.end == ConsumerEnd::Ended);
+        let sink = block_on(Forward::new().into_write(reader(), Vec::new()).unwrap().wait());
+        assert!(sink.sink == text.as_bytes());
+        let (consumer, told) = each(Builder::new(), reader());
+        assert_eq!(block_on(consumer.wait()).lines, 100_000);
+        assert!(told.iter().eq(text.lines()));
+        let stopped = block_on(Collect::first(10).text_of(reader()).unwrap().stop());
+        assert_eq!(stopped.left_out.bytes + stopped.kept.len() as u64, text.len() as u64);
+    }
+}
+
+#[test]
+fn a_consumer_of_a_spool_that_keeps_its_last_bytes_counts_what_it_missed() {
+    let capture = Capture::ring(4096).with_spool(Spool::builder().retain(Retain::Last(4096)));
+    let child = shell("seq 100000").stdout(capture).spawn().unwrap();
+    let output = child.stdout().unwrap();
+    let reader = output.spool().unwrap().weak_reader().unwrap();
+    let before = reader.position();
+    assert!(block_on(child.wait()).success());
+    let collected = block_on(Collect::last(20).lines_of(reader).unwrap().wait());
+    let kept: u64 = collected.kept.iter().map(|line| line.len() as u64 + 1).sum();
+    let total = output.stats().payload_bytes - before;
+    assert!(collected.missed > 0);
+    assert_eq!(kept + collected.left_out.bytes + collected.missed + collected.torn, total);
 }

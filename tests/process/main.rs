@@ -7,5 +7,7 @@ mod dropped;
 mod ends;
 mod output;
 mod places;
+mod promises;
 mod ready;
 mod support;
+mod terminal;

@@ -3,7 +3,7 @@
 use crate::support::{Guard, shell, until};
 use overfall::Reader;
 use overfall::error::TryReadError;
-use overfall::process::{Capture, Child, Command, Output, SecondConsumer, Start};
+use overfall::process::{Capture, Child, Command, Input, Output, SecondConsumer, Start};
 use overfall::spool::Spool;
 use overfall_tests::{block_on, within};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -282,11 +282,11 @@ fn a_child_gets_no_descriptor_that_does_not_block_and_ours_stay_as_they_are() {
         .map(|descriptor| descriptor.try_clone_to_owned().unwrap());
     let flags = || ours.each_ref().map(|ours| rustix::fs::fcntl_getfl(ours).unwrap());
     let before = flags();
-    let script = "grep flags /proc/self/fdinfo/1; grep flags /proc/self/fdinfo/2 >&2";
-    let child = shell(script).merged(Capture::default()).spawn().unwrap();
+    let script = "exec 3>&1; for n in 0 1 2; do grep flags /proc/$$/fdinfo/$n >&3; done";
+    let child = shell(script).stdin(Input::pipe()).merged(Capture::default()).spawn().unwrap();
     assert!(block_on(child.wait()).success());
     let text = all(child.output().unwrap());
-    assert_eq!(text.lines().count(), 2);
+    assert_eq!(text.lines().count(), 3);
     for line in text.lines() {
         let flags = line.split_whitespace().last().unwrap();
         let flags = u32::from_str_radix(flags, 8).unwrap();

@@ -27,6 +27,9 @@ fn work() {
         "broken pipe" => broken_pipe(),
         "failures" => failures(),
         "many" => many(),
+        "rings" => rings(),
+        "reads lines" => reads_lines(),
+        "unprivileged" => unprivileged(),
         other => panic!("{other}"),
     }
     println!("done: {work}");
@@ -97,6 +100,56 @@ fn reaped_by_others() {
     // There may be nobody to wait for any more.
     let _other = others.join().unwrap();
     assert_eq!(block_on(child.kill()).shut_down, Some(Took::Nothing));
+}
+
+// Children that cannot be ended.
+
+/// One that runs as another user by now, as `sudo` does.
+#[test]
+fn a_child_that_may_not_be_killed_is_told_as_running_and_hangs_nobody() {
+    if !rustix::process::getuid().is_root() {
+        return println!("not run: it takes root to start one that may not be killed");
+    }
+    let (mut program, ids) = started("unprivileged", "");
+    assert!(program.wait().unwrap().success());
+    let group = Pid::from_raw(ids[0] as i32).unwrap();
+    kill_process_group(group, Signal::KILL).unwrap();
+    until("it has ended", || is_over(ids[0]));
+}
+
+fn unprivileged() {
+    let child = shell("exec sleep 60").spawn().unwrap();
+    println!("children: {}", child.id());
+    // For all threads.
+    nix::unistd::setuid(nix::unistd::Uid::from_raw(65_534)).unwrap();
+    let outcome = block_on(child.kill());
+    assert_eq!((outcome.status, outcome.shut_down), (Status::Running, Some(Took::Kill)));
+    assert!(!outcome.success() && outcome.outputs().all(|output| !output.ended));
+    assert_eq!(outcome.survivors.iter().map(|left| left.id).collect::<Vec<_>>(), [child.id()]);
+    assert!(child.wait_timeout(Duration::ZERO).is_none() && child.status().is_none());
+    assert!(child.signal(overfall::process::Signal::Terminate).is_err());
+}
+
+/// A leader that has joined the group of its parent.
+#[test]
+fn a_child_that_has_left_its_own_group_is_reached_all_the_same() {
+    let mut command = std::process::Command::new("sleep");
+    command.arg("60");
+    join(&mut command, rustix::process::getpgrp());
+    let child = Command::from(command).spawn().unwrap();
+    assert_ne!(process(child.id()).unwrap().group, child.id());
+    let outcome = overfall_tests::within(overfall_tests::LIMIT, move || {
+        block_on(child.shut_down(&overfall::process::ShutDown::terminate(Duration::MAX)))
+    });
+    assert_eq!((outcome.status.signal(), outcome.shut_down), (Some(15), Some(Took::Phase(0))));
+}
+
+#[allow(unsafe_code)]
+fn join(command: &mut process::Command, group: Pid) {
+    use std::os::unix::process::CommandExt;
+    let join = move || Ok(rustix::process::setpgid(None, Some(group))?);
+    // SAFETY: it makes a system call, and takes no lock and no memory.
+    unsafe { command.pre_exec(join) };
 }
 
 // The end of this program.
@@ -291,4 +344,50 @@ fn many() {
     let left = || processes().into_iter().filter(|left| left.parent == std::process::id()).count();
     assert_eq!(left(), 0);
     until("nothing is left open", || (descriptors(), threads()) == (open, running));
+}
+
+/// A ring of 1 MiB for each output would be 400 MiB.
+#[test]
+fn two_hundred_children_that_write_little_cost_little_memory() {
+    run("", "rings");
+}
+
+fn rings() {
+    block_on(Command::new("true").spawn().unwrap().wait());
+    let before = resident();
+    let start = |_| shell("echo little; read line").stdin(Input::pipe()).spawn().unwrap();
+    let children: Vec<_> = (0..200).map(start).collect();
+    for child in &children {
+        until("it has written", || child.stdout().unwrap().stats().payload_bytes == 7);
+    }
+    let used = resident().saturating_sub(before);
+    assert!(used < 40 << 20, "{used}");
+}
+
+/// Situation 35: a program that reads what is to be done, and runs a command for each line.
+#[test]
+fn what_we_read_is_not_swallowed_by_a_child_and_what_it_inherits_is_ours() {
+    let mut program = command("", "reads lines");
+    let mut program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    io::Write::write_all(&mut program.stdin.take().unwrap(), b"1\n2\n3\n").unwrap();
+    let output = program.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("said by the child\n") && text.contains("done: "), "{text}");
+}
+
+fn reads_lines() {
+    let lines: Vec<_> = io::stdin()
+        .lock()
+        .lines()
+        .map(|line| {
+            let mut command = shell("cat; echo said by the child");
+            let outcome = block_on(command.stdout(Capture::inherit()).spawn().unwrap().wait());
+            assert!(outcome.success() && outcome.stdout.is_none());
+            line.unwrap()
+        })
+        .collect();
+    assert_eq!(lines, ["1", "2", "3"]);
+    // By choice it is the child that gets the rest.
+    let child = Command::new("cat").stdin(Input::inherit()).spawn().unwrap();
+    assert!(block_on(child.wait()).success());
 }

@@ -1,14 +1,14 @@
 //! Waiting for a line.
 
-use crate::support::{Guard, shell, until};
+use crate::support::{Busy, Guard, shell, until};
 use overfall::lines::{Builder, End, Line, LineError};
 use overfall::process::{Capture, Input, NoLine, Start};
+use overfall::spool::Spool;
 use overfall_tests::{LIMIT, block_on, within};
-use std::thread;
 use std::time::{Duration, Instant};
 
 fn is(text: &str) -> impl FnMut(&Line<'_>) -> bool {
-    move |line| &**line == text.as_bytes()
+    move |line| *line == text
 }
 
 #[test]
@@ -46,21 +46,13 @@ fn the_nth_match_is_found_and_the_next_wait_goes_on_behind_it() {
 #[test]
 fn a_line_that_is_written_right_before_the_exit_is_found() {
     // All cores are busy.
-    let busy = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let busy = busy.clone();
-            thread::spawn(move || while busy.load(std::sync::atomic::Ordering::Relaxed) {})
-        })
-        .collect();
+    let _busy = Busy::with(4);
     for number in 0..300 {
         let child = shell("echo ready; exit 1").spawn().unwrap();
         let found = block_on(child.stdout().unwrap().wait_for_line(LIMIT, is("ready")));
         assert_eq!(found.unwrap().line.text(), "ready", "{number}");
         assert_eq!(block_on(child.wait()).status.code(), Some(1));
     }
-    busy.store(false, std::sync::atomic::Ordering::Relaxed);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -221,4 +213,80 @@ fn a_bad_byte_among_many_lines_stops_neither_the_reader_nor_the_child() {
         assert_eq!((good, bad), (100_002, vec![(2, b"b\x8ed".to_vec())]));
         assert!(block_on(child.wait()).success());
     });
+}
+
+/// The ring holds 4 KiB, and the line is somewhere in a flood.
+#[test]
+fn the_child_waits_for_a_watch_of_a_strong_reader_and_no_line_is_gone() {
+    within(LIMIT, || {
+        let script = "seq 50000; echo ready; seq 50000; exec sleep 100";
+        let child = shell(script).stdout(Capture::ring(4096)).spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let output = child.stdout().unwrap();
+        until("it has begun", || output.stats().payload_bytes > 0);
+        let reader = output.strong_reader(Start::Now).unwrap();
+        let mut watch = output.line_watch_of(reader);
+        let before = output.stats().payload_bytes;
+        for n in [49_998, 50_000] {
+            let ready = block_on(watch.wait_for(Duration::MAX, is(&n.to_string()))).unwrap();
+            assert_eq!(ready.gone, 0);
+        }
+        let ready = block_on(watch.wait_for(Duration::MAX, is("ready"))).unwrap();
+        assert_eq!((ready.line.text(), ready.gone), ("ready".into(), 0));
+        assert!(before < output.stats().payload_bytes);
+        // It waits for the watch now, and then for nobody.
+        until("it is held up", || output.stats().waiting_writers == 1);
+        drop(watch);
+        until("all has come", || output.stats().payload_bytes == 2 * 288_894 + 6);
+        block_on(child.kill());
+    });
+}
+
+#[test]
+fn a_watch_that_held_the_child_up_too_long_goes_on_weakly_and_counts_what_it_misses() {
+    within(LIMIT, || {
+        let mut command = shell("seq 50000; echo ready");
+        command.stdout(Capture::ring(4096)).drain(Duration::ZERO, Duration::ZERO);
+        let child = command.spawn().unwrap();
+        let output = child.stdout().unwrap();
+        let mut watch = output.line_watch_of(output.strong_reader(Start::Oldest).unwrap());
+        until("it is held up", || output.stats().waiting_writers == 1);
+        let outcome = block_on(child.kill());
+        assert_eq!(outcome.stdout.unwrap().held_by, [std::sync::Arc::from("line watch")]);
+        let error = block_on(watch.wait_for(Duration::MAX, is("no such line"))).unwrap_err();
+        assert!(matches!(error.why, NoLine::Ended { .. } | NoLine::Exited(_)), "{error}");
+    });
+}
+
+#[test]
+fn a_watch_of_the_spool_looks_at_all_that_was_ever_written_and_at_the_last_line_before_the_exit() {
+    within(LIMIT, || {
+        for spool in [Spool::builder(), Spool::builder().spill_at(100)] {
+            for _ in 0..20 {
+                let capture = Capture::ring(4096).with_spool(spool.clone());
+                let child = shell("echo first; seq 10000; echo ready; exit 3");
+                let child = { child }.stdout(capture).spawn().unwrap();
+                let output = child.stdout().unwrap();
+                let reader = || output.spool().unwrap().reader().unwrap();
+                let mut watch = output.line_watch_of(reader());
+                let ready = block_on(watch.wait_for(Duration::MAX, is("ready")));
+                assert_eq!(ready.unwrap().gone, 0);
+                let error = block_on(watch.wait_for(Duration::MAX, is("ready"))).unwrap_err();
+                assert!(matches!(error.why, NoLine::Ended { .. } | NoLine::Exited(_)), "{error}");
+                let mut late = output.line_watch_of(reader());
+                block_on(late.wait_for(Duration::MAX, is("first"))).unwrap();
+                block_on(child.wait());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_not_gone_is_not_told_as_gone() {
+    let child = shell("echo one").spawn().unwrap();
+    block_on(child.wait());
+    let error = block_on(child.stdout().unwrap().wait_for_line(LIMIT, is("two"))).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.gone, 0);
+    assert!(text.contains("stdout") && !text.contains("gone"), "{text}");
 }

@@ -3,7 +3,9 @@
 use overfall::process::{Child, Command};
 use overfall_tests::LIMIT;
 use std::fs;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A shell that runs this script. What it starts counts its time to drain in tenths of a second.
@@ -82,5 +84,28 @@ pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(start.elapsed() < LIMIT, "it hangs: never came to pass: {what}");
         thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Threads that keep all processors busy.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    is_busy: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Busy {
+    pub(crate) fn with(threads: usize) -> Self {
+        let is_busy = Arc::new(AtomicBool::new(true));
+        let work = |is_busy: Arc<AtomicBool>| move || while is_busy.load(Ordering::Relaxed) {};
+        let threads = (0..threads).map(|_| thread::spawn(work(is_busy.clone()))).collect();
+        Self { is_busy, threads }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.is_busy.store(false, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
     }
 }

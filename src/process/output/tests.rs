@@ -94,6 +94,23 @@ fn an_output_that_somebody_holds_open_is_looked_at_once_when_there_is_no_time() 
 }
 
 #[test]
+fn who_waits_for_what_is_in_the_pipe_gets_it_when_there_is_room() {
+    let (mut child, output) = drained(4096);
+    let mut slow = output.strong_reader(Start::Oldest).unwrap().blocking();
+    child.write_all(&[b'x'; 40_000]).unwrap();
+    block_on(output.look(false));
+    assert!(output.stats().payload_bytes < 40_000);
+    let mut looking = std::pin::pin!(output.look(true));
+    let mut context = std::task::Context::from_waker(Waker::noop());
+    assert!(looking.as_mut().poll(&mut context).is_pending());
+    slow.read_exact(&mut [0; 30_000]).unwrap();
+    assert!(looking.as_mut().poll(&mut context).is_pending());
+    slow.read_exact(&mut [0; 10_000]).unwrap();
+    block_on(looking);
+    assert_eq!(output.stats().payload_bytes, 40_000);
+}
+
+#[test]
 fn messages_of_a_merged_output_tell_which_pipe_they_came_through() {
     let ((stdout, mut out), (stderr, mut err)) = (pipe(), pipe());
     let output = Output::drain_merged(stdout, stderr, &Ring::new(1 << 20), "test").unwrap();
