@@ -23,7 +23,8 @@ use crate::ring::position::Position;
 use std::ops::{Add, AddAssign};
 
 /// Messages and payload bytes that a reader did not get. They were overwritten before it read them,
-/// or dropped by their writer.
+/// dropped by their writer, or lost elsewhere, as their writer has
+/// [reported](crate::Writer::report_missed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Missed {
@@ -509,6 +510,19 @@ fn writers<'a>(
     known.chain(forgotten.map(|(&id, unread)| {
         (id, Sent { sent: unread.end, dropped: Count::default() }, Some(unread))
     }))
+}
+
+/// What lies between two slices of a writer, each of which is read as a whole.
+pub(crate) fn missed_between(before: &Description, slice: &Description) -> Missed {
+    let mut expected = up_to(before, u64::from(before.length));
+    if slice.writer == 0 {
+        return Missed::default();
+    }
+    if slice.sequence < expected.messages {
+        // As in `pass`.
+        expected = Count::default();
+    }
+    Missed::from(Count::new(slice.sequence, slice.bytes).minus(expected))
 }
 
 /// What the writer of a slice had sent when `bytes` of it are read.
