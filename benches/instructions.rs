@@ -31,11 +31,12 @@ impl Page {
 /// Does so many operations of one kind with messages of this size, into a buffer of the same.
 type Kind = fn(&[u8], &mut [u8], u64);
 
-const KINDS: [(&str, Kind); 12] = [
+const KINDS: &[(&str, Kind)] = &[
     ("strong", strong),
     ("weak", weak),
     ("shared", shared),
     ("lent", lent),
+    ("lent-run", lent_run),
     ("slice", slice),
     ("blocking", blocking),
     ("drop", discarded),
@@ -44,6 +45,8 @@ const KINDS: [(&str, Kind); 12] = [
     ("batch", batch),
     ("append", append),
     ("reread", reread),
+    #[cfg(feature = "tokio")]
+    ("poll", poll),
 ];
 
 fn main() {
@@ -58,7 +61,7 @@ fn main() {
         }
     }
     for (_, kind) in KINDS {
-        run(kind, 64, 10);
+        run(*kind, 64, 10);
     }
 }
 
@@ -108,6 +111,19 @@ fn lent(from: &[u8], _: &mut [u8], count: u64) {
     }
 }
 
+/// Sixteen writes, and a read of all of them without a copy. What lies side by side is lent in one piece.
+fn lent_run(from: &[u8], _: &mut [u8], count: u64) {
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    for _ in 0..count {
+        for _ in 0..16 {
+            assert_eq!(writer.try_write(black_box(from)), Ok(from.len()));
+        }
+        let lent = reader.try_fill_buf().map(|lent| black_box(lent).len());
+        assert_eq!(lent, Ok(16 * from.len()));
+        reader.consume(16 * from.len());
+    }
+}
+
 /// A slice that is reserved, written and committed, and a strong reader's read.
 fn slice(from: &[u8], to: &mut [u8], count: u64) {
     let (mut writer, mut reader) = overfall::pipe(RING);
@@ -127,6 +143,23 @@ fn blocking(from: &[u8], to: &mut [u8], count: u64) {
     for _ in 0..count {
         assert!(matches!(writer.write(black_box(from)), Ok(length) if length == from.len()));
         assert!(matches!(reader.read(black_box(to)), Ok(length) if length == from.len()));
+    }
+}
+
+/// A poll of an asynchronous write, and one of a read, both of which are ready.
+#[cfg(feature = "tokio")]
+fn poll(from: &[u8], to: &mut [u8], count: u64) {
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    let (mut writer, mut reader) = overfall::pipe(RING);
+    let context = &mut Context::from_waker(Waker::noop());
+    for _ in 0..count {
+        let written = Pin::new(&mut writer).poll_write(context, black_box(from));
+        assert!(matches!(written, Poll::Ready(Ok(length)) if length == from.len()));
+        let mut buffer = ReadBuf::new(black_box(&mut *to));
+        assert!(Pin::new(&mut reader).poll_read(context, &mut buffer).is_ready());
+        assert_eq!(buffer.filled().len(), from.len());
     }
 }
 

@@ -456,12 +456,9 @@ impl Ring {
         self.gate.load()
     }
 
-    #[inline]
+    #[inline(always)]
     fn descriptor(&self, position: Position) -> &Descriptor {
-        // The length is a power of two, so the mask spares the check of the bounds.
-        let descriptors = self.storage.descriptors();
-        let mask = descriptors.len() - 1;
-        &descriptors[position.granule() as usize & mask]
+        self.storage.descriptor(position)
     }
 
     /// What the descriptor at `position` says besides a length.

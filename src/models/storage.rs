@@ -20,8 +20,8 @@ impl Storage {
         Some(Self { words, descriptors: (0..granules).map(|_| Descriptor::default()).collect() })
     }
 
-    pub(crate) fn descriptors(&self) -> &[Descriptor] {
-        &self.descriptors
+    pub(crate) fn descriptor(&self, position: Position) -> &Descriptor {
+        &self.descriptors[position.granule() as usize & (self.descriptors.len() - 1)]
     }
 
     /// # Safety

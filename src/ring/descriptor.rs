@@ -122,13 +122,14 @@ impl Descriptor {
         word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Whether it describes a slice of so many bytes, the one of `writer` with this sequence number, and
-    /// no piece of a longer write; to be trusted as the length.
-    #[inline]
-    pub(crate) fn is_of(&self, length: u32, writer: u32, sequence: u64) -> bool {
-        let length_and_writer = u64::from(length) << 32 | u64::from(writer);
-        self.length_and_writer.load(Ordering::Relaxed) == length_and_writer
-            && self.sequence.load(Ordering::Relaxed) == sequence
+    /// The length, if it describes the slice of `writer` with this sequence number, and no piece of a longer
+    /// write; all to be trusted as the length.
+    #[inline(always)]
+    pub(crate) fn length_of(&self, (writer, sequence): (u32, u64)) -> Option<u64> {
+        let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
+        let is_it = length_and_writer as u32 == writer
+            && self.sequence.load(Ordering::Relaxed) == sequence;
+        is_it.then_some(length_and_writer >> 32)
     }
 
     /// All that the descriptor says, to be trusted as the length.

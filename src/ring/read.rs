@@ -96,7 +96,7 @@ impl Held {
 }
 
 /// A committed slice whose stamp a strong reader has seen, or what is left of it from an offset on.
-/// Made by [`Ring::see`] alone.
+/// Made by [`Ring::see`] and [`Ring::see_next`] alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) slice: Position,
@@ -398,16 +398,28 @@ impl Ring {
         Some((position, total))
     }
 
-    /// Whether the slice at `position` is there, has so many bytes, and is the message of `writer` with
-    /// this number, for a weak reader. To be trusted after [`Ring::is_intact`], except that so many bytes
-    /// are within the ring.
-    #[inline]
-    pub(crate) fn is_next(&self, position: Position, length: u64, sender: (u32, u64)) -> bool {
+    /// The bytes of the slice at `position`, if it is there, and is the message of a writer with this
+    /// number, for a weak reader. To be trusted after [`Ring::is_intact`], except that so many bytes are
+    /// within the ring.
+    #[inline(always)]
+    pub(crate) fn find_next(&self, position: Position, sender: (u32, u64)) -> Option<u64> {
         let descriptor = self.descriptor(position);
-        let (writer, sequence) = sender;
-        descriptor.state(position) == Some(State::Committed)
-            && descriptor.is_of(length as u32, writer, sequence)
-            && length <= self.geometry.rest_of_lap(position)
+        if descriptor.state(position) != Some(State::Committed) {
+            return None;
+        }
+        let length = descriptor.length_of(sender)?;
+        (length <= self.geometry.rest_of_lap(position)).then_some(length)
+    }
+
+    /// The slice at `position` as a whole, if it is committed, and is the message of a writer with this
+    /// number, for a strong reader whose hold is there or before it.
+    #[inline(always)]
+    pub(crate) fn see_next(&self, position: Position, sender: (u32, u64)) -> Option<Seen> {
+        let descriptor = self.descriptor(position);
+        if descriptor.state(position) != Some(State::Committed) {
+            return None;
+        }
+        Some(Seen { slice: position, offset: 0, left: descriptor.length_of(sender)? })
     }
 
     /// Where what is not skipped begins, from `from` on; not behind `to`.
@@ -507,7 +519,7 @@ impl Ring {
     pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
         assert!(held.hold.is_lending(seen.slice));
         // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
-        // (`see`). It is still the same slice: a hold at or before it means that the gate has never
+        // (`see`, `see_next`). It is still the same slice: a hold at or before it means that the gate has never
         // passed it, since holds begin at the gate and only move forward, and this one is in effect since
         // before the slice was seen: what a reader has seen does not outlive its hold
         // (`channel/reader/strong.rs`). The rest is as in `lend`.

@@ -150,7 +150,7 @@ impl Ring {
             let position = reservation.position.plus(reservation.size);
             // The gate is at most a capacity behind; or this is an old copy of it, and then there
             // is no room.
-            let granules = self.storage.descriptors().len() as u64;
+            let granules = self.geometry.granules() as u64;
             let free = granules.saturating_sub(position.since(lane.gate));
             let rest = granules - (position.granule() & (granules - 1));
             // A slice has less than 4 GiB.

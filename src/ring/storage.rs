@@ -15,6 +15,8 @@ pub(super) struct Storage {
     /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
     /// stamp of no slice.
     memory: Zeroed<UnsafeCell<u8>, Descriptor>,
+    /// What masks a byte into the ring, one less than there are, and what masks a granule.
+    masks: (usize, usize),
 }
 
 // SAFETY: the memory belongs to no thread. `write`, `read` and `store_back` access it atomically, and the
@@ -25,22 +27,27 @@ impl Storage {
     /// `capacity` zeroed bytes, a power of two, and the descriptors of so many granules; `None` if there is
     /// no memory for them.
     pub(super) fn new(capacity: usize, granules: usize) -> Option<Self> {
-        assert!(capacity.is_power_of_two());
-        Some(Self { memory: Zeroed::new((capacity, granules))? })
+        assert!(capacity.is_power_of_two() && granules.is_power_of_two());
+        let masks = (capacity - 1, granules - 1);
+        Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
     }
 
-    #[inline]
-    pub(super) fn descriptors(&self) -> &[Descriptor] {
-        self.memory.second()
+    /// The descriptor of the granule at `position`, masked into the ring.
+    #[inline(always)]
+    pub(super) fn descriptor(&self, position: Position) -> &Descriptor {
+        let index = position.granule() as usize & self.masks.1;
+        debug_assert!(index < self.memory.second().len());
+        // SAFETY: the index is at most the mask, which is one less than there are (`new`).
+        unsafe { self.memory.second().get_unchecked(index) }
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
     /// them are inside of the ring.
-    #[inline]
+    #[inline(always)]
     fn at(&self, position: Position, offset: u64, length: usize) -> *mut u8 {
         let size = self.memory.first().len();
-        // The size is a power of two (`Geometry`).
-        let index = position.byte(offset) as usize & (size - 1);
+        // One less than the size (`new`).
+        let index = position.byte(offset) as usize & self.masks.0;
         if length > size - index {
             outside(index, length);
         }

@@ -386,6 +386,22 @@ impl Core {
         self.losses.count_next(length);
     }
 
+    /// Whether the last message was counted when all had been read that has been by now. Then the next one of
+    /// its writer is expected.
+    #[inline(always)]
+    pub(crate) fn is_counted(&self) -> bool {
+        self.counted == self.figures().payload_bytes.get()
+    }
+
+    /// Counts that one as a message, where the last one [is counted](Self::is_counted). A sweep can wait: this
+    /// reader has come to know of no more writers by it.
+    #[inline(always)]
+    pub(crate) fn count_next_message(&mut self, length: u64) {
+        self.counted = self.counted.wrapping_add(length);
+        self.slot.figures.payload_bytes.set(self.counted);
+        self.losses.count_next(length);
+    }
+
     /// Counts what a weak reader read of a slice, from one offset to another.
     #[inline]
     pub(crate) fn count_read(&mut self, description: &Description, from: u64, to: u64) {

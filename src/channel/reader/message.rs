@@ -9,7 +9,7 @@ pub use joiner::{Joined, Joiner};
 use super::receive_buffer::ReceiveBuffer;
 use super::strong::{Lent, LentBatch, LentOne};
 use crate::channel::shared::Shared;
-use crate::ring::descriptor::Description;
+use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::Position;
 use std::fmt;
 use std::ops::Deref;
@@ -63,6 +63,14 @@ impl Header {
             is_cut: offset > 0,
         }
     }
+
+    /// Of the message of a writer with this number, as a whole, before which nothing was missed.
+    #[inline]
+    pub(crate) fn of_next((writer, sequence): (u32, u64), slice: Position, length: u64) -> Self {
+        let joins = Joins::default();
+        let description = Description { length: length as u32, writer, sequence, bytes: 0, joins };
+        Self::of(&description, slice, 0, Missed::default())
+    }
 }
 
 /// A message: its bytes, to which it dereferences, and its [`Header`].
@@ -99,6 +107,7 @@ impl<'a> Message<'a> {
         Self { body: Body::Lent(lent) }
     }
 
+    #[inline]
     pub(crate) fn copied(header: &'a Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
         Self { body: Body::Copied(header, bytes, shared) }
     }

@@ -67,6 +67,7 @@ impl ReceiveBuffer {
     }
 
     /// Notes a message that was put into the space, which is used up with it.
+    #[inline]
     pub(super) fn keep(&mut self, header: Header) {
         self.end += size(&header);
         self.headers.push(header);

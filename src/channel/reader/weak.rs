@@ -249,8 +249,8 @@ impl WeakReader {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
         let ring = &self.core.shared().ring;
         let length = buffer.len() as u64;
-        let next = self.core.next_sender();
-        if !ring.is_next(slice, length, next) || self.missed > 0 || self.core.is_terminated() {
+        let next = ring.find_next(slice, self.core.next_sender());
+        if next != Some(length) || self.missed > 0 || self.core.is_terminated() {
             return false;
         }
         ring.copy_racing(slice, 0, buffer);
@@ -416,20 +416,27 @@ impl WeakReader {
         }
     }
 
-    /// The quick way: the next slice is right here, and was intact. If not, nothing has happened,
-    /// but that the receive buffer is empty.
-    #[inline]
-    fn take_whole(&mut self) -> bool {
+    /// The quick way: the next slice is right here, was intact, and is the next message of the writer of
+    /// the last one. If not, nothing has happened, but that the receive buffer is empty.
+    #[inline(always)]
+    fn take_next(&mut self) -> bool {
         let Place { slice, offset: 0, length: None } = self.place else { return false };
-        if self.missed > 0 || self.core.is_terminated() {
+        let Some(receive_buffer) = &mut self.receive_buffer else { return false };
+        let (ring, sender) = (&self.core.shared().ring, self.core.next_sender());
+        let Some(length) = ring.find_next(slice, sender) else { return false };
+        if self.missed > 0 || !self.core.is_counted() || self.core.is_terminated() {
             return false;
         }
-        let ring = &self.core.shared().ring;
-        let Found::Slice(length) = ring.find(slice) else { return false };
-        let receive_buffer = self.receive_buffer.get_or_insert_default();
         receive_buffer.clear();
-        let taken = take_slice(&mut self.core, &mut self.place, length, &mut **receive_buffer);
-        taken.map(|header| receive_buffer.keep(header)).is_some()
+        ring.copy_racing(slice, 0, receive_buffer.space(length as usize));
+        if !ring.is_intact(slice) {
+            return false;
+        }
+        self.place = Place::at(slice).after(length);
+        self.core.count_next_message(length);
+        self.core.record_place(self.place);
+        receive_buffer.keep(Header::of_next(sender, slice, length));
+        true
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -496,7 +503,7 @@ fn take_slice(
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        if self.take_whole() {
+        if self.take_next() {
             return Ok(true);
         }
         let before = self.core.before();

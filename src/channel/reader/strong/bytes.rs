@@ -206,9 +206,15 @@ impl StrongReader {
     ///   ([`take_hold`](crate::Channel::take_hold)).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
-        if let Some(seen) = self.see_whole() {
-            return Ok(self.lend_marked(&seen));
+        match self.see_whole() {
+            Some(seen) => Ok(self.lend_marked(&seen)),
+            None => self.find_and_lend(),
         }
+    }
+
+    /// What has no quick way.
+    #[inline(never)]
+    fn find_and_lend(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
             Next::Slice(_) => {
                 self.settle_before_lending();

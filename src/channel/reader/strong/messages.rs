@@ -5,6 +5,7 @@ use super::find::Next;
 use super::lent::{Lent, LentBatch, Taken};
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
+use crate::channel::loss::Missed;
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::skip::{Skipped, target};
 use crate::channel::terms::{Ending, StartAt};
@@ -33,6 +34,21 @@ impl StrongReader {
         self.lent.bytes = 0;
         let missed = self.core.count_message(slice, offset, &description);
         Some(Taken { seen, missed })
+    }
+
+    /// The quick way: the next slice is right here, and is the next message of the writer of the last one.
+    /// Nothing if not, or if it `may` not be taken.
+    #[inline(always)]
+    fn take_next_if(&mut self, may: impl FnOnce(&Self) -> bool) -> Option<Seen> {
+        let Place { slice, offset: 0, length: None } = self.place else { return None };
+        let seen = self.hold.shared.ring.see_next(slice, self.core.next_sender())?;
+        if !self.core.is_counted() || !may(self) {
+            return None;
+        }
+        self.place = Place::at(slice).after(seen.left);
+        self.lent.bytes = 0;
+        self.core.count_next_message(seen.left);
+        Some(seen)
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -64,12 +80,13 @@ impl StrongReader {
 impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        // The quick way: the next slice is right here. One that was terminated has no hold to mark.
-        if self.core.shared().ending() != Ending::Terminated {
-            if let Some(taken) = self.take_slice() {
-                self.taken = Some(taken);
-                return Ok(true);
-            }
+        // One that was terminated has no hold to mark.
+        let may = |reader: &Self| {
+            reader.hold.shared.ending() != Ending::Terminated && reader.hold.mark()
+        };
+        if let Some(seen) = self.take_next_if(may) {
+            self.taken = Some(Taken { seen, missed: Missed::default() });
+            return Ok(true);
         }
         self.find_and_take()
     }
@@ -98,6 +115,10 @@ impl Receive for StrongReader {
             return Err(self.give_way().into());
         }
         while self.batch.seen.len() < limit {
+            if let Some(seen) = self.take_next_if(|_| true) {
+                self.batch.seen.push(seen);
+                continue;
+            }
             let Some(Taken { seen, missed }) = self.take_slice_if(|_| true) else {
                 if self.is_at_slice() { continue } else { break }
             };
