@@ -4,7 +4,7 @@
 //!
 //! One array of bytes, and one array of descriptors beside it, a descriptor for each *granule* of
 //! 64 bytes. Every granule that ever passes through has a *position*: its number since the channel
-//! was made, 62 bits, never masked ([`position`]). Its *index* is the position masked into the
+//! was made, 61 bits, never masked ([`position`]). Its *index* is the position masked into the
 //! array. (Users see positions of bytes, 63 bits of them.) Writers *reserve* a *slice* in one step:
 //! whole granules, contiguous in memory. They fill it, and *commit* it in one step. Readers walk
 //! from slice to slice.
@@ -229,25 +229,25 @@
 //! then must not be taken for new when it goes on. So no counter that guards against that may come
 //! round meanwhile. Two can:
 //!
-//! - *Positions*, 62 bits of granules: 2^68 bytes. They move faster than memory is written: a slice
+//! - *Positions*, 61 bits of granules: 2^67 bytes. They move faster than memory is written: a slice
 //!   that is given up, or committed short, moves them by all that was reserved, for the price of
-//!   one descriptor and of a pause for each 512 MiB. Nothing is faster than one writer that gives
+//!   one descriptor and of a pause for each 256 MiB. Nothing is faster than one writer that gives
 //!   up each slice. Measured on an AMD EPYC (`cargo bench --bench positions`), a turn takes it
 //!
 //!   | capacity | a slice of so many bytes | takes | and a turn |
 //!   |---|---|---|---|
-//!   | 64 KiB | 64 KiB | 34 ns | 42 000 hours |
-//!   | 16 MiB | 16 MiB | 34 ns | 166 hours |
-//!   | 256 MiB | 256 MiB | 34 ns | 10 hours |
-//!   | 1 GiB | 1 GiB | 88 ns | 6.8 hours |
-//!   | 2 GiB | 2 GiB | 137 ns | 5.2 hours |
-//!   | 4 GiB, and 8 | 4 GiB | 218 ns | 4.2 hours |
+//!   | 64 KiB | 64 KiB | 34 ns | 21 000 hours |
+//!   | 16 MiB | 16 MiB | 34 ns | 83 hours |
+//!   | 256 MiB | 256 MiB | 58 ns | 8.8 hours |
+//!   | 1 GiB | 1 GiB | 130 ns | 5.0 hours |
+//!   | 2 GiB | 2 GiB | 226 ns | 4.3 hours |
+//!   | 4 GiB, and 8 | 4 GiB | 418 ns | 4.0 hours |
 //!
 //!   No slice is longer, and so larger rings are not faster. All that memory safety rests on is
 //!   right for a turn less a capacity (`position.rs` says what each comparison assumes). So a
 //!   thread may be stopped for hours, in every ring, while another does nothing but give up slices;
 //!   and for years while data is written. What is only counted and shown is right for less: figures
-//!   tell up to 2^62 bytes, a 64th of a turn. An idle reader or writer is like a stopped thread. A
+//!   tell up to 2^62 bytes, a 32nd of a turn. An idle reader or writer is like a stopped thread. A
 //!   channel in which slices are given up for a whole turn has descriptors with stamps of a turn
 //!   before; that is the end of what positions can tell.
 //! - *Reigns* over the cursor count operations as well, 63 bits (`cursor.rs`).

@@ -39,7 +39,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// The place from which on a strong reader may read; [`Hold::NONE`] while no reader has taken it.
 ///
 /// A reader that walks from the gate, slice by slice, leaves no slice in flight behind. A reader
-/// that jumped ahead may have, and its hold says so in a bit of the state: [`JUMPED`].
+/// that jumped ahead may have, and its hold says so in a bit: [`Hold::JUMPED`].
 #[derive(Debug)]
 pub(super) struct Hold {
     word: AtomicU64,
@@ -75,13 +75,11 @@ const ENDS: u64 = 4;
 const FENCED: u64 = 8;
 const BITS: u64 = 15;
 const READER_SHIFT: u32 = 4;
-/// Slices in flight may lie before the hold. Only its reader changes this bit. It is not one of the word: with
-/// the mark beside it, the last position of all would be no hold.
-const JUMPED: u64 = 1 << (READER_SHIFT + u32::BITS);
 
 impl Hold {
-    /// The lowest bit is that of no hold.
+    /// No hold. One has but two of the three bits that a position leaves free.
     const NONE: u64 = u64::MAX;
+    const JUMPED: u64 = 1;
     const LENT: u64 = 2;
 
     /// Where the hold is, for the reader that has it.
@@ -102,8 +100,8 @@ impl Hold {
         }
         // Behind the word: the state is that of the reader that has stored the word, or of a later one.
         // ORD(taken:A) Acquire, pairs with ORD(taken:B): the same for a hold that was taken.
-        let state = self.state.load(Ordering::Acquire);
-        (state & TAKEN == 0).then(|| (Position::of_raw(word), state & JUMPED != 0))
+        let is_taken = self.state.load(Ordering::Acquire) & TAKEN != 0;
+        (!is_taken).then(|| (Position::of_raw(word), word & Self::JUMPED != 0))
     }
 
     /// Puts the hold up.
@@ -114,22 +112,10 @@ impl Hold {
 
     /// Moves the hold on, and takes the mark off.
     #[inline]
-    pub(super) fn move_to(&self, position: Position) {
+    pub(super) fn move_to(&self, position: Position, has_jumped: bool) {
+        let jumped = if has_jumped { Self::JUMPED } else { 0 };
         // ORD(hold:B) Release, pairs with ORD(hold:A).
-        self.word.store(position.raw(), Ordering::Release);
-    }
-
-    /// Moves the hold on over slices that may be in flight.
-    pub(super) fn jump_to(&self, position: Position) {
-        // Relaxed: who finds the word that comes next finds this as well.
-        self.state.fetch_or(JUMPED, Ordering::Relaxed);
-        self.move_to(position);
-    }
-
-    /// No slice in flight lies before it any more.
-    pub(super) fn land(&self) {
-        // Relaxed: who does not find it yet walks a way that others have walked.
-        self.state.fetch_and(!JUMPED, Ordering::Relaxed);
+        self.word.store(position.raw() | jumped, Ordering::Release);
     }
 
     /// Begins anew, for a reader that is about to put the hold up. Without heavy fences it issues full
@@ -152,8 +138,7 @@ impl Hold {
 
     /// Puts the hold up where `other` is. The reader of `other` does not move it meanwhile.
     pub(super) fn put_beside(&self, other: &Self) {
-        let kept = other.state.load(Ordering::Relaxed) & (FENCED | JUMPED);
-        self.state.store(kept, Ordering::Relaxed);
+        self.state.store(other.state.load(Ordering::Relaxed) & FENCED, Ordering::Relaxed);
         // ORD(hold:B) Release, as in `move_to`; what `other` stores next tells of it, too.
         self.word.store(other.word.load(Ordering::Relaxed) & !Self::LENT, Ordering::Release);
     }
@@ -167,15 +152,15 @@ impl Hold {
 
     /// Other threads may take it from here on, by this number.
     pub(super) fn name(&self, reader: u32) {
-        let kept = self.state.load(Ordering::Relaxed) & (FENCED | JUMPED);
-        self.state.store(u64::from(reader) << READER_SHIFT | kept, Ordering::Relaxed);
+        let fenced = self.state.load(Ordering::Relaxed) & FENCED;
+        self.state.store(u64::from(reader) << READER_SHIFT | fenced, Ordering::Relaxed);
     }
 
     /// No other thread takes it from here on. Tells whether one had, and what it wanted.
     pub(super) fn unname(&self) -> Claim {
         // Relaxed: it is the reader's own, or the thread that has taken it tells through the registry.
         let order = (Ordering::Relaxed, Ordering::Relaxed);
-        let unname = |state: u64| (state & TAKEN == 0).then_some(state & (FENCED | JUMPED));
+        let unname = |state: u64| (state & TAKEN == 0).then_some(state & FENCED);
         pause::point();
         match self.state.fetch_update(order.0, order.1, unname) {
             Ok(state) => Claim { is_taken: false, ends: state & ENDS != 0 },
@@ -316,7 +301,7 @@ impl<'a> Wanted<'a> {
 }
 
 fn is_of(state: u64, reader: u32) -> bool {
-    (state & !JUMPED) >> READER_SHIFT == u64::from(reader)
+    state >> READER_SHIFT == u64::from(reader)
 }
 
 impl Ring {

@@ -1,4 +1,4 @@
-//! Arithmetic of positions: the numbers of granules, 62 bits that wrap. No atomics.
+//! Arithmetic of positions: the numbers of granules, 61 bits that wrap. No atomics.
 //!
 //! # How far apart two positions can be
 //!
@@ -6,15 +6,15 @@
 //! be stopped between its look at one and its look at another, and meanwhile others go on. They go
 //! on faster than memory is written: a slice that is given up moves the position by all that was
 //! reserved, for the price of one descriptor. Their speed has a bound because giving up takes time
-//! as well ([`GIVE_UP_STEP`]): a pause of the processor for each 512 MiB. The essay (`ring.rs`) has
+//! as well ([`GIVE_UP_STEP`]): a pause of the processor for each 256 MiB. The essay (`ring.rs`) has
 //! the figures.
 //!
 //! - *Window*: whether a position lies within a capacity or two behind another
 //!   ([`Position::is_within`]). The answer is right until the two have come apart by a whole turn of
-//!   2^62 granules, less the window, in the direction that the caller names. All that memory safety
+//!   2^61 granules, less the window, in the direction that the caller names. All that memory safety
 //!   rests on asks this.
 //! - *Half a turn* ([`Position::is_before`]): which of two comes first. Right while they are less
-//!   than 2^61 granules apart. Only what is counted and shown asks this, and an endpoint about its
+//!   than 2^60 granules apart. Only what is counted and shown asks this, and an endpoint about its
 //!   own places, which it moves in shorter steps.
 
 /// The unit of reservation: one cache line of ring bytes, described by one descriptor.
@@ -29,7 +29,7 @@ pub(crate) const MAX_CAPACITY: u64 = 1 << 44;
 const MAX_LENGTH: u64 = (u32::MAX as u64) & !(GRANULE - 1);
 
 /// Giving up so many ring bytes takes one `spin_loop`. So positions do not move faster than that.
-pub(super) const GIVE_UP_STEP: u64 = 1 << 29;
+pub(super) const GIVE_UP_STEP: u64 = 1 << 28;
 
 /// The ring bytes that a slice of `length` payload bytes takes: whole granules, one at least. It
 /// does not overflow, because no slice, and nothing in memory, is that long.
@@ -38,7 +38,7 @@ pub(crate) const fn slice_size(length: u64) -> u64 {
     if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
 }
 
-/// The number of a granule since the channel was made; 62 bits, never masked into the ring.
+/// The number of a granule since the channel was made; 61 bits, never masked into the ring.
 ///
 /// They are the high bits of a word, so that arithmetic wraps by itself. The low bits are free for
 /// words that hold a position and something else ([`Position::raw`]). What users see are bytes, 63
@@ -48,12 +48,12 @@ pub(crate) struct Position(u64);
 
 impl Position {
     /// In the models a turn is a few laps, so that positions come round within each of them.
-    const BITS: u32 = if cfg!(overfall_loom) { 5 } else { 62 };
+    const BITS: u32 = if cfg!(overfall_loom) { 5 } else { 61 };
     const SHIFT: u32 = u64::BITS - Self::BITS;
     /// The bits of a position in bytes, as users see it.
     const LABEL: u64 = (1 << 63) - 1;
 
-    /// The low 62 bits of `granule`.
+    /// The low 61 bits of `granule`.
     #[inline]
     pub(crate) const fn new(granule: u64) -> Self {
         Self(granule << Self::SHIFT)
@@ -65,16 +65,16 @@ impl Position {
         self.0 >> Self::SHIFT
     }
 
-    /// The position as a word whose two low bits are 0.
+    /// The position as a word whose three low bits are 0.
     #[inline]
     pub(crate) const fn raw(self) -> u64 {
         self.0
     }
 
-    /// The position in a word, whatever its two low bits are.
+    /// The position in a word, whatever its three low bits are.
     #[inline]
     pub(crate) const fn of_raw(raw: u64) -> Self {
-        Self(raw & !3)
+        Self(raw & !7)
     }
 
     /// The position in a word that has nothing else in it.
@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     /// A turn, in granules.
-    const TURN: u64 = 1 << 62;
+    const TURN: u64 = 1 << 61;
 
     #[test]
     fn distances_hold_across_the_wrap() {
@@ -276,7 +276,7 @@ mod tests {
         for behind in 0..=granules {
             assert!(here.is_within(granules * GRANULE, here.minus(behind * GRANULE)));
         }
-        for bit in 0..62 {
+        for bit in 0..61 {
             for away in [1 << bit, (1 << bit) + 5, (1u64 << bit).wrapping_sub(1)] {
                 if away > granules && away < TURN - granules {
                     let other = Position::new(here.granule().wrapping_sub(away));

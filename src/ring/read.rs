@@ -133,14 +133,14 @@ impl Ring {
             return self.release_after_jump(held, position);
         }
         pause::point();
-        held.hold.move_to(position);
+        held.hold.move_to(position, false);
     }
 
     #[inline(never)]
     fn release_after_jump(&self, held: &mut Held, position: Position) {
         self.check_after_jump(held);
         pause::point();
-        held.hold.move_to(position);
+        held.hold.move_to(position, held.jumped_to.is_some());
     }
 
     fn check_after_jump(&self, held: &mut Held) {
@@ -150,7 +150,6 @@ impl Ring {
         let gate = self.gate.load();
         if start == gate || !start.is_within(self.geometry.reach(), gate) {
             held.jumped_to = None;
-            held.hold.land();
         }
     }
 
@@ -162,7 +161,7 @@ impl Ring {
             held.jumped_to = Some(position);
             // We do not ask here whether the gate has come there already: `position` tells nothing
             // of it. When the reader releases later, it has seen a slice there.
-            held.hold.jump_to(position);
+            held.hold.move_to(position, true);
         }
     }
 

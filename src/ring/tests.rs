@@ -11,7 +11,7 @@ use crate::sync::pause;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-const TURN: u64 = 1 << 62;
+const TURN: u64 = 1 << 61;
 
 /// A small ring, and a large one.
 const CAPACITIES: [u64; 3] = [GRANULE, 16 * GRANULE, 1 << 24];

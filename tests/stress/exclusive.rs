@@ -2,9 +2,10 @@
 //! is alone.
 
 use super::common::{join, time};
-use overfall::{AfterLast, Blocking, Channel, Reader, StrongReader};
+use overfall::error::TryReadError;
+use overfall::{AfterLast, Channel, Reader, StrongReader};
 use overfall_tests::Numbers;
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,22 +24,26 @@ fn check(bytes: &[u8], last: &mut u64) {
     }
 }
 
-/// Reads whole words in one way or another; nothing at the end.
-fn read(reader: &mut Blocking<StrongReader>, numbers: &mut Numbers, last: &mut u64) -> bool {
+/// Reads whole words in one way or another, if there are any; tells whether it is the end.
+fn read(
+    reader: &mut StrongReader,
+    numbers: &mut Numbers,
+    last: &mut u64,
+) -> Result<bool, TryReadError> {
     let length = 8 * (1 + numbers.below(LONGEST / 8));
     if numbers.below(3) == 0 {
-        let lent = reader.fill_buf().unwrap();
+        let lent = reader.try_fill_buf()?;
         let amount = lent.len().min(length);
         check(&lent[..amount], last);
         // What is lent stays as it is.
         check(&lent[..amount], &mut u64::MAX.clone());
         reader.consume(amount);
-        return amount > 0;
+        return Ok(amount > 0);
     }
     let mut buffer = vec![0; length];
-    let read = reader.read(&mut buffer).unwrap();
+    let read = reader.try_read(&mut buffer)?;
     check(&buffer[..read], last);
-    read > 0
+    Ok(read > 0)
 }
 
 /// Comes in one way or another, reads a little, and goes in one way or another.
@@ -48,15 +53,17 @@ fn visit(channel: &Channel, numbers: &mut Numbers, original: &mut Option<StrongR
         (1, _) => channel.new_weak_reader().into_strong().ok(),
         _ => Some(channel.new_strong_reader()),
     };
-    let Some(reader) = reader else { return };
-    let mut reader = reader.blocking();
+    let Some(mut reader) = reader else { return };
     let mut last = u64::MAX;
     for _ in 0..numbers.below(8) {
-        if !read(&mut reader, numbers, &mut last) {
-            return;
+        match read(&mut reader, numbers, &mut last) {
+            Ok(true) => {}
+            Ok(false) => return,
+            // It does not wait: the writer may wait for the original.
+            Err(TryReadError::Empty) => break,
+            Err(error) => panic!("{error}"),
         }
     }
-    let reader = reader.into_inner();
     match numbers.below(4) {
         // It keeps writers back until the next visit.
         0 => *original = Some(reader),
@@ -105,7 +112,9 @@ fn a_reader_that_hands_lines_back_and_readers_that_come_and_go_read_what_was_wri
         }
     });
     let (mut numbers, mut last) = (Numbers::new(3), u64::MAX);
-    while read(&mut alone, &mut numbers, &mut last) {}
+    while !alone.fill_buf().unwrap().is_empty() {
+        assert!(read(alone.get_mut(), &mut numbers, &mut last).unwrap());
+    }
     join(&channel, "visitor", visiting);
     let written = join(&channel, "writer", writing);
     assert_eq!(last.wrapping_add(1), written);
