@@ -197,7 +197,7 @@ fn receiving_waits_and_is_woken_also_with_messages_that_are_not_released() {
     let (channel, mut writer, mut reader) = channel(4);
     let mut window = reader.window();
     for number in 0..3 {
-        let mut receiving = Task::parked(window.recv());
+        let receiving = Task::parked(window.recv());
         writer.try_send([number]).unwrap();
         assert_eq!(receiving.wakes(), 1);
         assert_eq!(block_on(async { receiving.result().unwrap().unwrap()[0] }), number);
