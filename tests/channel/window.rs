@@ -5,7 +5,7 @@ use overfall::{
     AfterLast, Backpressure, Channel, Header, StartAt, StrongReader, TakesEffect, Window, Writer,
     pipe,
 };
-use overfall_tests::{Numbers, Task, block_on};
+use overfall_tests::{Numbers, Task, block_on, within};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -363,6 +363,30 @@ fn a_reader_that_the_owner_ends_gives_its_window_nothing_any_more() {
     assert_eq!(window.try_recv().unwrap_err(), TryReadError::Terminated);
     window.release(1);
     assert_eq!(window.try_recv().unwrap_err(), TryReadError::Terminated);
+}
+
+#[test]
+fn long_messages_stay_as_they_are_where_a_reader_hands_lines_back() {
+    within(Duration::from_secs(60), || {
+        let channel = Channel::builder().size(1 << 16).hand_lines_back(true).build().unwrap();
+        let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let mut window = reader.window();
+        let (mut sent, mut received, mut released) = (0u32, 0u32, 0u32);
+        while released < 1000 {
+            while writer.try_send([sent as u8; 5000]).is_ok() {
+                sent += 1;
+            }
+            while let Ok(Some(message)) = window.try_recv() {
+                assert_eq!(*message, [received as u8; 5000]);
+                received += 1;
+            }
+            let some = window.len() / 2 + 1;
+            window.release(some);
+            released += some as u32;
+            window.rewind();
+            received = released;
+        }
+    });
 }
 
 #[test]
