@@ -5,7 +5,7 @@ use overfall::{
     AfterLast, Backpressure, Channel, Header, StartAt, StrongReader, TakesEffect, Window, Writer,
     pipe,
 };
-use overfall_tests::{Numbers, Task, block_on, within};
+use overfall_tests::{LIMIT, Numbers, Task, block_on, within};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -367,7 +367,7 @@ fn a_reader_that_the_owner_ends_gives_its_window_nothing_any_more() {
 
 #[test]
 fn long_messages_stay_as_they_are_where_a_reader_hands_lines_back() {
-    within(Duration::from_secs(60), || {
+    within(LIMIT, || {
         let channel = Channel::builder().size(1 << 16).hand_lines_back(true).build().unwrap();
         let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
         let mut window = reader.window();
