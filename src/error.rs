@@ -282,10 +282,10 @@ pub enum ReportMissedError {
         /// The payload bytes that were reported.
         bytes: u64,
     },
-    /// A writer counts fewer than 2^62 messages, and fewer than 2^62 bytes. So the report is wrong, or
+    /// With it a writer would count 2^61 messages, or bytes, or more. So the report is wrong, or
     /// some report before was.
     #[error(
-        "{messages} messages of {bytes} bytes are more than a writer can count, 2^62: check where the \
+        "{messages} messages of {bytes} bytes are more than a writer can count, 2^61: check where the \
          report comes from"
     )]
     TooMany {

@@ -162,7 +162,7 @@ fn a_report_that_cannot_be_true_is_refused_and_counts_nothing() {
     let mut reader: Reader = channel.new_strong_reader().into();
     let mut far = channel.new_writer();
     far.report_missed(0, 0).unwrap();
-    let most = (1 << 62) - 1;
+    let most = (1 << 61) - 1;
     let no_message = ReportMissedError::NoMessage { bytes: 5 };
     assert_eq!(far.report_missed(0, 5), Err(no_message));
     assert_eq!(io::Error::from(no_message).kind(), io::ErrorKind::InvalidInput);
@@ -179,6 +179,10 @@ fn a_report_that_cannot_be_true_is_refused_and_counts_nothing() {
     far.try_send("1").unwrap();
     next(&mut reader);
     assert_eq!(next(&mut reader), (b"1".to_vec(), most - 1, (most - 2, most - 2)));
+    // There is room for what it sends from there on.
+    far.try_send("2").unwrap();
+    let header = reader.try_recv().unwrap().unwrap().header();
+    assert_eq!((header.sequence, header.continues, header.is_continued), (most, false, false));
     assert_eq!(sum(reader.missed()), (most - 2, most - 2));
 }
 

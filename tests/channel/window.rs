@@ -5,7 +5,7 @@ use overfall::{
     AfterLast, Backpressure, Channel, Header, StartAt, StrongReader, TakesEffect, Window, Writer,
     pipe,
 };
-use overfall_tests::{Numbers, Task, block_on};
+use overfall_tests::{LIMIT, Numbers, Task, block_on, within};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -363,6 +363,30 @@ fn a_reader_that_the_owner_ends_gives_its_window_nothing_any_more() {
     assert_eq!(window.try_recv().unwrap_err(), TryReadError::Terminated);
     window.release(1);
     assert_eq!(window.try_recv().unwrap_err(), TryReadError::Terminated);
+}
+
+/// They are handed back while the writer is on another core, as it is now and then in as many messages.
+#[test]
+fn long_messages_stay_as_they_are_where_a_reader_hands_lines_back() {
+    const MESSAGES: u32 = 20_000;
+    within(LIMIT, || {
+        let channel = Channel::builder().size(1 << 16).hand_lines_back(true).build().unwrap();
+        let (writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        let sending = std::thread::spawn(move || {
+            let mut writer = writer.blocking();
+            for number in 0..MESSAGES {
+                writer.send([number as u8; 5000]).unwrap();
+            }
+        });
+        let mut window = reader.window().blocking();
+        for number in 0..MESSAGES {
+            if window.get_ref().len() == 8 {
+                window.get_mut().release(4);
+            }
+            assert_eq!(*window.recv().unwrap().unwrap(), [number as u8; 5000]);
+        }
+        sending.join().unwrap();
+    });
 }
 
 #[test]

@@ -180,7 +180,7 @@ macro_rules! send_methods {
             /// Nothing is counted then.
             ///
             /// - [`ReportMissedError::NoMessage`] for bytes without a message.
-            /// - [`ReportMissedError::TooMany`] if this writer had then sent and missed 2^62 messages, or
+            /// - [`ReportMissedError::TooMany`] if this writer had then sent and missed 2^61 messages, or
             ///   bytes, or more.
             /// - [`ReportMissedError::Closed`] if the channel takes no more slices, or this writer was
             ///   shut down.

@@ -83,6 +83,31 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// The message that was received last, ahead of the hold. Dropped, it stays where it is, and its room as well.
+#[derive(Debug)]
+pub(crate) struct LentAhead<'a>(pub(super) &'a mut StrongReader);
+
+impl LentAhead<'_> {
+    pub(crate) fn header(&self) -> Header {
+        self.0.header_of(self.0.taken())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.lend_message(self.0.taken())
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.hold.shared
+    }
+}
+
+impl Drop for LentAhead<'_> {
+    fn drop(&mut self) {
+        // The reader stands before it. So the hold stays, and the mark is off.
+        self.0.settle();
+    }
+}
+
 /// The messages that were received last, in one go. Dropped, they give their room back together.
 #[derive(Debug)]
 pub(crate) struct LentBatch<'a>(pub(super) &'a mut StrongReader);

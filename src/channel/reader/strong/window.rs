@@ -11,7 +11,7 @@
 
 use super::StrongReader;
 use super::find::Next;
-use super::lent::{Lent, Taken};
+use super::lent::{LentAhead, Taken};
 use crate::channel::loss::{Missed, missed_between};
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::Message;
@@ -133,7 +133,7 @@ impl Ahead {
             };
         };
         if reader.core.is_terminated() {
-            return Err(TryReadError::Terminated);
+            return Err(reader.core.terminated().into());
         }
         loop {
             let found = reader.hold.shared.ring.find_held(place.slice);
@@ -177,6 +177,7 @@ impl Ahead {
         if !reader.hold.mark() {
             reader.give_way();
         }
+        let Some(first) = self.unreleased.front().map(|first| first.place.slice) else { return };
         for Unreleased { place, description } in self.unreleased.drain(..messages) {
             if !reader.core.has_terminated() {
                 reader.core.count_message(place.slice, place.offset, &description);
@@ -187,7 +188,8 @@ impl Ahead {
             self.next = None;
         }
         reader.lent.bytes = 0;
-        reader.settle();
+        // If the hold is there, it keeps all of them until then.
+        reader.settle_lent(first);
     }
 }
 
@@ -249,10 +251,9 @@ impl<'a> Window<'a> {
         Ok(taken.then(|| self.message()))
     }
 
-    /// The message that was taken. Dropped, it moves the reader's hold to where that is already: the mark is
-    /// off then, and no more.
+    /// The message that was taken.
     pub(crate) fn message(&mut self) -> Message<'_> {
-        Message::lent(Lent(self.reader))
+        Message::ahead(LentAhead(self.reader))
     }
 
     /// Gives back the room of the oldest `messages` that were received, and counts these as read. They need

@@ -175,8 +175,8 @@ impl Core {
             return Err(ReportMissedError::NoMessage { bytes });
         }
         let sent = self.slot.figures.sent.own();
-        // Sequence numbers have as many bits (`Joins`), and what readers count is right below.
-        let fits = |sum: u64, more: u64| sum.checked_add(more).is_some_and(|sum| sum < 1 << 62);
+        // Sequence numbers have one bit more (`Joins`): no writer sends as many messages as are left.
+        let fits = |sum: u64, more: u64| sum.checked_add(more).is_some_and(|sum| sum < 1 << 61);
         if !fits(sent.messages, messages) || !fits(sent.bytes, bytes) {
             return Err(ReportMissedError::TooMany { messages, bytes });
         }
