@@ -257,14 +257,14 @@ impl<W: Writes> Blocking<W> {
         self.write_until(&[bytes], Until::timeout(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_until(
         &mut self,
         buffers: &[impl Deref<Target = [u8]>],
         until: Until,
     ) -> io::Result<usize> {
         match buffers {
-            [bytes] if self.endpoint.writer_core().write_exclusive(bytes) => {
+            [bytes] if self.endpoint.writer_core().write_at_once(bytes) => {
                 self.waits.spin.record_at_once();
                 Ok(bytes.len())
             }
@@ -409,6 +409,7 @@ blocking! {
 }
 
 impl<W: Writes> io::Write for Blocking<W> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_until(&[bytes], Until::Forever)
     }

@@ -78,7 +78,7 @@ fn a_message_is_whole_or_missed_while_a_writer_overruns_the_reader() {
     });
 }
 
-/// Guards the same check on the quick way.
+/// Guards the same check where the message goes into the buffer of the reader.
 #[test]
 fn a_message_that_is_right_there_is_whole_or_missed() {
     // With two preemptions it takes more than ten minutes.
@@ -90,6 +90,27 @@ fn a_message_that_is_right_there_is_whole_or_missed() {
             let message = reader.message();
             Ok(Some((message.header(), message.to_vec())))
         });
+    });
+}
+
+/// Guards the check of the quick way, on which the next message of a writer comes.
+#[test]
+fn the_next_message_of_a_writer_is_whole_or_missed() {
+    model(PREEMPTIONS, || {
+        let shared = shared(1);
+        let mut reader = WeakReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        send(&mut writer, 0);
+        assert_eq!(reader.take(), Ok(true));
+        send(&mut writer, 1);
+        let thread = thread::spawn(move || {
+            if reader.take().is_ok() {
+                let message = reader.message();
+                check(&message.header(), &message);
+            }
+        });
+        send(&mut writer, 2);
+        thread.join().unwrap();
     });
 }
 

@@ -536,7 +536,7 @@ impl Ring {
 
     /// Copies bytes of a committed slice, for a strong reader. Like a weak reader, it uses accesses
     /// that may race: so no proof is needed that they do not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_held(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) {
         debug_assert!(held.hold.is_lending(slice));
         let _held_meanwhile = held;

@@ -476,7 +476,7 @@ impl Ring {
 
     /// Copies `bytes` to `offset` of a slice that the caller has reserved.
     #[allow(unsafe_code)]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(

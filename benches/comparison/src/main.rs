@@ -24,6 +24,7 @@
 
 mod cases;
 mod cores;
+mod counted;
 mod drivers;
 mod endpoints;
 mod event;
@@ -58,6 +59,9 @@ fn main() {
         return;
     }
     overfall::prepare();
+    if counted::count_if_asked() {
+        return;
+    }
     let options = Options::parse();
     println!("{}\n{}", include_str!("head.md"), circumstances());
     let is_chosen =

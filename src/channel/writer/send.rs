@@ -26,7 +26,7 @@ macro_rules! send_methods {
             /// - [`TrySendError::Closed`] if the channel takes no more slices, or this writer was
             ///   shut down.
             /// - [`TrySendError::Terminated`] if the channel or this writer was terminated.
-            #[inline]
+            #[inline(always)]
             pub fn try_send(&mut self, message: impl AsRef<[u8]>) -> Result<(), TrySendError> {
                 self.core_mut().try_send(message.as_ref())
             }

@@ -2,6 +2,7 @@
 
 mod append;
 mod bytes;
+mod cores;
 mod crowd;
 mod fan_out;
 mod first_read;
@@ -41,6 +42,7 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "crowd", about: include_str!("crowd.md"), runs: crowd::RUNS },
     Case { name: "live", about: include_str!("live.md"), runs: live::RUNS },
     Case { name: "process", about: include_str!("process.md"), runs: process::RUNS },
+    Case { name: "cores", about: include_str!("cores.md"), runs: cores::RUNS },
     Case { name: "first-read", about: include_str!("first_read.md"), runs: first_read::RUNS },
 ];
 

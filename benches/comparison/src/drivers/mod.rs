@@ -15,7 +15,7 @@ pub(crate) use children::{
     crowd_processor, delays, spawn_and_wait, write_if_child,
 };
 pub(crate) use live::live;
-pub(crate) use overrun::overrun;
+pub(crate) use overrun::{overrun, overrun_each};
 pub(crate) use round_trip::{round_trip, round_trip_tasks};
 pub(crate) use stream::{Appended, HISTORY, Stream, append, content, first_read, reread};
 pub(crate) use team::{Stuck, Team};

@@ -36,6 +36,29 @@ impl StrongReader {
         }
     }
 
+    /// The same, waiting.
+    #[inline(never)]
+    fn poll_read_across(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        let copied = self.copy(buffer);
+        if copied > 0 {
+            self.core.unpark();
+            return Poll::Ready(Ok(copied));
+        }
+        match self.park_and_find(context) {
+            Poll::Ready(Ok(Next::Slice(_))) => Poll::Ready(match self.copy(buffer) {
+                0 => Err(self.why_not()),
+                copied => Ok(copied),
+            }),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
     /// Why there is nothing to copy, though there was something a moment ago.
     fn why_not(&mut self) -> ReadError {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
@@ -59,7 +82,7 @@ impl StrongReader {
         self.place.slice = next;
         self.lent.bytes = 0;
         self.core.count_payload(length);
-        self.core.record_place(self.place);
+        self.core.record_place(Place::at(next));
         shared.ring.release_up_to(held, next);
         if shared.after_move(held) {
             self.give_way();
@@ -328,7 +351,7 @@ impl Read for StrongReader {
         self.read_across(buffer)
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -337,20 +360,11 @@ impl Read for StrongReader {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let copied = if self.read_whole(buffer) { buffer.len() } else { self.copy(buffer) };
-        if copied > 0 {
+        if self.read_whole(buffer) {
             self.core.unpark();
-            return Poll::Ready(Ok(copied));
+            return Poll::Ready(Ok(buffer.len()));
         }
-        match self.park_and_find(context) {
-            Poll::Ready(Ok(Next::Slice(_))) => Poll::Ready(match self.copy(buffer) {
-                0 => Err(self.why_not()),
-                copied => Ok(copied),
-            }),
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(0)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+        self.poll_read_across(context, buffer)
     }
 
     #[inline]

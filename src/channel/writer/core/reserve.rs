@@ -32,6 +32,12 @@ impl Core {
         }
     }
 
+    /// Whether [`Core::begin`] has nothing to do, and the writer waits for no room.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.in_flight.size == 0 && self.done.is_none() && self.ticket.is_none()
+    }
+
     /// As [`Core::begin`], and refuses as well if the channel takes no more slices.
     pub(crate) fn check_open(&mut self) -> Result<(), Ended> {
         self.begin()?;
@@ -39,6 +45,7 @@ impl Core {
     }
 
     /// Reserves a slice; `others` ring bytes of room stay free.
+    #[inline]
     pub(super) fn reserve_now(&mut self, length: u64, others: u64) -> Result<Reservation, Refused> {
         let Reserved { slice, is_padded } =
             self.shared.ring.reserve(&mut self.lane, length, others)?;

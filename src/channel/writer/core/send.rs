@@ -11,7 +11,7 @@ use crate::ring::{Refused, Reservation};
 use std::task::{Context, Poll, ready};
 
 impl Core {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
         if self.write_exclusive(message) { Ok(()) } else { self.try_send_among_others(message) }
     }

@@ -6,6 +6,7 @@
 
 use super::Core;
 use super::wait::Wait;
+use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::GRANULE;
@@ -28,6 +29,21 @@ impl Core {
     /// beside it.
     #[inline]
     fn join(&mut self, length: u64, total: u64, buffers: &[impl Deref<Target = [u8]>]) -> Joins {
+        if length == total && self.rest.is_none() {
+            return Joins::default();
+        }
+        self.join_pieces(length, total, buffers)
+    }
+
+    /// The same for a piece of a longer write, or what comes after one.
+    #[cold]
+    #[inline(never)]
+    fn join_pieces(
+        &mut self,
+        length: u64,
+        total: u64,
+        buffers: &[impl Deref<Target = [u8]>],
+    ) -> Joins {
         let continues = self.rest.is_some() && self.rest == Rest::of(buffers, 0, total);
         self.rest = Rest::of(buffers, length, total);
         if self.rest.is_some() {
@@ -74,11 +90,51 @@ impl Core {
 
     #[inline]
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-        if self.write_exclusive(bytes) {
-            Ok(bytes.len())
-        } else {
-            self.try_write_among_others(&[bytes])
+        if self.write_exclusive(bytes) { Ok(bytes.len()) } else { self.try_write_shared(bytes) }
+    }
+
+    #[inline(never)]
+    fn try_write_shared(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+        match self.write_shared(bytes) {
+            Some(true) => Ok(bytes.len()),
+            Some(false) => Err(TryWriteError::Full),
+            None => self.try_write_among_others(&[bytes]),
         }
+    }
+
+    /// A write of `bytes` that become one slice, where only other writers are in the way of the quick one. Tells
+    /// whether there was room; nothing if there is more to look at, and then nothing has happened.
+    #[inline]
+    fn write_shared(&mut self, bytes: &[u8]) -> Option<bool> {
+        let length = bytes.len() as u64;
+        let is_one_slice = (1..=self.max_slice()).contains(&length) && self.rest.is_none();
+        if !is_one_slice || !self.is_at_rest() || self.owes() {
+            return None;
+        }
+        let claimed = self.shared.room.claimed();
+        match self.reserve_now(length, claimed) {
+            Ok(reservation) => {
+                self.fill(&reservation, 0, bytes);
+                self.publish(reservation, length, Joins::default());
+                Some(true)
+            }
+            // Those in the line may be pressed.
+            Err(Refused::Full) if claimed == 0 => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// A write of `bytes` that become one slice, and for which there is room. If not, nothing has happened.
+    #[inline(always)]
+    pub(crate) fn write_at_once(&mut self, bytes: &[u8]) -> bool {
+        // Who drops may have no room most of the time, and would look twice.
+        self.write_exclusive(bytes)
+            || self.backpressure == Backpressure::Block && self.write_shared_at_once(bytes)
+    }
+
+    #[inline(never)]
+    fn write_shared_at_once(&mut self, bytes: &[u8]) -> bool {
+        self.write_shared(bytes) == Some(true)
     }
 
     /// [`Core::try_write`] of several buffers, and of one that had no luck there.
@@ -109,7 +165,7 @@ impl Core {
 
     /// Writes `buffers`, or as much of them as makes one slice, as a whole, when there is room. A writer
     /// that [never waits](Core::never_waits) writes or drops all of them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -117,7 +173,7 @@ impl Core {
         wait: Wait,
     ) -> Poll<Result<usize, WriteError>> {
         match buffers {
-            [bytes] if self.write_exclusive(bytes) => Poll::Ready(Ok(bytes.len())),
+            [bytes] if self.write_at_once(bytes) => Poll::Ready(Ok(bytes.len())),
             _ => self.poll_write_among_others(context, buffers, wait),
         }
     }
