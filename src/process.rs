@@ -102,10 +102,8 @@ mod drain;
 mod driver;
 mod each_line;
 mod forward;
-mod group;
 mod input;
 mod job;
-mod leader;
 mod looking;
 mod outcome;
 mod output;
@@ -117,10 +115,10 @@ mod spawn;
 mod spawn_error;
 mod spooling;
 mod status;
-mod system;
-mod terminal;
 mod trace;
-mod wide;
+mod unix;
+
+use unix::{self as system, group, leader, terminal, wide};
 
 pub use crate::error::second_consumer::SecondConsumer;
 pub use any_reader::AnyReader;

@@ -1,4 +1,10 @@
-//! System calls that need unsafe code, or more care than the types say.
+//! What is done otherwise on other systems. Here are the system calls that need unsafe code, or more care than
+//! the types say.
+
+pub(super) mod group;
+pub(super) mod leader;
+pub(super) mod terminal;
+pub(super) mod wide;
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal as Raw};
