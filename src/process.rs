@@ -116,9 +116,17 @@ mod spawn_error;
 mod spooling;
 mod status;
 mod trace;
+#[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
-use unix::{self as system, group, leader, terminal, wide};
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
+use system::{group, leader, terminal};
 
 pub use crate::error::second_consumer::SecondConsumer;
 pub use any_reader::AnyReader;
@@ -129,9 +137,8 @@ pub use command::Command;
 pub use consumer::{Consumer, ConsumerEnd};
 pub use each_line::{EachLine, LinesSeen};
 pub use forward::{Forward, Forwarded};
-pub use group::Process;
 pub use input::Input;
-pub use outcome::{InputOutcome, Outcome, OutputOutcome};
+pub use outcome::{InputOutcome, Outcome, OutputOutcome, Process};
 pub use output::{Output, Start, Stream};
 pub use pipeline::{Pipeline, PipelineOutcome, Running};
 pub use ready::{LineWatch, NoLine, NotReady, Ready};

@@ -8,7 +8,7 @@ use super::spawn;
 use super::spawn_error::SpawnError;
 use super::terminal::Asks;
 use std::ffi::OsStr;
-use std::mem;
+#[cfg(unix)]
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs};
@@ -103,6 +103,8 @@ impl Command {
     }
 
     /// What the program is told that it is called, in place of its path.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.command.arg0(arg);
         self
@@ -142,12 +144,16 @@ impl Command {
     }
 
     /// The user that the child runs as.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.command.uid(id);
         self
     }
 
     /// The group of users that the child runs as.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.command.gid(id);
         self
@@ -241,10 +247,11 @@ impl Command {
     /// of its group: members that it started live on, unless they notice that it has gone. A program that
     /// changes its user or its rights with its start (`sudo`) is not killed.
     pub fn ends_with_us(&mut self) -> &mut Self {
-        if !mem::replace(&mut self.ends_with_us, true) {
-            #[cfg(target_os = "linux")]
+        #[cfg(target_os = "linux")]
+        if !self.ends_with_us {
             super::system::kill_with_parent(&mut self.command, rustix::process::getpid());
         }
+        self.ends_with_us = true;
         self
     }
 

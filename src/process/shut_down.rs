@@ -1,7 +1,8 @@
 //! Ending a group: gently, phase after phase, and then at once.
 
-use super::group::{self, Process};
+use super::group;
 use super::leader::Leader;
+use super::outcome::Process;
 use super::signal::Signal;
 use std::time::Duration;
 use tokio::time::timeout;

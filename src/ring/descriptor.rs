@@ -127,8 +127,8 @@ impl Descriptor {
     #[inline(always)]
     pub(crate) fn length_of(&self, (writer, sequence): (u32, u64)) -> Option<u64> {
         let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
-        let is_it = length_and_writer as u32 == writer
-            && self.sequence.load(Ordering::Relaxed) == sequence;
+        let is_it =
+            length_and_writer as u32 == writer && self.sequence.load(Ordering::Relaxed) == sequence;
         is_it.then_some(length_and_writer >> 32)
     }
 

@@ -6,20 +6,11 @@
 use super::leader::Leader;
 #[cfg(target_os = "linux")]
 use super::leader::readable;
+use crate::process::outcome::Process;
 use std::time::Duration;
 
 /// How long to wait between two looks where there is nothing to wait for: without `/proc`, or without pidfds.
 pub(in crate::process) const PAUSE: Duration = Duration::from_millis(10);
-
-/// A process, as its system calls it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Process {
-    /// Its number, when it was looked at.
-    pub id: u32,
-    /// The name of its program, cut by the system to 15 bytes.
-    pub name: String,
-}
 
 /// What to wait for next.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "where there are pidfds"))]

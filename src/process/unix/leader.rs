@@ -10,7 +10,7 @@ mod tests;
 use super::group;
 use super::terminal::Foreground;
 use crate::process::signal::Signal;
-use crate::process::status::Status;
+use crate::process::status::{Exit, Status};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -55,20 +55,6 @@ enum Life {
     Reaped(Exit),
 }
 
-/// How, and when, the leader ended.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::process) struct Exit {
-    pub(in crate::process) status: Status,
-    pub(in crate::process) at: Instant,
-}
-
-impl Exit {
-    /// It still runs.
-    pub(in crate::process) fn not_yet() -> Self {
-        Self { status: Status::Running, at: Instant::now() }
-    }
-}
-
 /// What a process has by which it is watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::process) enum Means {
@@ -103,6 +89,10 @@ impl Leader {
             leader.reaches_group = false;
         }
         leader
+    }
+
+    pub(in crate::process) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
     pub(in crate::process) fn pid(&self) -> Pid {
@@ -202,7 +192,7 @@ impl Leader {
             return Ok(false);
         }
         let sent = match signal {
-            Some(signal) => rustix::process::kill_process(self.pid, signal.raw()),
+            Some(signal) => rustix::process::kill_process(self.pid, super::raw(signal)),
             None => rustix::process::test_kill_process(self.pid),
         };
         drop(state);
@@ -210,7 +200,7 @@ impl Leader {
     }
 
     fn signal_group(&self, signal: Option<Signal>) -> io::Result<bool> {
-        let raw = signal.map(Signal::raw);
+        let raw = signal.map(super::raw);
         #[cfg(target_os = "linux")]
         if let (true, Some(pidfd)) = (self.reaches_group, &self.pidfd) {
             use std::os::fd::AsFd;

@@ -3,9 +3,9 @@
 use super::StrongReader;
 use super::find::Next;
 use super::lent::{Lent, LentBatch, Taken};
+use crate::channel::loss::Missed;
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
-use crate::channel::loss::Missed;
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::skip::{Skipped, target};
 use crate::channel::terms::{Ending, StartAt};
@@ -81,9 +81,8 @@ impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
         // One that was terminated has no hold to mark.
-        let may = |reader: &Self| {
-            reader.hold.shared.ending() != Ending::Terminated && reader.hold.mark()
-        };
+        let may =
+            |reader: &Self| reader.hold.shared.ending() != Ending::Terminated && reader.hold.mark();
         if let Some(seen) = self.take_next_if(may) {
             self.taken = Some(Taken { seen, missed: Missed::default() });
             return Ok(true);
