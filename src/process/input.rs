@@ -92,15 +92,19 @@ impl Input {
             Kind::Inherit => Stdio::inherit(),
             Kind::File(file) if is_our_terminal(file) => return Ok(None),
             Kind::File(file) => Stdio::from(file.try_clone()?),
-            Kind::Pipe | Kind::Bytes(_) => Stdio::piped(),
-            // Whoever hands the foreground on puts it there.
-            Kind::Terminal => Stdio::null(),
+            // Who starts the child puts them there.
+            Kind::Terminal | Kind::Pipe | Kind::Bytes(_) => Stdio::null(),
         }))
     }
 
     /// Whether the child is to have our terminal.
     pub(super) fn is_terminal(&self) -> bool {
         matches!(self.0, Kind::Terminal)
+    }
+
+    /// Whether it comes through a pipe that we write.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.0, Kind::Pipe | Kind::Bytes(_))
     }
 
     /// Starts to write into `pipe`, on the thread of children: call it in its runtime.

@@ -2,7 +2,7 @@
 
 #[cfg(unix)]
 mod outside;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use super::capture::Ring;

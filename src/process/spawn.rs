@@ -48,8 +48,9 @@ pub(super) fn spawn_with(
 ) -> Result<(Child, Option<Descriptor>), SpawnError> {
     let other = |command: &Command, error| SpawnError::other(&command.command, error);
     let handle = driver::handle().map_err(|error| other(command, error))?;
-    let (stdin, foreground) = stdin(command, before).map_err(|error| other(command, error))?;
-    let stdin = stdin.ok_or(SpawnError::Terminal)?;
+    let stdin = stdin(command, before).map_err(|error| other(command, error))?;
+    let Stdin { stdio, foreground, written } = stdin;
+    let stdin = stdio.ok_or(SpawnError::Terminal)?;
     let (stdout, stderr) = match &command.outputs {
         Outputs::Apart { stdout, stderr } => (stdout.stdio(), stderr.stdio()),
         Outputs::Merged(capture) => (capture.stdio(), capture.stdio()),
@@ -77,9 +78,8 @@ pub(super) fn spawn_with(
     // Pipes and pidfds are registered with the runtime that this thread enters.
     let guard = handle.enter();
     let name = command.name.clone().unwrap_or_else(|| name_of(&command.command));
-    let made = captured(command, &mut started, &name).and_then(|captured| {
-        Ok((captured, command.stdin.feed(started.stdin.take().map(Descriptor::from), &name)?))
-    });
+    let made = captured(command, &mut started, &name)
+        .and_then(|captured| Ok((captured, command.stdin.feed(written, &name)?)));
     let leader = Arc::new(leader);
     if made.is_err() {
         // It is reaped by the task that watches it.
@@ -105,22 +105,31 @@ pub(super) fn spawn_with(
     Ok((Child::new(inner, command.on_drop.clone()), given))
 }
 
-/// What the child's stdin is to be, `None` for a terminal that would stop it; and the foreground of ours, if that is
-/// handed on.
-fn stdin(
-    command: &mut Command,
-    before: Option<Descriptor>,
-) -> io::Result<(Option<Stdio>, Option<Foreground>)> {
+/// What a child gets as stdin, and what we have of it.
+struct Stdin {
+    /// `None`: a terminal that would stop it.
+    stdio: Option<Stdio>,
+    /// That of our terminal, if it is handed on.
+    foreground: Option<Foreground>,
+    /// Our end of a pipe, if we write it.
+    written: Option<Descriptor>,
+}
+
+fn stdin(command: &mut Command, before: Option<Descriptor>) -> io::Result<Stdin> {
     let is_terminal = before.is_none() && command.stdin.is_terminal();
     terminal::ask(&mut command.command, &mut command.asks, is_terminal);
-    match before {
-        Some(before) => Ok((Some(Stdio::from(before)), None)),
-        None if is_terminal => {
-            let foreground = Foreground::new()?;
-            Ok((Some(foreground.stdio()?), Some(foreground)))
+    let (mut foreground, mut written) = (None, None);
+    let stdio = match before {
+        Some(before) => Some(Stdio::from(before)),
+        None if is_terminal => Some(foreground.insert(Foreground::new()?).stdio()?),
+        None if command.stdin.is_written() => {
+            let (from, to) = system::input_pipe()?;
+            written = Some(to);
+            Some(Stdio::from(from))
         }
-        None => Ok((command.stdin.stdio()?, None)),
-    }
+        None => command.stdin.stdio()?,
+    };
+    Ok(Stdin { stdio, foreground, written })
 }
 
 impl Capture {

@@ -147,6 +147,11 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
+/// A pipe for the stdin of a child: where it is read, and our end.
+pub(super) fn input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    pipe()
+}
+
 /// Registers a descriptor with the runtime that this thread is in.
 #[allow(deprecated, reason = "what is to be used in its place is younger than our oldest tokio")]
 pub(super) fn watch<T: AsFd + AsRawFd>(

@@ -13,7 +13,7 @@ mod start;
 pub(super) mod terminal;
 mod wait;
 
-pub(super) use calls::pipe;
+pub(super) use calls::{input_pipe, pipe};
 pub(super) use not_started::not_started;
 pub(super) use start::start;
 

@@ -1,13 +1,19 @@
 //! Calls of the system that need unsafe code, behind functions that do not.
 #![allow(unsafe_code)]
 
+use std::fs::OpenOptions;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::mem::{offset_of, size_of};
+use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
 use std::ptr::{from_ref, null, null_mut};
 use windows_sys::Win32::Foundation::{
     ERROR_MORE_DATA, ERROR_NO_MORE_FILES, HANDLE, INVALID_HANDLE_VALUE, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_DUPLEX,
 };
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
@@ -19,7 +25,10 @@ use windows_sys::Win32::System::JobObjects::{
     JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation, QueryInformationJobObject,
     SetInformationJobObject, TerminateJobObject,
 };
-use windows_sys::Win32::System::Pipes::{CreatePipe, PeekNamedPipe};
+use windows_sys::Win32::System::Pipes::{
+    CreateNamedPipeW, CreatePipe, PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE,
+    PIPE_WAIT, PeekNamedPipe,
+};
 use windows_sys::Win32::System::Threading::{
     CreateEventW, GetExitCodeProcess, OpenProcess, OpenThread, PROCESS_NAME_WIN32,
     PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW,
@@ -59,6 +68,34 @@ pub(in crate::process) fn pipe() -> io::Result<(OwnedHandle, OwnedHandle)> {
     // SAFETY: the call has opened both, for us.
     Ok(unsafe { (opened(from)?, opened(to)?) })
 }
+
+/// A pipe for the stdin of a child: where it is read, by calls that block, and our end, whose operations go on by
+/// themselves. Ours may be read, too: that nothing can ever come tells when nobody has the other end. No child
+/// inherits them.
+pub(in crate::process) fn input_pipe() -> io::Result<(OwnedHandle, OwnedHandle)> {
+    let number = RandomState::new().build_hasher().finish();
+    let name = format!(r"\\.\pipe\overfall.{}.{number:x}", std::process::id());
+    let wide: Vec<u16> = name.encode_utf16().chain([0]).collect();
+    // SAFETY: the name ends with a zero, null stands for the defaults, and what is opened is ours.
+    let ours = unsafe {
+        opened(CreateNamedPipeW(
+            wide.as_ptr(),
+            PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE,
+            PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
+            1,
+            INPUT,
+            INPUT,
+            0,
+            null(),
+        ))
+    }?;
+    // There is one place, and it is taken by this, or was by somebody who guessed the name: then this fails.
+    let theirs = OpenOptions::new().read(true).share_mode(0).open(name)?;
+    Ok((theirs.into(), ours))
+}
+
+/// How many bytes of stdin the system keeps.
+const INPUT: u32 = 64 << 10;
 
 /// How many bytes are in a pipe.
 pub(super) fn there(pipe: &OwnedHandle) -> io::Result<u32> {

@@ -1,11 +1,10 @@
-//! The ends of pipes that are ours. The standard library opens them so that reads and writes go on while nobody
-//! waits for them.
+//! The ends of pipes that are ours. They are opened so that reads and writes go on while nobody waits for them:
+//! those of outputs by the standard library, that of stdin by us.
 
 use super::calls;
 use super::operation::Operation;
 use crate::channel::writer::slice::Slice;
 use crate::process::drain::There;
-use std::future::pending;
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::sync::Arc;
@@ -72,24 +71,31 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 /// Where stdin is written.
-pub(in crate::process) struct Writing(Operation);
+pub(in crate::process) struct Writing {
+    writes: Operation,
+    /// A read of no byte, of which none ever comes: it ends with the other end.
+    hang_up: Operation,
+}
 
 impl Writing {
     pub(in crate::process) fn new(pipe: OwnedHandle) -> io::Result<Self> {
-        Ok(Self(Operation::new(Arc::new(pipe))?))
+        let pipe = Arc::new(pipe);
+        Ok(Self { writes: Operation::new(pipe.clone())?, hang_up: Operation::new(pipe)? })
     }
 
-    /// Waits until nobody reads it any more. Here a write alone tells that.
+    /// Waits until nobody reads it any more.
     pub(in crate::process) async fn closed(&mut self) {
-        pending().await
+        if self.hang_up.goes_on() || self.hang_up.begin_read_of_nothing().is_ok() {
+            let _or_it_cannot_be_told = self.hang_up.ended().await;
+        }
     }
 
     /// Writes some of these bytes. It is awaited to its end.
     pub(in crate::process) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         /// What one operation has a buffer for.
         const MOST: usize = 64 << 10;
-        self.0.begin_write(&bytes[..bytes.len().min(MOST)])?;
-        self.0.ended().await?;
-        self.0.finish()
+        self.writes.begin_write(&bytes[..bytes.len().min(MOST)])?;
+        self.writes.ended().await?;
+        self.writes.finish()
     }
 }
