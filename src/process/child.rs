@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 /// So long what was held up by consumers that stood still may take to come, when they are weak.
 const REST: Duration = Duration::from_secs(3);
 
-/// A child process, the leader of a process group. Made by [`Command::spawn`](super::Command::spawn).
+/// A child process, the leader of a process group, or on Windows of a job. Made by [`Command::spawn`](super::Command::spawn).
 ///
 /// All methods take `&self`: one task can wait while another one sends a signal. What waits does so on
 /// whatever runtime there is, or none. The work is done on a thread of this crate.

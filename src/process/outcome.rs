@@ -72,7 +72,8 @@ pub struct OutputOutcome {
 pub struct InputOutcome {
     /// How many bytes the pipe took. The child need not have read them.
     pub bytes: u64,
-    /// Whether nobody could read it any more while there was something to write: a broken pipe.
+    /// Whether nobody could read it any more while there was something to write: a broken pipe. On Windows this
+    /// may come to be known a moment after the exit.
     pub broken: bool,
 }
 

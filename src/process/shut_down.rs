@@ -14,6 +14,8 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 /// How a child and its group are shut down: a list of phases, each a signal and how long to wait until the
 /// group is empty, and then SIGKILL.
 ///
+/// On Windows that is Ctrl-Break, and then the end of the job ([`Signal`]).
+///
 /// After each signal the group gets SIGCONT, so that members that are stopped notice. A wait of
 /// [`Duration::MAX`] never ends, and one of zero looks once.
 ///

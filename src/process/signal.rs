@@ -3,6 +3,9 @@
 /// A signal to a child and its group, for [`Child::signal`](super::Child::signal) and
 /// [`ShutDown`](super::ShutDown).
 ///
+/// Windows has no signals. There `Interrupt`, `Quit` and `Terminate` are all Ctrl-Break, `Kill` terminates the job, and
+/// the others fail with [`Unsupported`](std::io::ErrorKind::Unsupported).
+///
 /// ```
 /// use overfall::process::{ShutDown, Signal};
 /// use std::time::Duration;

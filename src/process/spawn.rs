@@ -69,7 +69,7 @@ pub(super) fn spawn_with(
     command.command.stdin(stdin).stdout(stdout).stderr(stderr);
 
     let started_at = Instant::now();
-    let started = system::start(&mut command.command, command.ends_with_us, foreground, &handle);
+    let started = system::start(command, foreground, &handle);
     // No descriptor stays in the command: it would keep a pipe of a pipeline open.
     command.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let (mut started, leader) =

@@ -44,7 +44,7 @@ impl Status {
         self.known()?.code()
     }
 
-    /// The number of the signal that ended it.
+    /// The number of the signal that ended it. There is none on Windows.
     pub fn signal(self) -> Option<i32> {
         super::system::signal_of(self.known()?)
     }

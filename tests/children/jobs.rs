@@ -1,4 +1,4 @@
-//! Jobs and Ctrl-Break.
+//! Jobs.
 
 use crate::{actor, done};
 use overfall::process::{Child, NoLine, Outcome, Output, ShutDown, Signal, Took};
@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Waits until a child, or one that it has left behind, says that it is up.
-fn up(child: &Child) {
+pub(crate) fn up(child: &Child) {
     said(child.stdout().unwrap(), "up");
 }
 
@@ -23,17 +23,8 @@ fn said(output: &Output, text: &'static str) {
     });
 }
 
-fn shut_down(child: Child, policy: ShutDown) -> Outcome {
+pub(crate) fn shut_down(child: Child, policy: ShutDown) -> Outcome {
     done(async move { child.shut_down(&policy).await })
-}
-
-#[test]
-fn ctrl_break_is_the_gentle_phase() {
-    let child = actor("on-break 7 say up linger").spawn().unwrap();
-    up(&child);
-    let outcome = shut_down(child, ShutDown::terminate(Duration::MAX));
-    assert_eq!(outcome.shut_down, Some(Took::Phase(0)));
-    assert_eq!(outcome.status.code(), Some(7));
 }
 
 #[test]
@@ -53,15 +44,6 @@ fn a_shut_down_goes_on_for_a_member_that_outlives_its_leader() {
     up(&child);
     let outcome = shut_down(child, ShutDown::terminate(Duration::from_millis(100)));
     assert_eq!((outcome.shut_down, outcome.status.code()), (Some(Took::Kill), Some(5)));
-    assert!(outcome.stdout.unwrap().ended);
-}
-
-#[test]
-fn a_shut_down_waits_for_the_last_member() {
-    let child = actor("on-break 5 start on-break 6 say up linger end linger").spawn().unwrap();
-    up(&child);
-    let outcome = shut_down(child, ShutDown::terminate(Duration::MAX));
-    assert_eq!((outcome.shut_down, outcome.status.code()), (Some(Took::Phase(0)), Some(5)));
     assert!(outcome.stdout.unwrap().ended);
 }
 

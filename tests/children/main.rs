@@ -4,6 +4,8 @@
 
 mod all;
 #[cfg(windows)]
+mod ctrl_break;
+#[cfg(windows)]
 mod jobs;
 
 use overfall::process::Command;

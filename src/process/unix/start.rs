@@ -2,6 +2,7 @@
 
 use super::leader::{Leader, Means};
 use super::terminal::Foreground;
+use crate::process::command;
 use rustix::process::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -10,12 +11,12 @@ use tokio::runtime::Handle;
 
 /// Starts it, and has it keep the foreground that it was handed. On this thread; or, if the child is to end with the thread that started it, on that of children.
 pub(in crate::process) fn start(
-    command: &mut Command,
-    ends_with_us: bool,
+    command: &mut command::Command,
     foreground: Option<Foreground>,
     handle: &Handle,
 ) -> io::Result<(Child, Leader)> {
-    command.process_group(0);
+    let ends_with_us = command.ends_with_us;
+    let command = command.command.process_group(0);
     let started = if ends_with_us { start_bound(command, handle) } else { command.spawn() }?;
     let Ok(pid) = i32::try_from(started.id()) else { unreachable!("a pid is positive") };
     let Some(pid) = Pid::from_raw(pid) else { unreachable!("a child has a pid") };
