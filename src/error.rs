@@ -28,7 +28,7 @@
 //! ```
 
 mod failure;
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 pub(crate) mod second_consumer;
 
 pub use failure::{FailError, Failure, WriterPanicked};

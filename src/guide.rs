@@ -40,8 +40,8 @@ pub mod loss {}
 #[doc = include_str!("guide/messages.md")]
 pub mod messages {}
 
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
-#[cfg_attr(docsrs, doc(cfg(all(feature = "process", unix))))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "process", any(unix, windows)))))]
 #[doc = include_str!("guide/processes.md")]
 pub mod processes {}
 

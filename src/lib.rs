@@ -30,8 +30,8 @@ pub mod pump;
 #[cfg_attr(docsrs, doc(cfg(feature = "lines")))]
 pub mod lines;
 // Child processes, with their outputs in rings.
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
-#[cfg_attr(docsrs, doc(cfg(all(feature = "process", unix))))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "process", any(unix, windows)))))]
 pub mod process;
 // What holds for all of them.
 mod unwind;

@@ -403,7 +403,7 @@ impl Ring {
 
     /// From now on a writer that overwrites takes no more than it needs. So a strong reader that comes finds
     /// as much as there can be, and each writer moves the gate.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(crate) fn keep_as_much_as_can_be(&mut self) {
         self.surplus = 0;
     }

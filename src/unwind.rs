@@ -78,7 +78,7 @@ mod of_lines {
     const _: () = asserts::<Blocking<Lines<Reader>>>();
 }
 
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 mod of_processes {
     use super::*;
     use crate::process::{Child, Consumer, LineWatch, Running};

@@ -14,7 +14,10 @@ use std::process::{ExitCode, exit};
 use std::thread;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+#[cfg(unix)]
 use tokio::signal::unix::{self, SignalKind};
+#[cfg(windows)]
+use tokio::signal::windows;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -216,12 +219,14 @@ fn tell_when_ready(args: &Args, output: &Output) -> Option<JoinHandle<()>> {
 }
 
 /// The signals by which we are asked to end.
+#[cfg(unix)]
 struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hang_up: unix::Signal,
 }
 
+#[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
@@ -236,6 +241,33 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
             _ = self.hang_up.recv() => Signal::HangUp,
+        }
+    }
+}
+
+/// What is pressed, or closed, to have us end. Each becomes Ctrl-Break for the command.
+#[cfg(windows)]
+struct Signals {
+    interrupt: windows::CtrlC,
+    terminate: windows::CtrlBreak,
+    hang_up: windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: windows::ctrl_c()?,
+            terminate: windows::ctrl_break()?,
+            hang_up: windows::ctrl_close()?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::Terminate,
         }
     }
 }

@@ -12,9 +12,7 @@
 //! the command is ready. The command waits for the first three when they are slow. The main task waits for the
 //! command and for signals (`command.rs`).
 
-#[cfg(unix)]
 mod command;
-#[cfg(unix)]
 mod view;
 
 use clap::Parser;
@@ -74,7 +72,6 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a time: say, for example, 500ms, 30s, 5m or 1h".to_string())
 }
 
-#[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
@@ -82,11 +79,4 @@ async fn main() -> ExitCode {
         eprintln!("run: {error}");
         ExitCode::from(error.exit_code())
     })
-}
-
-#[cfg(not(unix))]
-fn main() -> ExitCode {
-    let _args = Args::parse();
-    eprintln!("run: children are a matter of Unix so far");
-    ExitCode::FAILURE
 }

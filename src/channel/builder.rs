@@ -23,7 +23,7 @@ pub struct Builder {
     forgives_panics: bool,
     waits_for_first: bool,
     after_last: AfterLast,
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     keeps_as_much_as_can_be: bool,
 }
 
@@ -205,7 +205,7 @@ impl Builder {
 
     /// What is overwritten is no more than what a write needs: a strong reader that comes finds as much as a
     /// weak one.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(crate) fn keep_as_much_as_can_be(mut self) -> Self {
         self.keeps_as_much_as_can_be = true;
         self
@@ -249,7 +249,7 @@ impl Builder {
         }
         shared.name = self.name;
         shared.after_last = self.after_last;
-        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
         if self.keeps_as_much_as_can_be {
             shared.ring.keep_as_much_as_can_be();
         }

@@ -51,7 +51,7 @@ macro_rules! handle_methods {
             #[track_caller]
             pub fn new_strong_reader_at(&self, start: StartAt) -> StrongReader {
                 let reader = StrongReader::new(&self.shared, start);
-                #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+                #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
                 let reader = crate::channel::reader::only::unless_second(reader);
                 reader
             }
@@ -74,7 +74,7 @@ macro_rules! handle_methods {
             #[track_caller]
             pub fn new_weak_reader_at(&self, start: StartAt) -> WeakReader {
                 let reader = WeakReader::new(&self.shared, start);
-                #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+                #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
                 let reader = crate::channel::reader::only::unless_second(reader);
                 reader
             }

@@ -1,10 +1,10 @@
 //! Readers.
 
 mod core;
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 mod late;
 pub(crate) mod message;
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 pub(crate) mod only;
 pub(crate) mod peek;
 mod receive;

@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(super) registry: Mutex<Registry>,
     names: Mutex<Names>,
     /// There may be one reader beside the one of this number.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(super) one_beside: OnceLock<u32>,
 }
 
@@ -118,7 +118,7 @@ impl Shared {
                 ..Registry::default()
             }),
             names: Mutex::new(Names::default()),
-            #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+            #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
             one_beside: OnceLock::new(),
         })
     }

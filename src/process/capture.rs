@@ -1,7 +1,7 @@
 //! How an output of a child is kept.
 
+use super::system::Descriptor;
 use crate::spool;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// How an output of a child is kept: in a ring of 1 MiB, if nothing else is said.
@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Ring(Ring),
     Inherit,
     Null,
-    File(Arc<OwnedFd>),
+    File(Arc<Descriptor>),
 }
 
 /// What is said of a ring.
@@ -96,7 +96,7 @@ impl Capture {
     }
 
     /// Into a file, which the child writes itself.
-    pub fn file(file: impl Into<OwnedFd>) -> Self {
+    pub fn file(file: impl Into<Descriptor>) -> Self {
         Self(Kind::File(Arc::new(file.into())))
     }
 }

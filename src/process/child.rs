@@ -5,13 +5,14 @@ use super::driver;
 use super::group;
 use super::input::Feed;
 use super::job::Job;
-use super::leader::{Exit, Leader};
-use super::outcome::{Outcome, OutputOutcome};
+use super::leader::Leader;
+use super::outcome::{Outcome, OutputOutcome, Process};
 use super::output::Output;
 use super::shut_down::{ShutDown, Took};
 use super::signal::Signal;
 use super::spawn::{Captive, Captured};
-use super::status::Status;
+use super::status::{Exit, Status};
+use super::system;
 use super::trace;
 use crate::channel::writer::StrongWriter;
 use crate::io::layers::Source;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 /// So long what was held up by consumers that stood still may take to come, when they are weak.
 const REST: Duration = Duration::from_secs(3);
 
-/// A child process, the leader of a process group. Made by [`Command::spawn`](super::Command::spawn).
+/// A child process, the leader of a process group, or on Windows of a job. Made by [`Command::spawn`](super::Command::spawn).
 ///
 /// All methods take `&self`: one task can wait while another one sends a signal. What waits does so on
 /// whatever runtime there is, or none. The work is done on a thread of this crate.
@@ -284,7 +285,7 @@ impl Drop for Child {
 
 impl Inner {
     fn id(&self) -> u32 {
-        self.leader.pid().as_raw_nonzero().get().unsigned_abs()
+        self.leader.id()
     }
 
     fn close_stdin(&self) {
@@ -304,7 +305,7 @@ impl Inner {
     }
 
     /// Waits for the outputs of a child that has exited.
-    async fn outcome(&self, shut_down: Option<(Took, Vec<group::Process>)>) -> Outcome {
+    async fn outcome(&self, shut_down: Option<(Took, Vec<Process>)>) -> Outcome {
         // SIGKILL need not have ended it.
         let exit = match &shut_down {
             Some((Took::Kill, _)) => self.leader.look().unwrap_or_else(Exit::not_yet),
@@ -350,7 +351,7 @@ impl Inner {
         let mut open_in = Vec::new();
         if !ended {
             let are_started;
-            (open_in, are_started) = holders(pipes.clone()).await;
+            (open_in, are_started) = system::holders(pipes.clone()).await;
             // A child that another thread is starting has a copy until its `exec`, which comes soon. Others may
             // have gone since it was looked at.
             let rest = if are_started { REST } else { Duration::ZERO };
@@ -385,18 +386,4 @@ async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (
         }
     })
     .await
-}
-
-/// Which other processes have one of these pipes open, and whether these are children of this one that are just
-/// being started.
-#[cfg(target_os = "linux")]
-async fn holders(pipes: Vec<u64>) -> (Vec<group::Process>, bool) {
-    // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
-    let look = move || group::holders(&pipes);
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
-}
-
-#[cfg(not(target_os = "linux"))]
-async fn holders(_: Vec<u64>) -> (Vec<group::Process>, bool) {
-    (Vec::new(), false)
 }

@@ -8,8 +8,10 @@ use super::spawn;
 use super::spawn_error::SpawnError;
 use super::terminal::Asks;
 use std::ffi::OsStr;
-use std::mem;
+#[cfg(unix)]
 use std::os::unix::process::CommandExt;
+#[cfg(windows)]
+use std::os::windows::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs};
 use std::sync::Arc;
@@ -46,7 +48,7 @@ use std::time::Duration;
 ///
 /// A `std::process::Command` becomes one by `From`, and tokio's by its `into_std()`. Program, arguments,
 /// environment, directory, user and `pre_exec` stay. Its stdio and its process group are overwritten by what
-/// is set here, or by the defaults, and tokio's `kill_on_drop` is gone: a dropped child is killed in any case.
+/// is set here, or by the defaults, as are its creation flags on Windows, and tokio's `kill_on_drop` is gone: a dropped child is killed in any case.
 ///
 /// ```
 /// # futures::executor::block_on(async {
@@ -66,6 +68,8 @@ pub struct Command {
     pub(super) drain: Drain,
     pub(super) on_drop: Option<ShutDown>,
     pub(super) ends_with_us: bool,
+    #[cfg(windows)]
+    pub(super) creation_flags: u32,
     /// Once one of its children was to have our terminal.
     pub(super) asks: Option<Asks>,
 }
@@ -103,6 +107,8 @@ impl Command {
     }
 
     /// What the program is told that it is called, in place of its path.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn arg0(&mut self, arg: impl AsRef<OsStr>) -> &mut Self {
         self.command.arg0(arg);
         self
@@ -142,14 +148,35 @@ impl Command {
     }
 
     /// The user that the child runs as.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.command.uid(id);
         self
     }
 
     /// The group of users that the child runs as.
+    #[cfg(unix)]
+    #[cfg_attr(docsrs, doc(cfg(unix)))]
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.command.gid(id);
+        self
+    }
+
+    /// Flags of `CreateProcess`, such as `CREATE_NO_WINDOW` for a program that has no console. Those that we need
+    /// are added. A child with a console of its own is not reached by Ctrl-Break.
+    #[cfg(windows)]
+    #[cfg_attr(docsrs, doc(cfg(windows)))]
+    pub fn creation_flags(&mut self, flags: u32) -> &mut Self {
+        self.creation_flags = flags;
+        self
+    }
+
+    /// Adds text to the command line as it is, for programs that do not take it apart as most do (`cmd`).
+    #[cfg(windows)]
+    #[cfg_attr(docsrs, doc(cfg(windows)))]
+    pub fn raw_arg(&mut self, text: impl AsRef<OsStr>) -> &mut Self {
+        self.command.raw_arg(text);
         self
     }
 
@@ -234,17 +261,19 @@ impl Command {
         self
     }
 
-    /// Has the child killed when this program ends, however it ends: by SIGKILL, too. On Linux alone; elsewhere
+    /// Has the child killed when this program ends, however it ends: by SIGKILL, too. On Linux and Windows; elsewhere
     /// [`spawn`](Self::spawn) fails.
     ///
-    /// It is bound to the process, not to the thread that starts it. It is true of the child itself, not
+    /// It is bound to the process, not to the thread that starts it. On Windows it is true of the child and all
+    /// that it has started. On Linux it is true of the child itself, not
     /// of its group: members that it started live on, unless they notice that it has gone. A program that
     /// changes its user or its rights with its start (`sudo`) is not killed.
     pub fn ends_with_us(&mut self) -> &mut Self {
-        if !mem::replace(&mut self.ends_with_us, true) {
-            #[cfg(target_os = "linux")]
+        #[cfg(target_os = "linux")]
+        if !self.ends_with_us {
             super::system::kill_with_parent(&mut self.command, rustix::process::getpid());
         }
+        self.ends_with_us = true;
         self
     }
 
@@ -278,6 +307,8 @@ impl From<process::Command> for Command {
             drain: Drain { quiet: Duration::from_secs(3), at_most: Duration::from_secs(30) },
             on_drop: None,
             ends_with_us: false,
+            #[cfg(windows)]
+            creation_flags: 0,
             asks: None,
         }
     }

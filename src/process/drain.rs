@@ -7,25 +7,20 @@ use super::driver::Either::{First, Second};
 use super::driver::first;
 use super::looking::Looking;
 use super::spooling::Spooling;
-use super::wide::Wide;
+use super::system::{Descriptor, pipe::Reading};
 use crate::channel::Channel;
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::slice::Slice;
 use crate::error::{Failure, ReserveError};
 use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, MutexGuard, Notify, mpsc, oneshot};
 use tokio::task::coop;
 use tokio::time::Instant;
@@ -118,13 +113,19 @@ impl Drop for End {
 /// How many bytes are read at a time.
 const READ: usize = 64 << 10;
 
-/// From so many bytes on a pipe counts as full. One of the usual size holds 64 KiB at most.
-const FULL: u64 = 48 << 10;
+/// What there is in a pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum There {
+    Nothing,
+    Bytes(u64),
+    /// Nothing, and nothing will come.
+    End,
+}
 
 pub(super) struct Drain {
     /// The first to be dropped: who is not answered finds the channel at its end.
     end: Arc<End>,
-    pipe: AsyncFd<OwnedFd>,
+    pipe: Reading,
     writer: StrongWriter,
     /// The longest slice that is reserved.
     most: usize,
@@ -134,25 +135,21 @@ pub(super) struct Drain {
     /// Who waits for an answer to [`Order::Look`].
     looking: Looking,
     progress: Arc<Progress>,
-    /// Nothing until the pipe was found full.
-    wide: Option<Option<Wide>>,
     buffer: Vec<u8>,
 }
 
 impl Drain {
     /// Makes the pipe, which is ours alone, one that does not block. This must run within the runtime.
     pub(super) fn new(
-        pipe: OwnedFd,
+        pipe: Descriptor,
         writer: StrongWriter,
         spooling: Option<Arc<Mutex<Spooling>>>,
         orders: mpsc::UnboundedReceiver<Order>,
         progress: Arc<Progress>,
         end: Arc<End>,
     ) -> io::Result<Self> {
-        let flags = rustix::fs::fcntl_getfl(&pipe)?;
-        rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
         Ok(Self {
-            pipe: watch(pipe)?,
+            pipe: Reading::new(pipe)?,
             // A slice and its padding are at most a quarter of the ring.
             most: READ.min(end.channel.capacity() / 8),
             writer,
@@ -161,7 +158,6 @@ impl Drain {
             looking: Looking::default(),
             progress,
             end,
-            wide: None,
             buffer: Vec::new(),
         })
     }
@@ -194,34 +190,21 @@ impl Drain {
     /// Waits for bytes, and for room for them, and reads once; or takes an order.
     async fn turn(&mut self) -> io::Result<ControlFlow<()>> {
         let there = if self.looking.is_empty() {
-            let mut guard = match first(next(&mut self.orders), self.pipe.readable()).await {
+            match first(next(&mut self.orders), self.pipe.wait()).await {
                 First(order) => return self.take(order),
-                Second(guard) => guard?,
-            };
-            let there = rustix::io::ioctl_fionread(&self.pipe)?;
-            if there == 0 {
-                if guard.ready().is_read_closed() {
-                    return Ok(Break(()));
-                }
-                // It was empty after it was ready, so that whoever writes next makes it ready anew.
-                guard.clear_ready();
-                return Ok(Continue(()));
+                Second(there) => there?,
             }
-            there
         } else {
-            let there = rustix::io::ioctl_fionread(&self.pipe)?;
-            if there == 0 {
-                if has_hung_up(&self.pipe)? {
-                    return Ok(Break(()));
-                }
+            self.pipe.look()?
+        };
+        let there = match there {
+            There::Bytes(there) => there,
+            There::End => return Ok(Break(())),
+            There::Nothing => {
                 self.looking.has_read_all();
                 return Ok(Continue(()));
             }
-            there
         };
-        if there >= FULL && self.wide.is_none() {
-            self.wide = Some(Wide::new(&self.pipe));
-        }
         if self.read_now(there)? {
             return Ok(Continue(()));
         }
@@ -248,7 +231,7 @@ impl Drain {
             First(order) => order,
             Second(Ok((slice, spooling))) => {
                 self.progress.note();
-                fill(slice, &self.pipe, spooling, &mut self.buffer)?;
+                fill(slice, &mut self.pipe, spooling, &mut self.buffer)?;
                 self.looking.has_read(length);
                 return Ok(Continue(()));
             }
@@ -271,7 +254,7 @@ impl Drain {
             // If there is another reason than that it is full, it is told where this waits.
             if let Ok(slice) = self.writer.try_reserve(length) {
                 self.progress.note();
-                fill(slice, &self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
+                fill(slice, &mut self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
                 self.looking.has_read(length);
                 return Ok(true);
             }
@@ -283,7 +266,11 @@ impl Drain {
     fn take(&mut self, order: Option<Order>) -> io::Result<ControlFlow<()>> {
         match order {
             Some(Order::Look { asker, waits }) => {
-                self.looking.add(asker, waits, rustix::io::ioctl_fionread(&self.pipe)?);
+                let left = match self.pipe.look()? {
+                    There::Bytes(there) => there,
+                    There::Nothing | There::End => 0,
+                };
+                self.looking.add(asker, waits, left);
             }
             Some(Order::Close) => return Ok(Break(())),
             None => self.orders = None,
@@ -296,28 +283,21 @@ impl Drain {
     }
 }
 
-/// `register_with_interest`, which it is to be now, is not in all versions that we allow.
-#[allow(deprecated)]
-fn watch(pipe: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(pipe, Interest::READABLE)
-}
-
 /// Reads as much as was reserved, which is there: nobody else reads this pipe.
 fn fill(
     mut slice: Slice<'_>,
-    pipe: &AsyncFd<OwnedFd>,
+    pipe: &mut Reading,
     spooling: Option<MutexGuard<'_, Spooling>>,
     buffer: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Some(mut spooling) = spooling else {
-        if at_once(slice.read_from(pipe))?.is_some() {
+        if at_once(pipe.fill(&mut slice))?.is_some() {
             slice.commit();
         }
         return Ok(());
     };
     buffer.resize(slice.len(), 0);
-    let read = rustix::io::read(pipe, &mut buffer[..]).map_err(io::Error::from);
-    let Some(read) = at_once(read)? else { return Ok(()) };
+    let Some(read) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(()) };
     slice.write_all(&buffer[..read])?;
     spooling.take(&buffer[..read]);
     // A waker may panic. Then the spool gets them later.
@@ -335,13 +315,6 @@ fn at_once(read: io::Result<usize>) -> io::Result<Option<usize>> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// Whether nobody has the other end of an empty pipe.
-fn has_hung_up(pipe: &AsyncFd<OwnedFd>) -> io::Result<bool> {
-    let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-    rustix::event::poll(&mut polled, Some(&Timespec::default()))?;
-    Ok(polled[0].revents().contains(PollFlags::HUP))
 }
 
 /// The next order; never, if there can be none.

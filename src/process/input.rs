@@ -3,20 +3,17 @@
 use super::driver::Either::{First, Second};
 use super::driver::first;
 use super::outcome::InputOutcome;
-use super::system;
+use super::system::pipe::Writing;
+use super::system::{Descriptor, is_our_terminal};
 use crate::channel::Channel;
 use crate::channel::reader::StrongReader;
 use crate::channel::writer::StrongWriter;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
-use rustix::io::Errno;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Stdio;
 use std::sync::Arc;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// What a child reads as its stdin. If nothing is said it is at its end from the start: a child that
 /// inherits it may swallow what is meant for the next one, or wait for bytes that never come.
@@ -39,7 +36,7 @@ enum Kind {
     Null,
     Inherit,
     Terminal,
-    File(Arc<OwnedFd>),
+    File(Arc<Descriptor>),
     Pipe,
     Bytes(Arc<[u8]>),
 }
@@ -65,13 +62,14 @@ impl Input {
     ///
     /// One child has it at a time, and this program must have it before: if not,
     /// [`spawn`](super::Command::spawn) fails. Ctrl-Z does nothing: the child is started with SIGTSTP ignored, as
-    /// nobody would have it go on. Its outputs are captured as ever: see [`Capture::inherit`](super::Capture::inherit).
+    /// nobody would have it go on. On Windows a console has no foreground, and this is the same as
+    /// [`inherit`](Self::inherit). Its outputs are captured as ever: see [`Capture::inherit`](super::Capture::inherit).
     pub fn terminal() -> Self {
         Self(Kind::Terminal)
     }
 
     /// A file, or another descriptor, which the child reads itself.
-    pub fn file(file: impl Into<OwnedFd>) -> Self {
+    pub fn file(file: impl Into<Descriptor>) -> Self {
         Self(Kind::File(Arc::new(file.into())))
     }
 
@@ -94,9 +92,8 @@ impl Input {
             Kind::Inherit => Stdio::inherit(),
             Kind::File(file) if is_our_terminal(file) => return Ok(None),
             Kind::File(file) => Stdio::from(file.try_clone()?),
-            Kind::Pipe | Kind::Bytes(_) => Stdio::piped(),
-            // Whoever hands the foreground on puts it there.
-            Kind::Terminal => Stdio::null(),
+            // Who starts the child puts them there.
+            Kind::Terminal | Kind::Pipe | Kind::Bytes(_) => Stdio::null(),
         }))
     }
 
@@ -105,17 +102,21 @@ impl Input {
         matches!(self.0, Kind::Terminal)
     }
 
+    /// Whether it comes through a pipe that we write.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.0, Kind::Pipe | Kind::Bytes(_))
+    }
+
     /// Starts to write into `pipe`, on the thread of children: call it in its runtime.
-    pub(super) fn feed(&self, pipe: Option<OwnedFd>, name: &str) -> io::Result<Option<Feed>> {
+    pub(super) fn feed(&self, pipe: Option<Descriptor>, name: &str) -> io::Result<Option<Feed>> {
         let Some(pipe) = pipe else { return Ok(None) };
-        rustix::io::ioctl_fionbio(&pipe, true)?;
-        let pipe = system::watch(pipe, Interest::WRITABLE)?;
+        let mut pipe = Writing::new(pipe)?;
         let taken = Arc::<Taken>::default();
         let writer = match &self.0 {
             Kind::Bytes(bytes) => {
                 let (bytes, taken) = (bytes.clone(), taken.clone());
                 tokio::spawn(async move {
-                    let _broken = write_all(&pipe, &bytes, &taken).await;
+                    let _broken = write_all(&mut pipe, &bytes, &taken).await;
                 });
                 None
             }
@@ -129,11 +130,6 @@ impl Input {
         };
         Ok(Some(Feed { writer: Mutex::new(writer), taken }))
     }
-}
-
-/// Whether it is the controlling terminal of this program: a group in its background is stopped by a read.
-fn is_our_terminal(file: impl AsFd) -> bool {
-    rustix::termios::tcgetpgrp(file).is_ok()
 }
 
 /// The stdin of a child that we write.
@@ -166,10 +162,10 @@ impl Feed {
 
 /// Writes what comes through the ring, until its writers have gone, or nobody reads the pipe any more. The
 /// writers learn of that: their channel is closed when its reader goes.
-async fn pass_on(mut reader: StrongReader, pipe: AsyncFd<OwnedFd>, taken: Arc<Taken>) {
+async fn pass_on(mut reader: StrongReader, mut pipe: Writing, taken: Arc<Taken>) {
     loop {
         let filled = poll_fn(|context| reader.poll_fill_buf(context).map_ok(|lent| lent.len()));
-        match first(filled, pipe.ready(Interest::ERROR)).await {
+        match first(filled, pipe.closed()).await {
             First(Ok(1..)) => {}
             // A failure ends it as the end does: the child is not to wait for more. Who failed it knows.
             First(_) => return,
@@ -179,7 +175,7 @@ async fn pass_on(mut reader: StrongReader, pipe: AsyncFd<OwnedFd>, taken: Arc<Ta
         // The same once more: a loan cannot leave the future that waits for it.
         let Ok(lent) = reader.try_fill_buf() else { return };
         let len = lent.len();
-        if write_all(&pipe, lent, &taken).await.is_err() {
+        if write_all(&mut pipe, lent, &taken).await.is_err() {
             return;
         }
         // That wakes writers. A waker that panics has harmed nothing, and the panic hook has told it.
@@ -187,17 +183,9 @@ async fn pass_on(mut reader: StrongReader, pipe: AsyncFd<OwnedFd>, taken: Arc<Ta
     }
 }
 
-async fn write_all(pipe: &AsyncFd<OwnedFd>, mut bytes: &[u8], taken: &Taken) -> io::Result<()> {
+async fn write_all(pipe: &mut Writing, mut bytes: &[u8], taken: &Taken) -> io::Result<()> {
     while !bytes.is_empty() {
-        let written = pipe.async_io(Interest::WRITABLE, |pipe| {
-            loop {
-                match rustix::io::write(pipe, bytes) {
-                    Err(Errno::INTR) => {}
-                    written => return written.map_err(io::Error::from),
-                }
-            }
-        });
-        match written.await {
+        match pipe.write(bytes).await {
             Ok(written) => {
                 taken.bytes.fetch_add(written as u64, Ordering::Relaxed);
                 bytes = &bytes[written..];

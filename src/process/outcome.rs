@@ -1,6 +1,5 @@
 //! What became of a child.
 
-use super::group::Process;
 use super::shut_down::Took;
 use super::status::Status;
 use crate::channel::stats::ChannelStats;
@@ -73,6 +72,17 @@ pub struct OutputOutcome {
 pub struct InputOutcome {
     /// How many bytes the pipe took. The child need not have read them.
     pub bytes: u64,
-    /// Whether nobody could read it any more while there was something to write: a broken pipe.
+    /// Whether nobody could read it any more while there was something to write: a broken pipe. On Windows this
+    /// may come to be known a moment after the exit.
     pub broken: bool,
+}
+
+/// A process, as its system calls it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its number, when it was looked at.
+    pub id: u32,
+    /// The name of its program, cut by the system to 15 bytes.
+    pub name: String,
 }

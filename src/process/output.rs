@@ -1,15 +1,17 @@
 //! What comes out of a child, kept in a ring that any number of consumers read.
 
+#[cfg(unix)]
 mod outside;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
-use super::capture::{Capture, Kind, Ring};
+use super::capture::Ring;
 use super::drain::{Drain, End, Order, Progress};
 use super::driver::Either::First;
 use super::driver::{self, first};
 use super::leader::Leader;
 use super::spooling::Spooling;
+use super::system::Descriptor;
 use crate::channel::reader::only::{name_of, unless_second};
 use crate::channel::reader::{Read, StrongReader, WeakReader};
 use crate::channel::stats::ChannelStats;
@@ -21,7 +23,6 @@ use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +35,7 @@ use tokio::time::Instant;
 /// - a [strong reader](Self::strong_reader) gets everything, and the child waits for it;
 /// - a [weak reader](Self::weak_reader) is not waited for, and is told its gaps;
 /// - a reader of the [spool](Self::spool) gets everything from the first byte on, however late it comes, if the
-///   output is [kept in one](Capture::with_spool).
+///   output is [kept in one](super::Capture::with_spool).
 ///
 /// With no strong reader the child never waits, and the oldest bytes go. A reader that is dropped holds nobody
 /// up.
@@ -113,15 +114,15 @@ const HISTORY: &str = "overfall-history";
 
 impl Output {
     /// Reads `pipe`, which is ours alone, into a ring until its end. `name` is that of the channel.
-    pub(super) fn drain(pipe: OwnedFd, capture: &Ring, name: &str) -> io::Result<Self> {
+    pub(super) fn drain(pipe: Descriptor, capture: &Ring, name: &str) -> io::Result<Self> {
         Self::start([(pipe, None)], capture, name, Arc::default())
     }
 
     /// Reads both into one ring, in the order in which they become readable, by writers with the names
     /// `stdout` and `stderr`.
     pub(super) fn drain_merged(
-        stdout: OwnedFd,
-        stderr: OwnedFd,
+        stdout: Descriptor,
+        stderr: Descriptor,
         capture: &Ring,
         name: &str,
     ) -> io::Result<Self> {
@@ -130,7 +131,7 @@ impl Output {
     }
 
     fn start<const PIPES: usize>(
-        pipes: [(OwnedFd, Option<&str>); PIPES],
+        pipes: [(Descriptor, Option<&str>); PIPES],
         capture: &Ring,
         name: &str,
         error: Arc<OnceLock<Failure>>,
@@ -232,7 +233,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// If there is a consumer, and may be [only one](Capture::only_one_consumer).
+    /// If there is a consumer, and may be [only one](super::Capture::only_one_consumer).
     pub fn strong_reader(&self, start: Start) -> Result<StrongReader, SecondConsumer> {
         self.consumer(|history| match (history, start) {
             (Some(history), Start::Oldest) => history.strong_beside(),
@@ -265,7 +266,7 @@ impl Output {
         }
     }
 
-    /// Everything, if it is [kept](Capture::with_spool). Its readers start at the first byte.
+    /// Everything, if it is [kept](super::Capture::with_spool). Its readers start at the first byte.
     pub fn spool(&self) -> Option<&Spool> {
         self.inner.spool.as_ref()
     }

@@ -7,6 +7,7 @@ use super::outcome::Outcome;
 use super::shut_down::ShutDown;
 use super::spawn::spawn_with;
 use super::spawn_error::SpawnError;
+use super::system;
 
 /// Several commands, each of which reads as stdin what the one before it writes to stdout: `a | b`.
 ///
@@ -121,7 +122,7 @@ impl PipelineOutcome {
     pub fn success(&self) -> bool {
         let last = self.parts.len() - 1;
         let is_fine = |(index, part): (usize, &Outcome)| {
-            part.success() || index < last && part.status.signal() == Some(libc::SIGPIPE)
+            part.success() || index < last && system::ended_by_broken_pipe(part.status)
         };
         self.parts.iter().enumerate().all(is_fine)
     }

@@ -1,7 +1,8 @@
 //! Ending a group: gently, phase after phase, and then at once.
 
-use super::group::{self, Process};
+use super::group;
 use super::leader::Leader;
+use super::outcome::Process;
 use super::signal::Signal;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -12,6 +13,8 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 
 /// How a child and its group are shut down: a list of phases, each a signal and how long to wait until the
 /// group is empty, and then SIGKILL.
+///
+/// On Windows that is Ctrl-Break, and then the end of the job ([`Signal`]).
 ///
 /// After each signal the group gets SIGCONT, so that members that are stopped notice. A wait of
 /// [`Duration::MAX`] never ends, and one of zero looks once.

@@ -1,9 +1,10 @@
 //! The signals that one sends to a child.
 
-use rustix::process::Signal as Raw;
-
 /// A signal to a child and its group, for [`Child::signal`](super::Child::signal) and
 /// [`ShutDown`](super::ShutDown).
+///
+/// Windows has no signals. There `Interrupt`, `Quit` and `Terminate` are all Ctrl-Break, `Kill` terminates the job, and
+/// the others fail with [`Unsupported`](std::io::ErrorKind::Unsupported).
 ///
 /// ```
 /// use overfall::process::{ShutDown, Signal};
@@ -34,20 +35,4 @@ pub enum Signal {
     Stop,
     /// `SIGKILL`: end at once.
     Kill,
-}
-
-impl Signal {
-    pub(super) fn raw(self) -> Raw {
-        match self {
-            Self::HangUp => Raw::HUP,
-            Self::Interrupt => Raw::INT,
-            Self::Quit => Raw::QUIT,
-            Self::Terminate => Raw::TERM,
-            Self::User1 => Raw::USR1,
-            Self::User2 => Raw::USR2,
-            Self::Continue => Raw::CONT,
-            Self::Stop => Raw::STOP,
-            Self::Kill => Raw::KILL,
-        }
-    }
 }

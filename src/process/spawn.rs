@@ -4,20 +4,17 @@ use super::capture::{Capture, Kind};
 use super::child::{Child, Inner};
 use super::command::{Command, Outputs};
 use super::driver;
-use super::leader::{Leader, Means};
 use super::output::Output;
 use super::signal::Signal;
 use super::spawn_error::SpawnError;
+use super::system::{self, Descriptor};
 use super::terminal::{self, Foreground};
 use crate::sync::AtomicBool;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Handle;
 
 /// What is captured of a child.
 #[derive(Debug, Default)]
@@ -35,7 +32,10 @@ pub(super) struct Captive {
 }
 
 /// Starts `command`. In a pipeline its stdin is what the command before it writes.
-pub(super) fn spawn(command: &mut Command, before: Option<OwnedFd>) -> Result<Child, SpawnError> {
+pub(super) fn spawn(
+    command: &mut Command,
+    before: Option<Descriptor>,
+) -> Result<Child, SpawnError> {
     let (child, _) = spawn_with(command, before, false)?;
     Ok(child)
 }
@@ -43,42 +43,43 @@ pub(super) fn spawn(command: &mut Command, before: Option<OwnedFd>) -> Result<Ch
 /// As [`spawn`]. `gives`: hands out stdout, and does not capture it.
 pub(super) fn spawn_with(
     command: &mut Command,
-    before: Option<OwnedFd>,
+    before: Option<Descriptor>,
     gives: bool,
-) -> Result<(Child, Option<OwnedFd>), SpawnError> {
+) -> Result<(Child, Option<Descriptor>), SpawnError> {
     let other = |command: &Command, error| SpawnError::other(&command.command, error);
     let handle = driver::handle().map_err(|error| other(command, error))?;
-    let (stdin, foreground) = stdin(command, before).map_err(|error| other(command, error))?;
-    let stdin = stdin.ok_or(SpawnError::Terminal)?;
+    let stdin = stdin(command, before).map_err(|error| other(command, error))?;
+    let Stdin { stdio, foreground, written } = stdin;
+    let stdin = stdio.ok_or(SpawnError::Terminal)?;
     let (stdout, stderr) = match &command.outputs {
         Outputs::Apart { stdout, stderr } => (stdout.stdio(), stderr.stdio()),
         Outputs::Merged(capture) => (capture.stdio(), capture.stdio()),
     };
-    let stdout = if gives { Ok(Stdio::piped()) } else { stdout };
+    let mut given = None;
+    let stdout = if gives {
+        system::pipe().map(|(from, to)| {
+            given = Some(from);
+            Stdio::from(to)
+        })
+    } else {
+        stdout
+    };
     let stdout = stdout.map_err(|error| other(command, error))?;
     let stderr = stderr.map_err(|error| other(command, error))?;
-    command.command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+    command.command.stdin(stdin).stdout(stdout).stderr(stderr);
 
     let started_at = Instant::now();
-    let started = start(command, &handle);
+    let started = system::start(command, foreground, &handle);
     // No descriptor stays in the command: it would keep a pipe of a pipeline open.
     command.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut started = started.map_err(|error| SpawnError::of(&command.command, error))?;
+    let (mut started, leader) =
+        started.map_err(|error| system::not_started(&command.command, error))?;
 
-    let Ok(pid) = i32::try_from(started.id()) else { unreachable!("a pid is positive") };
-    let Some(pid) = rustix::process::Pid::from_raw(pid) else { unreachable!("a child has a pid") };
-    let leader = Leader::new(pid, Means::All);
-    if let Some(mut foreground) = foreground {
-        foreground.was_handed_to(pid);
-        leader.keep_until_its_end(foreground);
-    }
-    let given = if gives { started.stdout.take().map(OwnedFd::from) } else { None };
     // Pipes and pidfds are registered with the runtime that this thread enters.
     let guard = handle.enter();
     let name = command.name.clone().unwrap_or_else(|| name_of(&command.command));
-    let made = captured(command, &mut started, &name).and_then(|captured| {
-        Ok((captured, command.stdin.feed(started.stdin.take().map(OwnedFd::from), &name)?))
-    });
+    let made = captured(command, &mut started, &name)
+        .and_then(|captured| Ok((captured, command.stdin.feed(written, &name)?)));
     let leader = Arc::new(leader);
     if made.is_err() {
         // It is reaped by the task that watches it.
@@ -104,52 +105,31 @@ pub(super) fn spawn_with(
     Ok((Child::new(inner, command.on_drop.clone()), given))
 }
 
-/// What the child's stdin is to be, `None` for a terminal that would stop it; and the foreground of ours, if that is
-/// handed on.
-fn stdin(
-    command: &mut Command,
-    before: Option<OwnedFd>,
-) -> io::Result<(Option<Stdio>, Option<Foreground>)> {
+/// What a child gets as stdin, and what we have of it.
+struct Stdin {
+    /// `None`: a terminal that would stop it.
+    stdio: Option<Stdio>,
+    /// That of our terminal, if it is handed on.
+    foreground: Option<Foreground>,
+    /// Our end of a pipe, if we write it.
+    written: Option<Descriptor>,
+}
+
+fn stdin(command: &mut Command, before: Option<Descriptor>) -> io::Result<Stdin> {
     let is_terminal = before.is_none() && command.stdin.is_terminal();
     terminal::ask(&mut command.command, &mut command.asks, is_terminal);
-    match before {
-        Some(before) => Ok((Some(Stdio::from(before)), None)),
-        None if is_terminal => {
-            let foreground = Foreground::new()?;
-            Ok((Some(foreground.stdio()?), Some(foreground)))
+    let (mut foreground, mut written) = (None, None);
+    let stdio = match before {
+        Some(before) => Some(Stdio::from(before)),
+        None if is_terminal => Some(foreground.insert(Foreground::new()?).stdio()?),
+        None if command.stdin.is_written() => {
+            let (from, to) = system::input_pipe()?;
+            written = Some(to);
+            Some(Stdio::from(from))
         }
-        None => Ok((command.stdin.stdio()?, None)),
-    }
-}
-
-/// On this thread; or, if the child is to end with the thread that started it, on that of children.
-fn start(command: &mut Command, handle: &Handle) -> io::Result<process::Child> {
-    if !command.ends_with_us {
-        return command.command.spawn();
-    }
-    start_bound(command, handle)
-}
-
-#[cfg(target_os = "linux")]
-fn start_bound(command: &mut Command, handle: &Handle) -> io::Result<process::Child> {
-    let mut moved = std::mem::replace(&mut command.command, process::Command::new(""));
-    let (send, receive) = std::sync::mpsc::channel();
-    handle.spawn(async move {
-        let started = moved.spawn();
-        let _who_waits_for_it = send.send((moved, started));
-    });
-    match receive.recv() {
-        Ok((moved, started)) => {
-            command.command = moved;
-            started
-        }
-        Err(_) => unreachable!("the thread of children runs as long as the process"),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn start_bound(_: &mut Command, _: &Handle) -> io::Result<process::Child> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "`ends_with_us` needs Linux"))
+        None => command.stdin.stdio()?,
+    };
+    Ok(Stdin { stdio, foreground, written })
 }
 
 impl Capture {
@@ -164,11 +144,12 @@ impl Capture {
 }
 
 fn captured(command: &Command, started: &mut process::Child, name: &str) -> io::Result<Captured> {
-    let stdout = started.stdout.take().map(OwnedFd::from);
-    let stderr = started.stderr.take().map(OwnedFd::from);
-    let alone = |pipe: Option<OwnedFd>, capture: &Capture, which: &str| match (pipe, &capture.0) {
+    let stdout = started.stdout.take().map(Descriptor::from);
+    let stderr = started.stderr.take().map(Descriptor::from);
+    let alone = |pipe: Option<Descriptor>, capture: &Capture, which: &str| match (pipe, &capture.0)
+    {
         (Some(pipe), Kind::Ring(ring)) => {
-            let pipes = vec![number_of(&pipe)?];
+            let pipes = vec![system::number_of(&pipe)?];
             let output = Output::drain(pipe, ring, &format!("{name}: {which}"))?;
             Ok::<_, io::Error>(Some(Captive { output, pipes }))
         }
@@ -182,7 +163,7 @@ fn captured(command: &Command, started: &mut process::Child, name: &str) -> io::
         }),
         Outputs::Merged(capture) => match (stdout, stderr, &capture.0) {
             (Some(stdout), Some(stderr), Kind::Ring(ring)) => {
-                let pipes = vec![number_of(&stdout)?, number_of(&stderr)?];
+                let pipes = vec![system::number_of(&stdout)?, system::number_of(&stderr)?];
                 let output = Output::drain_merged(stdout, stderr, ring, name)?;
                 Ok(Captured { merged: Some(Captive { output, pipes }), ..Captured::default() })
             }
@@ -193,11 +174,6 @@ fn captured(command: &Command, started: &mut process::Child, name: &str) -> io::
             _ => Ok(Captured::default()),
         },
     }
-}
-
-/// The number of a pipe, which all have in common who have it open.
-fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
-    Ok(rustix::fs::fstat(pipe)?.st_ino)
 }
 
 /// The program's file name.

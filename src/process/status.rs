@@ -1,8 +1,8 @@
 //! How a child has ended.
 
 use std::fmt;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Instant;
 
 /// How a child has ended: its exit status, or that nobody can tell it, or that it could not be ended.
 ///
@@ -44,9 +44,9 @@ impl Status {
         self.known()?.code()
     }
 
-    /// The number of the signal that ended it.
+    /// The number of the signal that ended it. There is none on Windows.
     pub fn signal(self) -> Option<i32> {
-        self.known()?.signal()
+        super::system::signal_of(self.known()?)
     }
 
     /// The status of the standard library, unless it is unknown.
@@ -69,5 +69,19 @@ impl fmt::Display for Status {
                 "not ended by SIGKILL: it stands in a system call that cannot be interrupted, or runs as another user",
             ),
         }
+    }
+}
+
+/// How, and when, the leader ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exit {
+    pub(super) status: Status,
+    pub(super) at: Instant,
+}
+
+impl Exit {
+    /// It still runs.
+    pub(super) fn not_yet() -> Self {
+        Self { status: Status::Running, at: Instant::now() }
     }
 }

@@ -304,7 +304,7 @@ impl Ring {
 
     /// Where the last `bytes` of payload start, to the byte: in which slice, and how far into it; or the first
     /// slice, if there are fewer. As [`Ring::back`] otherwise.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(crate) fn last(&self, from: Position, bytes: u64) -> Option<(Position, u64)> {
         let reserved = self.reserved();
         let mut left = self.payload(from, reserved, |_| true)?.1;

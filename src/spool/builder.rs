@@ -131,7 +131,7 @@ impl Builder {
     }
 
     /// Whether writes may go to a disk.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(crate) fn may_be_on_disk(&self) -> bool {
         self.spill_at.is_some()
     }

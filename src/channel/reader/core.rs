@@ -254,7 +254,7 @@ impl Core {
     }
 
     /// Once it was terminated: its calls fail with this from now on.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(crate) fn refuse(&mut self, failure: Failure) {
         if let Some(last) = &mut self.last {
             last.refusal = Some(failure);

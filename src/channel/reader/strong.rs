@@ -260,7 +260,7 @@ impl Clone for StrongReader {
         // (`ring/gate.rs`).
         reader.hold.shared.after_release();
         reader.core.tell_that_it_came();
-        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
         let reader = super::only::unless_second(reader);
         reader
     }

@@ -16,7 +16,7 @@ use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
 use crate::ring::Found;
 use crate::ring::descriptor::Description;
-#[cfg(all(feature = "process", unix, not(overfall_loom)))]
+#[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 use crate::ring::position::Position;
 use crate::wait::panics::Panics;
 use std::fmt;
@@ -137,7 +137,7 @@ impl WeakReader {
     }
 
     /// Gives up what comes before `slice`. It counts as missed, and no read tells it.
-    #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
     pub(super) fn miss_up_to(&mut self, slice: Position) {
         if self.place.slice.is_before(slice) {
             let skipped = slice.bytes_since(self.place.slice).saturating_sub(self.place.offset);
@@ -658,7 +658,7 @@ impl Clone for WeakReader {
     #[track_caller]
     fn clone(&self) -> Self {
         let reader = self.another();
-        #[cfg(all(feature = "process", unix, not(overfall_loom)))]
+        #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
         let reader = super::only::unless_second(reader);
         reader
     }

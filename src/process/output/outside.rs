@@ -5,8 +5,9 @@
 //! like any other. That costs two more copies, and nobody but this thread waits if somebody else takes the bytes
 //! that it was told of.
 
-use super::{Capture, Kind, Output};
+use super::Output;
 use crate::error::Failure;
+use crate::process::capture::{Capture, Kind};
 use crate::process::system::pipe;
 use crate::sync::OnceLock;
 use rustix::event::{PollFd, PollFlags, poll};

@@ -7,6 +7,7 @@ use crate::process::system;
 use futures::executor::block_on;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::task::{Wake, Waker};
 
 fn pipe() -> (OwnedFd, File) {

@@ -6,20 +6,11 @@
 use super::leader::Leader;
 #[cfg(target_os = "linux")]
 use super::leader::readable;
+use crate::process::outcome::Process;
 use std::time::Duration;
 
 /// How long to wait between two looks where there is nothing to wait for: without `/proc`, or without pidfds.
-pub(super) const PAUSE: Duration = Duration::from_millis(10);
-
-/// A process, as its system calls it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Process {
-    /// Its number, when it was looked at.
-    pub id: u32,
-    /// The name of its program, cut by the system to 15 bytes.
-    pub name: String,
-}
+pub(in crate::process) const PAUSE: Duration = Duration::from_millis(10);
 
 /// What to wait for next.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "where there are pidfds"))]
@@ -37,7 +28,7 @@ enum Next {
 ///
 /// If the leader was reaped by others where no pidfd reaches the group, nobody can tell, and it is over at
 /// once.
-pub(super) async fn emptied(leader: &Leader) {
+pub(in crate::process) async fn emptied(leader: &Leader) {
     leader.exited().await;
     loop {
         match next(leader) {
@@ -84,7 +75,7 @@ fn is_there(leader: &Leader) -> bool {
 }
 
 /// The members that are no zombies, as far as the system lets us see them.
-pub(super) fn survivors(leader: &Leader) -> Vec<Process> {
+pub(in crate::process) fn survivors(leader: &Leader) -> Vec<Process> {
     #[cfg(target_os = "linux")]
     if is_there(leader) {
         let members = linux::members(leader.pid()).unwrap_or_default();
@@ -99,7 +90,7 @@ pub(super) fn survivors(leader: &Leader) -> Vec<Process> {
 }
 
 /// Whether processes whose parent ends become children of ours: we are process 1, or a subreaper.
-pub(super) fn adopts_orphans() -> bool {
+pub(in crate::process) fn adopts_orphans() -> bool {
     #[cfg(target_os = "linux")]
     {
         let is_subreaper = rustix::process::child_subreaper();
@@ -110,7 +101,7 @@ pub(super) fn adopts_orphans() -> bool {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::holders;
+pub(in crate::process) use linux::holders;
 
 #[cfg(target_os = "linux")]
 mod linux {

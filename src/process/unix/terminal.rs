@@ -1,10 +1,10 @@
 //! The foreground of our terminal, handed to the group of a child and taken back.
 //!
 //! A group that is not in the foreground is stopped when it reads from its terminal. The child puts its group
-//! there itself, between fork and exec (`system.rs`), so that there is no time in which it could read too early.
+//! there itself, between fork and exec (`unix.rs`), so that there is no time in which it could read too early.
 //! It is taken back before anybody learns that the child has ended: the leader (`leader.rs`) has this until then.
 
-use super::system;
+use super::{set_foreground, take_foreground};
 use crate::sync::{AtomicBool, Ordering};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -17,18 +17,18 @@ use std::sync::Arc;
 
 /// Our terminal, while a child may have its foreground. Dropped, it is taken back.
 #[derive(Debug)]
-pub(super) struct Foreground {
+pub(in crate::process) struct Foreground {
     terminal: OwnedFd,
     /// Once it is known.
     child: Option<Pid>,
 }
 
 /// Whether the commands of a [`Command`] ask for the foreground, as their stdin may change.
-pub(super) type Asks = Arc<AtomicBool>;
+pub(in crate::process) type Asks = Arc<AtomicBool>;
 
 impl Foreground {
     /// Fails if this program has none to hand on.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::process) fn new() -> io::Result<Self> {
         let terminal = match tcgetpgrp(io::stdin()) {
             Ok(_) => io::stdin().as_fd().try_clone_to_owned()?,
             Err(_) => rustix::fs::open("/dev/tty", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
@@ -47,12 +47,12 @@ impl Foreground {
         Ok(Self { terminal, child: None })
     }
 
-    pub(super) fn stdio(&self) -> io::Result<Stdio> {
+    pub(in crate::process) fn stdio(&self) -> io::Result<Stdio> {
         Ok(Stdio::from(self.terminal.try_clone()?))
     }
 
     /// It is the group of this child that has it.
-    pub(super) fn was_handed_to(&mut self, child: Pid) {
+    pub(in crate::process) fn was_handed_to(&mut self, child: Pid) {
         self.child = Some(child);
     }
 }
@@ -65,16 +65,16 @@ impl Drop for Foreground {
         let is_childs = self.child == Some(now);
         if now != getpgrp() && (is_childs || test_kill_process_group(now) == Err(Errno::SRCH)) {
             // It has hung up, if not.
-            let _taken = system::set_foreground(&self.terminal, getpgrp());
+            let _taken = set_foreground(&self.terminal, getpgrp());
         }
     }
 }
 
 /// Sees to it that the children of this command take the foreground, if they are asked to.
-pub(super) fn ask(command: &mut Command, asks: &mut Option<Asks>, wanted: bool) {
+pub(in crate::process) fn ask(command: &mut Command, asks: &mut Option<Asks>, wanted: bool) {
     if asks.is_none() && wanted {
         let asks = asks.insert(Asks::default()).clone();
-        system::take_foreground(command, move || asks.load(Ordering::Relaxed));
+        take_foreground(command, move || asks.load(Ordering::Relaxed));
     }
     if let Some(asks) = asks {
         // Relaxed: this thread forks, or hands the command to the one that does.

@@ -7,10 +7,10 @@
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
-use super::signal::Signal;
-use super::status::Status;
+use super::group;
 use super::terminal::Foreground;
-use super::{group, system};
+use crate::process::signal::Signal;
+use crate::process::status::{Exit, Status};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -24,7 +24,7 @@ use tokio::io::Interest;
 use tokio::sync::watch;
 
 #[derive(Debug)]
-pub(super) struct Leader {
+pub(in crate::process) struct Leader {
     pid: Pid,
     /// `None` where the system has none: macOS, before Linux 5.3, behind some filters of system calls, and where
     /// there are no descriptors left.
@@ -55,23 +55,9 @@ enum Life {
     Reaped(Exit),
 }
 
-/// How, and when, the leader ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Exit {
-    pub(super) status: Status,
-    pub(super) at: Instant,
-}
-
-impl Exit {
-    /// It still runs.
-    pub(super) fn not_yet() -> Self {
-        Self { status: Status::Running, at: Instant::now() }
-    }
-}
-
 /// What a process has by which it is watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Means {
+pub(in crate::process) enum Means {
     /// Whatever the system has.
     All,
     /// No signals to the group through a pidfd, as before Linux 6.9.
@@ -84,7 +70,7 @@ pub(super) enum Means {
 
 impl Leader {
     /// Of a child that was just spawned, as the leader of a group.
-    pub(super) fn new(pid: Pid, means: Means) -> Self {
+    pub(in crate::process) fn new(pid: Pid, means: Means) -> Self {
         let pidfd = open_pidfd(pid, means).map(Arc::new);
         let reaches_group =
             means == Means::All && pidfd.as_ref().is_some_and(|pidfd| reaches_group(pidfd));
@@ -105,12 +91,16 @@ impl Leader {
         leader
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(in crate::process) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    pub(in crate::process) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// Whether it has ended, and how. Reaps it, unless its number is still needed.
-    pub(super) fn look(&self) -> Option<Exit> {
+    pub(in crate::process) fn look(&self) -> Option<Exit> {
         let mut state = lock(&self.state);
         if let Life::Runs = state.life {
             let found = match self.wait_id(WaitIdOptions::NOWAIT) {
@@ -134,7 +124,7 @@ impl Leader {
     }
 
     /// It has the foreground of our terminal until it has ended.
-    pub(super) fn keep_until_its_end(&self, foreground: Foreground) {
+    pub(in crate::process) fn keep_until_its_end(&self, foreground: Foreground) {
         let mut state = lock(&self.state);
         if let Life::Runs = state.life {
             state.foreground = Some(foreground);
@@ -142,7 +132,7 @@ impl Leader {
     }
 
     /// From now on nobody signals the group by its number: no zombie stays.
-    pub(super) fn release(&self) {
+    pub(in crate::process) fn release(&self) {
         lock(&self.state).is_held = false;
         self.look();
     }
@@ -187,7 +177,7 @@ impl Leader {
 
     /// Sends a signal to the group, and to the leader, if that has left it; `None` to look alone. `false`: nobody
     /// is there, or nobody that can be reached without a risk to others.
-    pub(super) fn signal(&self, signal: Option<Signal>) -> io::Result<bool> {
+    pub(in crate::process) fn signal(&self, signal: Option<Signal>) -> io::Result<bool> {
         let sent = self.signal_group(signal)?;
         Ok(self.signal_one_that_left(signal)? || sent)
     }
@@ -202,7 +192,7 @@ impl Leader {
             return Ok(false);
         }
         let sent = match signal {
-            Some(signal) => rustix::process::kill_process(self.pid, signal.raw()),
+            Some(signal) => rustix::process::kill_process(self.pid, super::raw(signal)),
             None => rustix::process::test_kill_process(self.pid),
         };
         drop(state);
@@ -210,11 +200,11 @@ impl Leader {
     }
 
     fn signal_group(&self, signal: Option<Signal>) -> io::Result<bool> {
-        let raw = signal.map(Signal::raw);
+        let raw = signal.map(super::raw);
         #[cfg(target_os = "linux")]
         if let (true, Some(pidfd)) = (self.reaches_group, &self.pidfd) {
             use std::os::fd::AsFd;
-            return somebody(system::signal_group(pidfd.as_fd(), raw));
+            return somebody(super::signal_group(pidfd.as_fd(), raw));
         }
         let state = lock(&self.state);
         if let Life::Reaped(_) = state.life {
@@ -229,12 +219,12 @@ impl Leader {
     }
 
     /// Whether the group can still be signalled.
-    pub(super) fn is_reachable(&self) -> bool {
+    pub(in crate::process) fn is_reachable(&self) -> bool {
         self.reaches_group || !matches!(lock(&self.state).life, Life::Reaped(_))
     }
 
     /// Waits until it has ended. On the thread of children, where the waker is ours.
-    pub(super) async fn exited(&self) -> Exit {
+    pub(in crate::process) async fn exited(&self) -> Exit {
         loop {
             let mut ended = self.ended.subscribe();
             if let Some(exit) = self.look() {
@@ -247,7 +237,7 @@ impl Leader {
 
     /// Watches it until it has ended, and reaps it; then also what becomes ours by that. It runs on the
     /// thread of children for each of them, from the start, whoever waits.
-    pub(super) async fn watch(self: Arc<Self>) {
+    pub(in crate::process) async fn watch(self: Arc<Self>) {
         match &self.pidfd {
             Some(pidfd) => {
                 while self.look().is_none() {
@@ -291,7 +281,7 @@ impl Leader {
 
 /// Waits until a process has ended.
 pub(super) async fn readable(pidfd: &Arc<OwnedFd>) -> io::Result<()> {
-    let pidfd = system::watch(pidfd.clone(), Interest::READABLE)?;
+    let pidfd = super::watch(pidfd.clone(), Interest::READABLE)?;
     pidfd.readable().await?.retain_ready();
     Ok(())
 }
@@ -333,7 +323,7 @@ fn open_pidfd(pid: Pid, means: Means) -> Option<OwnedFd> {
 #[cfg(target_os = "linux")]
 fn reaches_group(pidfd: &OwnedFd) -> bool {
     use std::os::fd::AsFd;
-    system::signal_group(pidfd.as_fd(), None).is_ok()
+    super::signal_group(pidfd.as_fd(), None).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -15,11 +15,11 @@ static WIDE: AtomicU32 = AtomicU32::new(0);
 
 /// That a pipe is wide. It counts for as long as this is there.
 #[derive(Debug)]
-pub(super) struct Wide(());
+pub(in crate::process) struct Wide(());
 
 impl Wide {
     /// Makes `pipe` wider, if the system has such a thing and allows it.
-    pub(super) fn new(pipe: impl AsFd) -> Option<Self> {
+    pub(in crate::process) fn new(pipe: impl AsFd) -> Option<Self> {
         if WIDE.fetch_add(1, Ordering::Relaxed) >= MOST {
             WIDE.fetch_sub(1, Ordering::Relaxed);
             return None;

@@ -1,12 +1,33 @@
-//! System calls that need unsafe code, or more care than the types say.
+//! What is done otherwise on other systems. Here are the system calls that need unsafe code, or more care than
+//! the types say.
 
+pub(super) mod group;
+pub(super) mod leader;
+mod not_started;
+pub(super) mod pipe;
+mod start;
+pub(super) mod terminal;
+mod wide;
+
+pub(super) use not_started::not_started;
+pub(super) use start::start;
+
+use super::outcome::Process;
+use super::signal::Signal;
+use super::status::Status;
 #[cfg(target_os = "linux")]
-use rustix::process::{Pid, Signal as Raw};
+use rustix::process::Pid;
+use rustix::process::Signal as Raw;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::process::ExitStatus;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+/// A descriptor of ours, or whatever the system has in its place.
+pub(super) type Descriptor = OwnedFd;
 
 /// Sends a signal to the process group of the number that the process of this pidfd has, also when that
 /// process was reaped; `None` only looks whether somebody is there. `EINVAL` before Linux 6.9.
@@ -126,6 +147,11 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
+/// A pipe for the stdin of a child: where it is read, and our end.
+pub(super) fn input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    pipe()
+}
+
 /// Registers a descriptor with the runtime that this thread is in.
 #[allow(deprecated, reason = "what is to be used in its place is younger than our oldest tokio")]
 pub(super) fn watch<T: AsFd + AsRawFd>(
@@ -135,4 +161,52 @@ pub(super) fn watch<T: AsFd + AsRawFd>(
     // It was deprecated because a type may change its descriptor, or close it, while it is registered. Those
     // that are `AsFd`, which are all of ours, do not.
     AsyncFd::with_interest(descriptor, interest)
+}
+
+/// The number of a pipe, which all have in common who have it open.
+pub(super) fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(pipe)?.st_ino)
+}
+
+/// Which other processes have one of these pipes open, and whether these are children of this one that are just
+/// being started.
+#[cfg(target_os = "linux")]
+pub(super) async fn holders(pipes: Vec<u64>) -> (Vec<Process>, bool) {
+    // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
+    let look = move || group::holders(&pipes);
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) async fn holders(_: Vec<u64>) -> (Vec<Process>, bool) {
+    (Vec::new(), false)
+}
+
+/// Whether it is the controlling terminal of this program: a group in its background is stopped by a read.
+pub(super) fn is_our_terminal(file: impl AsFd) -> bool {
+    rustix::termios::tcgetpgrp(file).is_ok()
+}
+
+/// The number of the signal by which a process was ended.
+pub(super) fn signal_of(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
+
+/// Whether a process was ended by a write that nobody reads.
+pub(super) fn ended_by_broken_pipe(status: Status) -> bool {
+    status.signal() == Some(libc::SIGPIPE)
+}
+
+fn raw(signal: Signal) -> Raw {
+    match signal {
+        Signal::HangUp => Raw::HUP,
+        Signal::Interrupt => Raw::INT,
+        Signal::Quit => Raw::QUIT,
+        Signal::Terminate => Raw::TERM,
+        Signal::User1 => Raw::USR1,
+        Signal::User2 => Raw::USR2,
+        Signal::Continue => Raw::CONT,
+        Signal::Stop => Raw::STOP,
+        Signal::Kill => Raw::KILL,
+    }
 }
