@@ -1,0 +1,528 @@
+//! The loop of an outlet.
+
+use super::source::{Got, Source};
+use crate::engine::{Publisher, Refused};
+use crate::error::{Advice, Ended, OutletError};
+use crate::figures::{self, OutletFigures};
+use crate::frame::{End, Frame};
+use crate::packer::Packer;
+use futures_util::FutureExt;
+use overfall::error::ReadError;
+use overfall::{Reader, WeakChannel};
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) window: usize,
+    pub(crate) batch_time: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) patience: Duration,
+    pub(crate) end_within: Duration,
+    pub(crate) refuses_large: bool,
+}
+
+/// Before a frame that was refused is published again: so long, and twice as long each time, up to this.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// Far away.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug)]
+pub(crate) struct Core<P: Publisher> {
+    pub(crate) publisher: P,
+    pub(crate) settings: Settings,
+    pub(crate) figures: Arc<OutletFigures>,
+    subject: String,
+    name: Arc<str>,
+    source: Source,
+    channel: WeakChannel,
+    packer: Packer,
+    /// Frames that were not published yet.
+    ready: VecDeque<Frame>,
+    /// Frames that the engine has not stored yet, or has, behind one that it has not. Of a reliable outlet.
+    pending: VecDeque<Pending<P::Answer>>,
+    /// When the first of them, refused, is published again, and how often that was.
+    retry: Option<(Instant, u32)>,
+    /// Since when the engine has taken nothing.
+    stuck_since: Instant,
+    /// The answer to the last heartbeat, or the end, of a lossy outlet.
+    asked: Option<P::Answer>,
+    last_published: Instant,
+    /// The end was read.
+    ending: Option<Ending>,
+    ended: Option<Ended>,
+    /// The channel takes no more: what `closed` has to say was said.
+    is_closed: bool,
+}
+
+#[derive(Debug)]
+struct Ending {
+    how: Ended,
+    since: Instant,
+    /// Of a lossy outlet, which asks until it is answered.
+    frame: Option<Frame>,
+}
+
+#[derive(Debug)]
+struct Pending<A> {
+    frame: Frame,
+    state: State<A>,
+}
+
+#[derive(Debug)]
+enum State<A> {
+    Waiting(A),
+    Stored,
+    Refused,
+}
+
+/// What the loop has waited for.
+enum Event {
+    Answered(Result<(), Refused>),
+    Retry,
+    Asked(Result<(), Refused>),
+    Got(Result<Got, ReadError>),
+    Closed,
+    Flush,
+    Heartbeat,
+}
+
+impl<P: Publisher> Core<P> {
+    pub(crate) fn new(publisher: P, subject: String, reader: Reader) -> Self {
+        let source = Source::new(reader);
+        let name: Arc<str> = source.channel_name().unwrap_or_else(|| subject.clone()).into();
+        let now = (std::time::SystemTime::now(), std::process::id());
+        // A hasher of std has random keys.
+        let epoch = RandomState::new().hash_one(now);
+        Self {
+            publisher,
+            settings: Settings {
+                window: 256,
+                batch_time: Duration::ZERO,
+                heartbeat: Duration::from_secs(1),
+                patience: Duration::from_secs(60),
+                end_within: Duration::from_secs(30),
+                refuses_large: false,
+            },
+            figures: Arc::default(),
+            subject,
+            packer: Packer::new(Arc::clone(&name), epoch, 16 * 1024),
+            name,
+            channel: source.channel(),
+            source,
+            ready: VecDeque::new(),
+            pending: VecDeque::new(),
+            retry: None,
+            stuck_since: Instant::now(),
+            asked: None,
+            last_published: Instant::now(),
+            ending: None,
+            ended: None,
+            is_closed: false,
+        }
+    }
+
+    pub(crate) fn set_batch(&mut self, bytes: usize, time: Duration) {
+        self.packer.set_batch(bytes);
+        self.settings.batch_time = time;
+    }
+
+    pub(crate) fn into_reader(self) -> Reader {
+        self.source.into_reader()
+    }
+
+    pub(crate) async fn run(&mut self) -> Result<Ended, OutletError> {
+        if let Some(ended) = &self.ended {
+            return Ok(ended.clone());
+        }
+        if self.source.is_reliable() {
+            self.publisher.check().await?;
+        }
+        self.packer.limit_frames(self.publisher.max_frame());
+        self.stuck_since = Instant::now();
+        if let Some(ending) = &mut self.ending {
+            ending.since = Instant::now();
+        }
+        if self.packer.next_number() == 0 {
+            // The first frame of an epoch says that there is one, before there is a message.
+            let frame = self.packer.heartbeat(self.source.position());
+            self.ready.push_back(frame);
+        }
+        loop {
+            if self.source.is_terminated() {
+                return self.terminate().await;
+            }
+            self.release();
+            self.publish().await?;
+            if let Some(ended) = self.has_ended() {
+                self.figures.record(&self.name);
+                tracing::debug!(subject = self.subject, ?ended, "outlet ended");
+                self.ended = Some(ended.clone());
+                return Ok(ended);
+            }
+            match self.event().await {
+                Event::Answered(answer) => self.answered(answer)?,
+                Event::Retry => self.publish_again().await?,
+                Event::Asked(answer) => self.was_asked(answer)?,
+                Event::Got(got) => self.got(got)?,
+                Event::Closed => self.is_closed = true,
+                Event::Flush => self.flush(),
+                Event::Heartbeat => self.heartbeat().await?,
+            }
+        }
+    }
+
+    /// Waits for what comes first.
+    async fn event(&mut self) -> Event {
+        let is_full = self.pending.len() >= self.settings.window || !self.ready.is_empty();
+        let reads = !is_full && self.ending.is_none();
+        let longest =
+            if self.settings.refuses_large { self.packer.max_whole() } else { usize::MAX };
+        let heartbeat = self.last_published + self.settings.heartbeat;
+        let flush =
+            self.packer.open_since().map(|since| Instant::from(since) + self.settings.batch_time);
+        let retry = self.retry.map(|(at, _)| at);
+        let closed = self.channel.closed();
+        let Self { pending, source, packer, ready, asked, .. } = self;
+        let front = pending.front_mut().and_then(|pending| match &mut pending.state {
+            State::Waiting(answer) => Some(answer),
+            _ => None,
+        });
+        let at = |at: Option<Instant>| sleep_until(at.unwrap_or_else(|| Instant::now() + NEVER));
+        tokio::select! {
+            biased;
+            answer = either(front) => Event::Answered(answer),
+            answer = either(asked.as_mut()) => Event::Asked(answer),
+            // Nothing else tells that the channel was terminated while we do not read.
+            () = closed, if !self.is_closed && !reads => Event::Closed,
+            () = at(retry), if retry.is_some() => Event::Retry,
+            () = at(flush), if flush.is_some() => Event::Flush,
+            got = source.receive(packer, ready, longest), if reads => Event::Got(got),
+            () = sleep_until(heartbeat) => Event::Heartbeat,
+        }
+    }
+
+    fn got(&mut self, got: Result<Got, ReadError>) -> Result<(), OutletError> {
+        let how = match got {
+            Ok(Got::Messages) => {
+                let is_due = self.settings.batch_time.is_zero() && !self.source.is_ready();
+                if is_due || self.packer.is_full() {
+                    self.flush();
+                }
+                return Ok(());
+            }
+            Ok(Got::TooLong { len, position }) => {
+                let limit = self.packer.max_whole();
+                return Err(OutletError::TooLong { len, limit, position });
+            }
+            Ok(Got::End) => (Ended::Drained, End::Drained, String::new()),
+            Err(ReadError::Failed(failure)) => {
+                let text = failure.get_ref().to_string();
+                (Ended::Failed(failure), End::Failed, text)
+            }
+            // The loop looks for that before all else.
+            Err(ReadError::Terminated) if self.source.is_terminated() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        self.flush();
+        let (how, end, text) = how;
+        self.packer.ledger.missed(self.source.missed().into_iter());
+        let frame = self.packer.end(end, text, self.source.position());
+        let frame = if self.source.is_reliable() {
+            self.ready.push_back(frame);
+            None
+        } else {
+            Some(frame)
+        };
+        // An answer to a heartbeat is none to the end.
+        self.asked = None;
+        self.ending = Some(Ending { how, since: Instant::now(), frame });
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        let position = self.source.position();
+        self.ready.extend(self.packer.flush(position));
+    }
+
+    /// Publishes what is ready, as far as the window reaches.
+    async fn publish(&mut self) -> Result<(), OutletError> {
+        while let Some(frame) = self.ready.front() {
+            if self.source.is_reliable() && self.pending.len() >= self.settings.window {
+                break;
+            }
+            let count = frame.count();
+            figures::add_count(&self.figures.published, &self.figures.published_bytes, count);
+            let mut frame = self.ready.pop_front().expect("it was looked at");
+            if self.source.is_reliable() {
+                // All before the oldest that is pending is stored.
+                frame.floor = self.pending.front().map_or(frame.number, |first| first.frame.number);
+                // It is among them while it is published: that may be given up in the middle.
+                self.pending.push_back(Pending { frame, state: State::Refused });
+                if let Some(refused) = self.publish_pending(self.pending.len() - 1).await {
+                    self.count_refused(&refused);
+                }
+            } else if let Err(refused) = self.publisher.send(frame.encode()).await {
+                // The sums of the next frame tell it.
+                self.count_refused(&refused);
+            } else {
+                figures::set(&self.figures.position, frame.position);
+            }
+            self.last_published = Instant::now();
+        }
+        figures::set(&self.figures.in_flight, self.pending.len() as u64);
+        self.ask_for_end().await
+    }
+
+    /// Returns why it was refused, if it was at once.
+    async fn publish_pending(&mut self, index: usize) -> Option<Refused> {
+        let frame = self.pending[index].frame.encode();
+        let (state, refused) = match self.publisher.store(frame).await {
+            Ok(answer) => (State::Waiting(answer), None),
+            Err(refused) => (State::Refused, Some(refused)),
+        };
+        self.pending[index].state = state;
+        refused
+    }
+
+    /// Gives the room of what is stored back, in order.
+    fn release(&mut self) {
+        let mut position = None;
+        while let Some(Pending { state: State::Stored, frame }) = self.pending.front() {
+            let count = frame.count();
+            position = Some(frame.position);
+            let figures = &self.figures;
+            figures::add_count(&figures.acknowledged, &figures.acknowledged_bytes, count);
+            self.pending.pop_front();
+            self.retry = None;
+            self.stuck_since = Instant::now();
+        }
+        if let Some(position) = position {
+            self.source.release(position);
+            figures::set(&self.figures.position, position);
+        }
+        let is_refused = |first: &Pending<_>| matches!(first.state, State::Refused);
+        if self.pending.front().is_some_and(is_refused) && self.retry.is_none() {
+            self.retry = Some((Instant::now(), 0));
+        }
+    }
+
+    /// The engine's word on the first that is pending.
+    fn answered(&mut self, answer: Result<(), Refused>) -> Result<(), OutletError> {
+        let first = self.pending.front_mut().expect("it was answered");
+        match answer {
+            Ok(()) => {
+                first.state = State::Stored;
+                Ok(())
+            }
+            Err(refused) => {
+                first.state = State::Refused;
+                self.refused(refused)
+            }
+        }
+    }
+
+    /// The first that is pending was refused: it is published again after a pause, at once the first time.
+    fn refused(&mut self, refused: Refused) -> Result<(), OutletError> {
+        self.count_refused(&refused);
+        let Refused { advice, text } = refused;
+        let (since, patience) = match &self.ending {
+            Some(ending) => (ending.since.max(self.stuck_since), self.settings.end_within),
+            None => (self.stuck_since, self.settings.patience),
+        };
+        let (position, now) = (self.source.held_position(), Instant::now());
+        if now.duration_since(since) >= patience {
+            self.retry = None;
+            return Err(match self.ending {
+                Some(_) => OutletError::EndUnanswered { patience, position, advice, text },
+                None => OutletError::Stuck { patience, position, advice, text },
+            });
+        }
+        let times = self.retry.map_or(0, |(_, times)| times);
+        let (shortest, longest) = PAUSES;
+        let pause = if times == 0 { Duration::ZERO } else { shortest * (1 << times.min(10)) };
+        self.retry = Some((now + pause.min(longest), times));
+        Ok(())
+    }
+
+    /// Publishes the first that is pending again. The first time all that were refused go with it, in order;
+    /// from then on it goes alone, until the engine takes it.
+    async fn publish_again(&mut self) -> Result<(), OutletError> {
+        let Some((_, times)) = self.retry.take() else { return Ok(()) };
+        if !self.source.is_reliable() {
+            // It asks for the end again.
+            return Ok(());
+        }
+        let together = if times == 0 { self.pending.len() } else { 1 };
+        let mut first_refused = None;
+        for index in 0..together.min(self.pending.len()) {
+            let pending = &mut self.pending[index];
+            if let State::Waiting(answer) = &mut pending.state {
+                match answer.now_or_never() {
+                    None => {}
+                    Some(Ok(())) => pending.state = State::Stored,
+                    Some(Err(_refused)) => pending.state = State::Refused,
+                }
+            }
+            if matches!(self.pending[index].state, State::Refused) {
+                let refused = self.publish_pending(index).await;
+                if index == 0 {
+                    first_refused = refused;
+                }
+            }
+        }
+        // Until its answer is here, nothing is published again.
+        self.retry = Some((Instant::now() + NEVER, times + 1));
+        first_refused.map_or(Ok(()), |refused| self.refused(refused))
+    }
+
+    fn count_refused(&self, refused: &Refused) {
+        figures::add(&self.figures.refused, 1);
+        tracing::debug!(subject = self.subject, %refused, advice = %refused.advice, "refused");
+    }
+
+    /// Tells how far we are.
+    async fn heartbeat(&mut self) -> Result<(), OutletError> {
+        self.last_published = Instant::now();
+        let missed = self.source.missed();
+        let in_all = self.source.missed_in_all();
+        figures::set(&self.figures.missed, in_all.messages);
+        figures::set(&self.figures.missed_bytes, in_all.bytes);
+        figures::set(&self.figures.reconnects, self.publisher.reconnects());
+        self.figures.record(&self.name);
+        if self.ending.is_some() {
+            return Ok(());
+        }
+        // What was missed behind the last message is told when there is nothing else: looked at first, and
+        // then found that there is nothing, so that none of it lies behind a message.
+        let is_quiet = !self.source.is_ready() && self.packer.open_since().is_none();
+        if is_quiet {
+            self.packer.ledger.missed(missed.into_iter());
+        }
+        if self.source.is_reliable() {
+            if is_quiet && self.pending.is_empty() && self.ready.is_empty() {
+                let frame = self.packer.heartbeat(self.source.position());
+                self.ready.push_back(frame);
+                self.forget();
+            }
+            return Ok(());
+        }
+        if self.packer.open_since().is_some() {
+            return Ok(());
+        }
+        let frame = self.packer.heartbeat(self.source.position());
+        match self.publisher.ask(frame.encode(), false).await {
+            Ok(answer) => self.asked = Some(answer),
+            Err(refused) => self.count_refused(&refused),
+        }
+        if is_quiet {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        let Self { packer, source, .. } = self;
+        if packer.ledger.is_long() {
+            let there = source.writers();
+            packer.ledger.forget(|writer| !there.contains(&writer));
+        }
+    }
+
+    /// A lossy outlet asks for an answer to its end, until there is one.
+    async fn ask_for_end(&mut self) -> Result<(), OutletError> {
+        if self.asked.is_some() || self.retry.is_some() {
+            return Ok(());
+        }
+        let Some(Ending { frame: Some(frame), .. }) = &self.ending else { return Ok(()) };
+        match self.publisher.ask(frame.encode(), false).await {
+            Ok(answer) => self.asked = Some(answer),
+            Err(refused) => self.was_asked(Err(refused))?,
+        }
+        Ok(())
+    }
+
+    /// The answer to a heartbeat, or to the end.
+    fn was_asked(&mut self, answer: Result<(), Refused>) -> Result<(), OutletError> {
+        self.asked = None;
+        let refused = match (answer, &mut self.ending) {
+            (Ok(()), Some(ending)) => {
+                ending.frame = None;
+                return Ok(());
+            }
+            (Ok(()), None) => return Ok(()),
+            (Err(refused), _) => refused,
+        };
+        if refused.advice == Advice::NobodyListens {
+            figures::add(&self.figures.unheard, 1);
+            tracing::warn!(subject = self.subject, "nobody listens to what the outlet publishes");
+        } else {
+            self.count_refused(&refused);
+        }
+        if let Some(ending) = &self.ending {
+            self.retry = Some((Instant::now() + PAUSES.0 * 5, 0));
+            let patience = self.settings.end_within;
+            if ending.since.elapsed() >= patience {
+                let (position, Refused { advice, text }) = (self.packer.position(), refused);
+                return Err(OutletError::EndUnanswered { patience, position, advice, text });
+            }
+        }
+        Ok(())
+    }
+
+    /// The end, once it was answered.
+    fn has_ended(&mut self) -> Option<Ended> {
+        let Ending { how, frame: None, .. } = self.ending.as_ref()? else { return None };
+        let is_done = self.pending.is_empty() && self.ready.is_empty();
+        is_done.then(|| how.clone())
+    }
+
+    /// Says that the channel was terminated, past all that waits.
+    async fn terminate(&mut self) -> Result<Ended, OutletError> {
+        let (position, since) = (self.packer.position(), Instant::now());
+        self.pending.clear();
+        self.ready.clear();
+        let frame = self.packer.end(End::Terminated, String::new(), position).encode();
+        let patience = self.settings.end_within;
+        let is_reliable = self.source.is_reliable();
+        let mut times = 0;
+        loop {
+            let mut last = match self.publisher.ask(frame.clone(), true).await {
+                Ok(answer) => answer.await,
+                Err(refused) => Err(refused),
+            };
+            if last.is_err() && is_reliable {
+                // An inlet that comes later finds it in the stream.
+                last = match self.publisher.store(frame.clone()).await {
+                    Ok(answer) => answer.await,
+                    Err(refused) => Err(refused),
+                };
+            }
+            match last {
+                Ok(()) => {
+                    self.ended = Some(Ended::Terminated);
+                    return Ok(Ended::Terminated);
+                }
+                Err(refused) if since.elapsed() >= patience => {
+                    let Refused { advice, text } = refused;
+                    return Err(OutletError::EndUnanswered { patience, position, advice, text });
+                }
+                Err(refused) => self.count_refused(&refused),
+            }
+            let pause = (PAUSES.0 * (1 << times)).min(PAUSES.1);
+            times = 10.min(times + 1);
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// What this future says, if there is one; otherwise nothing ever.
+async fn either<F: Future + Unpin>(future: Option<&mut F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
