@@ -6,7 +6,7 @@ pub(crate) mod nats;
 
 use crate::error::{Advice, InletError, OutletError};
 use crate::frame::{Envelope, Frame};
-use crate::order::Question;
+use crate::order::{Question, Whereabouts};
 use std::fmt;
 use std::future::Future;
 
@@ -83,11 +83,11 @@ pub(crate) trait Subscription: Send {
     /// What the frame says is in the ring now.
     fn settle(&mut self, token: Self::Token) -> impl Future<Output = ()> + Send;
 
-    /// Whether a frame lies there that we have not seen.
-    fn holds_unseen(
+    /// What became of a frame that is missing.
+    fn whereabouts(
         &mut self,
         question: &Question,
-    ) -> impl Future<Output = Result<bool, InletError>> + Send;
+    ) -> impl Future<Output = Result<Whereabouts, InletError>> + Send;
 
     /// How often the connection came back so far.
     fn reconnects(&self) -> u64;

@@ -5,10 +5,15 @@
 //! waited for, and those behind it are kept meanwhile, unacknowledged; the engine limits how many these
 //! can be.
 //!
-//! A frame is given up when it cannot come any more. Two things must hold: it was stored before a place in
-//! the stream at which we are, which the *floor* of a later frame tells, or the outlet that could publish
-//! it is no more; and the stream holds nothing up to there that we have not seen. The second is asked of
-//! the engine (`Order::question`).
+//! A frame that does not come is asked for in the stream (`Order::question`), up to the place that we
+//! have seen. If it lies there, it is delivered again. If it was thrown away, it is given up. If it was
+//! never stored there, one of two things holds:
+//!
+//! - The *floor* of a later frame tells that it was stored before that one, or the outlet that could publish
+//!   it is no more. Then it is given up, too.
+//! - It was refused, or lost on the way to the stream. Then the outlet publishes it again, **and all behind
+//!   it**, in order (`outlet/core.rs`). So those that we keep are superfluous, and are settled unused. Were
+//!   they kept, unacknowledged, in a stream that is full, the missing one would never find room.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +29,23 @@ pub(crate) struct Order<T> {
     seen: BTreeSet<u64>,
 }
 
-/// Whether the stream holds something behind `after`, up to `until`, that is not in `seen`.
+/// What became of a frame that is missing: it would lie behind `after`, up to `until`, and is not in `seen`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     pub(crate) after: u64,
     pub(crate) until: u64,
     pub(crate) seen: BTreeSet<u64>,
+}
+
+/// The engine's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// Something that we have not seen lies there. It is delivered again.
+    Held,
+    /// Something lay there that we have not seen, and was thrown away.
+    Gone,
+    /// Nothing that we have not seen was ever there.
+    NeverStored,
 }
 
 impl<T> Order<T> {
@@ -75,10 +91,10 @@ impl<T> Order<T> {
         !self.kept.is_empty() && !self.kept.contains_key(&self.next)
     }
 
-    /// What the engine must deny before the missing frame is given up; nothing if it may come anyhow. `newer`
-    /// is the place of a frame of the next epoch, if one was seen.
+    /// What to ask the engine; nothing if no frame is missing. `newer` is the place of a frame of the next
+    /// epoch, if one was seen.
     pub(crate) fn question(&self, newer: Option<u64>) -> Option<Question> {
-        if !self.is_waiting() || (self.floor <= self.next && newer.is_none()) {
+        if !self.is_waiting() {
             return None;
         }
         let mut seen = self.seen.clone();
@@ -86,11 +102,24 @@ impl<T> Order<T> {
         Some(Question { after: self.calm, until: *seen.last()?, seen })
     }
 
-    /// The missing frame does not come any more.
-    pub(crate) fn give_up(&mut self) {
-        if let Some((&number, _)) = self.kept.first_key_value() {
-            self.next = number;
+    /// Goes on by the engine's answer. Returns the frames that are superfluous now. `is_over` if the outlet is
+    /// no more.
+    pub(crate) fn resolve(&mut self, answer: Whereabouts, is_over: bool) -> Vec<T> {
+        let comes_again = self.floor <= self.next && !is_over;
+        match answer {
+            Whereabouts::Held => {}
+            Whereabouts::NeverStored if comes_again => {
+                let kept = std::mem::take(&mut self.kept).into_values().collect();
+                self.settle();
+                return kept;
+            }
+            Whereabouts::NeverStored | Whereabouts::Gone => {
+                if let Some((&number, _)) = self.kept.first_key_value() {
+                    self.next = number;
+                }
+            }
         }
+        Vec::new()
     }
 }
 
@@ -126,26 +155,48 @@ mod tests {
     }
 
     #[test]
-    fn only_a_frame_that_was_stored_before_is_asked_for() {
+    fn a_frame_that_was_thrown_away_is_given_up() {
         let mut order = Order::new(0, 7);
         order.push(1, 0, 9, 'b');
-        // The outlet may publish number 0 again.
-        assert_eq!(order.question(None), None);
-        // It had been stored when this one was published.
-        order.push(2, 1, 11, 'c');
+        order.push(2, 0, 11, 'c');
         let question = Question { after: 7, until: 11, seen: [9, 11].into() };
         assert_eq!(order.question(None), Some(question));
-        order.give_up();
+        assert_eq!(order.resolve(Whereabouts::Held, false), []);
+        assert!(order.is_waiting());
+        assert_eq!(order.resolve(Whereabouts::Gone, false), []);
         assert_eq!(taken(&mut order), "bc");
         assert_eq!(order.question(None), None);
     }
 
     #[test]
-    fn what_an_outlet_left_behind_is_asked_for_when_the_next_one_begins() {
+    fn a_frame_that_was_stored_by_then_and_is_not_there_is_given_up() {
+        let mut order = Order::new(0, 0);
+        order.push(1, 1, 9, 'b');
+        assert_eq!(order.resolve(Whereabouts::NeverStored, false), []);
+        assert_eq!(taken(&mut order), "b");
+    }
+
+    #[test]
+    fn what_lies_behind_a_frame_that_was_refused_comes_again_with_it() {
+        let mut order = Order::new(0, 0);
+        order.push(1, 0, 1, 'b');
+        order.push(2, 0, 2, 'c');
+        assert_eq!(order.resolve(Whereabouts::NeverStored, false), ['b', 'c']);
+        assert!(!order.is_waiting());
+        for (number, frame) in [(0, 'a'), (1, 'b'), (2, 'c')] {
+            order.push(number, 0, 3 + number, frame);
+        }
+        assert_eq!(taken(&mut order), "abc");
+    }
+
+    #[test]
+    fn what_an_outlet_left_behind_is_taken_when_the_next_one_begins() {
         let mut order = Order::new(0, 0);
         order.push(1, 0, 2, 'b');
         let question = Question { after: 0, until: 5, seen: [2, 5].into() };
         assert_eq!(order.question(Some(5)), Some(question));
+        assert_eq!(order.resolve(Whereabouts::NeverStored, true), []);
+        assert_eq!(taken(&mut order), "b");
     }
 
     #[test]

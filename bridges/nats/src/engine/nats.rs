@@ -8,13 +8,13 @@
 use super::{Delivery, Publisher, Refused, Subscription};
 use crate::error::{Advice, ConnectError, InletError, OutletError};
 use crate::frame::{Envelope, Frame};
-use crate::order::Question;
+use crate::order::{Question, Whereabouts};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::context::{ContextBuilder, GetStreamByNameErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::{
-    DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber};
@@ -101,6 +101,26 @@ fn is_connected(client: &Client) -> bool {
 
 fn reconnects(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed).saturating_sub(1)
+}
+
+/// By which of its limits a stream throws away what nobody has read.
+fn throwing_limits(config: &Config) -> Vec<&'static str> {
+    let mut limits = Vec::new();
+    if config.discard == DiscardPolicy::Old {
+        let each = [
+            ("max_messages", config.max_messages),
+            ("max_bytes", config.max_bytes),
+            ("max_messages_per_subject", config.max_messages_per_subject),
+        ];
+        limits.extend(each.iter().filter(|(_, limit)| *limit > 0).map(|(name, _)| *name));
+    }
+    if !config.max_age.is_zero() {
+        limits.push("max_age");
+    }
+    if config.retention == RetentionPolicy::Interest {
+        limits.push("retention by interest");
+    }
+    limits
 }
 
 /// The stream that stores a subject.
@@ -206,22 +226,7 @@ impl Publisher for NatsPublisher {
             OutletError::Engine { advice, subject: subject.clone(), text }
         })?;
         let config = &stream.cached_info().config;
-        let is_set = |limit: i64| limit > 0;
-        let mut limits = Vec::new();
-        if config.discard == DiscardPolicy::Old {
-            let each = [
-                ("max_messages", config.max_messages),
-                ("max_bytes", config.max_bytes),
-                ("max_messages_per_subject", config.max_messages_per_subject),
-            ];
-            limits.extend(each.iter().filter(|(_, limit)| is_set(*limit)).map(|(name, _)| *name));
-        }
-        if !config.max_age.is_zero() {
-            limits.push("max_age");
-        }
-        if config.retention == RetentionPolicy::Interest {
-            limits.push("retention by interest");
-        }
+        let limits = throwing_limits(config);
         if !self.allows_discard && !limits.is_empty() {
             let (stream, limits) = (config.name.clone(), limits.join(", "));
             return Err(OutletError::Discards { stream, limits });
@@ -544,23 +549,31 @@ impl Subscription for NatsSubscription {
         }
     }
 
-    async fn holds_unseen(&mut self, question: &Question) -> Result<bool, InletError> {
+    async fn whereabouts(&mut self, question: &Question) -> Result<Whereabouts, InletError> {
         let stored = self.stored.as_ref().expect("begun");
-        let mut from = question.after + 1;
-        while from <= question.until {
+        let Question { after, until, seen } = question;
+        let mut from = after + 1;
+        while from <= *until {
             match self.next_stored(&stored.stream, from).await {
-                Ok(Some((place, _))) if place > question.until => return Ok(false),
-                Ok(Some((place, _))) if !question.seen.contains(&place) => return Ok(true),
+                Ok(Some((place, _))) if place <= *until && !seen.contains(&place) => {
+                    return Ok(Whereabouts::Held);
+                }
                 Ok(Some((place, _))) => from = place + 1,
-                Ok(None) => return Ok(false),
+                Ok(None) => break,
                 // Nobody knows: it is asked again.
                 Err(error) => {
                     tracing::debug!(%error, "not known whether a frame is lost");
-                    return Ok(true);
+                    return Ok(Whereabouts::Held);
                 }
             }
         }
-        Ok(false)
+        // Messages of other subjects leave holes, too. Where nothing is thrown away, they alone do.
+        let has_holes = (until - after) as usize > seen.range(after + 1..=*until).count();
+        let throws_away = !throwing_limits(&stored.stream.cached_info().config).is_empty();
+        Ok(match has_holes && throws_away {
+            true => Whereabouts::Gone,
+            false => Whereabouts::NeverStored,
+        })
     }
 
     fn reconnects(&self) -> u64 {

@@ -98,7 +98,7 @@ impl<S: Subscription> Core<S> {
                 continue;
             }
             self.next_epoch()?;
-            if self.has_given_up().await? {
+            if self.ask().await? {
                 continue;
             }
             self.receive().await?;
@@ -150,23 +150,22 @@ impl<S: Subscription> Core<S> {
         Err(InletError::EpochBroken { epoch, position, next })
     }
 
-    /// Asks the engine for a frame that is missing, and goes on without it if it does not come any more.
-    async fn has_given_up(&mut self) -> Result<bool, InletError> {
+    /// Asks the engine for a frame that is missing. Tells whether we can go on.
+    async fn ask(&mut self) -> Result<bool, InletError> {
         let newer = self.later.front().map(|first| first.place);
         let Some(epoch) = &mut self.epoch else { return Ok(false) };
         let Some(question) = epoch.order.question(newer) else { return Ok(false) };
-        if self.subscription.is_reliable() {
-            if self.asked_at.elapsed() < QUESTIONS {
-                return Ok(false);
-            }
-            let holds = self.subscription.holds_unseen(&question).await?;
-            self.asked_at = Instant::now();
-            if holds {
-                return Ok(false);
-            }
+        if self.asked_at.elapsed() < QUESTIONS {
+            return Ok(false);
         }
-        epoch.order.give_up();
-        Ok(true)
+        let answer = self.subscription.whereabouts(&question).await?;
+        self.asked_at = Instant::now();
+        tracing::debug!(subject = self.subject, ?question, ?answer, "a frame is missing");
+        for (frame, token) in epoch.order.resolve(answer, newer.is_some()) {
+            figures::add(&self.figures.duplicates, frame.count().messages);
+            self.subscription.settle(token).await;
+        }
+        Ok(!epoch.order.is_waiting())
     }
 
     /// Waits for a frame, and puts it where it belongs.

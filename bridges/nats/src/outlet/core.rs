@@ -6,7 +6,6 @@ use crate::error::{Advice, Ended, OutletError};
 use crate::figures::{self, OutletFigures};
 use crate::frame::{End, Frame};
 use crate::packer::Packer;
-use futures_util::FutureExt;
 use overfall::error::ReadError;
 use overfall::{Reader, WeakChannel};
 use std::collections::VecDeque;
@@ -251,7 +250,11 @@ impl<P: Publisher> Core<P> {
     /// Publishes what is ready, as far as the window reaches.
     async fn publish(&mut self) -> Result<(), OutletError> {
         while let Some(frame) = self.ready.front() {
-            if self.source.is_reliable() && self.pending.len() >= self.settings.window {
+            // What is refused goes first: those that are pending are some that are published, and behind
+            // them some that are not.
+            let has_refused =
+                matches!(self.pending.back(), Some(Pending { state: State::Refused, .. }));
+            if has_refused || self.pending.len() >= self.settings.window {
                 break;
             }
             let count = frame.count();
@@ -326,8 +329,14 @@ impl<P: Publisher> Core<P> {
     }
 
     /// The first that is pending was refused: it is published again after a pause, at once the first time.
+    ///
+    /// All behind it are published again behind it, whether they were stored or not. An inlet that finds one
+    /// of them without the first relies on that (`order.rs`).
     fn refused(&mut self, refused: Refused) -> Result<(), OutletError> {
         self.count_refused(&refused);
+        for pending in self.pending.iter_mut().skip(1) {
+            pending.state = State::Refused;
+        }
         let Refused { advice, text } = refused;
         let (since, patience) = match &self.ending {
             Some(ending) => (ending.since.max(self.stuck_since), self.settings.end_within),
@@ -357,26 +366,21 @@ impl<P: Publisher> Core<P> {
             return Ok(());
         }
         let together = if times == 0 { self.pending.len() } else { 1 };
-        let mut first_refused = None;
         for index in 0..together.min(self.pending.len()) {
-            let pending = &mut self.pending[index];
-            if let State::Waiting(answer) = &mut pending.state {
-                match answer.now_or_never() {
-                    None => {}
-                    Some(Ok(())) => pending.state = State::Stored,
-                    Some(Err(_refused)) => pending.state = State::Refused,
-                }
-            }
             if matches!(self.pending[index].state, State::Refused) {
-                let refused = self.publish_pending(index).await;
-                if index == 0 {
-                    first_refused = refused;
+                if let Some(refused) = self.publish_pending(index).await {
+                    if index == 0 {
+                        self.retry = Some((Instant::now(), times + 1));
+                        return self.refused(refused);
+                    }
+                    self.count_refused(&refused);
+                    break;
                 }
             }
         }
         // Until its answer is here, nothing is published again.
         self.retry = Some((Instant::now() + NEVER, times + 1));
-        first_refused.map_or(Ok(()), |refused| self.refused(refused))
+        Ok(())
     }
 
     fn count_refused(&self, refused: &Refused) {

@@ -1,7 +1,8 @@
 //! The sums at both ends: what the first writers say that they sent, and what the last reader received and
 //! missed.
 
-use overfall::{Channel, StrongReader, WeakReader};
+use overfall::{Channel, StrongReader};
+use overfall_nats::Inlet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +42,7 @@ impl Writers {
                     }
                 }
                 let stats = writer.stats();
-                (
-                    stats.slices + stats.dropped_slices,
-                    stats.payload_bytes + stats.dropped_bytes,
-                )
+                (stats.slices + stats.dropped_slices, stats.payload_bytes + stats.dropped_bytes)
             })
         };
         Self { tasks: (0..SIZES.len()).map(task).collect() }
@@ -94,6 +92,19 @@ impl Seen {
         *sum += bytes.len() as u64;
     }
 
+    /// The same of a message that may be here before.
+    pub(crate) fn take_again(&mut self, bytes: &[u8]) {
+        let (writer, len) = (usize::from(bytes[0]), bytes.len());
+        let number = u64::from_le_bytes(bytes[1..9].try_into().expect("eight bytes"));
+        let expected = self.last[writer].map_or(0, |last| last + 1);
+        assert!(number <= expected, "message {expected} of writer {writer} is lost");
+        if number == expected {
+            self.last[writer] = Some(number);
+            self.received[writer].0 += 1;
+            self.received[writer].1 += len as u64;
+        }
+    }
+
     pub(crate) async fn of_strong(mut reader: StrongReader) -> Self {
         let mut seen = Self::default();
         while let Some(message) = reader.recv().await.expect("a clean end") {
@@ -104,10 +115,14 @@ impl Seen {
         seen
     }
 
-    pub(crate) async fn of_weak(mut reader: WeakReader) -> Self {
-        reader.set_silent(true);
+    /// The same, when the first message of all was read before.
+    pub(crate) async fn after_one(mut reader: StrongReader) -> Self {
         let mut seen = Self::default();
         while let Some(message) = reader.recv().await.expect("a clean end") {
+            let writer = usize::from(message[0]);
+            if seen.last[writer].is_none() && message[1] == 1 {
+                seen.last[writer] = Some(0);
+            }
             seen.take(message.header(), &message);
         }
         let by_writer = reader.missed_by_writer().collect();
@@ -142,5 +157,49 @@ impl Seen {
     pub(crate) fn assert_nothing_missed(&self, sent: &[Sum]) {
         assert_eq!(self.received.as_slice(), sent);
         assert_eq!(self.missed, (0, 0));
+    }
+}
+
+/// A far side: an inlet, and the last reader behind it.
+pub(crate) struct Far {
+    inlet:
+        tokio::task::JoinHandle<(Result<overfall_nats::Ended, overfall_nats::InletError>, Inlet)>,
+    seen: tokio::task::JoinHandle<Seen>,
+}
+
+impl Far {
+    pub(crate) fn durable(client: async_nats::Client, subject: &str, ring: usize) -> Self {
+        Self::with(ring, |writer| {
+            Inlet::durable(client, subject, "far", writer)
+                .redeliver_after(Duration::from_millis(700))
+        })
+    }
+
+    /// Returns once it is subscribed.
+    pub(crate) async fn core(client: async_nats::Client, subject: &str, ring: usize) -> Self {
+        let far = Self::with(ring, |writer| Inlet::core(client.clone(), subject, writer));
+        while client.request(subject.to_owned(), "".into()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        far
+    }
+
+    pub(crate) fn with(ring: usize, inlet: impl FnOnce(overfall::Writer) -> Inlet) -> Self {
+        let channel = Channel::new(ring);
+        let reader = channel.new_strong_reader();
+        Self::of(inlet(channel.new_writer()), Seen::of_strong(reader))
+    }
+
+    pub(crate) fn of(mut inlet: Inlet, seen: impl Future<Output = Seen> + Send + 'static) -> Self {
+        Self {
+            inlet: tokio::spawn(async move { (inlet.run().await, inlet) }),
+            seen: tokio::spawn(seen),
+        }
+    }
+
+    pub(crate) async fn finish(self) -> (Inlet, Seen) {
+        let (ended, inlet) = self.inlet.await.expect("no panic");
+        assert_eq!(ended.expect("the end"), overfall_nats::Ended::Drained);
+        (inlet, self.seen.await.expect("no panic"))
     }
 }
