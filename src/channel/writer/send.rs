@@ -143,35 +143,6 @@ macro_rules! send_methods {
                 core.wait_for(|core, context| core.poll_send_many(context, &messages, wait)).await
             }
 
-            /// Counts messages that were lost before they came here, and their payload bytes, as if this
-            /// writer had sent and [dropped](crate::Backpressure::Drop) them.
-            ///
-            /// For a writer that stands for another one: what a network, or another channel, has carried
-            /// so far lost some of that one's messages on the way. They use up sequence numbers. Readers of
-            /// either kind learn of them as [missed](crate::WeakReader::missed), and from the header of this
-            /// writer's next message. The writer's figures tell them as dropped.
-            ///
-            /// It waits for nothing, and needs no room. After the end of the channel it still counts. With
-            /// no messages it does nothing: bytes are those of messages.
-            ///
-            /// ```
-            /// let (mut writer, mut reader) = overfall::pipe(4096);
-            /// writer.try_send(b"one")?;
-            /// writer.report_missed(2, 8); // "two" and "three" were lost on the way
-            /// writer.try_send(b"four")?;
-            ///
-            /// assert!(reader.try_recv()?.unwrap().header().missed.is_none());
-            /// let header = reader.try_recv()?.unwrap().header();
-            /// assert_eq!((header.missed.messages, header.missed.bytes), (2, 8));
-            /// assert_eq!(reader.missed(), header.missed);
-            /// # Ok::<(), Box<dyn std::error::Error>>(())
-            /// ```
-            pub fn report_missed(&mut self, messages: u64, bytes: u64) {
-                if messages > 0 {
-                    self.core_mut().count_dropped(messages, bytes);
-                }
-            }
-
             /// The number of this writer, which the [`Header`](crate::Header) of its messages
             /// tells. Numbers count up from 1 as writers are made, and start over after 2^32. No
             /// two writers that live at the same time have the same.
