@@ -270,6 +270,38 @@ pub enum SendError {
     Terminated,
 }
 
+/// Why [`report_missed`](crate::Writer::report_missed) counted nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum ReportMissedError {
+    /// There are bytes, and no message that they belong to.
+    #[error("{bytes} bytes without a message cannot be missed: report the messages that had them")]
+    NoMessage {
+        /// The payload bytes that were reported.
+        bytes: u64,
+    },
+    /// A writer counts fewer than 2^62 messages, and fewer than 2^62 bytes. So the report is wrong, or
+    /// some report before was.
+    #[error(
+        "{messages} messages of {bytes} bytes are more than a writer can count, 2^62: check where the \
+         report comes from"
+    )]
+    TooMany {
+        /// The messages that were reported.
+        messages: u64,
+        /// Their payload bytes.
+        bytes: u64,
+    },
+    /// The channel takes no more slices, or this writer was shut down.
+    #[error(
+        "closed for writing: the channel drains or failed, its readers are gone or its last strong one (`Builder::after_last_strong_reader` says what that does), or this writer was shut down"
+    )]
+    Closed,
+    /// The channel, or this writer, was terminated.
+    #[error("terminated: the channel or this writer was ended at once")]
+    Terminated,
+}
+
 /// Why `try_read`, `try_recv` and their like returned nothing, or `recv_timeout` and its like of a
 /// [`Blocking`](crate::Blocking) reader.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -454,6 +486,12 @@ into_io_error! {
     }
     /// As for [`TryReserveError`].
     SendError { Full => WouldBlock, TooLong => InvalidInput, Closed => BrokenPipe, Terminated => ConnectionAborted }
+    /// `NoMessage` and `TooMany` are `InvalidInput`, `Closed` is `BrokenPipe`, `Terminated` is
+    /// `ConnectionAborted`.
+    ReportMissedError {
+        NoMessage => InvalidInput, TooMany => InvalidInput, Closed => BrokenPipe,
+        Terminated => ConnectionAborted
+    }
 }
 
 impl<W, E: Into<io::Error>> From<ReserveOwnedError<W, E>> for io::Error {

@@ -50,7 +50,7 @@ pub use channel::reader::message::{
 };
 pub use channel::reader::peek::Peeked;
 pub use channel::reader::skip::Skipped;
-pub use channel::reader::{Reader, StrongReader, WeakReader};
+pub use channel::reader::{Reader, StrongReader, WeakReader, Window};
 pub use channel::writer::slice::Slice;
 pub use channel::writer::{StrongWriter, WeakWriter, Writer};
 pub use channel::{

@@ -18,7 +18,7 @@
 use crate::channel::owned_slice::OwnedSlice;
 use crate::channel::reader::message::{Joined, Joiner, Message, Messages, MessagesIter};
 use crate::channel::reader::peek::Peeked;
-use crate::channel::reader::{Reader, StrongReader, WeakReader};
+use crate::channel::reader::{Reader, StrongReader, WeakReader, Window};
 use crate::channel::shared::Shared;
 use crate::channel::waiting::{Attended, Closed, Flushed, Waiting};
 use crate::channel::writer::slice::Slice;
@@ -57,6 +57,7 @@ unwind_safe!(
     Slice<'_>,
     Message<'_>,
     Peeked<'_>,
+    Window<'_>,
     Messages<'_>,
     MessagesIter<'_>,
     Joiner,

@@ -511,6 +511,19 @@ fn writers<'a>(
     }))
 }
 
+/// What lies between two slices of a writer, each of which is read as a whole.
+pub(crate) fn missed_between(before: &Description, slice: &Description) -> Missed {
+    let mut expected = up_to(before, u64::from(before.length));
+    if slice.writer == 0 {
+        return Missed::default();
+    }
+    if slice.sequence < expected.messages {
+        // As in `pass`.
+        expected = Count::default();
+    }
+    Missed::from(Count::new(slice.sequence, slice.bytes).minus(expected))
+}
+
 /// What the writer of a slice had sent when `bytes` of it are read.
 #[inline]
 fn up_to(description: &Description, bytes: u64) -> Count {

@@ -16,7 +16,7 @@ mod weak;
 pub(crate) use self::core::{Core, Place};
 use receive::receive_methods;
 pub(crate) use receive::{Receive, poll_attempt, unless_empty, wait_for};
-pub use strong::StrongReader;
+pub use strong::{StrongReader, Window};
 pub use weak::WeakReader;
 
 use crate::channel::reader::message::{Header, Message, Messages, Missed};

@@ -4,6 +4,7 @@ mod messages;
 mod own;
 mod park;
 mod waiting;
+mod window;
 
 use crate::channel::endpoint::{Lends, Reads, Writes};
 use crate::channel::owned_slice::OwnedSlice;

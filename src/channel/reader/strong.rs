@@ -5,8 +5,10 @@ mod find;
 mod hold;
 mod lent;
 mod messages;
+mod window;
 
 pub(super) use lent::{Lent, LentBatch, LentOne};
+pub use window::Window;
 
 use super::core::{Core, Place};
 use super::message::{Header, Message, Messages};

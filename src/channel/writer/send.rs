@@ -143,6 +143,56 @@ macro_rules! send_methods {
                 core.wait_for(|core, context| core.poll_send_many(context, &messages, wait)).await
             }
 
+            /// Counts messages of another place as missed: this writer stands for one that is not of
+            /// this channel, and so many of its messages, with so many payload bytes, were lost on the
+            /// way here. To readers it is as if this writer had [dropped](crate::Backpressure::Drop)
+            /// them here and now. They use up their sequence numbers, and count as dropped in the
+            /// [figures](crate::stats::WriterStats::dropped_slices).
+            ///
+            /// All readers that are there miss them, strong and weak ones: the header of the next
+            /// message of this writer tells it, and [`missed`](crate::StrongReader::missed) does from
+            /// now on, also if no message follows. So what is reported before the channel ends is known
+            /// to a reader that comes to the end.
+            ///
+            /// It takes no room and never waits, so that it has no other forms. No reader is woken for it.
+            /// Of a write that was split, the rest is given up.
+            ///
+            /// ```
+            /// use overfall::Channel;
+            ///
+            /// let channel = Channel::new(4096);
+            /// let mut reader = channel.new_strong_reader();
+            /// let mut far = channel.new_writer(); // stands for a writer on another machine
+            /// far.try_send("its message 0")?;
+            /// // Its message 3 arrives next. The network tells that 40 bytes are gone.
+            /// far.report_missed(2, 40)?;
+            /// far.try_send("its message 3")?;
+            ///
+            /// assert_eq!(reader.try_recv()?.unwrap().header().missed.messages, 0);
+            /// let header = reader.try_recv()?.unwrap().header();
+            /// assert_eq!((header.sequence, header.missed.messages, header.missed.bytes), (3, 2, 40));
+            /// assert_eq!(reader.missed(), header.missed);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            ///
+            /// # Errors
+            ///
+            /// Nothing is counted then.
+            ///
+            /// - [`ReportMissedError::NoMessage`] for bytes without a message.
+            /// - [`ReportMissedError::TooMany`] if this writer had then sent and missed 2^62 messages, or
+            ///   bytes, or more.
+            /// - [`ReportMissedError::Closed`] if the channel takes no more slices, or this writer was
+            ///   shut down.
+            /// - [`ReportMissedError::Terminated`] if the channel or this writer was terminated.
+            pub fn report_missed(
+                &mut self,
+                messages: u64,
+                bytes: u64,
+            ) -> Result<(), ReportMissedError> {
+                self.core_mut().report_missed(messages, bytes)
+            }
+
             /// The number of this writer, which the [`Header`](crate::Header) of its messages
             /// tells. Numbers count up from 1 as writers are made, and start over after 2^32. No
             /// two writers that live at the same time have the same.

@@ -7,8 +7,8 @@ use crate::channel::terms::{Backpressure, Sent, Strength};
 use crate::channel::waiting::{Attended, Closed, Waiting};
 use crate::channel::writer::slice::Slice;
 use crate::error::{
-    FailError, Failure, FlushError, ReserveError, SendError, TryReserveError, TrySendError,
-    TryWriteError, WriteError,
+    FailError, Failure, FlushError, ReportMissedError, ReserveError, SendError, TryReserveError,
+    TrySendError, TryWriteError, WriteError,
 };
 use std::fmt;
 use std::io::IoSlice;

@@ -3,8 +3,8 @@
 use super::Core;
 use crate::channel::terms::{Ending, Strength};
 use crate::error::{
-    FailError, Failure, ReserveError, SendError, TryReserveError, TrySendError, TryWriteError,
-    WriteError, WriterPanicked,
+    FailError, Failure, ReportMissedError, ReserveError, SendError, TryReserveError, TrySendError,
+    TryWriteError, WriteError, WriterPanicked,
 };
 use crate::wait::panics::Panics;
 
@@ -36,6 +36,7 @@ macro_rules! from_ended {
     )*};
 }
 from_ended!(TryWriteError WriteError TryReserveError ReserveError TrySendError SendError);
+from_ended!(ReportMissedError);
 
 impl Core {
     /// Whether its end was its own doing.

@@ -33,7 +33,6 @@ impl Core {
     }
 
     /// As [`Core::begin`], and refuses as well if the channel takes no more slices.
-    #[cfg(feature = "futures")]
     pub(crate) fn check_open(&mut self) -> Result<(), Ended> {
         self.begin()?;
         if self.is_closed() { Err(self.why_closed()) } else { Ok(()) }

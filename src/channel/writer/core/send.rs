@@ -4,7 +4,7 @@ use super::Core;
 use super::wait::Wait;
 use crate::channel::terms::Sent;
 use crate::channel::trace;
-use crate::error::{SendError, TrySendError};
+use crate::error::{ReportMissedError, SendError, TrySendError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
@@ -159,6 +159,32 @@ impl Core {
         let _whole = self.in_flight.take();
         self.open_lane(&reservation);
         self.publish_many(reservation);
+    }
+
+    /// Counts messages as dropped that another place has lost, and their bytes.
+    pub(crate) fn report_missed(
+        &mut self,
+        messages: u64,
+        bytes: u64,
+    ) -> Result<(), ReportMissedError> {
+        self.check_open()?;
+        if messages == 0 && bytes == 0 {
+            return Ok(());
+        }
+        if messages == 0 {
+            return Err(ReportMissedError::NoMessage { bytes });
+        }
+        let sent = self.slot.figures.sent.own();
+        // Sequence numbers have as many bits (`Joins`), and what readers count is right below.
+        let fits = |sum: u64, more: u64| sum.checked_add(more).is_some_and(|sum| sum < 1 << 62);
+        if !fits(sent.messages, messages) || !fits(sent.bytes, bytes) {
+            return Err(ReportMissedError::TooMany { messages, bytes });
+        }
+        self.end_record();
+        self.count_dropped(messages, bytes);
+        // Last, since it may be an event.
+        trace::tell_drops(&**self.shared());
+        Ok(())
     }
 
     /// Counts messages that are dropped for want of room, and their bytes; `length` is what was to be
