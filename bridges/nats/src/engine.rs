@@ -27,7 +27,7 @@ impl fmt::Display for Refused {
 pub(crate) trait Publisher: Send + Sync {
     /// The engine's word on a frame. It always comes: an engine that says nothing is a refusal after a
     /// time.
-    type Answer: Future<Output = Result<(), Refused>> + Send + Unpin;
+    type Answer: Future<Output = Result<(), Refused>> + Send + Unpin + fmt::Debug;
 
     /// What is wrong with the other side before anything is published.
     fn check(&self) -> impl Future<Output = Result<(), OutletError>> + Send;

@@ -214,6 +214,10 @@ pub enum InletError {
     /// acknowledged stays in the engine.
     #[error("the inlet's channel takes no more: {0}")]
     Closed(overfall::error::SendError),
+    /// What was lost on the way cannot be told to the local channel: it has ended, or the outlet tells bytes
+    /// without messages.
+    #[error("the inlet's channel does not take what was missed: {0}")]
+    Missed(overfall::error::ReportMissedError),
     /// The inlet was dropped in the middle. Readers of the channel get this as its failure.
     #[error("the inlet was dropped after position {position}, before the end")]
     Dropped {

@@ -72,7 +72,7 @@ impl Outlet {
             (1..=4096).contains(&messages),
             "a window is of 1 to 4096 messages, not {messages}"
         );
-        self.core.settings.window = messages;
+        self.core.state.settings.window = messages;
         self
     }
 
@@ -81,7 +81,7 @@ impl Outlet {
     /// 16 KiB and no time if nothing is said: what is there when the reader is read travels together,
     /// and nothing waits. With 0 bytes each message travels by itself.
     pub fn batch(mut self, bytes: usize, time: Duration) -> Self {
-        self.core.set_batch(bytes, time);
+        self.core.state.set_batch(bytes, time);
         self
     }
 
@@ -90,46 +90,46 @@ impl Outlet {
     ///
     /// A reliable outlet's heartbeats are stored in the stream.
     pub fn heartbeat(mut self, every: Duration) -> Self {
-        self.core.settings.heartbeat = every;
+        self.core.state.settings.heartbeat = every;
         self
     }
 
     /// How long an engine that takes nothing is asked again, before [`run`](Self::run) fails with
     /// [`OutletError::Stuck`]. A minute if nothing is said. Writers wait meanwhile.
     pub fn patience(mut self, time: Duration) -> Self {
-        self.core.settings.patience = time;
+        self.core.state.settings.patience = time;
         self
     }
 
     /// How long the end is sent again until it is answered, before [`run`](Self::run) fails with
     /// [`OutletError::EndUnanswered`]. 30 seconds if nothing is said.
     pub fn end_within(mut self, time: Duration) -> Self {
-        self.core.settings.end_within = time;
+        self.core.state.settings.end_within = time;
         self
     }
 
     /// Refuses messages that are longer than the server's `max_payload` allows, with
     /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole.
     pub fn refuse_large(mut self) -> Self {
-        self.core.settings.refuses_large = true;
+        self.core.state.settings.refuses_large = true;
         self
     }
 
     /// Publishes reliably to a stream that throws away what nobody has read, too. The reader behind the
     /// inlet then learns what that was.
     pub fn allow_discard(mut self) -> Self {
-        self.core.publisher.allow_discard();
+        self.core.state.publisher.allow_discard();
         self
     }
 
     /// Tells the figures while the outlet runs.
     pub fn probe(&self) -> OutletProbe {
-        OutletProbe(Arc::clone(&self.core.figures))
+        OutletProbe(Arc::clone(&self.core.state.figures))
     }
 
     /// What the outlet has done so far.
     pub fn stats(&self) -> OutletStats {
-        self.core.figures.read()
+        self.core.state.figures.read()
     }
 
     /// Publishes until the channel ends, and that end is answered.

@@ -17,7 +17,7 @@ pub(crate) struct Packer {
     next: u64,
     pub(crate) ledger: Ledger,
     open: Option<Open>,
-    /// Behind the last message that was pushed, or in front of it.
+    /// Behind the last message that was pushed.
     position: u64,
     /// Messages travel together up to so many bytes.
     batch: usize,
@@ -68,6 +68,11 @@ impl Packer {
         self.next
     }
 
+    /// Nothing was pushed so far, and the reader stands here.
+    pub(crate) fn stand(&mut self, position: u64) {
+        self.position = position;
+    }
+
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -89,14 +94,16 @@ impl Packer {
                 && open.payload.len() + message.len() + open.headers + RUN <= self.max_frame
         });
         if !fits {
-            frames.extend(self.flush(header.position));
+            frames.extend(self.flush());
         }
         if message.len() > self.max_whole() {
             // In order behind what is open.
-            frames.extend(self.flush(header.position));
+            frames.extend(self.flush());
+            self.position = header.position + u64::from(header.len);
             self.pieces(header, message, frames);
             return;
         }
+        self.position = header.position + u64::from(header.len);
         let before = self.ledger.received(header);
         let open = self.open.get_or_insert_with(|| Open {
             since: Instant::now(),
@@ -135,41 +142,40 @@ impl Packer {
                 offset: offset as u64,
                 total: total as u64,
             };
-            frames.push_back(self.frame(Body::Piece(piece), payload, header.position));
+            frames.push_back(self.frame(Body::Piece(piece), payload));
         }
     }
 
-    /// The frame that is open, if one is. The outlet stands at this position behind it.
-    pub(crate) fn flush(&mut self, position: u64) -> Option<Frame> {
+    /// The frame that is open, if one is.
+    pub(crate) fn flush(&mut self) -> Option<Frame> {
         let open = self.open.take()?;
-        Some(self.frame(Body::Messages(open.runs), open.payload.freeze(), position))
+        Some(self.frame(Body::Messages(open.runs), open.payload.freeze()))
     }
 
     /// A frame that tells what was sent, and nothing else. What is open goes first.
-    pub(crate) fn heartbeat(&mut self, position: u64) -> Frame {
+    pub(crate) fn heartbeat(&mut self) -> Frame {
         debug_assert!(self.open.is_none(), "a heartbeat tells what was sent before it");
         let totals = self.ledger.totals();
-        self.frame(Body::Heartbeat(totals), Bytes::new(), position)
+        self.frame(Body::Heartbeat(totals), Bytes::new())
     }
 
     /// The last frame.
-    pub(crate) fn end(&mut self, end: End, error: String, position: u64) -> Frame {
+    pub(crate) fn end(&mut self, end: End, error: String) -> Frame {
         self.open = None;
         let totals = self.ledger.totals();
-        self.frame(Body::End(end, totals), error.into(), position)
+        self.frame(Body::End(end, totals), error.into())
     }
 
-    fn frame(&mut self, body: Body, payload: Bytes, position: u64) -> Frame {
+    fn frame(&mut self, body: Body, payload: Bytes) -> Frame {
         let number = self.next;
         self.next += 1;
-        self.position = position;
         Frame {
             channel: Arc::clone(&self.channel),
             epoch: self.epoch,
             number,
             floor: 0,
             age_ms: self.began.elapsed().as_millis() as u64,
-            position,
+            position: self.position,
             sent: self.ledger.sent(),
             body,
             payload,

@@ -239,7 +239,7 @@ impl<S: Subscription> Core<S> {
                     tracing::debug!(subject = self.subject, writer, %count, "missed");
                     let figures = &self.figures;
                     figures::add_count(&figures.missed, &figures.missed_bytes, *count);
-                    self.locals.missed(*writer, *count);
+                    self.locals.missed(*writer, *count)?;
                 }
                 Step::Forget(writer) => self.locals.forget(*writer),
                 Step::End(end, text) => {

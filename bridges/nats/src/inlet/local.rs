@@ -1,6 +1,7 @@
 //! The local writers: one for each writer of the other side.
 
 use crate::count::Count;
+use crate::error::InletError;
 use overfall::Writer;
 use std::collections::HashMap;
 
@@ -25,8 +26,9 @@ impl Locals {
     }
 
     /// So much of this writer is missing on the way here.
-    pub(crate) fn missed(&mut self, foreign: u32, count: Count) {
-        self.of(foreign).report_missed(count.messages, count.bytes);
+    pub(crate) fn missed(&mut self, foreign: u32, count: Count) -> Result<(), InletError> {
+        let reported = self.of(foreign).report_missed(count.messages, count.bytes);
+        reported.map_err(InletError::Missed)
     }
 
     pub(crate) fn forget(&mut self, foreign: u32) {

@@ -1,12 +1,12 @@
 //! The loop of an outlet.
 
-use super::source::{Got, Source};
+use super::source::{Got, Next, Source};
 use crate::engine::{Publisher, Refused};
 use crate::error::{Advice, Ended, OutletError};
 use crate::figures::{self, OutletFigures};
 use crate::frame::{End, Frame};
 use crate::packer::Packer;
-use overfall::error::ReadError;
+use overfall::error::{ReadError, TryReadError};
 use overfall::{Reader, WeakChannel};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -31,12 +31,20 @@ const NEVER: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug)]
 pub(crate) struct Core<P: Publisher> {
+    reader: Reader,
+    pub(crate) state: State<P>,
+}
+
+/// All but the reader, of which a run makes a source.
+#[derive(Debug)]
+pub(crate) struct State<P: Publisher> {
     pub(crate) publisher: P,
     pub(crate) settings: Settings,
     pub(crate) figures: Arc<OutletFigures>,
     subject: String,
     name: Arc<str>,
-    source: Source,
+    /// Messages that were received, and are not stored.
+    unreleased: u64,
     channel: WeakChannel,
     packer: Packer,
     /// Frames that were not published yet.
@@ -68,11 +76,11 @@ struct Ending {
 #[derive(Debug)]
 struct Pending<A> {
     frame: Frame,
-    state: State<A>,
+    progress: Progress<A>,
 }
 
 #[derive(Debug)]
-enum State<A> {
+enum Progress<A> {
     Waiting(A),
     Stored,
     Refused,
@@ -91,12 +99,12 @@ enum Event {
 
 impl<P: Publisher> Core<P> {
     pub(crate) fn new(publisher: P, subject: String, reader: Reader) -> Self {
-        let source = Source::new(reader);
-        let name: Arc<str> = source.channel_name().unwrap_or_else(|| subject.clone()).into();
+        let channel = reader.channel();
+        let name: Arc<str> = channel.name().unwrap_or(&subject).into();
         let now = (std::time::SystemTime::now(), std::process::id());
         // A hasher of std has random keys.
         let epoch = RandomState::new().hash_one(now);
-        Self {
+        let state = State {
             publisher,
             settings: Settings {
                 window: 256,
@@ -110,8 +118,8 @@ impl<P: Publisher> Core<P> {
             subject,
             packer: Packer::new(Arc::clone(&name), epoch, 16 * 1024),
             name,
-            channel: source.channel(),
-            source,
+            channel,
+            unreleased: 0,
             ready: VecDeque::new(),
             pending: VecDeque::new(),
             retry: None,
@@ -121,23 +129,31 @@ impl<P: Publisher> Core<P> {
             ending: None,
             ended: None,
             is_closed: false,
-        }
+        };
+        Self { reader, state }
     }
 
+    pub(crate) fn into_reader(self) -> Reader {
+        self.reader
+    }
+
+    pub(crate) async fn run(&mut self) -> Result<Ended, OutletError> {
+        if let Some(ended) = &self.state.ended {
+            return Ok(ended.clone());
+        }
+        let mut source = Source::new(&mut self.reader, self.state.unreleased);
+        self.state.run(&mut source).await
+    }
+}
+
+impl<P: Publisher> State<P> {
     pub(crate) fn set_batch(&mut self, bytes: usize, time: Duration) {
         self.packer.set_batch(bytes);
         self.settings.batch_time = time;
     }
 
-    pub(crate) fn into_reader(self) -> Reader {
-        self.source.into_reader()
-    }
-
-    pub(crate) async fn run(&mut self) -> Result<Ended, OutletError> {
-        if let Some(ended) = &self.ended {
-            return Ok(ended.clone());
-        }
-        if self.source.is_reliable() {
+    async fn run(&mut self, source: &mut Source<'_>) -> Result<Ended, OutletError> {
+        if source.is_reliable() {
             self.publisher.check().await?;
         }
         self.packer.limit_frames(self.publisher.max_frame());
@@ -147,47 +163,59 @@ impl<P: Publisher> Core<P> {
         }
         if self.packer.next_number() == 0 {
             // The first frame of an epoch says that there is one, before there is a message.
-            let frame = self.packer.heartbeat(self.source.position());
+            self.packer.stand(source.position());
+            let frame = self.packer.heartbeat();
             self.ready.push_back(frame);
         }
         loop {
-            if self.source.is_terminated() {
-                return self.terminate().await;
+            if self.is_terminated() {
+                return self.terminate(source).await;
             }
-            self.release();
-            self.publish().await?;
+            self.release(source);
+            self.publish(source).await?;
             if let Some(ended) = self.has_ended() {
                 self.figures.record(&self.name);
                 tracing::debug!(subject = self.subject, ?ended, "outlet ended");
                 self.ended = Some(ended.clone());
                 return Ok(ended);
             }
-            match self.event().await {
-                Event::Answered(answer) => self.answered(answer)?,
-                Event::Retry => self.publish_again().await?,
+            match self.event(source).await {
+                Event::Answered(answer) => self.answered(answer, source)?,
+                Event::Retry => self.publish_again(source).await?,
                 Event::Asked(answer) => self.was_asked(answer)?,
-                Event::Got(got) => self.got(got)?,
+                Event::Got(got) => self.got(got, source)?,
                 Event::Closed => self.is_closed = true,
-                Event::Flush => self.flush(),
-                Event::Heartbeat => self.heartbeat().await?,
+                Event::Flush => self.ready.extend(self.packer.flush()),
+                Event::Heartbeat => self.heartbeat(source).await?,
             }
         }
     }
 
+    /// Whether the channel was terminated. That is looked for before all else, and not only when it is read:
+    /// nothing queues before it.
+    fn is_terminated(&self) -> bool {
+        let ended = || self.channel.new_weak_reader().try_recv().err();
+        self.channel.is_closed() && ended() == Some(TryReadError::Terminated)
+    }
+
+    /// The longest message that is taken.
+    fn longest(&self) -> usize {
+        if self.settings.refuses_large { self.packer.max_whole() } else { usize::MAX }
+    }
+
     /// Waits for what comes first.
-    async fn event(&mut self) -> Event {
+    async fn event(&mut self, source: &mut Source<'_>) -> Event {
         let is_full = self.pending.len() >= self.settings.window || !self.ready.is_empty();
         let reads = !is_full && self.ending.is_none();
-        let longest =
-            if self.settings.refuses_large { self.packer.max_whole() } else { usize::MAX };
+        let longest = self.longest();
         let heartbeat = self.last_published + self.settings.heartbeat;
         let flush =
             self.packer.open_since().map(|since| Instant::from(since) + self.settings.batch_time);
         let retry = self.retry.map(|(at, _)| at);
         let closed = self.channel.closed();
-        let Self { pending, source, packer, ready, asked, .. } = self;
-        let front = pending.front_mut().and_then(|pending| match &mut pending.state {
-            State::Waiting(answer) => Some(answer),
+        let Self { pending, packer, ready, asked, .. } = self;
+        let front = pending.front_mut().and_then(|pending| match &mut pending.progress {
+            Progress::Waiting(answer) => Some(answer),
             _ => None,
         });
         let at = |at: Option<Instant>| sleep_until(at.unwrap_or_else(|| Instant::now() + NEVER));
@@ -204,33 +232,42 @@ impl<P: Publisher> Core<P> {
         }
     }
 
-    fn got(&mut self, got: Result<Got, ReadError>) -> Result<(), OutletError> {
-        let how = match got {
-            Ok(Got::Messages) => {
-                let is_due = self.settings.batch_time.is_zero() && !self.source.is_ready();
-                if is_due || self.packer.is_full() {
-                    self.flush();
+    fn got(
+        &mut self,
+        got: Result<Got, ReadError>,
+        source: &mut Source<'_>,
+    ) -> Result<(), OutletError> {
+        let (how, end, text) = match got {
+            Ok(Got { messages, next }) => {
+                self.unreleased += messages;
+                match next {
+                    Next::End => (Ended::Drained, End::Drained, String::new()),
+                    Next::TooLong { len, position } => {
+                        let limit = self.packer.max_whole();
+                        return Err(OutletError::TooLong { len, limit, position });
+                    }
+                    Next::More | Next::Empty => {
+                        let is_due =
+                            self.settings.batch_time.is_zero() && matches!(next, Next::Empty);
+                        if is_due || self.packer.is_full() {
+                            self.ready.extend(self.packer.flush());
+                        }
+                        return Ok(());
+                    }
                 }
-                return Ok(());
             }
-            Ok(Got::TooLong { len, position }) => {
-                let limit = self.packer.max_whole();
-                return Err(OutletError::TooLong { len, limit, position });
-            }
-            Ok(Got::End) => (Ended::Drained, End::Drained, String::new()),
             Err(ReadError::Failed(failure)) => {
                 let text = failure.get_ref().to_string();
                 (Ended::Failed(failure), End::Failed, text)
             }
             // The loop looks for that before all else.
-            Err(ReadError::Terminated) if self.source.is_terminated() => return Ok(()),
+            Err(ReadError::Terminated) if self.is_terminated() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        self.flush();
-        let (how, end, text) = how;
-        self.packer.ledger.missed(self.source.missed().into_iter());
-        let frame = self.packer.end(end, text, self.source.position());
-        let frame = if self.source.is_reliable() {
+        self.ready.extend(self.packer.flush());
+        self.packer.ledger.missed(source.missed().into_iter());
+        let frame = self.packer.end(end, text);
+        let frame = if source.is_reliable() {
             self.ready.push_back(frame);
             None
         } else {
@@ -242,29 +279,24 @@ impl<P: Publisher> Core<P> {
         Ok(())
     }
 
-    fn flush(&mut self) {
-        let position = self.source.position();
-        self.ready.extend(self.packer.flush(position));
-    }
-
     /// Publishes what is ready, as far as the window reaches.
-    async fn publish(&mut self) -> Result<(), OutletError> {
+    async fn publish(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
         while let Some(frame) = self.ready.front() {
             // What is refused goes first: those that are pending are some that are published, and behind
             // them some that are not.
             let has_refused =
-                matches!(self.pending.back(), Some(Pending { state: State::Refused, .. }));
+                matches!(self.pending.back(), Some(Pending { progress: Progress::Refused, .. }));
             if has_refused || self.pending.len() >= self.settings.window {
                 break;
             }
             let count = frame.count();
             figures::add_count(&self.figures.published, &self.figures.published_bytes, count);
             let mut frame = self.ready.pop_front().expect("it was looked at");
-            if self.source.is_reliable() {
+            if source.is_reliable() {
                 // All before the oldest that is pending is stored.
                 frame.floor = self.pending.front().map_or(frame.number, |first| first.frame.number);
                 // It is among them while it is published: that may be given up in the middle.
-                self.pending.push_back(Pending { frame, state: State::Refused });
+                self.pending.push_back(Pending { frame, progress: Progress::Refused });
                 if let Some(refused) = self.publish_pending(self.pending.len() - 1).await {
                     self.count_refused(&refused);
                 }
@@ -284,46 +316,49 @@ impl<P: Publisher> Core<P> {
     async fn publish_pending(&mut self, index: usize) -> Option<Refused> {
         let frame = self.pending[index].frame.encode();
         let (state, refused) = match self.publisher.store(frame).await {
-            Ok(answer) => (State::Waiting(answer), None),
-            Err(refused) => (State::Refused, Some(refused)),
+            Ok(answer) => (Progress::Waiting(answer), None),
+            Err(refused) => (Progress::Refused, Some(refused)),
         };
-        self.pending[index].state = state;
+        self.pending[index].progress = state;
         refused
     }
 
     /// Gives the room of what is stored back, in order.
-    fn release(&mut self) {
-        let mut position = None;
-        while let Some(Pending { state: State::Stored, frame }) = self.pending.front() {
+    fn release(&mut self, source: &mut Source<'_>) {
+        let mut stored = 0;
+        while let Some(Pending { progress: Progress::Stored, frame }) = self.pending.front() {
             let count = frame.count();
-            position = Some(frame.position);
+            stored += count.messages;
             let figures = &self.figures;
             figures::add_count(&figures.acknowledged, &figures.acknowledged_bytes, count);
+            figures::set(&figures.position, frame.position);
             self.pending.pop_front();
             self.retry = None;
             self.stuck_since = Instant::now();
         }
-        if let Some(position) = position {
-            self.source.release(position);
-            figures::set(&self.figures.position, position);
-        }
-        let is_refused = |first: &Pending<_>| matches!(first.state, State::Refused);
+        self.unreleased -= stored;
+        source.release(stored);
+        let is_refused = |first: &Pending<_>| matches!(first.progress, Progress::Refused);
         if self.pending.front().is_some_and(is_refused) && self.retry.is_none() {
             self.retry = Some((Instant::now(), 0));
         }
     }
 
     /// The engine's word on the first that is pending.
-    fn answered(&mut self, answer: Result<(), Refused>) -> Result<(), OutletError> {
+    fn answered(
+        &mut self,
+        answer: Result<(), Refused>,
+        source: &Source<'_>,
+    ) -> Result<(), OutletError> {
         let first = self.pending.front_mut().expect("it was answered");
         match answer {
             Ok(()) => {
-                first.state = State::Stored;
+                first.progress = Progress::Stored;
                 Ok(())
             }
             Err(refused) => {
-                first.state = State::Refused;
-                self.refused(refused)
+                first.progress = Progress::Refused;
+                self.refused(refused, source)
             }
         }
     }
@@ -332,17 +367,17 @@ impl<P: Publisher> Core<P> {
     ///
     /// All behind it are published again behind it, whether they were stored or not. An inlet that finds one
     /// of them without the first relies on that (`order.rs`).
-    fn refused(&mut self, refused: Refused) -> Result<(), OutletError> {
+    fn refused(&mut self, refused: Refused, source: &Source<'_>) -> Result<(), OutletError> {
         self.count_refused(&refused);
         for pending in self.pending.iter_mut().skip(1) {
-            pending.state = State::Refused;
+            pending.progress = Progress::Refused;
         }
         let Refused { advice, text } = refused;
         let (since, patience) = match &self.ending {
             Some(ending) => (ending.since.max(self.stuck_since), self.settings.end_within),
             None => (self.stuck_since, self.settings.patience),
         };
-        let (position, now) = (self.source.held_position(), Instant::now());
+        let (position, now) = (source.position(), Instant::now());
         if now.duration_since(since) >= patience {
             self.retry = None;
             return Err(match self.ending {
@@ -359,19 +394,19 @@ impl<P: Publisher> Core<P> {
 
     /// Publishes the first that is pending again. The first time all that were refused go with it, in order;
     /// from then on it goes alone, until the engine takes it.
-    async fn publish_again(&mut self) -> Result<(), OutletError> {
+    async fn publish_again(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
         let Some((_, times)) = self.retry.take() else { return Ok(()) };
-        if !self.source.is_reliable() {
+        if !source.is_reliable() {
             // It asks for the end again.
             return Ok(());
         }
         let together = if times == 0 { self.pending.len() } else { 1 };
         for index in 0..together.min(self.pending.len()) {
-            if matches!(self.pending[index].state, State::Refused) {
+            if matches!(self.pending[index].progress, Progress::Refused) {
                 if let Some(refused) = self.publish_pending(index).await {
                     if index == 0 {
                         self.retry = Some((Instant::now(), times + 1));
-                        return self.refused(refused);
+                        return self.refused(refused, source);
                     }
                     self.count_refused(&refused);
                     break;
@@ -389,51 +424,47 @@ impl<P: Publisher> Core<P> {
     }
 
     /// Tells how far we are.
-    async fn heartbeat(&mut self) -> Result<(), OutletError> {
+    async fn heartbeat(&mut self, source: &mut Source<'_>) -> Result<(), OutletError> {
         self.last_published = Instant::now();
-        let missed = self.source.missed();
-        let in_all = self.source.missed_in_all();
+        let missed = source.missed();
+        let in_all = source.missed_in_all();
         figures::set(&self.figures.missed, in_all.messages);
         figures::set(&self.figures.missed_bytes, in_all.bytes);
         figures::set(&self.figures.reconnects, self.publisher.reconnects());
         self.figures.record(&self.name);
-        if self.ending.is_some() {
+        if self.ending.is_some() || !self.ready.is_empty() {
+            return Ok(());
+        }
+        if source.is_reliable() && !self.pending.is_empty() {
             return Ok(());
         }
         // What was missed behind the last message is told when there is nothing else: looked at first, and
         // then found that there is nothing, so that none of it lies behind a message.
-        let is_quiet = !self.source.is_ready() && self.packer.open_since().is_none();
+        let longest = self.longest();
+        let got = source.receive_more(&mut self.packer, &mut self.ready, longest, 0);
+        let is_quiet = matches!(got, Got { messages: 0, next: Next::Empty });
+        self.got(Ok(got), source)?;
+        if self.packer.open_since().is_some() || !self.ready.is_empty() {
+            return Ok(());
+        }
         if is_quiet {
             self.packer.ledger.missed(missed.into_iter());
         }
-        if self.source.is_reliable() {
-            if is_quiet && self.pending.is_empty() && self.ready.is_empty() {
-                let frame = self.packer.heartbeat(self.source.position());
-                self.ready.push_back(frame);
-                self.forget();
+        let frame = self.packer.heartbeat();
+        if source.is_reliable() {
+            self.ready.push_back(frame);
+        } else {
+            match self.publisher.ask(frame.encode(), false).await {
+                Ok(answer) => self.asked = Some(answer),
+                Err(refused) => self.count_refused(&refused),
             }
-            return Ok(());
         }
-        if self.packer.open_since().is_some() {
-            return Ok(());
-        }
-        let frame = self.packer.heartbeat(self.source.position());
-        match self.publisher.ask(frame.encode(), false).await {
-            Ok(answer) => self.asked = Some(answer),
-            Err(refused) => self.count_refused(&refused),
-        }
-        if is_quiet {
-            self.forget();
+        if is_quiet && self.packer.ledger.is_long() {
+            let stats = self.channel.stats();
+            let is_there = |writer| stats.writers.iter().any(|stats| stats.id == writer);
+            self.packer.ledger.forget(|writer| !is_there(writer));
         }
         Ok(())
-    }
-
-    fn forget(&mut self) {
-        let Self { packer, source, .. } = self;
-        if packer.ledger.is_long() {
-            let there = source.writers();
-            packer.ledger.forget(|writer| !there.contains(&writer));
-        }
     }
 
     /// A lossy outlet asks for an answer to its end, until there is one.
@@ -485,13 +516,13 @@ impl<P: Publisher> Core<P> {
     }
 
     /// Says that the channel was terminated, past all that waits.
-    async fn terminate(&mut self) -> Result<Ended, OutletError> {
+    async fn terminate(&mut self, source: &Source<'_>) -> Result<Ended, OutletError> {
         let (position, since) = (self.packer.position(), Instant::now());
         self.pending.clear();
         self.ready.clear();
-        let frame = self.packer.end(End::Terminated, String::new(), position).encode();
+        let frame = self.packer.end(End::Terminated, String::new()).encode();
         let patience = self.settings.end_within;
-        let is_reliable = self.source.is_reliable();
+        let is_reliable = source.is_reliable();
         let mut times = 0;
         loop {
             let mut last = match self.publisher.ask(frame.clone(), true).await {

@@ -1,40 +1,57 @@
-//! Where an outlet's messages come from.
+//! Where an outlet's messages come from, while it runs.
 
 use crate::count::Count;
 use crate::frame::Frame;
 use crate::packer::Packer;
 use overfall::error::{ReadError, TryReadError};
-use overfall::{Reader, StartAt, StrongReader, WeakChannel, WeakReader};
+use overfall::{Message, Reader, WeakReader, Window};
 use std::collections::VecDeque;
 
-/// Messages are received so many at once.
-const AT_ONCE: usize = 256;
+/// Messages are received so many in a row.
+const IN_A_ROW: usize = 256;
 
 #[derive(Debug)]
-pub(crate) enum Source {
-    /// One strong reader goes ahead, and another one stands where all before is stored: what lies between
-    /// is in flight, and is kept for it.
-    Reliable {
-        ahead: StrongReader,
-        hold: StrongReader,
-    },
-    Lossy(WeakReader),
+pub(crate) enum Source<'a> {
+    /// It receives ahead of its hold, which goes on as the engine stores.
+    Reliable(Window<'a>),
+    Lossy(&'a mut WeakReader),
 }
 
 macro_rules! with_reader {
     ($source:expr, $reader:ident => $what:expr) => {
         match $source {
-            Source::Reliable { ahead: $reader, .. } => $what,
+            Source::Reliable(window) => {
+                let $reader = window.reader();
+                $what
+            }
             Source::Lossy($reader) => $what,
         }
     };
 }
 
-/// What a receive has brought.
-#[derive(Debug)]
-pub(crate) enum Got {
-    Messages,
-    /// One that is too long, which was not received.
+macro_rules! with_receiver {
+    ($source:expr, $receiver:ident => $what:expr) => {
+        match $source {
+            Source::Reliable($receiver) => $what,
+            Source::Lossy($receiver) => $what,
+        }
+    };
+}
+
+/// What a receive has brought: so many messages, and what comes next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Got {
+    pub(crate) messages: u64,
+    pub(crate) next: Next,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Next {
+    /// There may be others.
+    More,
+    /// There are no others now.
+    Empty,
+    /// One that is too long.
     TooLong {
         len: usize,
         position: u64,
@@ -42,11 +59,21 @@ pub(crate) enum Got {
     End,
 }
 
-impl Source {
-    pub(crate) fn new(reader: Reader) -> Self {
+impl<'a> Source<'a> {
+    /// So many messages that were received before are not released: they are passed over.
+    pub(crate) fn new(reader: &'a mut Reader, unreleased: u64) -> Self {
         match reader {
-            Reader::Strong(hold) => Self::Reliable { ahead: hold.clone(), hold },
-            Reader::Weak(mut reader) => {
+            Reader::Strong(reader) => {
+                let mut window = reader.window();
+                for _ in 0..unreleased {
+                    // Unless the channel is terminated, they are there.
+                    if window.try_recv().is_err() {
+                        break;
+                    }
+                }
+                Self::Reliable(window)
+            }
+            Reader::Weak(reader) => {
                 // Each message tells what was missed before it.
                 reader.set_silent(true);
                 Self::Lossy(reader)
@@ -55,7 +82,7 @@ impl Source {
     }
 
     pub(crate) fn is_reliable(&self) -> bool {
-        matches!(self, Self::Reliable { .. })
+        matches!(self, Self::Reliable(_))
     }
 
     /// The next messages, at least one, into frames. If the future is dropped, nothing is lost.
@@ -65,57 +92,47 @@ impl Source {
         frames: &mut VecDeque<Frame>,
         longest: usize,
     ) -> Result<Got, ReadError> {
-        if longest < usize::MAX {
-            // Large messages are refused: each is looked at first.
-            return with_reader!(self, reader => match reader.peek().await? {
-                None => Ok(Got::End),
-                Some(message) if message.len() > longest => {
-                    Ok(Got::TooLong { len: message.len(), position: message.header().position })
-                }
-                Some(message) => {
-                    packer.push(&message.header(), &message, frames);
-                    message.consume();
-                    Ok(Got::Messages)
-                }
-            });
-        }
-        with_reader!(self, reader => match reader.recv_many(AT_ONCE).await? {
-            None => Ok(Got::End),
-            Some(messages) => {
-                for message in &messages {
-                    packer.push(&message.header(), &message, frames);
-                }
-                Ok(Got::Messages)
-            }
+        let is_reliable = self.is_reliable();
+        let too_long = with_receiver!(self, receiver => match receiver.recv().await? {
+            None => return Ok(Got { messages: 0, next: Next::End }),
+            Some(message) => pack(&message, packer, frames, longest, is_reliable),
+        });
+        Ok(match too_long {
+            Some(next) => Got { messages: 0, next },
+            None => self.receive_more(packer, frames, longest, 1),
         })
     }
 
-    /// Whether there is a message, or an end, to be received now.
-    pub(crate) fn is_ready(&mut self) -> bool {
-        with_reader!(self, reader => !matches!(reader.try_peek(), Err(TryReadError::Empty)))
+    /// What is there, into frames, behind so many messages.
+    pub(crate) fn receive_more(
+        &mut self,
+        packer: &mut Packer,
+        frames: &mut VecDeque<Frame>,
+        longest: usize,
+        mut messages: u64,
+    ) -> Got {
+        let is_reliable = self.is_reliable();
+        for _ in 0..IN_A_ROW {
+            if !frames.is_empty() {
+                break;
+            }
+            let too_long = with_receiver!(self, receiver => match receiver.try_recv() {
+                Ok(Some(message)) => pack(&message, packer, frames, longest, is_reliable),
+                Err(TryReadError::Empty) => return Got { messages, next: Next::Empty },
+                // The next receive tells it.
+                Ok(None) | Err(_) => break,
+            });
+            if let Some(next) = too_long {
+                return Got { messages, next };
+            }
+            messages += 1;
+        }
+        Got { messages, next: Next::More }
     }
 
-    /// Whether the channel was terminated, whatever else is there to be received.
-    pub(crate) fn is_terminated(&mut self) -> bool {
-        with_reader!(self, reader => matches!(reader.try_peek(), Err(TryReadError::Terminated)))
-    }
-
-    /// The channel that it reads.
-    pub(crate) fn channel(&self) -> WeakChannel {
-        with_reader!(self, reader => reader.channel())
-    }
-
-    /// Where the reader stands.
+    /// All before this position is done with.
     pub(crate) fn position(&self) -> u64 {
         with_reader!(self, reader => reader.stats().position)
-    }
-
-    /// Where the outlet begins anew if nothing more is acknowledged.
-    pub(crate) fn held_position(&self) -> u64 {
-        match self {
-            Self::Reliable { hold, .. } => hold.stats().position,
-            Self::Lossy(reader) => reader.stats().position,
-        }
     }
 
     /// What was missed of each writer so far.
@@ -129,26 +146,30 @@ impl Source {
         with_reader!(self, reader => reader.missed().into())
     }
 
-    /// The numbers of the writers that are there.
-    pub(crate) fn writers(&self) -> Vec<u32> {
-        self.channel().stats().writers.iter().map(|writer| writer.id).collect()
-    }
-
-    pub(crate) fn channel_name(&self) -> Option<String> {
-        self.channel().name().map(str::to_owned)
-    }
-
-    /// All before this position is stored: writers get the room back.
-    pub(crate) fn release(&mut self, position: u64) {
-        if let Self::Reliable { hold, .. } = self {
-            hold.skip_to(StartAt::Position(position));
+    /// So many messages are stored: writers get their room back.
+    pub(crate) fn release(&mut self, messages: u64) {
+        if let Self::Reliable(window) = self {
+            window.release(messages as usize);
         }
     }
+}
 
-    pub(crate) fn into_reader(self) -> Reader {
-        match self {
-            Self::Reliable { hold, .. } => Reader::Strong(hold),
-            Self::Lossy(reader) => Reader::Weak(reader),
-        }
+/// Tells whether the message is too long. A reliable outlet's window is put back before that one then; a
+/// lossy one has missed it.
+fn pack(
+    message: &Message<'_>,
+    packer: &mut Packer,
+    frames: &mut VecDeque<Frame>,
+    longest: usize,
+    is_reliable: bool,
+) -> Option<Next> {
+    let (header, len) = (message.header(), message.len());
+    if len <= longest {
+        packer.push(&header, message, frames);
+        return None;
     }
+    if !is_reliable {
+        packer.ledger.received(&header);
+    }
+    Some(Next::TooLong { len, position: header.position })
 }
