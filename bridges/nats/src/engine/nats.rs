@@ -20,6 +20,7 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -103,6 +104,20 @@ fn reconnects(client: &Client) -> u64 {
     client.statistics().connects.load(Ordering::Relaxed).saturating_sub(1)
 }
 
+/// What an error says, and all that it came from.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = error.source();
+    }
+    text
+}
+
 /// By which of its limits a stream throws away what nobody has read.
 fn throwing_limits(config: &Config) -> Vec<&'static str> {
     let mut limits = Vec::new();
@@ -127,12 +142,12 @@ fn throwing_limits(config: &Config) -> Vec<&'static str> {
 async fn stream_of(client: &Client, subject: &str) -> Result<Stream, (Advice, String)> {
     let context = context(client);
     let name = context.stream_by_subject(subject).await.map_err(|error| {
-        let text = error.to_string();
+        let text = with_sources(&error);
         match error.kind() {
             GetStreamByNameErrorKind::NotFound => (Advice::NoStream, text),
             _ if !is_connected(client) => (Advice::NoServer, text),
             // Only a server without JetStream has nobody who answers.
-            _ if text.contains("no responders") => (Advice::NoJetStream, text),
+            _ if text.contains("JetStream resource does not exist") => (Advice::NoJetStream, text),
             _ => (Advice::NoAnswer, text),
         }
     })?;
@@ -178,7 +193,6 @@ impl fmt::Debug for NatsPublisher {
 }
 
 fn refusal(client: &Client, error: &jetstream::context::PublishError) -> Refused {
-    use std::error::Error;
     let code = error
         .source()
         .and_then(|source| source.downcast_ref::<jetstream::Error>())
@@ -193,11 +207,7 @@ fn refusal(client: &Client, error: &jetstream::context::PublishError) -> Refused
         _ if code == Some(STORE_FAILED) => Advice::StreamFull,
         _ => Advice::Other,
     };
-    let text = match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    };
-    Refused { advice, text }
+    Refused { advice, text: with_sources(error) }
 }
 
 /// What the server says to a publish.
@@ -568,7 +578,8 @@ impl Subscription for NatsSubscription {
             }
         }
         // Messages of other subjects leave holes, too. Where nothing is thrown away, they alone do.
-        let has_holes = (until - after) as usize > seen.range(after + 1..=*until).count();
+        let known = seen.iter().filter(|&place| (after + 1..=*until).contains(place)).count();
+        let has_holes = until.saturating_sub(*after) > known as u64;
         let throws_away = !throwing_limits(&stored.stream.cached_info().config).is_empty();
         Ok(match has_holes && throws_away {
             true => Whereabouts::Gone,

@@ -49,10 +49,17 @@ pub(crate) struct State<P: Publisher> {
     packer: Packer,
     /// Frames that were not published yet.
     ready: VecDeque<Frame>,
-    /// Frames that the engine has not stored yet, or has, behind one that it has not. Of a reliable outlet.
+    /// Frames that the engine has not stored yet, of a reliable outlet: some that are published, and behind them
+    /// some that are not, because one before them was refused.
     pending: VecDeque<Pending<P::Answer>>,
-    /// When the first of them, refused, is published again, and how often that was.
-    retry: Option<(Instant, u32)>,
+    /// How many are published.
+    published: usize,
+    /// How many may be published: fewer than the window after one was refused, and one more with each that is
+    /// stored.
+    allowed: usize,
+    /// How often the first was refused, and until when nothing is published for that.
+    refusals: u32,
+    pause: Option<Instant>,
     /// Since when the engine has taken nothing.
     stuck_since: Instant,
     /// The answer to the last heartbeat, or the end, of a lossy outlet.
@@ -76,20 +83,14 @@ struct Ending {
 #[derive(Debug)]
 struct Pending<A> {
     frame: Frame,
-    progress: Progress<A>,
-}
-
-#[derive(Debug)]
-enum Progress<A> {
-    Waiting(A),
-    Stored,
-    Refused,
+    /// If it is published.
+    answer: Option<A>,
 }
 
 /// What the loop has waited for.
 enum Event {
     Answered(Result<(), Refused>),
-    Retry,
+    Pause,
     Asked(Result<(), Refused>),
     Got(Result<Got, ReadError>),
     Closed,
@@ -122,7 +123,10 @@ impl<P: Publisher> Core<P> {
             unreleased: 0,
             ready: VecDeque::new(),
             pending: VecDeque::new(),
-            retry: None,
+            published: 0,
+            allowed: usize::MAX,
+            refusals: 0,
+            pause: None,
             stuck_since: Instant::now(),
             asked: None,
             last_published: Instant::now(),
@@ -171,7 +175,6 @@ impl<P: Publisher> State<P> {
             if self.is_terminated() {
                 return self.terminate(source).await;
             }
-            self.release(source);
             self.publish(source).await?;
             if let Some(ended) = self.has_ended() {
                 self.figures.record(&self.name);
@@ -181,7 +184,7 @@ impl<P: Publisher> State<P> {
             }
             match self.event(source).await {
                 Event::Answered(answer) => self.answered(answer, source)?,
-                Event::Retry => self.publish_again(source).await?,
+                Event::Pause => self.pause = None,
                 Event::Asked(answer) => self.was_asked(answer)?,
                 Event::Got(got) => self.got(got, source)?,
                 Event::Closed => self.is_closed = true,
@@ -211,13 +214,10 @@ impl<P: Publisher> State<P> {
         let heartbeat = self.last_published + self.settings.heartbeat;
         let flush =
             self.packer.open_since().map(|since| Instant::from(since) + self.settings.batch_time);
-        let retry = self.retry.map(|(at, _)| at);
+        let pause = self.pause;
         let closed = self.channel.closed();
         let Self { pending, packer, ready, asked, .. } = self;
-        let front = pending.front_mut().and_then(|pending| match &mut pending.progress {
-            Progress::Waiting(answer) => Some(answer),
-            _ => None,
-        });
+        let front = pending.front_mut().and_then(|pending| pending.answer.as_mut());
         let at = |at: Option<Instant>| sleep_until(at.unwrap_or_else(|| Instant::now() + NEVER));
         tokio::select! {
             biased;
@@ -225,7 +225,7 @@ impl<P: Publisher> State<P> {
             answer = either(asked.as_mut()) => Event::Asked(answer),
             // Nothing else tells that the channel was terminated while we do not read.
             () = closed, if !self.is_closed && !reads => Event::Closed,
-            () = at(retry), if retry.is_some() => Event::Retry,
+            () = at(pause), if pause.is_some() => Event::Pause,
             () = at(flush), if flush.is_some() => Event::Flush,
             got = source.receive(packer, ready, longest), if reads => Event::Got(got),
             () = sleep_until(heartbeat) => Event::Heartbeat,
@@ -281,86 +281,76 @@ impl<P: Publisher> State<P> {
 
     /// Publishes what is ready, as far as the window reaches.
     async fn publish(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
-        while let Some(frame) = self.ready.front() {
-            // What is refused goes first: those that are pending are some that are published, and behind
-            // them some that are not.
-            let has_refused =
-                matches!(self.pending.back(), Some(Pending { progress: Progress::Refused, .. }));
-            if has_refused || self.pending.len() >= self.settings.window {
-                break;
-            }
-            let count = frame.count();
-            figures::add_count(&self.figures.published, &self.figures.published_bytes, count);
-            let mut frame = self.ready.pop_front().expect("it was looked at");
-            if source.is_reliable() {
-                // All before the oldest that is pending is stored.
-                frame.floor = self.pending.front().map_or(frame.number, |first| first.frame.number);
-                // It is among them while it is published: that may be given up in the middle.
-                self.pending.push_back(Pending { frame, progress: Progress::Refused });
-                if let Some(refused) = self.publish_pending(self.pending.len() - 1).await {
-                    self.count_refused(&refused);
-                }
-            } else if let Err(refused) = self.publisher.send(frame.encode()).await {
-                // The sums of the next frame tell it.
-                self.count_refused(&refused);
-            } else {
-                figures::set(&self.figures.position, frame.position);
-            }
-            self.last_published = Instant::now();
+        if source.is_reliable() {
+            self.publish_pending(source).await?;
+            figures::set(&self.figures.in_flight, self.published as u64);
+            return Ok(());
         }
-        figures::set(&self.figures.in_flight, self.pending.len() as u64);
+        while let Some(frame) = self.ready.pop_front() {
+            self.count_published(&frame);
+            match self.publisher.send(frame.encode()).await {
+                Ok(()) => figures::set(&self.figures.position, frame.position),
+                // The sums of the next frame tell it.
+                Err(refused) => self.count_refused(&refused),
+            }
+        }
         self.ask_for_end().await
     }
 
-    /// Returns why it was refused, if it was at once.
-    async fn publish_pending(&mut self, index: usize) -> Option<Refused> {
-        let frame = self.pending[index].frame.encode();
-        let (state, refused) = match self.publisher.store(frame).await {
-            Ok(answer) => (Progress::Waiting(answer), None),
-            Err(refused) => (Progress::Refused, Some(refused)),
-        };
-        self.pending[index].progress = state;
-        refused
+    fn count_published(&mut self, frame: &Frame) {
+        let figures = &self.figures;
+        figures::add_count(&figures.published, &figures.published_bytes, frame.count());
+        self.last_published = Instant::now();
     }
 
-    /// Gives the room of what is stored back, in order.
-    fn release(&mut self, source: &mut Source<'_>) {
-        let mut stored = 0;
-        while let Some(Pending { progress: Progress::Stored, frame }) = self.pending.front() {
-            let count = frame.count();
-            stored += count.messages;
-            let figures = &self.figures;
-            figures::add_count(&figures.acknowledged, &figures.acknowledged_bytes, count);
-            figures::set(&figures.position, frame.position);
-            self.pending.pop_front();
-            self.retry = None;
-            self.stuck_since = Instant::now();
+    async fn publish_pending(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
+        self.allowed = self.allowed.min(self.settings.window);
+        while self.pause.is_none() && self.published < self.allowed {
+            if self.published == self.pending.len() {
+                let Some(mut frame) = self.ready.pop_front() else { break };
+                self.count_published(&frame);
+                // All before the oldest that is pending is stored.
+                frame.floor = self.pending.front().map_or(frame.number, |first| first.frame.number);
+                self.pending.push_back(Pending { frame, answer: None });
+            }
+            // If this is given up in the middle, it is published again.
+            let next = &mut self.pending[self.published];
+            match self.publisher.store(next.frame.encode()).await {
+                Ok(answer) => {
+                    next.answer = Some(answer);
+                    self.published += 1;
+                }
+                // It is told again when it is the first.
+                Err(refused) if self.published > 0 => {
+                    self.count_refused(&refused);
+                    break;
+                }
+                Err(refused) => self.refused(refused, source)?,
+            }
         }
-        self.unreleased -= stored;
-        source.release(stored);
-        let is_refused = |first: &Pending<_>| matches!(first.progress, Progress::Refused);
-        if self.pending.front().is_some_and(is_refused) && self.retry.is_none() {
-            self.retry = Some((Instant::now(), 0));
-        }
+        Ok(())
     }
 
     /// The engine's word on the first that is pending.
     fn answered(
         &mut self,
         answer: Result<(), Refused>,
-        source: &Source<'_>,
+        source: &mut Source<'_>,
     ) -> Result<(), OutletError> {
-        let first = self.pending.front_mut().expect("it was answered");
-        match answer {
-            Ok(()) => {
-                first.progress = Progress::Stored;
-                Ok(())
-            }
-            Err(refused) => {
-                first.progress = Progress::Refused;
-                self.refused(refused, source)
-            }
+        if let Err(refused) = answer {
+            return self.refused(refused, source);
         }
+        let Pending { frame, .. } = self.pending.pop_front().expect("it was answered");
+        self.published -= 1;
+        self.refusals = 0;
+        self.allowed = self.allowed.saturating_add(1).min(self.settings.window);
+        self.stuck_since = Instant::now();
+        let (count, figures) = (frame.count(), &self.figures);
+        figures::add_count(&figures.acknowledged, &figures.acknowledged_bytes, count);
+        figures::set(&figures.position, frame.position);
+        self.unreleased -= count.messages;
+        source.release(count.messages);
+        Ok(())
     }
 
     /// The first that is pending was refused: it is published again after a pause, at once the first time.
@@ -369,53 +359,30 @@ impl<P: Publisher> State<P> {
     /// of them without the first relies on that (`order.rs`).
     fn refused(&mut self, refused: Refused, source: &Source<'_>) -> Result<(), OutletError> {
         self.count_refused(&refused);
-        for pending in self.pending.iter_mut().skip(1) {
-            pending.progress = Progress::Refused;
+        for pending in &mut self.pending {
+            pending.answer = None;
         }
+        self.published = 0;
+        self.allowed = (self.allowed / 2).max(1);
+        let (shortest, longest) = PAUSES;
+        let pause = shortest * (1 << self.refusals.min(10)) - shortest;
+        let now = Instant::now();
+        self.pause = Some(now + pause.min(longest));
+        self.refusals += 1;
+
         let Refused { advice, text } = refused;
         let (since, patience) = match &self.ending {
             Some(ending) => (ending.since.max(self.stuck_since), self.settings.end_within),
             None => (self.stuck_since, self.settings.patience),
         };
-        let (position, now) = (source.position(), Instant::now());
-        if now.duration_since(since) >= patience {
-            self.retry = None;
-            return Err(match self.ending {
-                Some(_) => OutletError::EndUnanswered { patience, position, advice, text },
-                None => OutletError::Stuck { patience, position, advice, text },
-            });
-        }
-        let times = self.retry.map_or(0, |(_, times)| times);
-        let (shortest, longest) = PAUSES;
-        let pause = if times == 0 { Duration::ZERO } else { shortest * (1 << times.min(10)) };
-        self.retry = Some((now + pause.min(longest), times));
-        Ok(())
-    }
-
-    /// Publishes the first that is pending again. The first time all that were refused go with it, in order;
-    /// from then on it goes alone, until the engine takes it.
-    async fn publish_again(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
-        let Some((_, times)) = self.retry.take() else { return Ok(()) };
-        if !source.is_reliable() {
-            // It asks for the end again.
+        if now.duration_since(since) < patience {
             return Ok(());
         }
-        let together = if times == 0 { self.pending.len() } else { 1 };
-        for index in 0..together.min(self.pending.len()) {
-            if matches!(self.pending[index].progress, Progress::Refused) {
-                if let Some(refused) = self.publish_pending(index).await {
-                    if index == 0 {
-                        self.retry = Some((Instant::now(), times + 1));
-                        return self.refused(refused, source);
-                    }
-                    self.count_refused(&refused);
-                    break;
-                }
-            }
-        }
-        // Until its answer is here, nothing is published again.
-        self.retry = Some((Instant::now() + NEVER, times + 1));
-        Ok(())
+        let position = source.position();
+        Err(match self.ending {
+            Some(_) => OutletError::EndUnanswered { patience, position, advice, text },
+            None => OutletError::Stuck { patience, position, advice, text },
+        })
     }
 
     fn count_refused(&self, refused: &Refused) {
@@ -469,7 +436,7 @@ impl<P: Publisher> State<P> {
 
     /// A lossy outlet asks for an answer to its end, until there is one.
     async fn ask_for_end(&mut self) -> Result<(), OutletError> {
-        if self.asked.is_some() || self.retry.is_some() {
+        if self.asked.is_some() || self.pause.is_some() {
             return Ok(());
         }
         let Some(Ending { frame: Some(frame), .. }) = &self.ending else { return Ok(()) };
@@ -498,7 +465,7 @@ impl<P: Publisher> State<P> {
             self.count_refused(&refused);
         }
         if let Some(ending) = &self.ending {
-            self.retry = Some((Instant::now() + PAUSES.0 * 5, 0));
+            self.pause = Some(Instant::now() + PAUSES.0 * 5);
             let patience = self.settings.end_within;
             if ending.since.elapsed() >= patience {
                 let (position, Refused { advice, text }) = (self.packer.position(), refused);
