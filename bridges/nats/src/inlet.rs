@@ -5,7 +5,7 @@
 mod core;
 mod local;
 
-use core::Core;
+pub(crate) use core::Core;
 
 use crate::engine::nats::NatsSubscription;
 use crate::error::{Ended, InletError};

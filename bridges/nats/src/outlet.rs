@@ -6,7 +6,7 @@
 mod core;
 mod source;
 
-use core::Core;
+pub(crate) use core::Core;
 
 use crate::engine::nats::NatsPublisher;
 use crate::error::{Ended, OutletError};

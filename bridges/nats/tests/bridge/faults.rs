@@ -148,7 +148,7 @@ async fn a_stream_that_is_full_makes_writers_wait() {
     let probe = outlet.probe();
     let outlet = tokio::spawn(async move { outlet.run().await });
     let writers = Writers::start(&near, 2000, Duration::ZERO);
-    while probe.stats().refused < 50 {
+    while probe.stats().refused < 5 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let far = Far::durable(server.client().await, "lab.full", 1 << 16);
