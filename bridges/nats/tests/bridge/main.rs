@@ -5,6 +5,7 @@ mod ends;
 mod errors;
 mod faults;
 mod lossy;
+mod processes;
 mod proxy;
 mod reliable;
 mod server;
