@@ -29,6 +29,7 @@ mod taking;
 pub(crate) mod touched;
 mod waiting;
 mod watch;
+mod window;
 
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::{GRANULE, Geometry, Position, slice_size};

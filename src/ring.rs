@@ -139,7 +139,8 @@
 //! (`hold:B`, `hold:A`): the reader's last look at a slice, and the clones that it had made.
 //!
 //! *Read, strong* ([`Ring::find_held`]). The stamp at the reader's position tells. A hold keeps
-//! committed slices in place, so their bytes may be lent as they are. It does not keep skipped
+//! committed slices in place, so their bytes may be lent as they are, also those ahead of the reader's
+//! place (`channel/reader/strong/window.rs`). It does not keep skipped
 //! slices: the gate may move over these. So a reader that has read everything never holds up a
 //! writer, even if it does not come back to step over the padding. Such a reader may find itself
 //! behind the gate; then all between was skipped, and it follows.

@@ -23,7 +23,8 @@ use crate::ring::position::Position;
 use std::ops::{Add, AddAssign};
 
 /// Messages and payload bytes that a reader did not get. They were overwritten before it read them,
-/// or dropped by their writer.
+/// dropped by their writer, or lost elsewhere, as their writer has
+/// [reported](crate::Writer::report_missed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Missed {

@@ -42,8 +42,8 @@ use std::sync::Arc;
 /// | `overfall_payload_bytes` | counter | bytes | payload committed |
 /// | `overfall_ring_bytes` | counter | bytes | room in the ring taken for it, padding included |
 /// | `overfall_slices` | counter | count | slices committed |
-/// | `overfall_dropped_bytes` | counter | bytes | payload dropped because the ring was full |
-/// | `overfall_dropped_slices` | counter | count | slices dropped because the ring was full |
+/// | `overfall_dropped_bytes` | counter | bytes | payload dropped because the ring was full, or reported as missed |
+/// | `overfall_dropped_slices` | counter | count | slices dropped because the ring was full, or reported as missed |
 /// | `overfall_skipped_ring_bytes` | counter | bytes | room in the ring that weak readers missed, summed over them |
 /// | `overfall_capacity_bytes` | gauge | bytes | size of the ring |
 /// | `overfall_unread_bytes` | gauge | bytes | room in the ring that the slowest strong reader has yet to read; 0 without one |
@@ -142,13 +142,13 @@ const COUNTERS: [Metric; 6] = [
     Metric {
         name: "overfall_dropped_bytes",
         unit: Unit::Bytes,
-        description: "Payload dropped because the ring was full",
+        description: "Payload dropped because the ring was full, or reported as missed",
         value: |stats| stats.dropped_bytes,
     },
     Metric {
         name: "overfall_dropped_slices",
         unit: Unit::Count,
-        description: "Slices dropped because the ring was full",
+        description: "Slices dropped because the ring was full, or reported as missed",
         value: |stats| stats.dropped_slices,
     },
     Metric {

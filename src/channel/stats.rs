@@ -48,9 +48,9 @@ pub struct ChannelStats {
     pub slices: u64,
     /// Slices discarded because the ring was full: with
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or from within an event of the feature
-    /// `tracing`.
+    /// `tracing`; and messages that were [reported](crate::Writer::report_missed) as missed.
     pub dropped_slices: u64,
-    /// Payload bytes of the slices discarded.
+    /// Payload bytes of these.
     pub dropped_bytes: u64,
     /// Slices that were overwritten while no strong reader was there, and that the last one had not
     /// read: before the first one, and after the last one with
@@ -101,9 +101,9 @@ pub struct WriterStats {
     pub ring_bytes: u64,
     /// Slices discarded because the ring was full: with
     /// [`Backpressure::Drop`](crate::Backpressure::Drop), or from within an event of the feature
-    /// `tracing`.
+    /// `tracing`; and messages that were [reported](crate::Writer::report_missed) as missed.
     pub dropped_slices: u64,
-    /// Payload bytes of the slices discarded.
+    /// Payload bytes of these.
     pub dropped_bytes: u64,
 }
 

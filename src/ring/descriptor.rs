@@ -22,7 +22,7 @@ pub(crate) struct Description {
     /// Payload bytes of a committed slice, ring bytes of a skipped one.
     pub(crate) length: u32,
     pub(crate) writer: u32,
-    /// How many slices this writer had written before, or lost to a full ring.
+    /// How many slices this writer had written before, or lost, to a full ring or elsewhere.
     pub(crate) sequence: u64,
     /// How many payload bytes those had.
     pub(crate) bytes: u64,

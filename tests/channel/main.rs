@@ -19,6 +19,8 @@ mod metrics;
 mod peeking;
 #[cfg(unix)]
 mod read_from;
+mod reporting;
 mod reports;
 mod taking;
 mod types;
+mod window;

@@ -391,10 +391,22 @@ impl Core {
     /// One that is not just the next message, before which `payload` bytes had been read.
     #[inline(never)]
     fn pass_message(&mut self, payload: u64, description: &Description, offset: u64) -> Missed {
+        self.restart_behind(payload);
+        self.pass(description, offset, u64::from(description.length))
+    }
+
+    /// Begins to receive messages, behind bytes perhaps: from here on a writer that comes is known to be
+    /// newer.
+    pub(crate) fn begin_messages(&mut self) {
+        self.restart_behind(self.figures().payload_bytes.get());
+    }
+
+    /// Counts anew, if bytes were read since the last message, behind `payload` of them.
+    fn restart_behind(&mut self, payload: u64) {
         if self.counted != payload && self.strength == Some(Strength::Strong) {
             self.losses.restart(self.shared.first_newer_writer());
+            self.counted = payload;
         }
-        self.pass(description, offset, u64::from(description.length))
     }
 
     /// What [`Core::count_message`] would tell; counts nothing. Where it is not just the next message, it

@@ -22,7 +22,7 @@ pub struct Header {
     /// position of the first byte that is left.
     pub position: u64,
     /// How many messages its writer had sent before, including those that were
-    /// [dropped](crate::Backpressure::Drop).
+    /// [dropped](crate::Backpressure::Drop), or [reported](crate::Writer::report_missed) as missed.
     pub sequence: u64,
     /// The [`id`](crate::StrongWriter::id) of the writer that sent it. 0 if it was reserved through
     /// the handle of the channel.
@@ -68,7 +68,7 @@ impl Header {
 /// A message: its bytes, to which it dereferences, and its [`Header`].
 ///
 /// A strong reader lends it where it lies in the ring, and writers get its room back when it is
-/// dropped. A weak reader returns a copy. Either way the bytes are contiguous and do not change.
+/// dropped, or, through a [`Window`](crate::Window), later. A weak reader returns a copy. Either way the bytes are contiguous and do not change.
 /// They start at a multiple of 64 in memory, unless a part of the message was read as bytes before.
 ///
 /// It compares with bytes, as it is:

@@ -125,6 +125,7 @@ impl Ahead {
     /// Goes on to the next slice; nothing is the end.
     fn find(&mut self, reader: &mut StrongReader) -> Result<Option<Place>, TryReadError> {
         let Some(mut place) = self.next else {
+            reader.core.begin_messages();
             return match reader.find_slice()? {
                 Next::Slice(_) => Ok(Some(reader.place)),
                 Next::Nothing => Err(TryReadError::Empty),

@@ -151,7 +151,7 @@ impl Core {
         }
     }
 
-    /// Counts slices that were discarded for want of room, and their bytes.
+    /// Counts slices that were discarded for want of room, or lost elsewhere, and their bytes.
     pub(crate) fn count_dropped(&mut self, slices: u64, bytes: u64) {
         let count = Count::new(slices, bytes);
         self.slot.figures.sent.add(count, 0);
