@@ -76,7 +76,7 @@ figures! {
         missed_bytes,
         /// Messages that came again, and were left out.
         duplicates,
-        /// Messages of the engine on this subject that are none of ours, and were left out.
+        /// Messages of the engine on this subject that were left out: none of ours, or of an epoch that is over.
         foreign,
         /// Epochs of outlets that were seen.
         epochs,

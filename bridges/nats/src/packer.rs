@@ -13,7 +13,8 @@ use std::time::Instant;
 pub(crate) struct Packer {
     channel: Arc<str>,
     epoch: u64,
-    began: Instant,
+    /// When the first frame was made.
+    began: Option<Instant>,
     next: u64,
     pub(crate) ledger: Ledger,
     open: Option<Open>,
@@ -40,7 +41,7 @@ impl Packer {
         Self {
             channel,
             epoch,
-            began: Instant::now(),
+            began: None,
             next: 0,
             ledger: Ledger::default(),
             open: None,
@@ -174,7 +175,7 @@ impl Packer {
             epoch: self.epoch,
             number,
             floor: 0,
-            age_ms: self.began.elapsed().as_millis() as u64,
+            age_ms: self.began.get_or_insert_with(Instant::now).elapsed().as_millis() as u64,
             position: self.position,
             sent: self.ledger.sent(),
             body,

@@ -87,6 +87,8 @@ impl<S: Subscription> Core<S> {
             if let Some((token, position)) = self.taken.take() {
                 figures::set(&self.figures.position, position);
                 self.subscription.settle(token).await;
+                // While the ring was full, nobody listened.
+                self.last_frame = Instant::now();
             }
             if let Some(ended) = &self.ended {
                 self.subscription.end().await;
@@ -194,6 +196,13 @@ impl<S: Subscription> Core<S> {
             self.figures.record(&self.subject);
         }
         if self.over.contains(&frame.epoch) {
+            // Two outlets on one subject, or one that was thought to be gone.
+            tracing::warn!(
+                subject = self.subject,
+                epoch = frame.epoch,
+                "left out: this epoch is over"
+            );
+            figures::add(&self.figures.foreign, 1);
             self.subscription.settle(delivery.token).await;
             return Ok(());
         }

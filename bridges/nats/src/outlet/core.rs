@@ -171,18 +171,26 @@ impl<P: Publisher> State<P> {
             let frame = self.packer.heartbeat();
             self.ready.push_back(frame);
         }
+        let mut looks_for_termination = true;
         loop {
-            if self.is_terminated() {
+            if std::mem::take(&mut looks_for_termination) && self.is_terminated() {
                 return self.terminate(source).await;
             }
             self.publish(source).await?;
             if let Some(ended) = self.has_ended() {
-                self.figures.record(&self.name);
+                self.tell_figures(source);
                 tracing::debug!(subject = self.subject, ?ended, "outlet ended");
                 self.ended = Some(ended.clone());
                 return Ok(ended);
             }
-            match self.event(source).await {
+            let event = self.event(source).await;
+            // What ends a channel once may end it again: a drain, and then a termination.
+            looks_for_termination = match &event {
+                Event::Closed | Event::Pause | Event::Heartbeat => true,
+                Event::Got(got) => matches!(got, Err(ReadError::Terminated)),
+                _ => false,
+            };
+            match event {
                 Event::Answered(answer) => self.answered(answer, source)?,
                 Event::Pause => self.pause = None,
                 Event::Asked(answer) => self.was_asked(answer)?,
@@ -194,8 +202,7 @@ impl<P: Publisher> State<P> {
         }
     }
 
-    /// Whether the channel was terminated. That is looked for before all else, and not only when it is read:
-    /// nothing queues before it.
+    /// Whether the channel was terminated, whatever there is to be read.
     fn is_terminated(&self) -> bool {
         let ended = || self.channel.new_weak_reader().try_recv().err();
         self.channel.is_closed() && ended() == Some(TryReadError::Terminated)
@@ -390,15 +397,19 @@ impl<P: Publisher> State<P> {
         tracing::debug!(subject = self.subject, %refused, advice = %refused.advice, "refused");
     }
 
+    fn tell_figures(&self, source: &Source<'_>) {
+        let missed = source.missed_in_all();
+        figures::set(&self.figures.missed, missed.messages);
+        figures::set(&self.figures.missed_bytes, missed.bytes);
+        figures::set(&self.figures.reconnects, self.publisher.reconnects());
+        self.figures.record(&self.name);
+    }
+
     /// Tells how far we are.
     async fn heartbeat(&mut self, source: &mut Source<'_>) -> Result<(), OutletError> {
         self.last_published = Instant::now();
         let missed = source.missed();
-        let in_all = source.missed_in_all();
-        figures::set(&self.figures.missed, in_all.messages);
-        figures::set(&self.figures.missed_bytes, in_all.bytes);
-        figures::set(&self.figures.reconnects, self.publisher.reconnects());
-        self.figures.record(&self.name);
+        self.tell_figures(source);
         if self.ending.is_some() || !self.ready.is_empty() {
             return Ok(());
         }
