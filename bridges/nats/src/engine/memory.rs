@@ -263,7 +263,7 @@ async fn carry(seed: u64, is_reliable: bool) {
     let mut inlet = crate::inlet::Core::new(
         Consumer(Arc::clone(&engine)),
         "memory".to_owned(),
-        far.new_writer().into(),
+        far.new_writer(),
     );
     let outlet = tokio::spawn(async move { outlet.run().await });
     let inlet = tokio::spawn(async move { inlet.run().await });

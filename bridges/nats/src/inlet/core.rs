@@ -76,10 +76,10 @@ impl<S: Subscription> Core<S> {
             return Ok(ended.clone());
         }
         self.subscription.begin().await?;
-        if !std::mem::replace(&mut self.has_begun, true) {
-            if let (Some((epoch, number)), place) = self.subscription.first() {
-                self.begin(epoch, number, place);
-            }
+        if !std::mem::replace(&mut self.has_begun, true)
+            && let (Some((epoch, number)), place) = self.subscription.first()
+        {
+            self.begin(epoch, number, place);
         }
         self.last_frame = Instant::now();
         loop {
@@ -176,11 +176,11 @@ impl<S: Subscription> Core<S> {
         let silence = if self.epoch.is_some() { self.silence } else { Duration::MAX };
         let limit = if is_waiting { QUESTIONS.min(silence) } else { silence };
         let Ok(delivery) = timeout(limit, self.subscription.next()).await else {
-            if let Some(Epoch { id, position, .. }) = &self.epoch {
-                if self.last_frame.elapsed() >= silence {
-                    let (epoch, position) = (*id, *position);
-                    return Err(InletError::Silent { silence, epoch, position });
-                }
+            if let Some(Epoch { id, position, .. }) = &self.epoch
+                && self.last_frame.elapsed() >= silence
+            {
+                let (epoch, position) = (*id, *position);
+                return Err(InletError::Silent { silence, epoch, position });
             }
             return Ok(());
         };

@@ -79,7 +79,7 @@ async fn a_stream_that_is_full_for_too_long_loses_nothing() {
     let error = outlet.run().await.expect_err("it is full");
     assert!(error.to_string().contains("the stream is full"), "{error}");
     assert_eq!(advice_of(error), Advice::StreamFull);
-    assert!(outlet.stats().refused > 5);
+    assert!(outlet.stats().refused > 1);
     assert_eq!(outlet.stats().acknowledged, 1);
 
     // With room again, the same outlet goes on.
