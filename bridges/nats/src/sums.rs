@@ -166,3 +166,63 @@ impl Sums {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(sent: (u64, u64), body: Body, payload: &'static str) -> Frame {
+        let sent = Count::new(sent.0, sent.1);
+        let (channel, payload) = ("a".into(), Bytes::from_static(payload.as_bytes()));
+        let (epoch, number, floor, age_ms, position) = (1, 9, 0, 0, 0);
+        Frame { channel, epoch, number, floor, age_ms, position, sent, body, payload }
+    }
+
+    fn run(writer: u32, before: (u64, u64), lens: Vec<(u32, u32)>) -> Body {
+        let before = Count::new(before.0, before.1);
+        Body::Messages(vec![Run { writer, before, position: 0, lens }])
+    }
+
+    fn heartbeat(totals: &[(u32, u64, u64)]) -> Body {
+        let each =
+            totals.iter().map(|&(writer, messages, bytes)| (writer, Count::new(messages, bytes)));
+        Body::Heartbeat(each.collect())
+    }
+
+    fn steps(sums: &mut Sums, frame: &Frame) -> Vec<Step> {
+        let mut steps = VecDeque::new();
+        sums.take(frame, &mut steps);
+        steps.into()
+    }
+
+    #[test]
+    fn an_inlet_that_joins_in_the_middle_learns_of_others_by_the_sum() {
+        let mut sums = Sums::new(false);
+        let first = frame((11, 110), run(1, (5, 50), vec![(10, 1)]), "0123456789");
+        // What was sent before is not missed.
+        assert!(matches!(steps(&mut sums, &first)[..], [Step::Deliver(1, ..)]));
+        // Writer 2 has sent 7 by now: 5 before we came, and 2 that were lost since.
+        let told = frame((13, 130), heartbeat(&[(1, 6, 60), (2, 7, 70)]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Missed(0, Count::new(2, 20))]);
+        assert_eq!(steps(&mut sums, &told), []);
+    }
+
+    #[test]
+    fn a_heartbeat_that_comes_late_forgets_nobody() {
+        let mut sums = Sums::new(true);
+        let late = frame((1, 1), heartbeat(&[(1, 1, 1)]), "");
+        steps(&mut sums, &frame((1, 1), run(1, (0, 0), vec![(1, 1)]), "a"));
+        steps(&mut sums, &frame((3, 3), run(2, (0, 0), vec![(1, 2)]), "bc"));
+        assert_eq!(steps(&mut sums, &late), []);
+        let next = frame((4, 4), run(2, (2, 2), vec![(1, 1)]), "d");
+        assert!(matches!(steps(&mut sums, &next)[..], [Step::Deliver(2, ..)]));
+    }
+
+    #[test]
+    fn a_writer_that_is_no_longer_told_is_forgotten() {
+        let mut sums = Sums::new(true);
+        steps(&mut sums, &frame((1, 1), run(1, (0, 0), vec![(1, 1)]), "a"));
+        let told = frame((1, 1), heartbeat(&[]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Forget(1)]);
+    }
+}
