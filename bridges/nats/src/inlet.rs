@@ -73,8 +73,9 @@ impl Inlet {
     }
 
     /// How long nothing may come, heartbeats included, before [`run`](Self::run) fails with
-    /// [`InletError::Silent`]. Ten seconds if nothing is said. Before the first frame it waits for as
-    /// long as it takes, and a ring that is full is no silence.
+    /// [`InletError::Silent`]. A minute if nothing is said. Before the first frame it waits for as long as
+    /// it takes, and a ring that is full is no silence. Take more than [`redeliver_after`](Self::redeliver_after):
+    /// after a cut all that comes may be what is delivered again.
     pub fn silence(mut self, time: Duration) -> Self {
         self.core.silence = time;
         self

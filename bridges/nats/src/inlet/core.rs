@@ -55,7 +55,7 @@ impl<S: Subscription> Core<S> {
     pub(crate) fn new(subscription: S, subject: String, writer: Writer) -> Self {
         Self {
             subscription,
-            silence: Duration::from_secs(10),
+            silence: Duration::from_secs(60),
             figures: Arc::default(),
             subject,
             locals: Locals::new(writer),

@@ -101,7 +101,9 @@ enum Event {
 impl<P: Publisher> Core<P> {
     pub(crate) fn new(publisher: P, subject: String, reader: Reader) -> Self {
         let channel = reader.channel();
-        let name: Arc<str> = channel.name().unwrap_or(&subject).into();
+        // Headers are lines.
+        let name = channel.name().unwrap_or(&subject).replace(char::is_control, " ");
+        let name: Arc<str> = name.into();
         let now = (std::time::SystemTime::now(), std::process::id());
         // A hasher of std has random keys.
         let epoch = RandomState::new().hash_one(now);

@@ -149,7 +149,8 @@ impl<'a> Source<'a> {
     /// So many messages are stored: writers get their room back.
     pub(crate) fn release(&mut self, messages: u64) {
         if let Self::Reliable(window) = self {
-            window.release(messages as usize);
+            // Fewer are left in it if the reader's hold was taken, or its channel terminated.
+            window.release((messages as usize).min(window.len()));
         }
     }
 }
