@@ -29,6 +29,10 @@ use std::time::{Duration, Instant};
 
 /// An answer that does not come in this time is none.
 const ANSWER: Duration = Duration::from_secs(2);
+/// An inlet answers with this. A stream that stores the subject answers, too, and says nothing of an inlet.
+const ANSWERED: &[u8] = b"overfall";
+/// What JetStream wants to hear.
+const ACKNOWLEDGED: &[u8] = b"+ACK";
 /// A consumer that could not be reached is tried again after this.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a consumer may have delivered that is not acknowledged; what `Order` keeps at most.
@@ -278,7 +282,8 @@ impl Publisher for NatsPublisher {
             Request::new().headers(headers(&frame)).payload(frame.payload).timeout(Some(ANSWER));
         let client = self.client.clone();
         Ok(Answer(Box::pin(async move {
-            client.send_request(subject, request).await.map(|_answer| ()).map_err(|error| {
+            let answer = client.send_request(subject, request).await;
+            let answer = answer.map_err(|error| {
                 let advice = match error.kind() {
                     RequestErrorKind::NoResponders => Advice::NobodyListens,
                     RequestErrorKind::MaxPayloadExceeded => Advice::TooLong,
@@ -286,7 +291,13 @@ impl Publisher for NatsPublisher {
                     _ => Advice::NoAnswer,
                 };
                 Refused { advice, text: error.to_string() }
-            })
+            })?;
+            match &*answer.payload {
+                ANSWERED => Ok(()),
+                _ => {
+                    Err(Refused { advice: Advice::NobodyListens, text: "no inlet answered".into() })
+                }
+            }
         })))
     }
 }
@@ -461,7 +472,7 @@ impl Subscription for NatsSubscription {
                     }
                 },
             };
-            let token = message.reply.map(|reply| (reply, &b""[..]));
+            let token = message.reply.map(|reply| (reply, ANSWERED));
             let frame = frame(message.headers.as_ref(), message.payload);
             return Ok(Delivery { frame, place: 0, token });
         }
@@ -484,7 +495,7 @@ impl Subscription for NatsSubscription {
             let message = tokio::select! {
                 biased;
                 Some(message) = terminations.next() => {
-                    let token = message.reply.map(|reply| (reply, &b""[..]));
+                    let token = message.reply.map(|reply| (reply, ANSWERED));
                     let frame = frame(message.headers.as_ref(), message.payload);
                     return Ok(Delivery { frame, place: 0, token });
                 }
@@ -493,7 +504,7 @@ impl Subscription for NatsSubscription {
             match message {
                 Some(Ok(message)) => {
                     let place = message.info().map_or(0, |info| info.stream_sequence);
-                    let token = message.reply.clone().map(|reply| (reply, &b"+ACK"[..]));
+                    let token = message.reply.clone().map(|reply| (reply, ACKNOWLEDGED));
                     let frame = frame(message.headers.as_ref(), message.payload.clone());
                     return Ok(Delivery { frame, place, token });
                 }
@@ -524,7 +535,7 @@ impl Subscription for NatsSubscription {
             if let Some(frame) = frame(message.headers.as_ref(), message.payload) {
                 if let Some(reply) = message.reply {
                     // If it does not arrive, the outlet asks again.
-                    let _sent = self.client.publish(reply, Bytes::new()).await;
+                    let _sent = self.client.publish(reply, Bytes::from_static(ANSWERED)).await;
                 }
                 return frame.epoch;
             }
@@ -542,7 +553,7 @@ impl Subscription for NatsSubscription {
                 let answer = async {
                     while let Some(message) = subscriber.next().await {
                         if let Some(reply) = message.reply {
-                            let _sent = client.publish(reply, Bytes::new()).await;
+                            let _sent = client.publish(reply, Bytes::from_static(ANSWERED)).await;
                         }
                     }
                 };
