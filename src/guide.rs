@@ -9,6 +9,7 @@
 //! | [`progress`] | Who can delay whom? What may be cancelled? |
 //! | [`cost`] | What do a channel and its endpoints cost in memory and system calls? |
 //! | [`choosing`] | When a ring, when a spool, when both, when a child's output? |
+//! | [`networks`] | When does a channel go on in an engine on other machines, and what is promised then? |
 //! | [`coming_from`] | What is different from the channels and pipes of tokio, flume, crossbeam and std? |
 //! | [`examples`] | How do I get what most people wish for: recorders, dashboards, a shutdown, the newest only? |
 //! | `processes`, with the feature `process` | What is decided for child processes if nothing is said? |
@@ -39,6 +40,9 @@ pub mod loss {}
 
 #[doc = include_str!("guide/messages.md")]
 pub mod messages {}
+
+#[doc = include_str!("guide/networks.md")]
+pub mod networks {}
 
 #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "process", any(unix, windows)))))]

@@ -1,0 +1,227 @@
+//! What can go wrong, and what to do then.
+
+use overfall::error::Failure;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why an engine did not take what an outlet publishes, and what to do about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum Advice {
+    /// No server answers.
+    #[error("no server answers: start nats-server, or check the address and the network")]
+    NoServer,
+    /// The server has no JetStream.
+    #[error("the server has no JetStream: start it with `-js`, or publish with a weak reader")]
+    NoJetStream,
+    /// No stream stores this subject.
+    #[error("no stream stores this subject: create one, or publish with a weak reader")]
+    NoStream,
+    /// The stream is full, and refuses what is new.
+    #[error(
+        "the stream is full and refuses what is new: raise its limits, or have an inlet read it"
+    )]
+    StreamFull,
+    /// The account may not do this.
+    #[error("this account may not do that: check its credentials and permissions for the subject")]
+    NotAllowed,
+    /// Nobody subscribes to the subject.
+    #[error("nobody listens to the subject: start an inlet on it")]
+    NobodyListens,
+    /// Listeners are there, and none of them answers.
+    #[error("nobody answers in time: see whether the other side is up, and whether it is stalled")]
+    NoAnswer,
+    /// A message of the engine would be longer than the server takes.
+    #[error("it is longer than the server's `max_payload`: raise that, or send less at once")]
+    TooLong,
+    /// Something else; see the text.
+    #[error("the server refused it")]
+    Other,
+}
+
+/// Why a connection was not made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody answers at that address.
+    #[error(
+        "no server at {address}: start nats-server, or check the address and the network ({text})"
+    )]
+    NoServer {
+        /// Where it was looked for.
+        address: String,
+        /// What the client says.
+        text: String,
+    },
+    /// The server does not let us in.
+    #[error("{address} refuses the credentials: check user, password, token or key ({text})")]
+    NotAllowed {
+        /// The server.
+        address: String,
+        /// What the client says.
+        text: String,
+    },
+    /// Something else.
+    #[error("no connection to {address}: {text}")]
+    Other {
+        /// The server.
+        address: String,
+        /// What the client says.
+        text: String,
+    },
+}
+
+/// Why an outlet stopped. [`run`](crate::Outlet::run) may be called again: it goes on where it stopped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OutletError {
+    /// The engine cannot be used as it is.
+    #[error("{subject}: {advice} ({text})")]
+    Engine {
+        /// What is wrong.
+        advice: Advice,
+        /// The subject.
+        subject: String,
+        /// What the engine says.
+        text: String,
+    },
+    /// The stream throws away what nobody has read, and the outlet is a reliable one.
+    #[error(
+        "the stream {stream} throws away what nobody has read ({limits}): create it with `discard new`, \
+         without `max_age`, or allow that with `Outlet::allow_discard`"
+    )]
+    Discards {
+        /// The stream.
+        stream: String,
+        /// By which of its limits.
+        limits: String,
+    },
+    /// The engine has taken nothing for so long.
+    #[error(
+        "the engine takes nothing since {patience:?}, at position {position}: {advice} ({text})"
+    )]
+    Stuck {
+        /// For how long it was tried: [`Outlet::patience`](crate::Outlet::patience).
+        patience: Duration,
+        /// All before this position of the ring is stored.
+        position: u64,
+        /// What to do.
+        advice: Advice,
+        /// What the engine says.
+        text: String,
+    },
+    /// A message is longer than the engine takes, and [pieces](crate::Outlet::refuse_large) are not wanted.
+    #[error("a message of {len} bytes at position {position}: the engine takes {limit}")]
+    TooLong {
+        /// The payload bytes of the message.
+        len: usize,
+        /// The most that would have gone.
+        limit: usize,
+        /// Where the message lies in the ring.
+        position: u64,
+    },
+    /// All is sent, but nobody has answered the end.
+    #[error(
+        "nobody answered the end after position {position} for {patience:?}: {advice} ({text})"
+    )]
+    EndUnanswered {
+        /// For how long it was tried: [`Outlet::end_within`](crate::Outlet::end_within).
+        patience: Duration,
+        /// Behind the last message.
+        position: u64,
+        /// What to do.
+        advice: Advice,
+        /// What the engine says.
+        text: String,
+    },
+    /// The reader cannot go on: its own end, not that of its channel.
+    #[error("the outlet's reader stopped: {0}")]
+    Reader(#[from] overfall::error::ReadError),
+}
+
+/// How a channel ended that an outlet or an inlet carried.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Ended {
+    /// All was sent, and the writers have gone or the channel was drained.
+    Drained,
+    /// It failed, with this error. On the inlet's side it is the text of it.
+    Failed(Failure),
+    /// It was terminated.
+    Terminated,
+}
+
+/// The error that an inlet's channel fails with when the channel on the other side failed: its text.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{0}")]
+pub struct Remote(pub String);
+
+/// Why an inlet stopped.
+///
+/// [`run`](crate::Inlet::run) may be called again, and goes on. An inlet that is dropped without an end
+/// fails its channel, so that its readers never take that for a clean end.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum InletError {
+    /// The engine cannot be used as it is.
+    #[error("{subject}: {advice} ({text})")]
+    Engine {
+        /// What is wrong.
+        advice: Advice,
+        /// The subject.
+        subject: String,
+        /// What the engine says.
+        text: String,
+    },
+    /// The outlet began anew without an end: its process was killed, or it was dropped. The next `run` goes
+    /// on with the new epoch.
+    #[error(
+        "epoch {epoch:016x} stopped after position {position} without an end, and epoch {next:016x} began: \
+         what the old one had not published is lost"
+    )]
+    EpochBroken {
+        /// The old epoch.
+        epoch: u64,
+        /// Behind the last frame of it that arrived.
+        position: u64,
+        /// The new epoch.
+        next: u64,
+    },
+    /// Nothing has come for so long, not even a heartbeat.
+    #[error(
+        "nothing since {silence:?} after position {position} of epoch {epoch:016x}: see whether the outlet \
+         and the server are up"
+    )]
+    Silent {
+        /// For how long: [`Inlet::silence`](crate::Inlet::silence).
+        silence: Duration,
+        /// The epoch.
+        epoch: u64,
+        /// Behind the last frame that arrived.
+        position: u64,
+    },
+    /// A message does not fit into the local ring.
+    #[error(
+        "a message of {len} bytes does not fit into the ring, which takes {max}: use a larger one"
+    )]
+    TooLong {
+        /// Its payload bytes.
+        len: usize,
+        /// The longest slice of the ring.
+        max: usize,
+    },
+    /// The local channel takes no more: its readers are gone, or somebody ended it. What is not
+    /// acknowledged stays in the engine.
+    #[error("the inlet's channel takes no more: {0}")]
+    Closed(overfall::error::SendError),
+    /// What was lost on the way cannot be told to the local channel: it has ended, or the outlet tells bytes
+    /// without messages.
+    #[error("the inlet's channel does not take what was missed: {0}")]
+    Missed(overfall::error::ReportMissedError),
+    /// The inlet was dropped in the middle. Readers of the channel get this as its failure.
+    #[error("the inlet was dropped after position {position}, before the end")]
+    Dropped {
+        /// Behind the last frame that arrived.
+        position: u64,
+    },
+}

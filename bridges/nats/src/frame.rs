@@ -1,0 +1,366 @@
+//! Frames: what travels as one message of the engine, and how it is told in headers.
+//!
+//! The payload is the payload of our messages, one right after the other, and nothing else: a
+//! subscriber of another kind that gets a frame with one message gets what was sent. All that we have
+//! to say stands in headers, in numbers with spaces between:
+//!
+//! ```text
+//! Overfall-Channel: NAME
+//! Overfall-Epoch: HEX                      which outlet, since when
+//! Overfall-Frame: NUMBER FLOOR             its number in the epoch; all frames before FLOOR are stored
+//! Overfall-Age: MILLISECONDS               since the epoch began
+//! Overfall-Position: POSITION              where the outlet stands in its ring behind this frame
+//! Overfall-Sent: MESSAGES BYTES            of all writers, since the epoch began, this frame included
+//! and one of
+//! Overfall-Messages: RUN;RUN...            RUN is WRITER MESSAGES BYTES POSITION LEN*TIMES LEN*TIMES...
+//! Overfall-Piece: WRITER MESSAGES BYTES POSITION OFFSET TOTAL
+//! Overfall-Writers: WRITER MESSAGES BYTES;...    a heartbeat
+//! Overfall-End: drained|failed|terminated  with Overfall-Writers; the payload is the text of the error
+//! ```
+//!
+//! `MESSAGES BYTES` behind a writer is what it had sent before, counted from where the outlet began: what
+//! was received of it and what the outlet itself missed.
+
+use crate::count::Count;
+use bytes::Bytes;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// What the engine carries.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Envelope {
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) payload: Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frame {
+    pub(crate) channel: Arc<str>,
+    pub(crate) epoch: u64,
+    pub(crate) number: u64,
+    pub(crate) floor: u64,
+    pub(crate) age_ms: u64,
+    pub(crate) position: u64,
+    pub(crate) sent: Count,
+    pub(crate) body: Body,
+    pub(crate) payload: Bytes,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Body {
+    Messages(Vec<Run>),
+    Piece(Piece),
+    Heartbeat(Totals),
+    End(End, Totals),
+}
+
+/// What each writer had sent.
+pub(crate) type Totals = Vec<(u32, Count)>;
+
+/// Messages of one writer that follow each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    pub(crate) writer: u32,
+    /// What the writer had sent before the first.
+    pub(crate) before: Count,
+    /// Of the first.
+    pub(crate) position: u64,
+    /// Lengths, and how many of each there are one after the other.
+    pub(crate) lens: Vec<(u32, u32)>,
+}
+
+/// A part of a message that is too long for one frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Piece {
+    pub(crate) writer: u32,
+    pub(crate) before: Count,
+    pub(crate) position: u64,
+    pub(crate) offset: u64,
+    pub(crate) total: u64,
+}
+
+/// How a channel ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    Drained,
+    Failed,
+    Terminated,
+}
+
+const CHANNEL: &str = "Overfall-Channel";
+const EPOCH: &str = "Overfall-Epoch";
+const FRAME: &str = "Overfall-Frame";
+const AGE: &str = "Overfall-Age";
+const POSITION: &str = "Overfall-Position";
+const SENT: &str = "Overfall-Sent";
+const MESSAGES: &str = "Overfall-Messages";
+const PIECE: &str = "Overfall-Piece";
+const WRITERS: &str = "Overfall-Writers";
+const END: &str = "Overfall-End";
+
+/// More than the headers of a frame without messages take, for a channel's name of a usual length.
+pub(crate) const HEADROOM: usize = 512;
+/// The most that `Overfall-Messages` takes for one more message: a run of its own.
+pub(crate) const RUN: usize = 10 + 20 + 20 + 20 + 10 + 8;
+
+impl Run {
+    pub(crate) fn push(&mut self, len: u32) {
+        match self.lens.last_mut() {
+            Some((last, times)) if *last == len => *times += 1,
+            _ => self.lens.push((len, 1)),
+        }
+    }
+
+    /// How long each message is.
+    pub(crate) fn each(&self) -> impl Iterator<Item = u32> {
+        self.lens.iter().flat_map(|&(len, times)| (0..times).map(move |_| len))
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        self.lens.iter().fold(Count::default(), |sum, &(len, times)| {
+            sum + Count::new(times.into(), u64::from(len).saturating_mul(times.into()))
+        })
+    }
+}
+
+impl Frame {
+    pub(crate) fn encode(&self) -> Envelope {
+        let Count { messages, bytes } = self.sent;
+        let mut headers = vec![
+            (CHANNEL, self.channel.to_string()),
+            (EPOCH, format!("{:016x}", self.epoch)),
+            (FRAME, format!("{} {}", self.number, self.floor)),
+            (AGE, self.age_ms.to_string()),
+            (POSITION, self.position.to_string()),
+            (SENT, format!("{messages} {bytes}")),
+        ];
+        match &self.body {
+            Body::Messages(runs) => headers.push((MESSAGES, text_of_runs(runs))),
+            Body::Piece(piece) => {
+                let Piece { writer, before: Count { messages, bytes }, position, offset, total } =
+                    piece;
+                let text = format!("{writer} {messages} {bytes} {position} {offset} {total}");
+                headers.push((PIECE, text));
+            }
+            Body::Heartbeat(totals) => headers.push((WRITERS, text_of_totals(totals))),
+            Body::End(end, totals) => {
+                let text = match end {
+                    End::Drained => "drained",
+                    End::Failed => "failed",
+                    End::Terminated => "terminated",
+                };
+                headers.push((END, text.to_owned()));
+                headers.push((WRITERS, text_of_totals(totals)));
+            }
+        }
+        Envelope { headers, payload: self.payload.clone() }
+    }
+
+    /// What `header` tells of a message of the engine with this payload; nothing if it is none of ours.
+    pub(crate) fn decode<'a>(
+        header: impl Fn(&'static str) -> Option<&'a str>,
+        payload: Bytes,
+    ) -> Option<Self> {
+        let [number, floor] = numbers(header(FRAME)?)?;
+        let [messages, bytes] = numbers(header(SENT)?)?;
+        let body = if let Some(text) = header(END) {
+            let end = match text {
+                "drained" => End::Drained,
+                "failed" => End::Failed,
+                "terminated" => End::Terminated,
+                _ => return None,
+            };
+            Body::End(end, totals(header(WRITERS)?)?)
+        } else if let Some(text) = header(MESSAGES) {
+            let runs = text.split(';').map(run).collect::<Option<Vec<_>>>()?;
+            let sum = runs.iter().fold(Count::default(), |sum, run| sum + run.count());
+            // A header that does not fit its payload would cut messages at wrong places.
+            if sum.bytes != payload.len() as u64 {
+                return None;
+            }
+            Body::Messages(runs)
+        } else if let Some(text) = header(PIECE) {
+            let [writer, messages, bytes, position, offset, total] = numbers(text)?;
+            let end = offset.checked_add(payload.len() as u64)?;
+            if end > total || payload.is_empty() {
+                return None;
+            }
+            let (writer, before) = (writer.try_into().ok()?, Count::new(messages, bytes));
+            Body::Piece(Piece { writer, before, position, offset, total })
+        } else {
+            Body::Heartbeat(totals(header(WRITERS)?)?)
+        };
+        Some(Self {
+            channel: header(CHANNEL)?.into(),
+            epoch: u64::from_str_radix(header(EPOCH)?, 16).ok()?,
+            number,
+            floor,
+            age_ms: header(AGE)?.parse().ok()?,
+            position: header(POSITION)?.parse().ok()?,
+            sent: Count::new(messages, bytes),
+            body,
+            payload,
+        })
+    }
+}
+
+fn text_of_runs(runs: &[Run]) -> String {
+    let mut text = String::with_capacity(runs.len() * 48);
+    for (index, run) in runs.iter().enumerate() {
+        if index > 0 {
+            text.push(';');
+        }
+        let Count { messages, bytes } = run.before;
+        write!(text, "{} {messages} {bytes} {}", run.writer, run.position).expect("a String grows");
+        for (len, times) in &run.lens {
+            match times {
+                1 => write!(text, " {len}"),
+                _ => write!(text, " {len}*{times}"),
+            }
+            .expect("a String grows");
+        }
+    }
+    text
+}
+
+fn run(text: &str) -> Option<Run> {
+    let mut words = text.split(' ');
+    let mut next = || words.next()?.parse::<u64>().ok();
+    let (writer, messages, bytes, position) = (next()?, next()?, next()?, next()?);
+    let lens = words
+        .map(|word| match word.split_once('*') {
+            Some((len, times)) => Some((len.parse().ok()?, times.parse().ok()?)),
+            None => Some((word.parse().ok()?, 1)),
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Run {
+        writer: writer.try_into().ok()?,
+        before: Count::new(messages, bytes),
+        position,
+        lens,
+    })
+}
+
+fn text_of_totals(totals: &[(u32, Count)]) -> String {
+    let mut text = String::new();
+    for (index, (writer, Count { messages, bytes })) in totals.iter().enumerate() {
+        let separator = if index > 0 { ";" } else { "" };
+        write!(text, "{separator}{writer} {messages} {bytes}").expect("a String grows");
+    }
+    text
+}
+
+fn totals(text: &str) -> Option<Totals> {
+    let each = text.split(';').filter(|part| !part.is_empty());
+    each.map(|part| {
+        let [writer, messages, bytes] = numbers(part)?;
+        Some((writer.try_into().ok()?, Count::new(messages, bytes)))
+    })
+    .collect()
+}
+
+/// So many numbers, and no more.
+fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
+    let mut words = text.split(' ');
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = words.next()?.parse().ok()?;
+    }
+    words.next().is_none().then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decode(envelope: Envelope) -> Option<Frame> {
+        let Envelope { headers, payload } = envelope;
+        let find = |name| headers.iter().find(|(each, _)| *each == name).map(|(_, text)| &**text);
+        Frame::decode(find, payload)
+    }
+
+    fn count() -> impl Strategy<Value = Count> {
+        (any::<u64>(), any::<u64>()).prop_map(|(messages, bytes)| Count::new(messages, bytes))
+    }
+
+    fn body() -> impl Strategy<Value = (Body, usize)> {
+        let run = (any::<u32>(), count(), any::<u64>(), prop::collection::vec(0..40u32, 1..9));
+        let runs = prop::collection::vec(run, 1..5).prop_map(|runs| {
+            let runs: Vec<Run> = runs
+                .into_iter()
+                .map(|(writer, before, position, lens)| {
+                    let mut run = Run { writer, before, position, lens: Vec::new() };
+                    lens.into_iter().for_each(|len| run.push(len));
+                    run
+                })
+                .collect();
+            let bytes = runs.iter().map(|run| run.count().bytes as usize).sum();
+            (Body::Messages(runs), bytes)
+        });
+        let totals = || prop::collection::vec((any::<u32>(), count()), 0..5);
+        prop_oneof![
+            runs,
+            (any::<u32>(), count(), any::<u64>(), 0..u64::MAX / 2, 1..99usize).prop_map(
+                |(writer, before, position, offset, len)| {
+                    let total = offset + len as u64 + 7;
+                    (Body::Piece(Piece { writer, before, position, offset, total }), len)
+                }
+            ),
+            totals().prop_map(|totals| (Body::Heartbeat(totals), 0)),
+            (0..3usize, totals(), 0..20usize).prop_map(|(which, totals, len)| {
+                (Body::End([End::Drained, End::Failed, End::Terminated][which], totals), len)
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_comes_out_again(
+            (body, len) in body(),
+            (epoch, number, floor, age_ms, position) in any::<(u64, u64, u64, u64, u64)>(),
+            sent in count(),
+        ) {
+            let (channel, payload) = ("gps".into(), Bytes::from(vec![7; len]));
+            let frame =
+                Frame { channel, epoch, number, floor, age_ms, position, sent, body, payload };
+            prop_assert_eq!(decode(frame.encode()), Some(frame));
+        }
+
+        #[test]
+        fn headers_of_somebody_else_are_refused_and_never_panic(
+            texts in prop::collection::vec("[0-9 ;*a-f]{0,24}", 10),
+            payload in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let names =
+                [CHANNEL, EPOCH, FRAME, AGE, POSITION, SENT, MESSAGES, PIECE, WRITERS, END];
+            let headers = names.into_iter().zip(texts).collect();
+            if let Some(Frame { body: Body::Messages(runs), payload, .. }) =
+                decode(Envelope { headers, payload: payload.into() })
+            {
+                let sum: u64 = runs.iter().map(|run| run.count().bytes).sum();
+                prop_assert_eq!(sum, payload.len() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_does_not_fit_the_payload_is_refused() {
+        let run = Run { writer: 1, before: Count::default(), position: 0, lens: vec![(3, 2)] };
+        let mut envelope = Frame {
+            channel: "a".into(),
+            epoch: 1,
+            number: 0,
+            floor: 0,
+            age_ms: 0,
+            position: 0,
+            sent: Count::new(2, 6),
+            body: Body::Messages(vec![run]),
+            payload: Bytes::from_static(b"abcdef"),
+        }
+        .encode();
+        assert!(decode(envelope.clone()).is_some());
+        envelope.payload = Bytes::from_static(b"abcde");
+        assert!(decode(envelope).is_none());
+    }
+}

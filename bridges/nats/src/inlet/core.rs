@@ -1,0 +1,378 @@
+//! The loop of an inlet.
+
+use super::local::Locals;
+use crate::count::Count;
+use crate::engine::{Delivery, Subscription};
+use crate::error::{Ended, InletError, Remote};
+use crate::figures::{self, InletFigures};
+use crate::frame::{Body, End, Frame};
+use crate::order::Order;
+use crate::sums::{Step, Sums};
+use bytes::Bytes;
+use overfall::Writer;
+use overfall::error::{Failure, SendError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// A missing frame is asked for, and looked for, so often.
+const QUESTIONS: Duration = Duration::from_millis(100);
+/// The ring bytes of a slice with a short message.
+const GRANULE: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Core<S: Subscription> {
+    pub(crate) subscription: S,
+    pub(crate) silence: Duration,
+    pub(crate) figures: Arc<InletFigures>,
+    subject: String,
+    locals: Locals,
+    epoch: Option<Epoch<S::Token>>,
+    /// Epochs that are over.
+    over: HashSet<u64>,
+    /// Frames of the epochs behind this one.
+    later: VecDeque<Delivery<S::Token>>,
+    /// What is to be done with the frame that was taken last, and what settles it then.
+    steps: VecDeque<Step>,
+    taken: Option<(S::Token, u64)>,
+    last_frame: Instant,
+    asked_at: Instant,
+    has_begun: bool,
+    ended: Option<Ended>,
+}
+
+#[derive(Debug)]
+struct Epoch<T> {
+    id: u64,
+    /// Of an engine that delivers at least once.
+    order: Order<(Frame, T)>,
+    sums: Sums,
+    position: u64,
+}
+
+impl<S: Subscription> Core<S> {
+    pub(crate) fn new(subscription: S, subject: String, writer: Writer) -> Self {
+        Self {
+            subscription,
+            silence: Duration::from_secs(60),
+            figures: Arc::default(),
+            subject,
+            locals: Locals::new(writer),
+            epoch: None,
+            over: HashSet::new(),
+            later: VecDeque::new(),
+            steps: VecDeque::new(),
+            taken: None,
+            last_frame: Instant::now(),
+            asked_at: Instant::now(),
+            has_begun: false,
+            ended: None,
+        }
+    }
+
+    pub(crate) async fn run(&mut self) -> Result<Ended, InletError> {
+        if let Some(ended) = &self.ended {
+            return Ok(ended.clone());
+        }
+        self.subscription.begin().await?;
+        if !std::mem::replace(&mut self.has_begun, true)
+            && let (Some((epoch, number)), place) = self.subscription.first()
+        {
+            self.begin(epoch, number, place);
+        }
+        self.last_frame = Instant::now();
+        loop {
+            self.perform().await?;
+            if let Some((token, position)) = self.taken.take() {
+                figures::set(&self.figures.position, position);
+                self.subscription.settle(token).await;
+                // While the ring was full, nobody listened.
+                self.last_frame = Instant::now();
+            }
+            if let Some(ended) = &self.ended {
+                self.subscription.end().await;
+                self.figures.record(&self.subject);
+                tracing::debug!(subject = self.subject, ?ended, "inlet ended");
+                return Ok(ended.clone());
+            }
+            if self.take_next() {
+                continue;
+            }
+            self.next_epoch()?;
+            if self.ask().await? {
+                continue;
+            }
+            self.receive().await?;
+        }
+    }
+
+    /// The next frame that is here, in order.
+    fn take_next(&mut self) -> bool {
+        let Some(epoch) = &mut self.epoch else { return false };
+        let Some((frame, token)) = epoch.order.pop() else { return false };
+        let known = epoch.sums.duplicates();
+        epoch.sums.take(&frame, &mut self.steps);
+        figures::add(&self.figures.duplicates, epoch.sums.duplicates() - known);
+        epoch.position = frame.position;
+        self.taken = Some((token, frame.position));
+        true
+    }
+
+    fn begin(&mut self, id: u64, number: u64, place: u64) {
+        // The first that an inlet sees may have begun before it; the next begin while it is there.
+        let is_first = self.epoch.is_none() && self.over.is_empty();
+        let from_start = !is_first || number == 0;
+        self.epoch = Some(Epoch {
+            id,
+            order: Order::new(number, place),
+            sums: Sums::new(from_start),
+            position: 0,
+        });
+        figures::add(&self.figures.epochs, 1);
+        tracing::debug!(subject = self.subject, epoch = id, from_start, "epoch begun");
+    }
+
+    /// Goes on with the next epoch, if this one has nothing more to come.
+    fn next_epoch(&mut self) -> Result<(), InletError> {
+        let Some(next) = self.later.front().map(epoch_of) else { return Ok(()) };
+        let Some(old) = &self.epoch else { return Ok(()) };
+        if old.order.is_waiting() {
+            return Ok(());
+        }
+        let (epoch, position) = (old.id, old.position);
+        self.over.insert(epoch);
+        self.locals.forget_all();
+        let place = self.later.front().map_or(0, |first| first.place.saturating_sub(1));
+        self.begin(next, 0, place);
+        for delivery in std::mem::take(&mut self.later) {
+            self.sort(delivery);
+        }
+        tracing::warn!(subject = self.subject, epoch, position, next, "epoch broken");
+        Err(InletError::EpochBroken { epoch, position, next })
+    }
+
+    /// Asks the engine for a frame that is missing. Tells whether we can go on.
+    async fn ask(&mut self) -> Result<bool, InletError> {
+        let newer = self.later.front().map(|first| first.place);
+        let Some(epoch) = &mut self.epoch else { return Ok(false) };
+        let Some(question) = epoch.order.question(newer) else { return Ok(false) };
+        if self.asked_at.elapsed() < QUESTIONS {
+            return Ok(false);
+        }
+        let answer = self.subscription.whereabouts(&question).await?;
+        self.asked_at = Instant::now();
+        tracing::debug!(subject = self.subject, ?question, ?answer, "a frame is missing");
+        for (frame, token) in epoch.order.resolve(answer, newer.is_some()) {
+            figures::add(&self.figures.duplicates, frame.count().messages);
+            self.subscription.settle(token).await;
+        }
+        Ok(!epoch.order.is_waiting())
+    }
+
+    /// Waits for a frame, and puts it where it belongs.
+    async fn receive(&mut self) -> Result<(), InletError> {
+        let is_waiting = self.epoch.as_ref().is_some_and(|epoch| epoch.order.is_waiting());
+        let silence = if self.epoch.is_some() { self.silence } else { Duration::MAX };
+        let limit = if is_waiting { QUESTIONS.min(silence) } else { silence };
+        let Ok(delivery) = timeout(limit, self.subscription.next()).await else {
+            if let Some(Epoch { id, position, .. }) = &self.epoch
+                && self.last_frame.elapsed() >= silence
+            {
+                let (epoch, position) = (*id, *position);
+                return Err(InletError::Silent { silence, epoch, position });
+            }
+            return Ok(());
+        };
+        let delivery = delivery?;
+        self.last_frame = Instant::now();
+        let Some(frame) = &delivery.frame else {
+            figures::add(&self.figures.foreign, 1);
+            self.subscription.settle(delivery.token).await;
+            return Ok(());
+        };
+        figures::set(&self.figures.reconnects, self.subscription.reconnects());
+        if matches!(frame.body, Body::Heartbeat(_)) {
+            self.figures.record(&self.subject);
+        }
+        if self.over.contains(&frame.epoch) {
+            // Two outlets on one subject, or one that was thought to be gone.
+            tracing::warn!(
+                subject = self.subject,
+                epoch = frame.epoch,
+                "left out: this epoch is over"
+            );
+            figures::add(&self.figures.foreign, 1);
+            self.subscription.settle(delivery.token).await;
+            return Ok(());
+        }
+        if matches!(frame.body, Body::End(End::Terminated, _)) {
+            self.terminated(frame.epoch);
+            self.subscription.settle(delivery.token).await;
+            return Ok(());
+        }
+        if self.epoch.is_none() {
+            let (id, place) = (frame.epoch, delivery.place.saturating_sub(1));
+            let was_there = self.subscription.was_there(frame.age_ms);
+            self.begin(id, if was_there { 0 } else { frame.number }, place);
+        }
+        if let Some(superfluous) = self.sort(delivery) {
+            figures::add(&self.figures.duplicates, superfluous.count());
+            self.subscription.settle(superfluous.token).await;
+        }
+        Ok(())
+    }
+
+    /// To its epoch. Returns what is superfluous.
+    fn sort(&mut self, delivery: Delivery<S::Token>) -> Option<Superfluous<S::Token>> {
+        let is_reliable = self.subscription.is_reliable();
+        let epoch = self.epoch.as_mut()?;
+        if epoch_of(&delivery) != epoch.id || delivery.frame.is_none() {
+            self.later.push_back(delivery);
+            return None;
+        }
+        let Delivery { frame, place, token } = delivery;
+        let frame = frame?;
+        // Without redelivery a frame is taken when it comes, and what is not there is missed. One that comes
+        // late is told from new ones by its messages.
+        let number = if is_reliable { frame.number } else { epoch.order.next_number() };
+        let superfluous = epoch.order.push(number, frame.floor, place, (frame, token));
+        superfluous.map(|(frame, token)| Superfluous { frame, token })
+    }
+
+    /// Does what a frame asks for. Each step is done once, however often it is waited for.
+    async fn perform(&mut self) -> Result<(), InletError> {
+        while let Some(step) = self.steps.front_mut() {
+            match step {
+                Step::Missed(writer, count) => {
+                    tracing::debug!(subject = self.subject, writer, %count, "missed");
+                    let figures = &self.figures;
+                    figures::add_count(&figures.missed, &figures.missed_bytes, *count);
+                    self.locals.missed(*writer, *count)?;
+                }
+                Step::Forget(writer) => self.locals.forget(*writer),
+                Step::End(end, text) => {
+                    let (end, text) = (*end, std::mem::take(text));
+                    self.end(end, text)?;
+                }
+                Step::Deliver(writer, payload, lens) => {
+                    let writer = self.locals.of(*writer);
+                    let sent = tokio::select! {
+                        biased;
+                        epoch = self.subscription.terminated() => Err(epoch),
+                        sent = deliver(writer, payload, lens, &self.figures) => Ok(sent),
+                    };
+                    match sent {
+                        Ok(sent) => sent?,
+                        Err(epoch) => {
+                            self.terminated(epoch);
+                            continue;
+                        }
+                    }
+                }
+            }
+            self.steps.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The other side was terminated, if it is this epoch that is meant.
+    fn terminated(&mut self, epoch: u64) {
+        if self.epoch.as_ref().is_none_or(|current| current.id == epoch) {
+            self.steps.clear();
+            self.locals.template().channel().terminate();
+            self.ended = Some(Ended::Terminated);
+        }
+    }
+
+    fn end(&mut self, end: End, text: String) -> Result<(), InletError> {
+        let channel = self.locals.template().channel();
+        let (result, ended) = match end {
+            End::Drained => (channel.drain().is_ok(), Ended::Drained),
+            End::Failed => {
+                let error = Remote(text);
+                let failed = channel.fail(error.clone()).is_ok();
+                (failed, Ended::Failed(channel.failure().unwrap_or_else(|| Failure::new(error))))
+            }
+            End::Terminated => {
+                channel.terminate();
+                (true, Ended::Terminated)
+            }
+        };
+        if !result {
+            return Err(InletError::Closed(SendError::Closed));
+        }
+        self.ended = Some(ended);
+        Ok(())
+    }
+}
+
+impl<S: Subscription> Drop for Core<S> {
+    /// Readers never take an inlet that went for a clean end.
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            let position = self.epoch.as_ref().map_or(0, |epoch| epoch.position);
+            let channel = self.locals.template().channel();
+            // A channel that has ended has its end.
+            let _has_ended = channel.fail(InletError::Dropped { position });
+        }
+    }
+}
+
+/// A frame that was here before.
+struct Superfluous<T> {
+    frame: Frame,
+    token: T,
+}
+
+impl<T> Superfluous<T> {
+    fn count(&self) -> u64 {
+        self.frame.count().messages
+    }
+}
+
+fn epoch_of<T>(delivery: &Delivery<T>) -> u64 {
+    delivery.frame.as_ref().map_or(0, |frame| frame.epoch)
+}
+
+/// Sends messages, and takes those that are sent out of `payload` and `lens`.
+async fn deliver(
+    writer: &mut Writer,
+    payload: &mut Bytes,
+    lens: &mut Vec<u32>,
+    figures: &InletFigures,
+) -> Result<(), InletError> {
+    // Several of them must fit into one slice together.
+    let most = writer.max_slice() / 2;
+    while !lens.is_empty() {
+        let mut ring_bytes = 0;
+        let fits = |len: &&u32| {
+            ring_bytes += (**len as usize).max(1).next_multiple_of(GRANULE);
+            ring_bytes <= most
+        };
+        let together = lens.iter().take_while(fits).count().max(1);
+        let mut offset = 0;
+        let messages: Vec<&[u8]> = lens[..together]
+            .iter()
+            .map(|&len| {
+                offset += len as usize;
+                &payload[offset - len as usize..offset]
+            })
+            .collect();
+        let sent = match messages[..] {
+            [message] => writer.send(message).await,
+            _ => writer.send_many(&messages).await,
+        };
+        match sent {
+            // What is dropped, a reader learns of from the writer's figures.
+            Ok(_delivered_or_dropped) => {}
+            Err(SendError::TooLong { len, max }) => return Err(InletError::TooLong { len, max }),
+            Err(error) => return Err(InletError::Closed(error)),
+        }
+        let count = Count::new(together as u64, offset as u64);
+        figures::add_count(&figures.received, &figures.received_bytes, count);
+        lens.drain(..together);
+        *payload = payload.slice(offset..);
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! What an inlet makes of the frames of one epoch: which messages are new, and what was missed of whom.
+//!
+//! Each message tells what its writer had sent before. What is expected of each writer is known from the
+//! message before, so that what lies between was missed, and what lies before was here already.
+//! Heartbeats tell the sums of each writer, for what was lost behind its last message, and of all
+//! together, for writers of which nothing has arrived.
+
+use crate::count::Count;
+use crate::frame::{Body, End, Frame, Piece, Run};
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// What is to be done with the local channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// So much of this writer is missing. Number 0 stands for others.
+    Missed(u32, Count),
+    /// Messages of one writer, one right after the other, and how long each is.
+    Deliver(u32, Bytes, Vec<u32>),
+    /// This writer sends no more, and all of it is known.
+    Forget(u32),
+    /// The end, with the text of the error.
+    End(End, String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Sums {
+    /// All that the epoch has sent counts, or what it sends from the first frame on that arrives.
+    from_start: bool,
+    has_begun: bool,
+    /// What was delivered and missed so far, or came before the first frame.
+    accounted: Count,
+    writers: HashMap<u32, Foreign>,
+    duplicates: u64,
+}
+
+#[derive(Debug, Default)]
+struct Foreign {
+    /// What its next message says, if nothing is missed.
+    expected: Count,
+    /// The pieces so far of its next message.
+    pieces: Vec<u8>,
+}
+
+impl Sums {
+    pub(crate) fn new(from_start: bool) -> Self {
+        Self {
+            from_start,
+            has_begun: from_start,
+            accounted: Count::default(),
+            writers: HashMap::new(),
+            duplicates: 0,
+        }
+    }
+
+    /// Messages that came again so far.
+    pub(crate) fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    pub(crate) fn take(&mut self, frame: &Frame, steps: &mut VecDeque<Step>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.accounted = frame.sent - frame.count();
+        }
+        match &frame.body {
+            Body::Messages(runs) => {
+                let mut rest = frame.payload.clone();
+                for run in runs {
+                    let payload = rest.split_to(run.count().bytes as usize);
+                    self.run(run, payload, steps);
+                }
+            }
+            Body::Piece(piece) => self.piece(piece, &frame.payload, steps),
+            Body::Heartbeat(totals) => self.totals(totals, frame.sent, steps),
+            Body::End(end, totals) => {
+                self.totals(totals, frame.sent, steps);
+                let text = String::from_utf8_lossy(&frame.payload).into_owned();
+                steps.push_back(Step::End(*end, text));
+            }
+        }
+    }
+
+    /// Of this writer, whatever lies before `before` is missed, if it has not arrived.
+    fn foreign(&mut self, writer: u32, before: Count, steps: &mut VecDeque<Step>) -> &mut Foreign {
+        let from_start = self.from_start;
+        let foreign = self.writers.entry(writer).or_insert_with(|| Foreign {
+            expected: if from_start { Count::default() } else { before },
+            pieces: Vec::new(),
+        });
+        if before.messages > foreign.expected.messages {
+            let missed = before - foreign.expected;
+            foreign.expected = before;
+            foreign.pieces.clear();
+            self.accounted += missed;
+            steps.push_back(Step::Missed(writer, missed));
+        }
+        foreign
+    }
+
+    fn run(&mut self, run: &Run, mut payload: Bytes, steps: &mut VecDeque<Step>) {
+        let foreign = self.foreign(run.writer, run.before, steps);
+        let here_already = foreign.expected.messages - run.before.messages;
+        let known = run.each().take(here_already.try_into().unwrap_or(usize::MAX));
+        let (mut skipped, mut bytes) = (0, 0);
+        for len in known {
+            skipped += 1;
+            bytes += len as usize;
+        }
+        let _known = payload.split_to(bytes);
+        let lens: Vec<u32> = run.each().skip(skipped).collect();
+        if !lens.is_empty() {
+            let count = Count::new(lens.len() as u64, payload.len() as u64);
+            foreign.expected += count;
+            foreign.pieces.clear();
+            self.accounted += count;
+            steps.push_back(Step::Deliver(run.writer, payload, lens));
+        }
+        self.duplicates += skipped as u64;
+    }
+
+    fn piece(&mut self, piece: &Piece, payload: &Bytes, steps: &mut VecDeque<Step>) {
+        let foreign = self.foreign(piece.writer, piece.before, steps);
+        if foreign.expected.messages > piece.before.messages {
+            self.duplicates += u64::from(piece.offset == 0);
+            return;
+        }
+        // A piece that does not go on where the last one stopped belongs to a message that is not whole.
+        // Whatever comes next of this writer tells that it is missed.
+        if piece.offset != foreign.pieces.len() as u64 {
+            foreign.pieces.clear();
+            if piece.offset != 0 {
+                return;
+            }
+        }
+        foreign.pieces.extend_from_slice(payload);
+        if foreign.pieces.len() as u64 == piece.total {
+            let count = Count::new(1, piece.total);
+            let message = std::mem::take(&mut foreign.pieces);
+            foreign.expected += count;
+            self.accounted += count;
+            let lens = vec![message.len() as u32];
+            steps.push_back(Step::Deliver(piece.writer, message.into(), lens));
+        }
+    }
+
+    fn totals(&mut self, totals: &[(u32, Count)], sent: Count, steps: &mut VecDeque<Step>) {
+        for &(writer, total) in totals {
+            self.foreign(writer, total, steps);
+        }
+        let others = sent - self.accounted;
+        if !others.is_none() {
+            self.accounted += others;
+            steps.push_back(Step::Missed(0, others));
+        }
+        if self.accounted != sent {
+            // A heartbeat that comes late knows less than we do.
+            return;
+        }
+        let named: HashSet<u32> = totals.iter().map(|(writer, _)| *writer).collect();
+        self.writers.retain(|writer, _| {
+            let stays = named.contains(writer);
+            if !stays {
+                steps.push_back(Step::Forget(*writer));
+            }
+            stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(sent: (u64, u64), body: Body, payload: &'static str) -> Frame {
+        let sent = Count::new(sent.0, sent.1);
+        let (channel, payload) = ("a".into(), Bytes::from_static(payload.as_bytes()));
+        let (epoch, number, floor, age_ms, position) = (1, 9, 0, 0, 0);
+        Frame { channel, epoch, number, floor, age_ms, position, sent, body, payload }
+    }
+
+    fn run(writer: u32, before: (u64, u64), lens: Vec<(u32, u32)>) -> Body {
+        let before = Count::new(before.0, before.1);
+        Body::Messages(vec![Run { writer, before, position: 0, lens }])
+    }
+
+    fn heartbeat(totals: &[(u32, u64, u64)]) -> Body {
+        let each =
+            totals.iter().map(|&(writer, messages, bytes)| (writer, Count::new(messages, bytes)));
+        Body::Heartbeat(each.collect())
+    }
+
+    fn steps(sums: &mut Sums, frame: &Frame) -> Vec<Step> {
+        let mut steps = VecDeque::new();
+        sums.take(frame, &mut steps);
+        steps.into()
+    }
+
+    #[test]
+    fn an_inlet_that_joins_in_the_middle_learns_of_others_by_the_sum() {
+        let mut sums = Sums::new(false);
+        let first = frame((11, 110), run(1, (5, 50), vec![(10, 1)]), "0123456789");
+        // What was sent before is not missed.
+        assert!(matches!(steps(&mut sums, &first)[..], [Step::Deliver(1, ..)]));
+        // Writer 2 has sent 7 by now: 5 before we came, and 2 that were lost since.
+        let told = frame((13, 130), heartbeat(&[(1, 6, 60), (2, 7, 70)]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Missed(0, Count::new(2, 20))]);
+        assert_eq!(steps(&mut sums, &told), []);
+    }
+
+    #[test]
+    fn a_heartbeat_that_comes_late_forgets_nobody() {
+        let mut sums = Sums::new(true);
+        let late = frame((1, 1), heartbeat(&[(1, 1, 1)]), "");
+        steps(&mut sums, &frame((1, 1), run(1, (0, 0), vec![(1, 1)]), "a"));
+        steps(&mut sums, &frame((3, 3), run(2, (0, 0), vec![(1, 2)]), "bc"));
+        assert_eq!(steps(&mut sums, &late), []);
+        let next = frame((4, 4), run(2, (2, 2), vec![(1, 1)]), "d");
+        assert!(matches!(steps(&mut sums, &next)[..], [Step::Deliver(2, ..)]));
+    }
+
+    #[test]
+    fn a_writer_that_is_no_longer_told_is_forgotten() {
+        let mut sums = Sums::new(true);
+        steps(&mut sums, &frame((1, 1), run(1, (0, 0), vec![(1, 1)]), "a"));
+        let told = frame((1, 1), heartbeat(&[]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Forget(1)]);
+    }
+}

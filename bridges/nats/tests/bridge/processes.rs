@@ -1,0 +1,93 @@
+//! The examples, as processes of their own, one of which is killed.
+
+use crate::server::Server;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("a path");
+    let folder: PathBuf = test.ancestors().nth(2).expect("target/debug").join("examples");
+    let mut command = Command::new(folder.join(name));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// Numbered lines.
+fn lines(name: &str, count: usize) -> Vec<u8> {
+    (0..count).flat_map(|number| format!("{name} {number}\n").into_bytes()).collect()
+}
+
+async fn finish(child: Child) -> (Vec<u8>, String) {
+    let output = child.wait_with_output().await.expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    (output.stdout, errors)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_in_comes_out_in_another_process() {
+    let server = Server::start().await;
+    server.stream().await;
+    let relay_in = example("relay_in").args([&server.address(), "lab.tee", "far"]).spawn();
+    let relay_in = relay_in.expect("it starts: `cargo test` builds it");
+    let mut relay_out = example("relay_out")
+        .args([&server.address(), "lab.tee"])
+        .spawn()
+        .expect("it starts: `cargo test` builds it");
+    let input = lines("line", 200_000);
+    let mut stdin = relay_out.stdin.take().expect("a pipe");
+    stdin.write_all(&input).await.expect("it reads");
+    drop(stdin);
+    let (_, errors) = finish(relay_out).await;
+    assert!(errors.contains("lag 0, missed 0"), "{errors}");
+    let (output, errors) = finish(relay_in).await;
+    assert!(output == input, "{errors}");
+    assert!(errors.contains("relay_in: missed 0 messages, 0 bytes"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_process_that_is_killed_all_that_was_acknowledged_arrives_once() {
+    let server = Server::start().await;
+    let mut stream = server.stream().await;
+    let relay_in = example("relay_in").args([&server.address(), "lab.tee", "far"]).spawn();
+    let relay_in = relay_in.expect("it starts: `cargo test` builds it");
+
+    let mut first = example("relay_out")
+        .args([&server.address(), "lab.tee"])
+        .spawn()
+        .expect("it starts: `cargo test` builds it");
+    let input = lines("first", 1_000_000);
+    let mut stdin = first.stdin.take().expect("a pipe");
+    let half = input.clone();
+    // Until it is killed.
+    let feed = tokio::spawn(async move {
+        let _killed = stdin.write_all(&half).await;
+        stdin
+    });
+    while stream.info().await.expect("the stream").state.messages < 50 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    first.kill().await.expect("it runs");
+    drop(feed.await);
+    let stored = stream.info().await.expect("the stream").state.messages;
+
+    let mut second = example("relay_out")
+        .args([&server.address(), "lab.tee"])
+        .spawn()
+        .expect("it starts: `cargo test` builds it");
+    let again = lines("second", 1000);
+    let mut stdin = second.stdin.take().expect("a pipe");
+    stdin.write_all(&again).await.expect("it reads");
+    drop(stdin);
+    finish(second).await;
+    let (output, errors) = finish(relay_in).await;
+    assert!(errors.contains("without an end"), "{errors}");
+    assert!(errors.contains("relay_in: missed 0 messages, 0 bytes"), "{errors}");
+    assert!(output.ends_with(&again));
+    let of_first = &output[..output.len() - again.len()];
+    assert!(input.starts_with(of_first), "what arrived is what was sent first, and once");
+    assert!(!of_first.is_empty() && of_first.len() < input.len(), "of {stored} frames");
+}
