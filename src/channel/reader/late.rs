@@ -6,20 +6,17 @@ use crate::channel::terms::StartAt;
 
 impl WeakReader {
     /// A strong reader of what is kept, that has missed what this one would have.
+    ///
+    /// It does not join by itself, but beside another one: who joins begins where the gate is about to be moved, and
+    /// that may be behind what a third reader holds, for as long as this holds it.
     pub(crate) fn strong_beside(&self) -> StrongReader {
-        // What it holds stays there meanwhile.
         let shared = Read::core(self).shared();
-        let held = StrongReader::new(shared, StartAt::Oldest);
-        let mut oldest = Read::place(&held).slice;
-        let mut reader = self.another();
         loop {
-            reader.miss_up_to(oldest);
-            match reader.into_strong() {
-                Ok(reader) => return reader,
-                // Padding at its hold was recycled: what it holds begins after it.
-                Err(error) => reader = error.reader,
+            // What it holds stays there meanwhile.
+            let held = StrongReader::new(shared, StartAt::Oldest);
+            if let Some(reader) = self.another().into_strong_beside(&held) {
+                return reader;
             }
-            oldest = shared.ring.oldest_intact(oldest);
         }
     }
 

@@ -133,7 +133,7 @@ impl StrongReader {
     /// Makes a strong reader of a weak one that stands at `place`, if that is not given back yet.
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
-    pub(super) fn from_weak(mut core: Core, place: Place) -> Result<Self, Core> {
+    pub(super) fn from_weak(core: Core, place: Place) -> Result<Self, Core> {
         let (joined, oldest) = Joined::new(core.shared());
         let mut start = place;
         let ring = &core.shared().ring;
@@ -144,6 +144,18 @@ impl StrongReader {
                 _ => return Err(core),
             }
         }
+        Ok(Self::converted(core, joined, start))
+    }
+
+    /// The same where `other` stands, which keeps everything from there on; nothing, if the hold of `other` was
+    /// taken meanwhile. Who takes it later has seen the one beside it: both went through the registry's lock.
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+    pub(super) fn from_weak_beside(core: Core, other: &Self) -> Option<Self> {
+        let reader = Self::converted(core, other.hold.joined_beside(), other.place);
+        (other.hold.is_in_effect() || reader.core.has_terminated()).then_some(reader)
+    }
+
+    fn converted(mut core: Core, joined: Joined, start: Place) -> Self {
         let hold = match core.has_terminated() {
             true => Hold::none(core.shared()),
             false => joined.stand_at(&start),
@@ -158,7 +170,7 @@ impl StrongReader {
         let mut reader = Self::at(hold, core, place);
         reader.settle();
         reader.core.tell_that_it_was_converted();
-        Ok(reader)
+        reader
     }
 
     /// Converts this reader into a weak one. Nobody waits for it any more, and it can be overrun. If it

@@ -116,3 +116,45 @@ fn a_clone_that_is_made_goes_on_from_where_its_original_stands() {
         original.clone().into()
     });
 }
+
+/// A late reader is made, from a place that a hold of its own keeps, while a writer moves the gate: each is stopped at
+/// any of its steps while the other one goes on. Who joins behind the announcement of a move that the hold keeps from
+/// being made begins after what the hold keeps, for as long as it keeps that.
+#[test]
+#[cfg(feature = "process")]
+fn a_late_reader_is_made_whatever_move_of_the_gate_was_announced() {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+    for step in 0..12 * 24 {
+        let shared = shared(0);
+        let history = WeakReader::new(&shared, StartAt::Oldest);
+        let mut writer = StrongWriter::new(&shared);
+        (0..40).for_each(|_| writer.try_send(&[1; 64]).unwrap());
+        let ((stop, stopped), (go, goes_on)) = (channel(), channel::<()>());
+        let ((done, is_done), (tell, told)) = (channel(), channel());
+        thread::spawn(move || {
+            let wait = move || {
+                stop.send(()).unwrap();
+                let _the_other_has_no_such_step = goes_on.recv_timeout(LIMIT);
+            };
+            let sent = pause::at(step / 24, wait, || writer.try_send(&[2; 64])).0;
+            done.send(40 + u64::from(sent.is_ok())).unwrap();
+        });
+        let _no_such_step = stopped.recv_timeout(LIMIT);
+        let (sent, ended) = channel();
+        thread::spawn(move || {
+            let let_it_end = move || {
+                let _has_ended = go.send(());
+                sent.send(is_done.recv_timeout(LIMIT).unwrap()).unwrap();
+            };
+            tell.send(pause::at(step % 24, let_it_end, || history.strong_beside()).0).unwrap();
+        });
+        let mut late = told.recv_timeout(LIMIT).expect("it is made");
+        // If the reader has no such step, the writer was let go on behind it.
+        let Ok(sent) = ended.recv_timeout(LIMIT) else { continue };
+        let missed = late.missed().messages;
+        assert_eq!(missed + receive_all(&mut late).len() as u64, sent, "step {step}");
+    }
+}

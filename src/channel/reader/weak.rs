@@ -117,6 +117,14 @@ impl WeakReader {
         self.silent = silent;
     }
 
+    /// A strong reader where `other` stands, which is not before this one; nothing, if the hold of `other` was taken
+    /// meanwhile.
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+    pub(super) fn into_strong_beside(mut self, other: &StrongReader) -> Option<StrongReader> {
+        self.miss_up_to(Read::place(other).slice);
+        StrongReader::from_weak_beside(self.core, other)
+    }
+
     /// A clone, also where there may be only one.
     #[track_caller]
     pub(super) fn another(&self) -> Self {
@@ -138,7 +146,7 @@ impl WeakReader {
 
     /// Gives up what comes before `slice`. It counts as missed, and no read tells it.
     #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
-    pub(super) fn miss_up_to(&mut self, slice: Position) {
+    fn miss_up_to(&mut self, slice: Position) {
         if self.place.slice.is_before(slice) {
             let skipped = slice.bytes_since(self.place.slice).saturating_sub(self.place.offset);
             self.place = Place::at(slice);

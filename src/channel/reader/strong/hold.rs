@@ -90,6 +90,13 @@ impl Hold {
         Self { shared: self.shared.clone(), held }
     }
 
+    /// One at the same place of which it is not known yet what becomes of it.
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+    pub(super) fn joined_beside(&self) -> Joined {
+        let held = self.held.as_ref().map(|held| self.shared.ring.join_beside(held));
+        Joined { shared: self.shared.clone(), held }
+    }
+
     /// The owner of the channel may take it from here on, by this number of the reader.
     pub(super) fn name(&self, reader: u32) {
         if let Some(held) = &self.held {
