@@ -100,6 +100,11 @@ const END: &str = "Overfall-End";
 
 /// More than the headers of a frame without messages take, for a channel's name of a usual length.
 pub(crate) const HEADROOM: usize = 512;
+/// No frame has more messages. A header of a few bytes names any number of empty ones, and an inlet keeps the
+/// length of each.
+pub(crate) const MOST_MESSAGES: u64 = 1 << 16;
+/// A ring counts up to here. Whoever tells more is none of us.
+const MOST: u64 = 1 << 61;
 /// The most that `Overfall-Messages` takes for one more message: a run of its own.
 pub(crate) const RUN: usize = 10 + 20 + 20 + 20 + 10 + 8;
 
@@ -163,6 +168,7 @@ impl Frame {
     ) -> Option<Self> {
         let [number, floor] = numbers(header(FRAME)?)?;
         let [messages, bytes] = numbers(header(SENT)?)?;
+        let sent = count(messages, bytes)?;
         let body = if let Some(text) = header(END) {
             let end = match text {
                 "drained" => End::Drained,
@@ -175,17 +181,17 @@ impl Frame {
             let runs = text.split(';').map(run).collect::<Option<Vec<_>>>()?;
             let sum = runs.iter().fold(Count::default(), |sum, run| sum + run.count());
             // A header that does not fit its payload would cut messages at wrong places.
-            if sum.bytes != payload.len() as u64 {
+            if sum.bytes != payload.len() as u64 || sum.messages > MOST_MESSAGES {
                 return None;
             }
             Body::Messages(runs)
         } else if let Some(text) = header(PIECE) {
             let [writer, messages, bytes, position, offset, total] = numbers(text)?;
             let end = offset.checked_add(payload.len() as u64)?;
-            if end > total || payload.is_empty() {
+            if end > total || payload.is_empty() || u32::try_from(total).is_err() {
                 return None;
             }
-            let (writer, before) = (writer.try_into().ok()?, Count::new(messages, bytes));
+            let (writer, before) = (writer.try_into().ok()?, count(messages, bytes)?);
             Body::Piece(Piece { writer, before, position, offset, total })
         } else {
             Body::Heartbeat(totals(header(WRITERS)?)?)
@@ -197,11 +203,17 @@ impl Frame {
             floor,
             age_ms: header(AGE)?.parse().ok()?,
             position: header(POSITION)?.parse().ok()?,
-            sent: Count::new(messages, bytes),
+            sent,
             body,
             payload,
         })
     }
+}
+
+/// So many, if a ring can count them.
+fn count(messages: u64, bytes: u64) -> Option<Count> {
+    let is_possible = messages < MOST && bytes < MOST && (messages > 0 || bytes == 0);
+    is_possible.then(|| Count::new(messages, bytes))
 }
 
 fn text_of_runs(runs: &[Run]) -> String {
@@ -233,12 +245,7 @@ fn run(text: &str) -> Option<Run> {
             None => Some((word.parse().ok()?, 1)),
         })
         .collect::<Option<Vec<_>>>()?;
-    Some(Run {
-        writer: writer.try_into().ok()?,
-        before: Count::new(messages, bytes),
-        position,
-        lens,
-    })
+    Some(Run { writer: writer.try_into().ok()?, before: count(messages, bytes)?, position, lens })
 }
 
 fn text_of_totals(totals: &[(u32, Count)]) -> String {
@@ -254,7 +261,7 @@ fn totals(text: &str) -> Option<Totals> {
     let each = text.split(';').filter(|part| !part.is_empty());
     each.map(|part| {
         let [writer, messages, bytes] = numbers(part)?;
-        Some((writer.try_into().ok()?, Count::new(messages, bytes)))
+        Some((writer.try_into().ok()?, count(messages, bytes)?))
     })
     .collect()
 }
@@ -281,7 +288,7 @@ mod tests {
     }
 
     fn count() -> impl Strategy<Value = Count> {
-        (any::<u64>(), any::<u64>()).prop_map(|(messages, bytes)| Count::new(messages, bytes))
+        (1..MOST, 0..MOST).prop_map(|(messages, bytes)| Count::new(messages, bytes))
     }
 
     fn body() -> impl Strategy<Value = (Body, usize)> {
@@ -301,7 +308,7 @@ mod tests {
         let totals = || prop::collection::vec((any::<u32>(), count()), 0..5);
         prop_oneof![
             runs,
-            (any::<u32>(), count(), any::<u64>(), 0..u64::MAX / 2, 1..99usize).prop_map(
+            (any::<u32>(), count(), any::<u64>(), 0..1u64 << 31, 1..99usize).prop_map(
                 |(writer, before, position, offset, len)| {
                     let total = offset + len as u64 + 7;
                     (Body::Piece(Piece { writer, before, position, offset, total }), len)
@@ -362,5 +369,34 @@ mod tests {
         assert!(decode(envelope.clone()).is_some());
         envelope.payload = Bytes::from_static(b"abcde");
         assert!(decode(envelope).is_none());
+    }
+
+    /// A frame of these headers, behind those that each has.
+    fn foreign(sent: &str, body: (&'static str, &str), payload: &'static str) -> Option<Frame> {
+        let headers = [(CHANNEL, "a"), (EPOCH, "1"), (FRAME, "0 0"), (AGE, "0"), (POSITION, "0")];
+        let headers = headers.into_iter().chain([(SENT, sent), body]);
+        let headers = headers.map(|(name, text)| (name, text.to_owned())).collect();
+        decode(Envelope { headers, payload: payload.into() })
+    }
+
+    #[test]
+    fn a_frame_that_names_more_messages_than_it_could_hold_is_refused() {
+        assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*2"), "ab").is_some());
+        assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*4294967295"), "ab").is_none());
+        let many = vec!["1 0 0 0 0*65536"; 2].join(";");
+        assert!(foreign("3 2", (MESSAGES, &many), "").is_none());
+    }
+
+    #[test]
+    fn sums_that_no_ring_could_count_are_refused() {
+        for sent in ["2305843009213693952 0", "1 2305843009213693952", "0 7"] {
+            assert!(foreign(sent, (WRITERS, ""), "").is_none(), "{sent}");
+            assert!(foreign("1 1", (WRITERS, &format!("1 {sent}")), "").is_none(), "{sent}");
+            assert!(foreign("1 1", (MESSAGES, &format!("1 {sent} 0 1")), "a").is_none(), "{sent}");
+            assert!(foreign("1 1", (PIECE, &format!("1 {sent} 0 0 2")), "a").is_none(), "{sent}");
+        }
+        assert!(foreign("2305843009213693951 0", (WRITERS, ""), "").is_some());
+        // The length of a message has 32 bits.
+        assert!(foreign("1 1", (PIECE, "1 0 0 0 0 4294967296"), "a").is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! How an outlet makes frames of messages: small ones together, large ones in pieces.
 
 use crate::count::Count;
-use crate::frame::{Body, End, Frame, HEADROOM, Piece, RUN, Run};
+use crate::frame::{Body, End, Frame, HEADROOM, MOST_MESSAGES, Piece, RUN, Run};
 use crate::ledger::Ledger;
 use bytes::{Bytes, BytesMut};
 use overfall::Header;
@@ -32,6 +32,7 @@ struct Open {
     since: Instant,
     payload: BytesMut,
     runs: Vec<Run>,
+    messages: u64,
     /// At most so many bytes of headers.
     headers: usize,
 }
@@ -93,6 +94,7 @@ impl Packer {
         let fits = self.open.as_ref().is_none_or(|open| {
             open.payload.len() + message.len() <= self.batch
                 && open.payload.len() + message.len() + open.headers + RUN <= self.max_frame
+                && open.messages < MOST_MESSAGES
         });
         if !fits {
             frames.extend(self.flush());
@@ -110,8 +112,10 @@ impl Packer {
             since: Instant::now(),
             payload: BytesMut::new(),
             runs: Vec::new(),
+            messages: 0,
             headers: HEADROOM,
         });
+        open.messages += 1;
         open.payload.extend_from_slice(message);
         match open.runs.last_mut() {
             Some(run) if run.writer == header.writer && run.before + run.count() == before => {
