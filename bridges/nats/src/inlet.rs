@@ -4,6 +4,8 @@
 
 mod core;
 mod local;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use core::Core;
 

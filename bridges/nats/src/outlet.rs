@@ -109,7 +109,9 @@ impl Outlet {
     }
 
     /// Refuses messages that are longer than the server's `max_payload` allows, with
-    /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole.
+    /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole. An inlet
+    /// acknowledges the pieces with the last of them; of more than 256 it acknowledges the first before, so that
+    /// such a message is lost if the inlet's process is killed in the middle of it.
     pub fn refuse_large(mut self) -> Self {
         self.core.state.settings.refuses_large = true;
         self

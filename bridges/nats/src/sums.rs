@@ -60,7 +60,12 @@ impl Sums {
 
     pub(crate) fn take(&mut self, frame: &Frame, steps: &mut VecDeque<Step>) {
         if !std::mem::replace(&mut self.has_begun, true) {
-            self.accounted = frame.sent - frame.count();
+            // Each piece tells the sum with the whole message.
+            let count = match &frame.body {
+                Body::Piece(piece) => Count::new(1, piece.total),
+                _ => frame.count(),
+            };
+            self.accounted = frame.sent - count;
         }
         match &frame.body {
             Body::Messages(runs) => {
@@ -206,6 +211,20 @@ mod tests {
         let told = frame((13, 130), heartbeat(&[(1, 6, 60), (2, 7, 70)]), "");
         assert_eq!(steps(&mut sums, &told), [Step::Missed(0, Count::new(2, 20))]);
         assert_eq!(steps(&mut sums, &told), []);
+    }
+
+    #[test]
+    fn an_inlet_that_joins_with_the_first_piece_of_a_message_hides_no_later_loss() {
+        let mut sums = Sums::new(false);
+        let piece = |offset| {
+            let before = Count::new(5, 50);
+            Body::Piece(Piece { writer: 1, before, position: 0, offset, total: 4 })
+        };
+        assert_eq!(steps(&mut sums, &frame((6, 54), piece(0), "ab")), []);
+        let last = frame((6, 54), piece(2), "cd");
+        assert!(matches!(steps(&mut sums, &last)[..], [Step::Deliver(1, ..)]));
+        let told = frame((7, 58), heartbeat(&[(1, 6, 54), (2, 1, 4)]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Missed(0, Count::new(1, 4))]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use tokio::time::{Instant, timeout};
 
 /// A missing frame is asked for, and looked for, so often.
 const QUESTIONS: Duration = Duration::from_millis(100);
+/// Of a message in more pieces than this, the first are acknowledged before it is whole: an engine delivers only
+/// so many that are not acknowledged.
+const PIECES: usize = 256;
 /// The ring bytes of a slice with a short message.
 const GRANULE: usize = 64;
 
@@ -35,11 +38,23 @@ pub(crate) struct Core<S: Subscription> {
     later: VecDeque<Delivery<S::Token>>,
     /// What is to be done with the frame that was taken last, and what settles it then.
     steps: VecDeque<Step>,
-    taken: Option<(S::Token, u64)>,
+    taken: Option<Taken<S::Token>>,
+    /// Pieces of a message that is not whole, by their numbers. They are in no ring yet, and settled with the last.
+    pieces: VecDeque<(u64, S::Token)>,
     last_frame: Instant,
     asked_at: Instant,
     has_begun: bool,
     ended: Option<Ended>,
+}
+
+/// The frame that was taken last.
+#[derive(Debug)]
+struct Taken<T> {
+    number: u64,
+    position: u64,
+    token: T,
+    /// A piece, and not the last.
+    is_part: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +79,7 @@ impl<S: Subscription> Core<S> {
             later: VecDeque::new(),
             steps: VecDeque::new(),
             taken: None,
+            pieces: VecDeque::new(),
             last_frame: Instant::now(),
             asked_at: Instant::now(),
             has_begun: false,
@@ -84,9 +100,9 @@ impl<S: Subscription> Core<S> {
         self.last_frame = Instant::now();
         loop {
             self.perform().await?;
-            if let Some((token, position)) = self.taken.take() {
-                figures::set(&self.figures.position, position);
-                self.subscription.settle(token).await;
+            if let Some(taken) = self.taken.take() {
+                figures::set(&self.figures.position, taken.position);
+                self.settle(taken).await;
                 // While the ring was full, nobody listened.
                 self.last_frame = Instant::now();
             }
@@ -115,8 +131,21 @@ impl<S: Subscription> Core<S> {
         epoch.sums.take(&frame, &mut self.steps);
         figures::add(&self.figures.duplicates, epoch.sums.duplicates() - known);
         epoch.position = frame.position;
-        self.taken = Some((token, frame.position));
+        let is_part = matches!(frame.body, Body::Piece(_)) && frame.count().is_none();
+        let (number, position) = (frame.number, frame.position);
+        self.taken = Some(Taken { number, position, token, is_part });
         true
+    }
+
+    /// All that a frame asked for is done.
+    async fn settle(&mut self, taken: Taken<S::Token>) {
+        // If this is given up in the middle, the rest is delivered again, and superfluous.
+        let kept = if taken.is_part { PIECES } else { 0 };
+        self.pieces.push_back((taken.number, taken.token));
+        while self.pieces.len() > kept {
+            let (_number, token) = self.pieces.pop_front().expect("there are more");
+            self.subscription.settle(token).await;
+        }
     }
 
     fn begin(&mut self, id: u64, number: u64, place: u64) {
@@ -218,9 +247,17 @@ impl<S: Subscription> Core<S> {
         }
         if let Some(superfluous) = self.sort(delivery) {
             figures::add(&self.figures.duplicates, superfluous.count());
-            self.subscription.settle(superfluous.token).await;
+            self.settle_superfluous(superfluous).await;
         }
         Ok(())
+    }
+
+    async fn settle_superfluous(&mut self, Superfluous { frame, token }: Superfluous<S::Token>) {
+        // A piece of a message that is not whole: the engine wants the newer delivery settled.
+        match self.pieces.iter_mut().find(|(number, _)| *number == frame.number) {
+            Some((_, kept)) => *kept = token,
+            None => self.subscription.settle(token).await,
+        }
     }
 
     /// To its epoch. Returns what is superfluous.

@@ -1,0 +1,128 @@
+//! An inlet and an engine that delivers what a test wants, in that order.
+
+use super::Core;
+use crate::count::Count;
+use crate::engine::{Delivery, Subscription};
+use crate::error::{Ended, InletError};
+use crate::frame::{Body, Frame, Piece, Run};
+use crate::order::{Question, Whereabouts};
+use bytes::Bytes;
+use overfall::{Channel, StrongReader};
+use std::collections::VecDeque;
+use std::future::{pending, ready};
+
+/// Tokens are places.
+struct Script {
+    deliveries: VecDeque<Delivery<u64>>,
+    place: u64,
+    settled: Vec<u64>,
+}
+
+impl Script {
+    fn deliver(&mut self, frame: Frame) {
+        self.place += 1;
+        let place = self.place;
+        self.deliveries.push_back(Delivery { frame: Some(frame), place, token: place });
+    }
+}
+
+impl Subscription for Script {
+    type Token = u64;
+
+    async fn begin(&mut self) -> Result<(), InletError> {
+        Ok(())
+    }
+
+    fn is_reliable(&self) -> bool {
+        true
+    }
+
+    fn was_there(&self, _age_ms: u64) -> bool {
+        true
+    }
+
+    fn first(&self) -> (Option<(u64, u64)>, u64) {
+        (None, 0)
+    }
+
+    async fn next(&mut self) -> Result<Delivery<u64>, InletError> {
+        match self.deliveries.pop_front() {
+            Some(delivery) => Ok(delivery),
+            None => pending().await,
+        }
+    }
+
+    async fn terminated(&mut self) -> u64 {
+        pending().await
+    }
+
+    async fn end(&mut self) {}
+
+    async fn settle(&mut self, token: u64) {
+        self.settled.push(token);
+    }
+
+    async fn whereabouts(&mut self, question: &Question) -> Result<Whereabouts, InletError> {
+        let is_held =
+            (question.after + 1..=question.until).any(|place| !question.seen.contains(&place));
+        Ok(if is_held { Whereabouts::Held } else { Whereabouts::NeverStored })
+    }
+
+    fn reconnects(&self) -> u64 {
+        0
+    }
+}
+
+fn inlet() -> (Core<Script>, StrongReader) {
+    let far = Channel::new(1 << 16);
+    let script = Script { deliveries: VecDeque::new(), place: 0, settled: Vec::new() };
+    (Core::new(script, "lab".to_owned(), far.new_writer()), far.new_strong_reader())
+}
+
+/// Runs until the inlet waits for more, or ends.
+async fn run(inlet: &mut Core<Script>) -> Option<Result<Ended, InletError>> {
+    tokio::select! {
+        biased;
+        result = inlet.run() => Some(result),
+        () = ready(()) => None,
+    }
+}
+
+fn frame(epoch: u64, number: u64, sent: u64, body: Body, payload: &'static [u8]) -> Frame {
+    let (channel, sent) = ("a".into(), Count::new(sent, sent));
+    let payload = Bytes::from_static(payload);
+    Frame { channel, epoch, number, floor: 0, age_ms: 0, position: sent.bytes, sent, body, payload }
+}
+
+/// A message of one byte, the only one of its writer in a frame; `number` were sent before.
+fn message(epoch: u64, number: u64) -> Frame {
+    let before = Count::new(number, number);
+    let run = Run { writer: 1, before, position: number, lens: vec![(1, 1)] };
+    frame(epoch, number, number + 1, Body::Messages(vec![run]), b"m")
+}
+
+fn piece(number: u64, offset: u64) -> Frame {
+    let before = Count::default();
+    let piece = Piece { writer: 1, before, position: 0, offset, total: 3 };
+    let payload = &b"abc"[offset as usize..][..1];
+    Frame { sent: Count::new(1, 3), ..frame(7, number, 0, Body::Piece(piece), payload) }
+}
+
+#[tokio::test]
+async fn pieces_are_acknowledged_once_the_whole_message_is_in_the_ring() {
+    let (mut inlet, mut reader) = inlet();
+    inlet.subscription.deliver(piece(0, 0));
+    inlet.subscription.deliver(piece(1, 1));
+    // The first is delivered again meanwhile.
+    inlet.subscription.deliver(piece(0, 0));
+    assert!(run(&mut inlet).await.is_none());
+    assert!(inlet.subscription.settled.is_empty());
+    assert!(reader.try_recv().is_err());
+    inlet.subscription.deliver(piece(2, 2));
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(inlet.subscription.settled, [3, 2, 4]);
+    assert_eq!(reader.try_recv().expect("no error").expect("no end"), b"abc");
+    inlet.subscription.deliver(message(7, 3));
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(inlet.subscription.settled, [3, 2, 4, 5]);
+}
