@@ -42,7 +42,7 @@ pub(crate) struct Core<S: Subscription> {
     /// Pieces of a message that is not whole, by their numbers. They are in no ring yet, and settled with the last.
     pieces: VecDeque<(u64, S::Token)>,
     last_frame: Instant,
-    asked_at: Instant,
+    pub(super) asked_at: Instant,
     has_begun: bool,
     ended: Option<Ended>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Core<S: Subscription> {
 struct Taken<T> {
     number: u64,
     position: u64,
-    token: T,
+    token: Option<T>,
     /// A piece, and not the last.
     is_part: bool,
 }
@@ -60,8 +60,8 @@ struct Taken<T> {
 #[derive(Debug)]
 struct Epoch<T> {
     id: u64,
-    /// Of an engine that delivers at least once.
-    order: Order<(Frame, T)>,
+    /// Of an engine that delivers at least once. What is settled has no token.
+    order: Order<(Frame, Option<T>)>,
     sums: Sums,
     position: u64,
 }
@@ -141,7 +141,7 @@ impl<S: Subscription> Core<S> {
     async fn settle(&mut self, taken: Taken<S::Token>) {
         // If this is given up in the middle, the rest is delivered again, and superfluous.
         let kept = if taken.is_part { PIECES } else { 0 };
-        self.pieces.push_back((taken.number, taken.token));
+        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
         while self.pieces.len() > kept {
             let (_number, token) = self.pieces.pop_front().expect("there are more");
             self.subscription.settle(token).await;
@@ -192,9 +192,12 @@ impl<S: Subscription> Core<S> {
         let answer = self.subscription.whereabouts(&question).await?;
         self.asked_at = Instant::now();
         tracing::debug!(subject = self.subject, ?question, ?answer, "a frame is missing");
-        for (frame, token) in epoch.order.resolve(answer, newer.is_some()) {
-            figures::add(&self.figures.duplicates, frame.count().messages);
-            self.subscription.settle(token).await;
+        if epoch.order.resolve(answer, newer.is_some()) {
+            for (_frame, token) in epoch.order.kept() {
+                if let Some(token) = token.take() {
+                    self.subscription.settle(token).await;
+                }
+            }
         }
         Ok(!epoch.order.is_waiting())
     }
@@ -254,6 +257,7 @@ impl<S: Subscription> Core<S> {
 
     async fn settle_superfluous(&mut self, Superfluous { frame, token }: Superfluous<S::Token>) {
         // A piece of a message that is not whole: the engine wants the newer delivery settled.
+        let Some(token) = token else { return };
         match self.pieces.iter_mut().find(|(number, _)| *number == frame.number) {
             Some((_, kept)) => *kept = token,
             None => self.subscription.settle(token).await,
@@ -273,7 +277,7 @@ impl<S: Subscription> Core<S> {
         // Without redelivery a frame is taken when it comes, and what is not there is missed. One that comes
         // late is told from new ones by its messages.
         let number = if is_reliable { frame.number } else { epoch.order.next_number() };
-        let superfluous = epoch.order.push(number, frame.floor, place, (frame, token));
+        let superfluous = epoch.order.push(number, frame.floor, place, (frame, Some(token)));
         superfluous.map(|(frame, token)| Superfluous { frame, token })
     }
 
@@ -359,7 +363,7 @@ impl<S: Subscription> Drop for Core<S> {
 /// A frame that was here before.
 struct Superfluous<T> {
     frame: Frame,
-    token: T,
+    token: Option<T>,
 }
 
 impl<T> Superfluous<T> {

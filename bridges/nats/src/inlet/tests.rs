@@ -10,6 +10,7 @@ use bytes::Bytes;
 use overfall::{Channel, StrongReader};
 use std::collections::VecDeque;
 use std::future::{pending, ready};
+use std::time::Duration;
 
 /// Tokens are places.
 struct Script {
@@ -125,4 +126,34 @@ async fn pieces_are_acknowledged_once_the_whole_message_is_in_the_ring() {
     inlet.subscription.deliver(message(7, 3));
     assert!(run(&mut inlet).await.is_none());
     assert_eq!(inlet.subscription.settled, [3, 2, 4, 5]);
+}
+
+#[tokio::test]
+async fn what_lies_behind_a_refused_frame_arrives_though_its_outlet_is_killed() {
+    let (mut inlet, mut reader) = inlet();
+    inlet.subscription.deliver(message(7, 0));
+    // The one with number 1 was refused. Those behind it were stored, and acknowledged to the outlet.
+    inlet.subscription.deliver(message(7, 2));
+    inlet.subscription.deliver(message(7, 3));
+    assert!(run(&mut inlet).await.is_none());
+    inlet.asked_at -= Duration::from_secs(1);
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(inlet.subscription.settled, [1, 2, 3]);
+    assert_eq!(reader.try_recv().expect("no error").expect("no end"), b"m");
+    assert!(reader.try_recv().is_err());
+    // The outlet is killed before it publishes them again, and the next one begins.
+    inlet.subscription.deliver(message(8, 0));
+    inlet.asked_at -= Duration::from_secs(1);
+    let Some(Err(InletError::EpochBroken { epoch: 7, position: 4, next: 8 })) =
+        run(&mut inlet).await
+    else {
+        panic!("the epoch is broken off");
+    };
+    for missed in [1, 0] {
+        let message = reader.try_recv().expect("no error").expect("no end");
+        assert_eq!(message.header().missed.messages, missed);
+    }
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(inlet.subscription.settled, [1, 2, 3, 4]);
+    assert!(reader.try_recv().expect("no error").is_some());
 }
