@@ -34,6 +34,8 @@ pub(crate) struct Core<S: Subscription> {
     epoch: Option<Epoch<S::Token>>,
     /// Epochs that are over.
     over: HashSet<u64>,
+    /// Epochs that were terminated before we came to them.
+    terminated: HashSet<u64>,
     /// Frames of the epochs behind this one.
     later: VecDeque<Delivery<S::Token>>,
     /// What is to be done with the frame that was taken last, and what settles it then.
@@ -76,6 +78,7 @@ impl<S: Subscription> Core<S> {
             locals: Locals::new(writer),
             epoch: None,
             over: HashSet::new(),
+            terminated: HashSet::new(),
             later: VecDeque::new(),
             steps: VecDeque::new(),
             taken: None,
@@ -99,6 +102,11 @@ impl<S: Subscription> Core<S> {
         }
         self.last_frame = Instant::now();
         loop {
+            if let Some(Epoch { id, .. }) = self.epoch
+                && self.terminated.contains(&id)
+            {
+                self.terminated(id);
+            }
             self.perform().await?;
             if let Some(taken) = self.taken.take() {
                 figures::set(&self.figures.position, taken.position);
@@ -240,8 +248,12 @@ impl<S: Subscription> Core<S> {
         }
         if matches!(frame.body, Body::End(End::Terminated, _)) {
             self.terminated(frame.epoch);
-            self.subscription.settle(delivery.token).await;
-            return Ok(());
+            let is_later = self.epoch.as_ref().is_some_and(|epoch| epoch.id != frame.epoch);
+            // One that is stored comes behind all of this epoch, and begins the next.
+            if !is_later || delivery.place == 0 {
+                self.subscription.settle(delivery.token).await;
+                return Ok(());
+            }
         }
         if self.epoch.is_none() {
             let (id, place) = (frame.epoch, delivery.place.saturating_sub(1));
@@ -317,12 +329,15 @@ impl<S: Subscription> Core<S> {
         Ok(())
     }
 
-    /// The other side was terminated, if it is this epoch that is meant.
+    /// The other side was terminated: at once, if it is this epoch that is meant; a later one once we come
+    /// to it.
     fn terminated(&mut self, epoch: u64) {
         if self.epoch.as_ref().is_none_or(|current| current.id == epoch) {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);
+        } else if !self.over.contains(&epoch) {
+            self.terminated.insert(epoch);
         }
     }
 

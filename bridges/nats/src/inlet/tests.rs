@@ -4,9 +4,10 @@ use super::Core;
 use crate::count::Count;
 use crate::engine::{Delivery, Subscription};
 use crate::error::{Ended, InletError};
-use crate::frame::{Body, Frame, Piece, Run};
+use crate::frame::{Body, End, Frame, Piece, Run};
 use crate::order::{Question, Whereabouts};
 use bytes::Bytes;
+use overfall::error::TryReadError;
 use overfall::{Channel, StrongReader};
 use std::collections::VecDeque;
 use std::future::{pending, ready};
@@ -102,6 +103,11 @@ fn message(epoch: u64, number: u64) -> Frame {
     frame(epoch, number, number + 1, Body::Messages(vec![run]), b"m")
 }
 
+fn end(epoch: u64, number: u64, end: End) -> Frame {
+    let total = Count::new(number, number);
+    frame(epoch, number, number, Body::End(end, vec![(1, total)]), b"")
+}
+
 fn piece(number: u64, offset: u64) -> Frame {
     let before = Count::default();
     let piece = Piece { writer: 1, before, position: 0, offset, total: 3 };
@@ -156,4 +162,33 @@ async fn what_lies_behind_a_refused_frame_arrives_though_its_outlet_is_killed() 
     assert!(run(&mut inlet).await.is_none());
     assert_eq!(inlet.subscription.settled, [1, 2, 3, 4]);
     assert!(reader.try_recv().expect("no error").is_some());
+}
+
+#[tokio::test]
+async fn a_termination_of_a_later_epoch_is_done_when_the_inlet_comes_to_it() {
+    // Told past all that is stored, or found in the stream; then the end alone may be all that there is.
+    for (is_stored, has_messages) in [(false, true), (true, true), (true, false)] {
+        let (mut inlet, mut reader) = inlet();
+        inlet.subscription.deliver(message(7, 0));
+        if !is_stored {
+            let (frame, place, token) = (Some(end(8, 1, End::Terminated)), 0, 0);
+            inlet.subscription.deliveries.push_back(Delivery { frame, place, token });
+        }
+        inlet.subscription.deliver(message(7, 1));
+        assert!(run(&mut inlet).await.is_none());
+        if has_messages {
+            inlet.subscription.deliver(message(8, 0));
+        }
+        if is_stored {
+            inlet.subscription.deliver(end(8, 1, End::Terminated));
+        }
+        let broken = run(&mut inlet).await.expect("it does not wait");
+        assert!(matches!(broken, Err(InletError::EpochBroken { epoch: 7, position: 2, .. })));
+        for _ in 0..2 {
+            assert!(reader.try_recv().expect("no error").is_some());
+        }
+        let ended = run(&mut inlet).await.expect("it does not wait");
+        assert_eq!(ended.expect("the end"), Ended::Terminated);
+        assert_eq!(reader.try_recv().err(), Some(TryReadError::Terminated));
+    }
 }

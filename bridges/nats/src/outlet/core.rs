@@ -505,17 +505,28 @@ impl<P: Publisher> State<P> {
         let is_reliable = source.is_reliable();
         let mut times = 0;
         loop {
-            let mut last = match self.publisher.ask(frame.clone(), true).await {
+            let asked = match self.publisher.ask(frame.clone(), true).await {
                 Ok(answer) => answer.await,
                 Err(refused) => Err(refused),
             };
-            if last.is_err() && is_reliable {
-                // An inlet that comes later finds it in the stream.
-                last = match self.publisher.store(frame.clone()).await {
+            let stored = match is_reliable {
+                // One inlet has answered. Others, and those that come later, find it in the stream.
+                true => match self.publisher.store(frame.clone()).await {
                     Ok(answer) => answer.await,
                     Err(refused) => Err(refused),
-                };
-            }
+                },
+                false => Ok(()),
+            };
+            let last = match (asked, stored) {
+                // A stream that takes nothing must not hold up who was told.
+                (Ok(()), Err(refused)) => {
+                    tracing::warn!(subject = self.subject, %refused, "the termination is not stored");
+                    self.count_refused(&refused);
+                    Ok(())
+                }
+                (Err(_unheard), stored) if is_reliable => stored,
+                (asked, _stored) => asked,
+            };
             match last {
                 Ok(()) => {
                     self.ended = Some(Ended::Terminated);
