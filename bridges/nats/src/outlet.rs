@@ -51,7 +51,8 @@ pub struct Outlet {
 impl Outlet {
     /// An outlet of what this reader receives from now on, to this subject.
     ///
-    /// Each new outlet is a new epoch: the inlet begins to count anew.
+    /// Each new outlet is a new epoch: the inlet begins to count anew. What a reader has missed that never
+    /// received anything is told; what one has missed by now that received something is not.
     pub fn new(
         client: async_nats::Client,
         subject: impl Into<String>,

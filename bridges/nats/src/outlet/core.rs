@@ -5,9 +5,10 @@ use crate::engine::{Publisher, Refused};
 use crate::error::{Advice, Ended, OutletError};
 use crate::figures::{self, OutletFigures};
 use crate::frame::{End, Frame};
+use crate::ledger::Ledger;
 use crate::packer::Packer;
 use overfall::error::{ReadError, TryReadError};
-use overfall::{Reader, WeakChannel};
+use overfall::{Missed, Reader, WeakChannel};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -107,6 +108,8 @@ impl<P: Publisher> Core<P> {
         let now = (std::time::SystemTime::now(), std::process::id());
         // A hasher of std has random keys.
         let epoch = RandomState::new().hash_one(now);
+        let mut packer = Packer::new(Arc::clone(&name), epoch, 16 * 1024);
+        packer.ledger = missed_before(&reader);
         let state = State {
             publisher,
             settings: Settings {
@@ -119,7 +122,7 @@ impl<P: Publisher> Core<P> {
             },
             figures: Arc::default(),
             subject,
-            packer: Packer::new(Arc::clone(&name), epoch, 16 * 1024),
+            packer,
             name,
             channel,
             unreleased: 0,
@@ -542,6 +545,18 @@ impl<P: Publisher> State<P> {
             times = 10.min(times + 1);
             tokio::time::sleep(pause).await;
         }
+    }
+}
+
+/// What was missed by a reader that has received something, which may be told already.
+fn missed_before(reader: &Reader) -> Ledger {
+    if reader.stats().payload_bytes == 0 {
+        return Ledger::default();
+    }
+    let of_each = |(writer, missed): (u32, Missed)| (writer, missed.into());
+    match reader {
+        Reader::Strong(reader) => Ledger::left_out(reader.missed_by_writer().map(of_each)),
+        Reader::Weak(reader) => Ledger::left_out(reader.missed_by_writer().map(of_each)),
     }
 }
 
