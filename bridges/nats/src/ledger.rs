@@ -10,7 +10,6 @@
 //! not told, but with the next heartbeat, by the sums.
 
 use crate::count::Count;
-use crate::frame::Totals;
 use overfall::Header;
 use std::collections::BTreeMap;
 
@@ -89,7 +88,7 @@ impl Ledger {
     }
 
     /// What each has sent.
-    pub(crate) fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Vec<(u32, Count)> {
         let has_sent = self.writers.iter().filter(|(_, entry)| !entry.sent.is_none());
         has_sent.map(|(&writer, entry)| (writer, entry.sent)).collect()
     }

@@ -4,7 +4,7 @@ use super::Core;
 use crate::count::Count;
 use crate::engine::{Delivery, Subscription};
 use crate::error::{Ended, InletError};
-use crate::frame::{Body, End, Frame, Piece, Run};
+use crate::frame::{Body, End, Frame, Piece, Run, Totals};
 use crate::order::{Question, Whereabouts};
 use bytes::Bytes;
 use overfall::error::TryReadError;
@@ -104,8 +104,8 @@ fn message(epoch: u64, number: u64) -> Frame {
 }
 
 fn end(epoch: u64, number: u64, end: End) -> Frame {
-    let total = Count::new(number, number);
-    frame(epoch, number, number, Body::End(end, vec![(1, total)]), b"")
+    let totals = Totals { each: vec![(1, Count::new(number, number))], part: 0, of: 1 };
+    frame(epoch, number, number, Body::End(end, totals), b"")
 }
 
 fn piece(number: u64, offset: u64) -> Frame {

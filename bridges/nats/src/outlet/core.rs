@@ -4,9 +4,9 @@ use super::source::{Got, Next, Source};
 use crate::engine::{Publisher, Refused};
 use crate::error::{Advice, Ended, OutletError};
 use crate::figures::{self, OutletFigures};
-use crate::frame::{End, Frame};
+use crate::frame::{End, Frame, NAME};
 use crate::ledger::Ledger;
-use crate::packer::Packer;
+use crate::packer::{Packer, cut};
 use overfall::error::{ReadError, TryReadError};
 use overfall::{Missed, Reader, WeakChannel};
 use std::collections::VecDeque;
@@ -103,7 +103,8 @@ impl<P: Publisher> Core<P> {
     pub(crate) fn new(publisher: P, subject: String, reader: Reader) -> Self {
         let channel = reader.channel();
         // Headers are lines.
-        let name = channel.name().unwrap_or(&subject).replace(char::is_control, " ");
+        let mut name = channel.name().unwrap_or(&subject).replace(char::is_control, " ");
+        cut(&mut name, NAME);
         let name: Arc<str> = name.into();
         let now = (std::time::SystemTime::now(), std::process::id());
         // A hasher of std has random keys.
@@ -173,8 +174,8 @@ impl<P: Publisher> State<P> {
         if self.packer.next_number() == 0 {
             // The first frame of an epoch says that there is one, before there is a message.
             self.packer.stand(source.position());
-            let frame = self.packer.heartbeat();
-            self.ready.push_back(frame);
+            let frames = self.packer.heartbeat();
+            self.ready.extend(frames);
         }
         let mut looks_for_termination = true;
         loop {
@@ -278,13 +279,9 @@ impl<P: Publisher> State<P> {
         };
         self.ready.extend(self.packer.flush());
         self.packer.ledger.missed(source.missed().into_iter());
-        let frame = self.packer.end(end, text);
-        let frame = if source.is_reliable() {
-            self.ready.push_back(frame);
-            None
-        } else {
-            Some(frame)
-        };
+        let mut frames = self.packer.end(end, text);
+        let frame = if source.is_reliable() { None } else { frames.pop() };
+        self.ready.extend(frames);
         // An answer to a heartbeat is none to the end.
         self.asked = None;
         self.ending = Some(Ending { how, since: Instant::now(), frame });
@@ -433,11 +430,13 @@ impl<P: Publisher> State<P> {
         if is_quiet {
             self.packer.ledger.missed(missed.into_iter());
         }
-        let frame = self.packer.heartbeat();
-        if source.is_reliable() {
-            self.ready.push_back(frame);
-        } else {
-            match self.publisher.ask(frame.encode(), false).await {
+        let mut frames = self.packer.heartbeat();
+        let last = if source.is_reliable() { None } else { frames.pop() };
+        self.ready.extend(frames);
+        if let Some(last) = last {
+            // The other parts go first.
+            self.publish(source).await?;
+            match self.publisher.ask(last.encode(), false).await {
                 Ok(answer) => self.asked = Some(answer),
                 Err(refused) => self.count_refused(&refused),
             }
@@ -503,7 +502,7 @@ impl<P: Publisher> State<P> {
         let (position, since) = (self.packer.position(), Instant::now());
         self.pending.clear();
         self.ready.clear();
-        let frame = self.packer.end(End::Terminated, String::new()).encode();
+        let frame = self.packer.terminated().encode();
         let patience = self.settings.end_within;
         let is_reliable = source.is_reliable();
         let mut times = 0;
