@@ -422,7 +422,7 @@ mod tests {
     fn a_frame_that_names_more_messages_than_it_could_hold_is_refused() {
         assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*2"), "ab").is_some());
         assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*4294967295"), "ab").is_none());
-        let many = vec!["1 0 0 0 0*65536"; 2].join(";");
+        let many = ["1 0 0 0 0*65536"; 2].join(";");
         assert!(foreign("3 2", (MESSAGES, &many), "").is_none());
     }
 

@@ -140,12 +140,13 @@ impl Outlet {
     /// # Errors
     ///
     /// See [`OutletError`]. It may be called again, and goes on in the same epoch: what was not
-    /// acknowledged is published once more, and the inlet drops what comes twice.
+    /// acknowledged is published once more, and the inlet drops what comes twice. A reliable outlet that
+    /// [refuses](Self::refuse_large) a message does so again, until that limit is raised.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost, and it may be called again. Until then the engine is told
-    /// nothing, so that the inlet may become [`Silent`](crate::InletError::Silent).
+    /// If the future is dropped, nothing is lost of a reliable outlet, and it may be called again. Of a lossy one
+    /// the frame that is being sent may be; it is told as missed. Until then the engine is told nothing, so that the inlet may become [`Silent`](crate::InletError::Silent).
     pub async fn run(&mut self) -> Result<Ended, OutletError> {
         self.core.run().await
     }
