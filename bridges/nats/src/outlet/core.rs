@@ -7,7 +7,7 @@ use crate::figures::{self, OutletFigures};
 use crate::frame::{End, Frame, NAME};
 use crate::ledger::Ledger;
 use crate::packer::{Packer, cut};
-use overfall::error::{ReadError, TryReadError};
+use overfall::error::{ChannelError, ReadError};
 use overfall::{Missed, Reader, WeakChannel};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -210,8 +210,8 @@ impl<P: Publisher> State<P> {
 
     /// Whether the channel was terminated, whatever there is to be read.
     fn is_terminated(&self) -> bool {
-        let ended = || self.channel.new_weak_reader().try_recv().err();
-        self.channel.is_closed() && ended() == Some(TryReadError::Terminated)
+        // One that is closed is not changed by a drain, which tells how it ended.
+        self.channel.is_closed() && self.channel.drain() == Err(ChannelError::Terminated)
     }
 
     /// The longest message that is taken.
