@@ -200,7 +200,7 @@ pub enum InletError {
         /// Behind the last frame that arrived.
         position: u64,
     },
-    /// A message does not fit into the local ring.
+    /// A message does not fit into the local ring. `run` fails with it each time: the ring must be another one.
     #[error(
         "a message of {len} bytes does not fit into the ring, which takes {max}: use a larger one"
     )]

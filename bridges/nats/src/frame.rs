@@ -14,8 +14,10 @@
 //! and one of
 //! Overfall-Messages: RUN;RUN...            RUN is WRITER MESSAGES BYTES POSITION LEN*TIMES LEN*TIMES...
 //! Overfall-Piece: WRITER MESSAGES BYTES POSITION OFFSET TOTAL
-//! Overfall-Writers: WRITER MESSAGES BYTES;...    a heartbeat
+//! Overfall-Writers: WRITER MESSAGES BYTES;...    a heartbeat, or a part of it
 //! Overfall-End: drained|failed|terminated  with Overfall-Writers; the payload is the text of the error
+//! and, if there are too many writers for one frame,
+//! Overfall-Part: INDEX OF                  of the frames with Overfall-Writers, which follow each other
 //! ```
 //!
 //! `MESSAGES BYTES` behind a writer is what it had sent before, counted from where the outlet began: what
@@ -54,8 +56,14 @@ pub(crate) enum Body {
     End(End, Totals),
 }
 
-/// What each writer had sent.
-pub(crate) type Totals = Vec<(u32, Count)>;
+/// What each writer had sent, or some of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Totals {
+    pub(crate) each: Vec<(u32, Count)>,
+    /// Which of so many frames it is.
+    pub(crate) part: u32,
+    pub(crate) of: u32,
+}
 
 /// Messages of one writer that follow each other.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,10 +104,20 @@ const SENT: &str = "Overfall-Sent";
 const MESSAGES: &str = "Overfall-Messages";
 const PIECE: &str = "Overfall-Piece";
 const WRITERS: &str = "Overfall-Writers";
+const PART: &str = "Overfall-Part";
 const END: &str = "Overfall-End";
 
-/// More than the headers of a frame without messages take, for a channel's name of a usual length.
-pub(crate) const HEADROOM: usize = 512;
+/// More than the headers of a frame without messages and writers take.
+pub(crate) const HEADROOM: usize = 768;
+/// So many bytes of a channel's name are told.
+pub(crate) const NAME: usize = 128;
+/// The most that `Overfall-Writers` takes for one.
+pub(crate) const TOTAL: usize = 10 + 20 + 20 + 3;
+/// No frame has more messages. A header of a few bytes names any number of empty ones, and an inlet keeps the
+/// length of each.
+pub(crate) const MOST_MESSAGES: u64 = 1 << 16;
+/// A ring counts up to here. Whoever tells more is none of us.
+const MOST: u64 = 1 << 61;
 /// The most that `Overfall-Messages` takes for one more message: a run of its own.
 pub(crate) const RUN: usize = 10 + 20 + 20 + 20 + 10 + 8;
 
@@ -142,7 +160,7 @@ impl Frame {
                 let text = format!("{writer} {messages} {bytes} {position} {offset} {total}");
                 headers.push((PIECE, text));
             }
-            Body::Heartbeat(totals) => headers.push((WRITERS, text_of_totals(totals))),
+            Body::Heartbeat(totals) => totals.encode(&mut headers),
             Body::End(end, totals) => {
                 let text = match end {
                     End::Drained => "drained",
@@ -150,7 +168,7 @@ impl Frame {
                     End::Terminated => "terminated",
                 };
                 headers.push((END, text.to_owned()));
-                headers.push((WRITERS, text_of_totals(totals)));
+                totals.encode(&mut headers);
             }
         }
         Envelope { headers, payload: self.payload.clone() }
@@ -163,6 +181,7 @@ impl Frame {
     ) -> Option<Self> {
         let [number, floor] = numbers(header(FRAME)?)?;
         let [messages, bytes] = numbers(header(SENT)?)?;
+        let sent = count(messages, bytes)?;
         let body = if let Some(text) = header(END) {
             let end = match text {
                 "drained" => End::Drained,
@@ -170,25 +189,29 @@ impl Frame {
                 "terminated" => End::Terminated,
                 _ => return None,
             };
-            Body::End(end, totals(header(WRITERS)?)?)
+            let totals = Totals::decode(header(WRITERS)?, header(PART))?;
+            if !totals.is_last() {
+                return None;
+            }
+            Body::End(end, totals)
         } else if let Some(text) = header(MESSAGES) {
             let runs = text.split(';').map(run).collect::<Option<Vec<_>>>()?;
             let sum = runs.iter().fold(Count::default(), |sum, run| sum + run.count());
             // A header that does not fit its payload would cut messages at wrong places.
-            if sum.bytes != payload.len() as u64 {
+            if sum.bytes != payload.len() as u64 || sum.messages > MOST_MESSAGES {
                 return None;
             }
             Body::Messages(runs)
         } else if let Some(text) = header(PIECE) {
             let [writer, messages, bytes, position, offset, total] = numbers(text)?;
             let end = offset.checked_add(payload.len() as u64)?;
-            if end > total || payload.is_empty() {
+            if end > total || payload.is_empty() || u32::try_from(total).is_err() {
                 return None;
             }
-            let (writer, before) = (writer.try_into().ok()?, Count::new(messages, bytes));
+            let (writer, before) = (writer.try_into().ok()?, count(messages, bytes)?);
             Body::Piece(Piece { writer, before, position, offset, total })
         } else {
-            Body::Heartbeat(totals(header(WRITERS)?)?)
+            Body::Heartbeat(Totals::decode(header(WRITERS)?, header(PART))?)
         };
         Some(Self {
             channel: header(CHANNEL)?.into(),
@@ -197,11 +220,17 @@ impl Frame {
             floor,
             age_ms: header(AGE)?.parse().ok()?,
             position: header(POSITION)?.parse().ok()?,
-            sent: Count::new(messages, bytes),
+            sent,
             body,
             payload,
         })
     }
+}
+
+/// So many, if a ring can count them.
+fn count(messages: u64, bytes: u64) -> Option<Count> {
+    let is_possible = messages < MOST && bytes < MOST && (messages > 0 || bytes == 0);
+    is_possible.then(|| Count::new(messages, bytes))
 }
 
 fn text_of_runs(runs: &[Run]) -> String {
@@ -233,30 +262,39 @@ fn run(text: &str) -> Option<Run> {
             None => Some((word.parse().ok()?, 1)),
         })
         .collect::<Option<Vec<_>>>()?;
-    Some(Run {
-        writer: writer.try_into().ok()?,
-        before: Count::new(messages, bytes),
-        position,
-        lens,
-    })
+    Some(Run { writer: writer.try_into().ok()?, before: count(messages, bytes)?, position, lens })
 }
 
-fn text_of_totals(totals: &[(u32, Count)]) -> String {
-    let mut text = String::new();
-    for (index, (writer, Count { messages, bytes })) in totals.iter().enumerate() {
-        let separator = if index > 0 { ";" } else { "" };
-        write!(text, "{separator}{writer} {messages} {bytes}").expect("a String grows");
+impl Totals {
+    /// Whether no other part follows.
+    pub(crate) fn is_last(&self) -> bool {
+        self.part + 1 == self.of
     }
-    text
-}
 
-fn totals(text: &str) -> Option<Totals> {
-    let each = text.split(';').filter(|part| !part.is_empty());
-    each.map(|part| {
-        let [writer, messages, bytes] = numbers(part)?;
-        Some((writer.try_into().ok()?, Count::new(messages, bytes)))
-    })
-    .collect()
+    fn encode(&self, headers: &mut Vec<(&'static str, String)>) {
+        let mut text = String::new();
+        for (index, (writer, Count { messages, bytes })) in self.each.iter().enumerate() {
+            let separator = if index > 0 { ";" } else { "" };
+            write!(text, "{separator}{writer} {messages} {bytes}").expect("a String grows");
+        }
+        headers.push((WRITERS, text));
+        if self.of > 1 {
+            headers.push((PART, format!("{} {}", self.part, self.of)));
+        }
+    }
+
+    fn decode(text: &str, part: Option<&str>) -> Option<Self> {
+        let [part, of] = part.map_or(Some([0, 1]), numbers)?;
+        if part >= of {
+            return None;
+        }
+        let each = text.split(';').filter(|part| !part.is_empty()).map(|part| {
+            let [writer, messages, bytes] = numbers(part)?;
+            Some((writer.try_into().ok()?, count(messages, bytes)?))
+        });
+        let each = each.collect::<Option<Vec<_>>>()?;
+        Some(Self { each, part: part.try_into().ok()?, of: of.try_into().ok()? })
+    }
 }
 
 /// So many numbers, and no more.
@@ -281,7 +319,7 @@ mod tests {
     }
 
     fn count() -> impl Strategy<Value = Count> {
-        (any::<u64>(), any::<u64>()).prop_map(|(messages, bytes)| Count::new(messages, bytes))
+        (1..MOST, 0..MOST).prop_map(|(messages, bytes)| Count::new(messages, bytes))
     }
 
     fn body() -> impl Strategy<Value = (Body, usize)> {
@@ -298,10 +336,17 @@ mod tests {
             let bytes = runs.iter().map(|run| run.count().bytes as usize).sum();
             (Body::Messages(runs), bytes)
         });
-        let totals = || prop::collection::vec((any::<u32>(), count()), 0..5);
+        let totals = || {
+            let each = prop::collection::vec((any::<u32>(), count()), 0..5);
+            (each, 0..9u32, 1..9u32).prop_map(|(each, part, more)| Totals {
+                each,
+                part,
+                of: part + more,
+            })
+        };
         prop_oneof![
             runs,
-            (any::<u32>(), count(), any::<u64>(), 0..u64::MAX / 2, 1..99usize).prop_map(
+            (any::<u32>(), count(), any::<u64>(), 0..1u64 << 31, 1..99usize).prop_map(
                 |(writer, before, position, offset, len)| {
                     let total = offset + len as u64 + 7;
                     (Body::Piece(Piece { writer, before, position, offset, total }), len)
@@ -309,6 +354,7 @@ mod tests {
             ),
             totals().prop_map(|totals| (Body::Heartbeat(totals), 0)),
             (0..3usize, totals(), 0..20usize).prop_map(|(which, totals, len)| {
+                let totals = Totals { of: totals.part + 1, ..totals };
                 (Body::End([End::Drained, End::Failed, End::Terminated][which], totals), len)
             }),
         ]
@@ -329,11 +375,11 @@ mod tests {
 
         #[test]
         fn headers_of_somebody_else_are_refused_and_never_panic(
-            texts in prop::collection::vec("[0-9 ;*a-f]{0,24}", 10),
+            texts in prop::collection::vec("[0-9 ;*a-f]{0,24}", 11),
             payload in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let names =
-                [CHANNEL, EPOCH, FRAME, AGE, POSITION, SENT, MESSAGES, PIECE, WRITERS, END];
+                [CHANNEL, EPOCH, FRAME, AGE, POSITION, SENT, MESSAGES, PIECE, WRITERS, PART, END];
             let headers = names.into_iter().zip(texts).collect();
             if let Some(Frame { body: Body::Messages(runs), payload, .. }) =
                 decode(Envelope { headers, payload: payload.into() })
@@ -362,5 +408,34 @@ mod tests {
         assert!(decode(envelope.clone()).is_some());
         envelope.payload = Bytes::from_static(b"abcde");
         assert!(decode(envelope).is_none());
+    }
+
+    /// A frame of these headers, behind those that each has.
+    fn foreign(sent: &str, body: (&'static str, &str), payload: &'static str) -> Option<Frame> {
+        let headers = [(CHANNEL, "a"), (EPOCH, "1"), (FRAME, "0 0"), (AGE, "0"), (POSITION, "0")];
+        let headers = headers.into_iter().chain([(SENT, sent), body]);
+        let headers = headers.map(|(name, text)| (name, text.to_owned())).collect();
+        decode(Envelope { headers, payload: payload.into() })
+    }
+
+    #[test]
+    fn a_frame_that_names_more_messages_than_it_could_hold_is_refused() {
+        assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*2"), "ab").is_some());
+        assert!(foreign("3 2", (MESSAGES, "1 0 0 0 2 0*4294967295"), "ab").is_none());
+        let many = ["1 0 0 0 0*65536"; 2].join(";");
+        assert!(foreign("3 2", (MESSAGES, &many), "").is_none());
+    }
+
+    #[test]
+    fn sums_that_no_ring_could_count_are_refused() {
+        for sent in ["2305843009213693952 0", "1 2305843009213693952", "0 7"] {
+            assert!(foreign(sent, (WRITERS, ""), "").is_none(), "{sent}");
+            assert!(foreign("1 1", (WRITERS, &format!("1 {sent}")), "").is_none(), "{sent}");
+            assert!(foreign("1 1", (MESSAGES, &format!("1 {sent} 0 1")), "a").is_none(), "{sent}");
+            assert!(foreign("1 1", (PIECE, &format!("1 {sent} 0 0 2")), "a").is_none(), "{sent}");
+        }
+        assert!(foreign("2305843009213693951 0", (WRITERS, ""), "").is_some());
+        // The length of a message has 32 bits.
+        assert!(foreign("1 1", (PIECE, "1 0 0 0 0 4294967296"), "a").is_none());
     }
 }

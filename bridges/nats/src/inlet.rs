@@ -4,6 +4,8 @@
 
 mod core;
 mod local;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use core::Core;
 
@@ -46,7 +48,8 @@ pub struct Inlet {
 
 impl Inlet {
     /// From the stream that stores this subject, by a durable pull consumer of this name, which is made if
-    /// it is not there. An inlet that comes again under the same name goes on where the last one stopped.
+    /// it is not there. An inlet that comes again under the same name goes on where the last one stopped. Two at
+    /// the same time under one name share the frames, and wait for each other's.
     ///
     /// The channel that the writer belongs to ends when the one on the other side does. The inlet gives its
     /// clones the writer's strength and [backpressure](overfall::Writer::set_backpressure).

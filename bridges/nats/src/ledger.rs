@@ -3,9 +3,13 @@
 //! They count from where the outlet began, all that was sent to it: what it received, and what it missed
 //! itself. So a loss at the outlet (a weak reader that was overrun, a writer that drops) looks to the
 //! inlet as one on the way, and needs no word of its own.
+//!
+//! A reader that had received something before may have told its losses to others. So what it had missed by
+//! then is left out (`Ledger::left_out`). A message tells what lies between it and the last one of its writer,
+//! and how much of that is older than the outlet is not known: so of the first message of each writer it is
+//! not told, but with the next heartbeat, by the sums.
 
 use crate::count::Count;
-use crate::frame::Totals;
 use overfall::Header;
 use std::collections::BTreeMap;
 
@@ -24,17 +28,29 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default)]
 struct Entry {
     sent: Count,
-    /// What of that the outlet missed.
+    /// What of that the outlet missed, and what is left out.
     told: Count,
+    /// What its next message says was missed may be older than the outlet.
+    is_old: bool,
     /// A heartbeat has told it as it is.
     is_told: bool,
 }
 
 impl Ledger {
+    /// This was missed of each writer before the outlet began.
+    pub(crate) fn left_out(by_writer: impl Iterator<Item = (u32, Count)>) -> Self {
+        let entry = |(writer, told)| (writer, Entry { told, is_old: true, ..Entry::default() });
+        Self { writers: by_writer.map(entry).collect(), ..Self::default() }
+    }
+
     /// A message was received. Tells what its writer had sent before.
     pub(crate) fn received(&mut self, header: &Header) -> Count {
-        let (missed, len) = (Count::from(header.missed), Count::new(1, header.len.into()));
+        let len = Count::new(1, header.len.into());
         let entry = self.writers.entry(header.writer).or_default();
+        let missed = match std::mem::take(&mut entry.is_old) {
+            true => Count::default(),
+            false => header.missed.into(),
+        };
         let before = entry.sent + missed;
         entry.told += missed;
         entry.sent = before + len;
@@ -72,8 +88,9 @@ impl Ledger {
     }
 
     /// What each has sent.
-    pub(crate) fn totals(&self) -> Totals {
-        self.writers.iter().map(|(&writer, entry)| (writer, entry.sent)).collect()
+    pub(crate) fn totals(&self) -> Vec<(u32, Count)> {
+        let has_sent = self.writers.iter().filter(|(_, entry)| !entry.sent.is_none());
+        has_sent.map(|(&writer, entry)| (writer, entry.sent)).collect()
     }
 
     /// Whether there are more writers than are told one by one once they have gone.

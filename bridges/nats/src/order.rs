@@ -12,8 +12,10 @@
 //! - The *floor* of a later frame tells that it was stored before that one, or the outlet that could publish
 //!   it is no more. Then it is given up, too.
 //! - It was refused, or lost on the way to the stream. Then the outlet publishes it again, **and all behind
-//!   it**, in order (`outlet/core.rs`). So those that we keep are superfluous, and are settled unused. Were
-//!   they kept, unacknowledged, in a stream that is full, the missing one would never find room.
+//!   it**, in order (`outlet/core.rs`). So those that we keep are settled: were they unacknowledged in a
+//!   stream that is full, the missing one would never find room. But they stay here. If the outlet is killed
+//!   before it publishes them again, they are taken when the next one begins. There are no more of them than
+//!   the outlet's window has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,9 +83,13 @@ impl<T> Order<T> {
 
     fn settle(&mut self) {
         if self.kept.is_empty() {
-            self.calm = self.seen.last().copied().unwrap_or(0).max(self.calm);
-            self.seen.clear();
+            self.calm();
         }
+    }
+
+    fn calm(&mut self) {
+        self.calm = self.seen.last().copied().unwrap_or(0).max(self.calm);
+        self.seen.clear();
     }
 
     /// Whether frames are kept for one that is missing.
@@ -102,16 +108,16 @@ impl<T> Order<T> {
         Some(Question { after: self.calm, until: *seen.last()?, seen })
     }
 
-    /// Goes on by the engine's answer. Returns the frames that are superfluous now. `is_over` if the outlet is
-    /// no more.
-    pub(crate) fn resolve(&mut self, answer: Whereabouts, is_over: bool) -> Vec<T> {
+    /// Goes on by the engine's answer. Tells whether those that are kept come again, and should be settled.
+    /// `is_over` if the outlet is no more.
+    pub(crate) fn resolve(&mut self, answer: Whereabouts, is_over: bool) -> bool {
         let comes_again = self.floor <= self.next && !is_over;
         match answer {
             Whereabouts::Held => {}
             Whereabouts::NeverStored if comes_again => {
-                let kept = std::mem::take(&mut self.kept).into_values().collect();
-                self.settle();
-                return kept;
+                // All up to here was seen. There is no question until something else is.
+                self.calm();
+                return true;
             }
             Whereabouts::NeverStored | Whereabouts::Gone => {
                 if let Some((&number, _)) = self.kept.first_key_value() {
@@ -119,7 +125,12 @@ impl<T> Order<T> {
                 }
             }
         }
-        Vec::new()
+        false
+    }
+
+    /// What is kept.
+    pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut T> {
+        self.kept.values_mut()
     }
 }
 
@@ -161,9 +172,9 @@ mod tests {
         order.push(2, 0, 11, 'c');
         let question = Question { after: 7, until: 11, seen: [9, 11].into() };
         assert_eq!(order.question(None), Some(question));
-        assert!(order.resolve(Whereabouts::Held, false).is_empty());
+        assert!(!order.resolve(Whereabouts::Held, false));
         assert!(order.is_waiting());
-        assert!(order.resolve(Whereabouts::Gone, false).is_empty());
+        assert!(!order.resolve(Whereabouts::Gone, false));
         assert_eq!(taken(&mut order), "bc");
         assert_eq!(order.question(None), None);
     }
@@ -172,7 +183,7 @@ mod tests {
     fn a_frame_that_was_stored_by_then_and_is_not_there_is_given_up() {
         let mut order = Order::new(0, 0);
         order.push(1, 1, 9, 'b');
-        assert!(order.resolve(Whereabouts::NeverStored, false).is_empty());
+        assert!(!order.resolve(Whereabouts::NeverStored, false));
         assert_eq!(taken(&mut order), "b");
     }
 
@@ -181,12 +192,24 @@ mod tests {
         let mut order = Order::new(0, 0);
         order.push(1, 0, 1, 'b');
         order.push(2, 0, 2, 'c');
-        assert_eq!(order.resolve(Whereabouts::NeverStored, false), ['b', 'c']);
-        assert!(!order.is_waiting());
-        for (number, frame) in [(0, 'a'), (1, 'b'), (2, 'c')] {
-            order.push(number, 0, 3 + number, frame);
-        }
-        assert_eq!(taken(&mut order), "abc");
+        assert!(order.resolve(Whereabouts::NeverStored, false));
+        assert!(order.kept().map(|each| *each).eq(['b', 'c']));
+        assert_eq!(order.question(None), None);
+        assert_eq!(order.push(0, 0, 3, 'A'), None);
+        assert_eq!(taken(&mut order), "Abc");
+        assert_eq!(order.push(1, 0, 4, 'B'), Some('B'));
+    }
+
+    #[test]
+    fn what_would_come_again_is_taken_if_the_outlet_goes_before() {
+        let mut order = Order::new(0, 0);
+        order.push(1, 0, 1, 'b');
+        order.push(2, 0, 2, 'c');
+        assert!(order.resolve(Whereabouts::NeverStored, false));
+        let question = Question { after: 2, until: 5, seen: [5].into() };
+        assert_eq!(order.question(Some(5)), Some(question));
+        assert!(!order.resolve(Whereabouts::NeverStored, true));
+        assert_eq!(taken(&mut order), "bc");
     }
 
     #[test]
@@ -195,7 +218,7 @@ mod tests {
         order.push(1, 0, 2, 'b');
         let question = Question { after: 0, until: 5, seen: [2, 5].into() };
         assert_eq!(order.question(Some(5)), Some(question));
-        assert!(order.resolve(Whereabouts::NeverStored, true).is_empty());
+        assert!(!order.resolve(Whereabouts::NeverStored, true));
         assert_eq!(taken(&mut order), "b");
     }
 

@@ -51,7 +51,8 @@ pub struct Outlet {
 impl Outlet {
     /// An outlet of what this reader receives from now on, to this subject.
     ///
-    /// Each new outlet is a new epoch: the inlet begins to count anew.
+    /// Each new outlet is a new epoch: the inlet begins to count anew. What a reader has missed that never
+    /// received anything is told; what one has missed by now that received something is not.
     pub fn new(
         client: async_nats::Client,
         subject: impl Into<String>,
@@ -109,7 +110,9 @@ impl Outlet {
     }
 
     /// Refuses messages that are longer than the server's `max_payload` allows, with
-    /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole.
+    /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole. An inlet
+    /// acknowledges the pieces with the last of them; of more than 256 it acknowledges the first before, so that
+    /// such a message is lost if the inlet's process is killed in the middle of it.
     pub fn refuse_large(mut self) -> Self {
         self.core.state.settings.refuses_large = true;
         self
@@ -137,12 +140,13 @@ impl Outlet {
     /// # Errors
     ///
     /// See [`OutletError`]. It may be called again, and goes on in the same epoch: what was not
-    /// acknowledged is published once more, and the inlet drops what comes twice.
+    /// acknowledged is published once more, and the inlet drops what comes twice. A reliable outlet that
+    /// [refuses](Self::refuse_large) a message does so again, until that limit is raised.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, nothing is lost, and it may be called again. Until then the engine is told
-    /// nothing, so that the inlet may become [`Silent`](crate::InletError::Silent).
+    /// If the future is dropped, nothing is lost of a reliable outlet, and it may be called again. Of a lossy one
+    /// the frame that is being sent may be; it is told as missed. Until then the engine is told nothing, so that the inlet may become [`Silent`](crate::InletError::Silent).
     pub async fn run(&mut self) -> Result<Ended, OutletError> {
         self.core.run().await
     }

@@ -1,7 +1,7 @@
 //! How an outlet makes frames of messages: small ones together, large ones in pieces.
 
 use crate::count::Count;
-use crate::frame::{Body, End, Frame, HEADROOM, Piece, RUN, Run};
+use crate::frame::{Body, End, Frame, HEADROOM, MOST_MESSAGES, Piece, RUN, Run, TOTAL, Totals};
 use crate::ledger::Ledger;
 use bytes::{Bytes, BytesMut};
 use overfall::Header;
@@ -32,6 +32,7 @@ struct Open {
     since: Instant,
     payload: BytesMut,
     runs: Vec<Run>,
+    messages: u64,
     /// At most so many bytes of headers.
     headers: usize,
 }
@@ -93,6 +94,7 @@ impl Packer {
         let fits = self.open.as_ref().is_none_or(|open| {
             open.payload.len() + message.len() <= self.batch
                 && open.payload.len() + message.len() + open.headers + RUN <= self.max_frame
+                && open.messages < MOST_MESSAGES
         });
         if !fits {
             frames.extend(self.flush());
@@ -110,8 +112,10 @@ impl Packer {
             since: Instant::now(),
             payload: BytesMut::new(),
             runs: Vec::new(),
+            messages: 0,
             headers: HEADROOM,
         });
+        open.messages += 1;
         open.payload.extend_from_slice(message);
         match open.runs.last_mut() {
             Some(run) if run.writer == header.writer && run.before + run.count() == before => {
@@ -153,18 +157,44 @@ impl Packer {
         Some(self.frame(Body::Messages(open.runs), open.payload.freeze()))
     }
 
-    /// A frame that tells what was sent, and nothing else. What is open goes first.
-    pub(crate) fn heartbeat(&mut self) -> Frame {
+    /// Frames that tell what was sent, and nothing else. What is open goes first.
+    pub(crate) fn heartbeat(&mut self) -> Vec<Frame> {
         debug_assert!(self.open.is_none(), "a heartbeat tells what was sent before it");
-        let totals = self.ledger.totals();
-        self.frame(Body::Heartbeat(totals), Bytes::new())
+        let totals = self.totals(self.max_frame);
+        let frame = |totals| self.frame(Body::Heartbeat(totals), Bytes::new());
+        totals.into_iter().map(frame).collect()
     }
 
-    /// The last frame.
-    pub(crate) fn end(&mut self, end: End, error: String) -> Frame {
+    /// The last frames. The last of them tells the end, and the error as far as it has room.
+    pub(crate) fn end(&mut self, end: End, mut error: String) -> Vec<Frame> {
         self.open = None;
+        let half = self.max_frame.saturating_sub(HEADROOM) / 2;
+        cut(&mut error, half);
+        let mut totals = self.totals(self.max_frame - error.len());
+        let last = totals.pop().expect("there is one");
+        let frame = |totals| self.frame(Body::Heartbeat(totals), Bytes::new());
+        let mut frames: Vec<Frame> = totals.into_iter().map(frame).collect();
+        frames.push(self.frame(Body::End(end, last), error.into()));
+        frames
+    }
+
+    /// The last frame of a channel that was terminated: nobody asks for sums then.
+    pub(crate) fn terminated(&mut self) -> Frame {
+        self.open = None;
+        let totals = Totals { each: Vec::new(), part: 0, of: 1 };
+        self.frame(Body::End(End::Terminated, totals), Bytes::new())
+    }
+
+    /// What each writer has sent, in as many parts as frames of this size need; at least one.
+    fn totals(&self, max_frame: usize) -> Vec<Totals> {
         let totals = self.ledger.totals();
-        self.frame(Body::End(end, totals), error.into())
+        let in_one = (max_frame.saturating_sub(HEADROOM) / TOTAL).max(1);
+        let of = totals.len().div_ceil(in_one).max(1);
+        let part = |part: usize| {
+            let each = totals.iter().skip(part * in_one).take(in_one).copied().collect();
+            Totals { each, part: part as u32, of: of as u32 }
+        };
+        (0..of).map(part).collect()
     }
 
     fn frame(&mut self, body: Body, payload: Bytes) -> Frame {
@@ -184,6 +214,15 @@ impl Packer {
     }
 }
 
+/// At most so many bytes, and whole characters.
+pub(crate) fn cut(text: &mut String, most: usize) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
 impl Frame {
     /// What it carries; a message in pieces counts with the last of them.
     pub(crate) fn count(&self) -> Count {
@@ -196,5 +235,54 @@ impl Frame {
             }
             _ => Count::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::NAME;
+    use std::collections::BTreeMap;
+
+    /// What the engine counts.
+    fn len(frame: &Frame) -> usize {
+        let envelope = frame.encode();
+        let lines = envelope.headers.iter().map(|(name, text)| name.len() + 2 + text.len() + 2);
+        "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>() + envelope.payload.len()
+    }
+
+    #[test]
+    fn heartbeats_and_ends_fit_however_many_writers_there_are_and_whatever_the_error_says() {
+        let mut packer = Packer::new("n".repeat(NAME).into(), u64::MAX, 1000);
+        packer.limit_frames(4096);
+        packer.stand(u64::MAX);
+        let each: Vec<(u32, Count)> =
+            (0..500).map(|index| (u32::MAX - index, Count::new(1 << 51, 1 << 51))).collect();
+        packer.ledger.missed(each.iter().copied());
+        let ends = packer.end(End::Failed, "\u{df}".repeat(5000));
+        let heartbeats = packer.heartbeat();
+        for (frames, most) in [(&ends, 17), (&heartbeats, 9)] {
+            assert!((2..=most).contains(&frames.len()), "{}", frames.len());
+            let mut told = BTreeMap::new();
+            for (index, frame) in frames.iter().enumerate() {
+                assert!(len(frame) <= 4096, "{}", len(frame));
+                let (Body::Heartbeat(totals) | Body::End(_, totals)) = &frame.body else {
+                    panic!("{frame:?}");
+                };
+                assert_eq!((totals.part, totals.of), (index as u32, frames.len() as u32));
+                told.extend(totals.each.iter().copied());
+            }
+            assert_eq!(told, each.iter().copied().collect());
+        }
+        let last = ends.last().expect("it has frames");
+        assert!(matches!(last.body, Body::End(End::Failed, _)));
+        let text = std::str::from_utf8(&last.payload).expect("whole characters");
+        assert!(text.len() > 1000);
+    }
+
+    #[test]
+    fn a_heartbeat_of_nobody_is_one_frame() {
+        let mut packer = Packer::new("n".into(), 1, 1000);
+        assert_eq!(packer.heartbeat().len(), 1);
     }
 }

@@ -6,7 +6,7 @@
 //! together, for writers of which nothing has arrived.
 
 use crate::count::Count;
-use crate::frame::{Body, End, Frame, Piece, Run};
+use crate::frame::{Body, End, Frame, Piece, Run, Totals};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -31,7 +31,17 @@ pub(crate) struct Sums {
     /// What was delivered and missed so far, or came before the first frame.
     accounted: Count,
     writers: HashMap<u32, Foreign>,
+    named: Named,
     duplicates: u64,
+}
+
+/// The writers of a heartbeat, which may come in parts.
+#[derive(Debug, Default)]
+struct Named {
+    /// The number of the frame with the first part.
+    first: u64,
+    parts: HashSet<u32>,
+    writers: HashSet<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +59,7 @@ impl Sums {
             has_begun: from_start,
             accounted: Count::default(),
             writers: HashMap::new(),
+            named: Named::default(),
             duplicates: 0,
         }
     }
@@ -60,7 +71,12 @@ impl Sums {
 
     pub(crate) fn take(&mut self, frame: &Frame, steps: &mut VecDeque<Step>) {
         if !std::mem::replace(&mut self.has_begun, true) {
-            self.accounted = frame.sent - frame.count();
+            // Each piece tells the sum with the whole message.
+            let count = match &frame.body {
+                Body::Piece(piece) => Count::new(1, piece.total),
+                _ => frame.count(),
+            };
+            self.accounted = frame.sent - count;
         }
         match &frame.body {
             Body::Messages(runs) => {
@@ -71,9 +87,15 @@ impl Sums {
                 }
             }
             Body::Piece(piece) => self.piece(piece, &frame.payload, steps),
-            Body::Heartbeat(totals) => self.totals(totals, frame.sent, steps),
+            Body::Heartbeat(totals) => {
+                if self.totals(frame.number, totals, steps) {
+                    self.rest(frame.sent, steps);
+                }
+            }
             Body::End(end, totals) => {
-                self.totals(totals, frame.sent, steps);
+                // Behind it comes nothing that would tell the same again.
+                self.totals(frame.number, totals, steps);
+                self.rest(frame.sent, steps);
                 let text = String::from_utf8_lossy(&frame.payload).into_owned();
                 steps.push_back(Step::End(*end, text));
             }
@@ -143,12 +165,25 @@ impl Sums {
         }
     }
 
-    fn totals(&mut self, totals: &[(u32, Count)], sent: Count, steps: &mut VecDeque<Step>) {
-        for &(writer, total) in totals {
+    /// Tells whether these are the last of all, and none of the parts is missing.
+    fn totals(&mut self, number: u64, totals: &Totals, steps: &mut VecDeque<Step>) -> bool {
+        for &(writer, total) in &totals.each {
             self.foreign(writer, total, steps);
         }
+        let first = number.wrapping_sub(totals.part.into());
+        if self.named.first != first {
+            self.named = Named { first, ..Named::default() };
+        }
+        self.named.parts.insert(totals.part);
+        self.named.writers.extend(totals.each.iter().map(|(writer, _)| *writer));
+        totals.is_last() && self.named.parts.len() == totals.of as usize
+    }
+
+    /// All that is told of each writer is known: what is still missing of the sum was missed of others.
+    fn rest(&mut self, sent: Count, steps: &mut VecDeque<Step>) {
         let others = sent - self.accounted;
-        if !others.is_none() {
+        // Bytes that no message has are not missed: somebody tells sums that do not fit the last ones.
+        if others.messages > 0 {
             self.accounted += others;
             steps.push_back(Step::Missed(0, others));
         }
@@ -156,9 +191,8 @@ impl Sums {
             // A heartbeat that comes late knows less than we do.
             return;
         }
-        let named: HashSet<u32> = totals.iter().map(|(writer, _)| *writer).collect();
         self.writers.retain(|writer, _| {
-            let stays = named.contains(writer);
+            let stays = self.named.writers.contains(writer);
             if !stays {
                 steps.push_back(Step::Forget(*writer));
             }
@@ -186,7 +220,7 @@ mod tests {
     fn heartbeat(totals: &[(u32, u64, u64)]) -> Body {
         let each =
             totals.iter().map(|&(writer, messages, bytes)| (writer, Count::new(messages, bytes)));
-        Body::Heartbeat(each.collect())
+        Body::Heartbeat(Totals { each: each.collect(), part: 0, of: 1 })
     }
 
     fn steps(sums: &mut Sums, frame: &Frame) -> Vec<Step> {
@@ -208,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn an_inlet_that_joins_with_the_first_piece_of_a_message_hides_no_later_loss() {
+        let mut sums = Sums::new(false);
+        let piece = |offset| {
+            let before = Count::new(5, 50);
+            Body::Piece(Piece { writer: 1, before, position: 0, offset, total: 4 })
+        };
+        assert_eq!(steps(&mut sums, &frame((6, 54), piece(0), "ab")), []);
+        let last = frame((6, 54), piece(2), "cd");
+        assert!(matches!(steps(&mut sums, &last)[..], [Step::Deliver(1, ..)]));
+        let told = frame((7, 58), heartbeat(&[(1, 6, 54), (2, 1, 4)]), "");
+        assert_eq!(steps(&mut sums, &told), [Step::Missed(0, Count::new(1, 4))]);
+    }
+
+    #[test]
     fn a_heartbeat_that_comes_late_forgets_nobody() {
         let mut sums = Sums::new(true);
         let late = frame((1, 1), heartbeat(&[(1, 1, 1)]), "");
@@ -216,6 +264,33 @@ mod tests {
         assert_eq!(steps(&mut sums, &late), []);
         let next = frame((4, 4), run(2, (2, 2), vec![(1, 1)]), "d");
         assert!(matches!(steps(&mut sums, &next)[..], [Step::Deliver(2, ..)]));
+    }
+
+    #[test]
+    fn a_heartbeat_in_parts_counts_when_all_of_them_are_here() {
+        let mut sums = Sums::new(true);
+        let part = |number, part, (writer, total)| {
+            let totals = Totals { each: vec![(writer, Count::new(total, total))], part, of: 2 };
+            Frame { number, ..frame((4, 4), Body::Heartbeat(totals), "") }
+        };
+        steps(&mut sums, &frame((2, 2), run(1, (0, 0), vec![(1, 2)]), "ab"));
+        steps(&mut sums, &frame((3, 3), run(2, (0, 0), vec![(1, 1)]), "c"));
+        // The part that tells writer 1 is lost, and after it the other one. So nobody knows yet whose the message is
+        // that is missing, nor that writer 1 has gone.
+        assert_eq!(steps(&mut sums, &part(21, 1, (2, 1))), []);
+        assert_eq!(steps(&mut sums, &part(22, 0, (1, 3))), [Step::Missed(1, Count::new(1, 1))]);
+        assert_eq!(steps(&mut sums, &part(25, 1, (2, 1))), []);
+        assert_eq!(steps(&mut sums, &part(26, 0, (1, 3))), []);
+        assert_eq!(steps(&mut sums, &part(27, 1, (2, 1))), []);
+        let next = frame((5, 5), run(1, (3, 3), vec![(1, 1)]), "d");
+        assert!(matches!(steps(&mut sums, &next)[..], [Step::Deliver(1, ..)]));
+    }
+
+    #[test]
+    fn bytes_without_messages_are_not_told_as_missed() {
+        let mut sums = Sums::new(true);
+        steps(&mut sums, &frame((1, 1), run(1, (0, 0), vec![(1, 1)]), "a"));
+        assert_eq!(steps(&mut sums, &frame((1, 9), heartbeat(&[(1, 1, 9)]), "")), []);
     }
 
     #[test]

@@ -321,6 +321,20 @@ async fn nothing_is_lost_whatever_is_refused_lost_repeated_and_reordered() {
     }
 }
 
+#[tokio::test]
+async fn an_outlet_makes_no_readers_to_look_for_a_termination() {
+    let engine = Memory::new(1, false);
+    engine.state().is_over = true;
+    let near = overfall::Channel::new(1 << 14);
+    let reader = near.new_weak_reader();
+    let last = reader.stats().id;
+    let mut outlet =
+        crate::outlet::Core::new(Arc::clone(&engine), "memory".to_owned(), reader.into());
+    near.drain().expect("it is open");
+    outlet.run().await.expect("answered");
+    assert_eq!(near.new_weak_reader().stats().id, last + 1);
+}
+
 #[test]
 fn a_frame_that_is_none_of_ours_is_told_from_ours() {
     assert!(decode(Envelope::default()).is_none());

@@ -575,6 +575,11 @@ impl Subscription for NatsSubscription {
         let Question { after, until, seen } = question;
         let mut from = after + 1;
         while from <= *until {
+            // What we have seen need not be asked for.
+            if seen.contains(&from) {
+                from += 1;
+                continue;
+            }
             match self.next_stored(&stored.stream, from).await {
                 Ok(Some((place, _))) if place <= *until && !seen.contains(&place) => {
                     return Ok(Whereabouts::Held);

@@ -18,6 +18,9 @@ use tokio::time::{Instant, timeout};
 
 /// A missing frame is asked for, and looked for, so often.
 const QUESTIONS: Duration = Duration::from_millis(100);
+/// Of a message in more pieces than this, the first are acknowledged before it is whole: an engine delivers only
+/// so many that are not acknowledged.
+const PIECES: usize = 256;
 /// The ring bytes of a slice with a short message.
 const GRANULE: usize = 64;
 
@@ -31,22 +34,36 @@ pub(crate) struct Core<S: Subscription> {
     epoch: Option<Epoch<S::Token>>,
     /// Epochs that are over.
     over: HashSet<u64>,
+    /// Epochs that were terminated before we came to them.
+    terminated: HashSet<u64>,
     /// Frames of the epochs behind this one.
     later: VecDeque<Delivery<S::Token>>,
     /// What is to be done with the frame that was taken last, and what settles it then.
     steps: VecDeque<Step>,
-    taken: Option<(S::Token, u64)>,
+    taken: Option<Taken<S::Token>>,
+    /// Pieces of a message that is not whole, by their numbers. They are in no ring yet, and settled with the last.
+    pieces: VecDeque<(u64, S::Token)>,
     last_frame: Instant,
-    asked_at: Instant,
+    pub(super) asked_at: Instant,
     has_begun: bool,
     ended: Option<Ended>,
+}
+
+/// The frame that was taken last.
+#[derive(Debug)]
+struct Taken<T> {
+    number: u64,
+    position: u64,
+    token: Option<T>,
+    /// A piece, and not the last.
+    is_part: bool,
 }
 
 #[derive(Debug)]
 struct Epoch<T> {
     id: u64,
-    /// Of an engine that delivers at least once.
-    order: Order<(Frame, T)>,
+    /// Of an engine that delivers at least once. What is settled has no token.
+    order: Order<(Frame, Option<T>)>,
     sums: Sums,
     position: u64,
 }
@@ -61,9 +78,11 @@ impl<S: Subscription> Core<S> {
             locals: Locals::new(writer),
             epoch: None,
             over: HashSet::new(),
+            terminated: HashSet::new(),
             later: VecDeque::new(),
             steps: VecDeque::new(),
             taken: None,
+            pieces: VecDeque::new(),
             last_frame: Instant::now(),
             asked_at: Instant::now(),
             has_begun: false,
@@ -83,10 +102,15 @@ impl<S: Subscription> Core<S> {
         }
         self.last_frame = Instant::now();
         loop {
+            if let Some(Epoch { id, .. }) = self.epoch
+                && self.terminated.contains(&id)
+            {
+                self.terminated(id);
+            }
             self.perform().await?;
-            if let Some((token, position)) = self.taken.take() {
-                figures::set(&self.figures.position, position);
-                self.subscription.settle(token).await;
+            if let Some(taken) = self.taken.take() {
+                figures::set(&self.figures.position, taken.position);
+                self.settle(taken).await;
                 // While the ring was full, nobody listened.
                 self.last_frame = Instant::now();
             }
@@ -115,8 +139,21 @@ impl<S: Subscription> Core<S> {
         epoch.sums.take(&frame, &mut self.steps);
         figures::add(&self.figures.duplicates, epoch.sums.duplicates() - known);
         epoch.position = frame.position;
-        self.taken = Some((token, frame.position));
+        let is_part = matches!(frame.body, Body::Piece(_)) && frame.count().is_none();
+        let (number, position) = (frame.number, frame.position);
+        self.taken = Some(Taken { number, position, token, is_part });
         true
+    }
+
+    /// All that a frame asked for is done.
+    async fn settle(&mut self, taken: Taken<S::Token>) {
+        // If this is given up in the middle, the rest is delivered again, and superfluous.
+        let kept = if taken.is_part { PIECES } else { 0 };
+        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
+        while self.pieces.len() > kept {
+            let (_number, token) = self.pieces.pop_front().expect("there are more");
+            self.subscription.settle(token).await;
+        }
     }
 
     fn begin(&mut self, id: u64, number: u64, place: u64) {
@@ -163,9 +200,12 @@ impl<S: Subscription> Core<S> {
         let answer = self.subscription.whereabouts(&question).await?;
         self.asked_at = Instant::now();
         tracing::debug!(subject = self.subject, ?question, ?answer, "a frame is missing");
-        for (frame, token) in epoch.order.resolve(answer, newer.is_some()) {
-            figures::add(&self.figures.duplicates, frame.count().messages);
-            self.subscription.settle(token).await;
+        if epoch.order.resolve(answer, newer.is_some()) {
+            for (_frame, token) in epoch.order.kept() {
+                if let Some(token) = token.take() {
+                    self.subscription.settle(token).await;
+                }
+            }
         }
         Ok(!epoch.order.is_waiting())
     }
@@ -208,8 +248,12 @@ impl<S: Subscription> Core<S> {
         }
         if matches!(frame.body, Body::End(End::Terminated, _)) {
             self.terminated(frame.epoch);
-            self.subscription.settle(delivery.token).await;
-            return Ok(());
+            let is_later = self.epoch.as_ref().is_some_and(|epoch| epoch.id != frame.epoch);
+            // One that is stored comes behind all of this epoch, and begins the next.
+            if !is_later || delivery.place == 0 {
+                self.subscription.settle(delivery.token).await;
+                return Ok(());
+            }
         }
         if self.epoch.is_none() {
             let (id, place) = (frame.epoch, delivery.place.saturating_sub(1));
@@ -218,9 +262,18 @@ impl<S: Subscription> Core<S> {
         }
         if let Some(superfluous) = self.sort(delivery) {
             figures::add(&self.figures.duplicates, superfluous.count());
-            self.subscription.settle(superfluous.token).await;
+            self.settle_superfluous(superfluous).await;
         }
         Ok(())
+    }
+
+    async fn settle_superfluous(&mut self, Superfluous { frame, token }: Superfluous<S::Token>) {
+        // A piece of a message that is not whole: the engine wants the newer delivery settled.
+        let Some(token) = token else { return };
+        match self.pieces.iter_mut().find(|(number, _)| *number == frame.number) {
+            Some((_, kept)) => *kept = token,
+            None => self.subscription.settle(token).await,
+        }
     }
 
     /// To its epoch. Returns what is superfluous.
@@ -236,7 +289,7 @@ impl<S: Subscription> Core<S> {
         // Without redelivery a frame is taken when it comes, and what is not there is missed. One that comes
         // late is told from new ones by its messages.
         let number = if is_reliable { frame.number } else { epoch.order.next_number() };
-        let superfluous = epoch.order.push(number, frame.floor, place, (frame, token));
+        let superfluous = epoch.order.push(number, frame.floor, place, (frame, Some(token)));
         superfluous.map(|(frame, token)| Superfluous { frame, token })
     }
 
@@ -276,12 +329,15 @@ impl<S: Subscription> Core<S> {
         Ok(())
     }
 
-    /// The other side was terminated, if it is this epoch that is meant.
+    /// The other side was terminated: at once, if it is this epoch that is meant; a later one once we come
+    /// to it.
     fn terminated(&mut self, epoch: u64) {
         if self.epoch.as_ref().is_none_or(|current| current.id == epoch) {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);
+        } else if !self.over.contains(&epoch) {
+            self.terminated.insert(epoch);
         }
     }
 
@@ -322,7 +378,7 @@ impl<S: Subscription> Drop for Core<S> {
 /// A frame that was here before.
 struct Superfluous<T> {
     frame: Frame,
-    token: T,
+    token: Option<T>,
 }
 
 impl<T> Superfluous<T> {

@@ -4,10 +4,11 @@ use super::source::{Got, Next, Source};
 use crate::engine::{Publisher, Refused};
 use crate::error::{Advice, Ended, OutletError};
 use crate::figures::{self, OutletFigures};
-use crate::frame::{End, Frame};
-use crate::packer::Packer;
-use overfall::error::{ReadError, TryReadError};
-use overfall::{Reader, WeakChannel};
+use crate::frame::{End, Frame, NAME};
+use crate::ledger::Ledger;
+use crate::packer::{Packer, cut};
+use overfall::error::{ChannelError, ReadError};
+use overfall::{Missed, Reader, WeakChannel};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -102,11 +103,14 @@ impl<P: Publisher> Core<P> {
     pub(crate) fn new(publisher: P, subject: String, reader: Reader) -> Self {
         let channel = reader.channel();
         // Headers are lines.
-        let name = channel.name().unwrap_or(&subject).replace(char::is_control, " ");
+        let mut name = channel.name().unwrap_or(&subject).replace(char::is_control, " ");
+        cut(&mut name, NAME);
         let name: Arc<str> = name.into();
         let now = (std::time::SystemTime::now(), std::process::id());
         // A hasher of std has random keys.
         let epoch = RandomState::new().hash_one(now);
+        let mut packer = Packer::new(Arc::clone(&name), epoch, 16 * 1024);
+        packer.ledger = missed_before(&reader);
         let state = State {
             publisher,
             settings: Settings {
@@ -119,7 +123,7 @@ impl<P: Publisher> Core<P> {
             },
             figures: Arc::default(),
             subject,
-            packer: Packer::new(Arc::clone(&name), epoch, 16 * 1024),
+            packer,
             name,
             channel,
             unreleased: 0,
@@ -170,8 +174,8 @@ impl<P: Publisher> State<P> {
         if self.packer.next_number() == 0 {
             // The first frame of an epoch says that there is one, before there is a message.
             self.packer.stand(source.position());
-            let frame = self.packer.heartbeat();
-            self.ready.push_back(frame);
+            let frames = self.packer.heartbeat();
+            self.ready.extend(frames);
         }
         let mut looks_for_termination = true;
         loop {
@@ -206,8 +210,8 @@ impl<P: Publisher> State<P> {
 
     /// Whether the channel was terminated, whatever there is to be read.
     fn is_terminated(&self) -> bool {
-        let ended = || self.channel.new_weak_reader().try_recv().err();
-        self.channel.is_closed() && ended() == Some(TryReadError::Terminated)
+        // One that is closed is not changed by a drain, which tells how it ended.
+        self.channel.is_closed() && self.channel.drain() == Err(ChannelError::Terminated)
     }
 
     /// The longest message that is taken.
@@ -275,13 +279,9 @@ impl<P: Publisher> State<P> {
         };
         self.ready.extend(self.packer.flush());
         self.packer.ledger.missed(source.missed().into_iter());
-        let frame = self.packer.end(end, text);
-        let frame = if source.is_reliable() {
-            self.ready.push_back(frame);
-            None
-        } else {
-            Some(frame)
-        };
+        let mut frames = self.packer.end(end, text);
+        let frame = if source.is_reliable() { None } else { frames.pop() };
+        self.ready.extend(frames);
         // An answer to a heartbeat is none to the end.
         self.asked = None;
         self.ending = Some(Ending { how, since: Instant::now(), frame });
@@ -430,11 +430,13 @@ impl<P: Publisher> State<P> {
         if is_quiet {
             self.packer.ledger.missed(missed.into_iter());
         }
-        let frame = self.packer.heartbeat();
-        if source.is_reliable() {
-            self.ready.push_back(frame);
-        } else {
-            match self.publisher.ask(frame.encode(), false).await {
+        let mut frames = self.packer.heartbeat();
+        let last = if source.is_reliable() { None } else { frames.pop() };
+        self.ready.extend(frames);
+        if let Some(last) = last {
+            // The other parts go first.
+            self.publish(source).await?;
+            match self.publisher.ask(last.encode(), false).await {
                 Ok(answer) => self.asked = Some(answer),
                 Err(refused) => self.count_refused(&refused),
             }
@@ -500,22 +502,33 @@ impl<P: Publisher> State<P> {
         let (position, since) = (self.packer.position(), Instant::now());
         self.pending.clear();
         self.ready.clear();
-        let frame = self.packer.end(End::Terminated, String::new()).encode();
+        let frame = self.packer.terminated().encode();
         let patience = self.settings.end_within;
         let is_reliable = source.is_reliable();
         let mut times = 0;
         loop {
-            let mut last = match self.publisher.ask(frame.clone(), true).await {
+            let asked = match self.publisher.ask(frame.clone(), true).await {
                 Ok(answer) => answer.await,
                 Err(refused) => Err(refused),
             };
-            if last.is_err() && is_reliable {
-                // An inlet that comes later finds it in the stream.
-                last = match self.publisher.store(frame.clone()).await {
+            let stored = match is_reliable {
+                // One inlet has answered. Others, and those that come later, find it in the stream.
+                true => match self.publisher.store(frame.clone()).await {
                     Ok(answer) => answer.await,
                     Err(refused) => Err(refused),
-                };
-            }
+                },
+                false => Ok(()),
+            };
+            let last = match (asked, stored) {
+                // A stream that takes nothing must not hold up who was told.
+                (Ok(()), Err(refused)) => {
+                    tracing::warn!(subject = self.subject, %refused, "the termination is not stored");
+                    self.count_refused(&refused);
+                    Ok(())
+                }
+                (Err(_unheard), stored) if is_reliable => stored,
+                (asked, _stored) => asked,
+            };
             match last {
                 Ok(()) => {
                     self.ended = Some(Ended::Terminated);
@@ -531,6 +544,18 @@ impl<P: Publisher> State<P> {
             times = 10.min(times + 1);
             tokio::time::sleep(pause).await;
         }
+    }
+}
+
+/// What was missed by a reader that has received something, which may be told already.
+fn missed_before(reader: &Reader) -> Ledger {
+    if reader.stats().payload_bytes == 0 {
+        return Ledger::default();
+    }
+    let of_each = |(writer, missed): (u32, Missed)| (writer, missed.into());
+    match reader {
+        Reader::Strong(reader) => Ledger::left_out(reader.missed_by_writer().map(of_each)),
+        Reader::Weak(reader) => Ledger::left_out(reader.missed_by_writer().map(of_each)),
     }
 }
 

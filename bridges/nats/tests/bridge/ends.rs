@@ -94,6 +94,36 @@ async fn a_termination_does_not_queue_behind_a_backlog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_termination_reaches_an_inlet_that_comes_later_though_another_one_has_answered() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    // This subject alone: a stream that stores the question, too, may be quicker than the inlet.
+    let config = async_nats::jetstream::stream::Config {
+        name: "end".to_owned(),
+        subjects: vec!["lab.end".to_owned()],
+        ..Default::default()
+    };
+    async_nats::jetstream::new(client.clone()).create_stream(config).await.expect("a stream");
+    let (near, far) = (Channel::new(1 << 16), Channel::new(1 << 16));
+    let mut outlet = Outlet::new(client.clone(), "lab.end", near.new_strong_reader());
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut reader = far.new_strong_reader();
+    let mut inlet = Inlet::durable(client.clone(), "lab.end", "here", far.new_writer());
+    let inlet = tokio::spawn(async move { inlet.run().await });
+    near.new_writer().try_send("one").expect("room");
+    assert_eq!(reader.recv().await.expect("no error").expect("no end"), b"one");
+    near.terminate();
+    assert_eq!(outlet.await.expect("no panic").expect("answered"), Ended::Terminated);
+    assert_eq!(inlet.await.expect("no panic").expect("the end"), Ended::Terminated);
+
+    let far = Channel::new(1 << 16);
+    let _reader = far.new_strong_reader();
+    let mut later = Inlet::durable(client, "lab.end", "later", far.new_writer())
+        .silence(Duration::from_millis(600));
+    assert_eq!(later.run().await.expect("the end"), Ended::Terminated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_termination_is_noticed_by_an_outlet_whose_window_is_full() {
     let server = Server::start().await;
     server.stream().await;

@@ -29,6 +29,56 @@ async fn what_the_tap_missed_is_told_on_the_far_side() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_had_missed_before_is_not_told_again_and_what_it_misses_then_is() {
+    let server = Server::start_with(&[]).await;
+    let near = Channel::new(1 << 13);
+    let mut tap = near.new_weak_reader();
+    tap.set_silent(true);
+    let (mut first, mut second) = (near.new_writer(), near.new_writer());
+    let mut overrun = |messages: u64| {
+        for _ in 0..messages {
+            first.try_send([1; 10]).expect("room");
+            second.try_send([2; 30]).expect("room");
+        }
+    };
+    overrun(1000);
+    let (mut messages, mut bytes) = (0, 0);
+    while let Ok(Some(message)) = tap.try_recv() {
+        messages += 1;
+        bytes += message.len() as u64;
+    }
+    // Nobody has learned of these, but they lie before the outlet, too.
+    overrun(500);
+    let missed = tap.missed();
+    assert!(missed.messages > 2000, "{missed:?}");
+
+    let channel = Channel::new(1 << 20);
+    let mut reader = channel.new_strong_reader();
+    let client = server.client().await;
+    let mut inlet = Inlet::core(client.clone(), "lab.again", channel.new_writer());
+    let inlet = tokio::spawn(async move { inlet.run().await });
+    while client.request("lab.again", "".into()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let unread = (3000 - missed.messages - messages, 60_000 - missed.bytes - bytes);
+    assert!(unread.0 > 0);
+    let mut outlet = Outlet::new(client, "lab.again", tap);
+    overrun(700);
+    near.drain().expect("it is open");
+    outlet.run().await.expect("answered");
+    inlet.await.expect("no panic").expect("the end");
+    let (mut messages, mut bytes) = (0, 0);
+    while let Some(message) = reader.recv().await.expect("a clean end") {
+        messages += 1;
+        bytes += message.len() as u64;
+    }
+    // What was unread when the outlet was made, and what was sent since.
+    let missed = reader.missed();
+    let carried = (messages + missed.messages, bytes + missed.bytes);
+    assert_eq!(carried, (unread.0 + 1400, unread.1 + 28_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slow_subscriber_learns_what_its_client_threw_away() {
     let server = Server::start_with(&[]).await;
     let near = Channel::new(1 << 22);
