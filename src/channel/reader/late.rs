@@ -1,6 +1,7 @@
 //! Readers that come late, beside a weak one that has been there from the start and has not read: for
 //! `overfall::process`.
 
+use super::core::Place;
 use super::{Read, StrongReader, WeakReader};
 use crate::channel::terms::StartAt;
 
@@ -23,19 +24,24 @@ impl WeakReader {
     /// A strong reader of the last `bytes`, to the byte, or as [`strong_beside`](Self::strong_beside) if no more
     /// are kept.
     pub(crate) fn strong_of_last(&self, bytes: u64) -> StrongReader {
-        let held = self.strong_beside();
         let shared = Read::core(self).shared();
-        let mut from = Read::place(&held).slice;
-        let (slice, offset) = loop {
-            match shared.ring.last(from, bytes) {
-                Some(last) => break last,
-                // Padding at its hold was recycled: what it holds begins after it.
-                None => from = shared.ring.oldest_intact(from),
+        loop {
+            let held = self.strong_beside();
+            let mut from = Read::place(&held).slice;
+            let (slice, offset) = loop {
+                match shared.ring.last(from, bytes) {
+                    Some(last) => break last,
+                    // Padding at its hold was recycled: what it holds begins after it.
+                    None => from = shared.ring.oldest_intact(from),
+                }
+            };
+            if offset == 0 && !from.is_before(slice) {
+                return held;
             }
-        };
-        if offset == 0 && !from.is_before(slice) {
-            return held;
+            let length = if offset == 0 { None } else { shared.ring.find_committed(slice) };
+            if let Some(reader) = StrongReader::new_beside(&held, Place { slice, offset, length }) {
+                return reader;
+            }
         }
-        StrongReader::new(shared, StartAt::Position(slice.label(offset)))
     }
 }

@@ -130,6 +130,17 @@ impl StrongReader {
         reader
     }
 
+    /// A new one at `place`, which `other` keeps; nothing, if the hold of `other` was taken meanwhile, as in
+    /// [`from_weak_beside`](Self::from_weak_beside).
+    #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
+    pub(super) fn new_beside(other: &Self, place: Place) -> Option<Self> {
+        let hold = other.hold.joined_beside().stand_at(&place);
+        let core = Core::new(other.core.shared().clone(), Strength::Strong, place);
+        let reader = Self::at(hold, core, place);
+        reader.core.tell_that_it_came();
+        (other.hold.is_in_effect() || reader.core.has_terminated()).then_some(reader)
+    }
+
     /// Makes a strong reader of a weak one that stands at `place`, if that is not given back yet.
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
