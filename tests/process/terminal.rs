@@ -128,8 +128,8 @@ fn what_is_typed_goes_to_the_child_and_not_to_us() {
 }
 
 fn keys(terminal: &mut Terminal) {
-    // Ctrl-C ends the child, and not this program.
-    let child = shell("echo ready; exec sleep 60").stdin(Input::terminal()).spawn().unwrap();
+    // Ctrl-C ends the child, and not this program. A shell that is about to `exec` may lose the signal.
+    let child = shell("echo ready; read line").stdin(Input::terminal()).spawn().unwrap();
     until("it is ready", || child.stdout().unwrap().stats().payload_bytes == 6);
     assert!(terminal.belongs_to(&child));
     terminal.types("\x03");
