@@ -40,7 +40,8 @@ fn work() {
 #[track_caller]
 fn run(work: &str) {
     let mut command = std::process::Command::new("setsid");
-    command.arg("--wait").arg(env::current_exe().unwrap());
+    // What a shell starts in the background ignores these two, and so would all that it starts.
+    command.args(["--wait", "env", "--default-signal=INT,QUIT"]).arg(env::current_exe().unwrap());
     command.args(["--exact", "terminal::work", "--ignored", "--nocapture", "--test-threads=1"]);
     let output = command.env(WORK, work).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -128,7 +129,7 @@ fn what_is_typed_goes_to_the_child_and_not_to_us() {
 }
 
 fn keys(terminal: &mut Terminal) {
-    // Ctrl-C ends the child, and not this program. A shell that is about to `exec` may lose the signal.
+    // Ctrl-C ends the child, and not this program.
     let child = shell("echo ready; read line").stdin(Input::terminal()).spawn().unwrap();
     until("it is ready", || child.stdout().unwrap().stats().payload_bytes == 6);
     assert!(terminal.belongs_to(&child));
