@@ -88,11 +88,12 @@ impl Builder {
     /// with `cargo bench --bench hand_back` of this crate's sources. A reader that runs on the core of the
     /// writer, as far as it can tell, does without.
     ///
-    /// It is done for pieces of slices of 1 KiB and more that are copied, and for 2 KiB and more that were lent and
-    /// are given back in one go, in one slice or in many: bytes that are
-    /// [consumed](crate::StrongReader::consume), or messages. It is done by a strong reader while it is the only one. A strong reader that
-    /// comes as a second one ends that, and pays a few microseconds for it. It needs Linux on 64-bit x86
-    /// with glibc 2.35, and [`membarrier`](Self::membarrier); elsewhere it is not done, whatever is set.
+    /// It is done for pieces of slices of 1 KiB and more that are copied, and for 2 KiB and more that were lent
+    /// and are given back in one go, in one slice or in many: bytes that are
+    /// [consumed](crate::StrongReader::consume), or messages. It is done by a strong reader while it is the
+    /// only one. A strong reader that comes as a second one ends that, and pays a few microseconds for it. It
+    /// needs Linux on 64-bit x86 with glibc 2.35, and [`membarrier`](Self::membarrier); elsewhere it is not
+    /// done, whatever is set.
     ///
     /// ```
     /// use overfall::Channel;

@@ -3,8 +3,8 @@
 //! On some processors a line that another core has only read is slow to write again, and one that it has
 //! stored to comes back at several times the speed (`sync/processor.rs` has the figures). So where a strong
 //! reader copies a long piece of a slice, it stores each vector to the caller's buffer and, unchanged, back
-//! into the ring; and when much that was lent is given back in one go, in one slice or in many, it does so then. Nothing changes but
-//! who has the lines.
+//! into the ring; and when much that was lent is given back in one go, in one slice or in many, it does so then.
+//! Nothing changes but who has the lines.
 //!
 //! # Who else may be there
 //!
@@ -52,8 +52,8 @@
 //! # Where it is not done
 //!
 //! Short pieces gain nothing, and neither does to ask for the lines before they are read as one that will write them
-//! (`prefetchw`, tried on the AMD of `sync/processor.rs`). Nor do processors that are not in the table; [`Builder::hand_lines_back`] says
-//! otherwise. Where there are no sections nothing is ever stored: the state stays `EXCLUSIVE`.
+//! (`prefetchw`, tried on the AMD of `sync/processor.rs`). Nor do processors that are not in the table;
+//! [`Builder::hand_lines_back`] says otherwise. Where there are no sections nothing is ever stored: the state stays `EXCLUSIVE`.
 //!
 //! A reader on the *core of the writer* has the lines already, and stores that are for nothing make a copy half
 //! as long again. So a writer leaves a note with each long piece, on which core it was: beside the cursor, on

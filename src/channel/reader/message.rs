@@ -76,7 +76,8 @@ impl Header {
 /// A message: its bytes, to which it dereferences, and its [`Header`].
 ///
 /// A strong reader lends it where it lies in the ring, and writers get its room back when it is
-/// dropped, or, through a [`Window`](crate::Window), later. A weak reader returns a copy. Either way the bytes are contiguous and do not change.
+/// dropped, or, through a [`Window`](crate::Window), later. A weak reader returns a copy. Either way the bytes are
+/// contiguous and do not change.
 /// They start at a multiple of 64 in memory, unless a part of the message was read as bytes before.
 ///
 /// It compares with bytes, as it is:

@@ -95,8 +95,8 @@ impl WeakReader {
     /// # Errors
     ///
     /// [`IntoStrongError`], with the reader in it, if the next slice was already given back to the
-    /// writers, or if the reader missed something that no read has told yet. Read on, and try
-    /// again.
+    /// writers, or a writer was just about to get it, or if the reader missed something that no read has
+    /// told yet. Read on, and try again.
     #[allow(clippy::result_large_err, reason = "the reader goes back to its owner")]
     #[inline]
     pub fn into_strong(self) -> Result<StrongReader, IntoStrongError<Self>> {
