@@ -49,6 +49,19 @@ fn pieces_from_a_descriptor_and_from_memory_lie_behind_each_other() {
 }
 
 #[test]
+fn one_read_takes_all_that_is_there() {
+    let (from, mut to) = UnixStream::pair().unwrap();
+    let channel = Channel::new(256 << 10);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+    let sent = bytes(60_000);
+    to.write_all(&sent).unwrap();
+    let mut slice = writer.try_reserve(60_000).unwrap();
+    assert_eq!(slice.read_from(&from).unwrap(), 60_000);
+    slice.commit();
+    assert_eq!(*reader.try_recv().unwrap().unwrap(), *sent);
+}
+
+#[test]
 fn no_more_is_read_than_was_reserved_and_the_rest_stays_there() {
     let (mut from, mut to) = UnixStream::pair().unwrap();
     let channel = Channel::new(1024);

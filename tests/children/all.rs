@@ -16,9 +16,8 @@ fn wait(child: Child) -> (Outcome, String) {
     let mut text = String::new();
     // It is told apart what is gone.
     let mut reader = output.strong_reader(Start::Oldest).unwrap().blocking();
-    if outcome.stdout.as_ref().unwrap().ended {
-        reader.read_to_string(&mut text).unwrap();
-    }
+    assert!(outcome.stdout.as_ref().unwrap().ended, "{outcome:?}");
+    reader.read_to_string(&mut text).unwrap();
     (outcome, text)
 }
 

@@ -29,7 +29,8 @@ pub(in super::super) unsafe fn read(
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-/// The same through a buffer. Miri and sanitizers do not see what the kernel writes.
+/// The same through a buffer of that length: who reserved what is there gets all of it here as well. Miri and
+/// sanitizers do not see what the kernel writes.
 ///
 /// # Safety
 ///
@@ -40,10 +41,9 @@ pub(in super::super) unsafe fn read(
     to: *mut u8,
     length: usize,
 ) -> io::Result<usize> {
-    let mut buffer = [0; 4096];
-    let most = length.min(buffer.len());
+    let mut buffer = vec![0; length];
     // SAFETY: the buffer is ours, and has so many bytes.
-    let read = unsafe { libc::read(descriptor.as_raw_fd(), buffer.as_mut_ptr().cast(), most) };
+    let read = unsafe { libc::read(descriptor.as_raw_fd(), buffer.as_mut_ptr().cast(), length) };
     let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
     // SAFETY: passed on; no more was read than there is room for.
     unsafe { super::store(to, &buffer[..read]) };
