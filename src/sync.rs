@@ -14,6 +14,7 @@ pub(crate) mod pause;
 pub(crate) mod processor;
 pub(crate) mod rseq;
 pub(crate) mod table;
+pub(crate) mod try_lock;
 
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;

@@ -4,11 +4,13 @@ use super::watch::{read_byte, shared};
 use super::*;
 use crate::channel::reader::Read;
 use crate::channel::reader::{StrongReader, WeakReader};
+use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::channel::terms::StartAt;
 use crate::channel::waiting::{Closed, Waiting};
 use crate::channel::writer::StrongWriter;
 use crate::channel::writer::{HasCore, Wait};
+use crate::sync::{AtomicBool, Ordering};
 use loom::future::block_on;
 use loom::thread;
 use std::future::poll_fn;
@@ -21,6 +23,16 @@ struct Panicking;
 impl Wake for Panicking {
     fn wake(self: Arc<Self>) {
         resume_unwind(Box::new("on purpose"));
+    }
+}
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -52,32 +64,45 @@ fn a_parked_reader_is_woken_by_a_commit() {
     });
 }
 
-/// Guards the set of parked readers: each of two is woken, also one that parks again while the
-/// other is being woken. Guards, too, the order of the count, which must not be 0 while one of them
-/// is in the set.
+/// Guards the set of parked readers, a near one and a further one: each is woken, also if it parks again
+/// while the other is being woken.
 #[test]
 fn two_parked_readers_are_woken_by_two_commits() {
     model(2, || {
         let shared = shared(2);
-        let mut strong = StrongReader::new(&shared, StartAt::Oldest);
-        let mut weak = WeakReader::new(&shared, StartAt::Oldest);
-        let ring = shared.clone();
-        let writing = thread::spawn(move || {
-            for byte in [1, 2] {
-                write(&ring.ring, 1, byte).unwrap();
-                ring.after_commit();
-            }
-        });
-        let reading = thread::spawn(move || {
-            assert_eq!(block_on(read_byte(&mut strong)), Ok(Some(1)));
-            // It stays: the channel closes with its last strong reader.
-            strong
-        });
-        assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(1)));
-        assert_eq!(block_on(read_byte(&mut weak)), Ok(Some(2)));
-        writing.join().unwrap();
-        drop(reading.join().unwrap());
+        let strong = StrongReader::new(&shared, StartAt::Oldest);
+        woken_by_two_commits(&shared, strong, WeakReader::new(&shared, StartAt::Oldest));
     });
+}
+
+/// Guards the order of the count of further readers, which must not be 0 while one of two is in the set.
+#[test]
+fn two_further_readers_are_woken_by_two_commits() {
+    model(2, || {
+        let shared = shared(2);
+        let _near = StrongReader::new(&shared, StartAt::Oldest);
+        let [one, other] = [(); 2].map(|()| WeakReader::new(&shared, StartAt::Oldest));
+        woken_by_two_commits(&shared, one, other);
+    });
+}
+
+fn woken_by_two_commits<R: Read + 'static>(shared: &Arc<Shared>, mut one: R, mut other: impl Read) {
+    let ring = shared.clone();
+    let writing = thread::spawn(move || {
+        for byte in [1, 2] {
+            write(&ring.ring, 1, byte).unwrap();
+            ring.after_commit();
+        }
+    });
+    let reading = thread::spawn(move || {
+        assert_eq!(block_on(read_byte(&mut one)), Ok(Some(1)));
+        // It stays: the channel closes with its last strong reader.
+        one
+    });
+    assert_eq!(block_on(read_byte(&mut other)), Ok(Some(1)));
+    assert_eq!(block_on(read_byte(&mut other)), Ok(Some(2)));
+    writing.join().unwrap();
+    drop(reading.join().unwrap());
 }
 
 /// Guards that a reader which finds its last waker being taken wakes itself: the new one is not
@@ -104,6 +129,32 @@ fn a_reader_that_parks_again_while_its_last_waker_is_taken_is_woken() {
             expected += 1;
         }
         thread.join().unwrap();
+    });
+}
+
+/// The same where the commit that it waits for comes when all that is over: nobody else wakes it then.
+#[test]
+fn a_reader_whose_waker_found_no_place_is_woken_at_once() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        park(&mut reader, Waker::noop());
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        let has_read = reader.read_now(&mut [0; GRANULE as usize]).is_ok();
+        let woken = Arc::new(Woken::default());
+        if has_read {
+            park(&mut reader, &woken.clone().into());
+        }
+        thread.join().unwrap();
+        if has_read {
+            write(&shared.ring, 1, 2).unwrap();
+            shared.after_commit();
+            assert!(woken.0.load(Ordering::Relaxed), "it sleeps, and there is something");
+        }
     });
 }
 

@@ -1,25 +1,24 @@
 //! Where readers wait for the next slice.
 //!
 //! A commit may unblock any number of readers, so it wakes all that are parked, or those whose figures
-//! say that it has what they wait for. They are a set: a bit for each slot, in words of up to 64, and
-//! the count of the bits, so that one load shows that no
-//! reader is parked. A thread that wakes readers takes each out right before it wakes it. If it is
-//! stopped meanwhile, it holds back only the reader that it has taken: other threads find the rest.
-//! Parking and waking are lock-free and allocate nothing.
+//! say that it has what they wait for. They are a set: a bit for each slot. A thread that wakes readers
+//! takes each out right before it wakes it. If it is stopped meanwhile, it holds back only the reader
+//! that it has taken: other threads find the rest. Parking and waking are lock-free and allocate nothing.
 //!
-//! A reader A leaves its waker in its slot, raises the count and sets its bit. Then it looks once
-//! more, behind a fence ([`crate::wait`]). A thread B that wakes A has issued a fence before. B
-//! clears the bit, lowers the count, takes the waker and wakes it. If A's fence comes first, B
-//! finds all that A left. If it comes second, A finds what it would have been woken for, whatever
-//! became of its waker.
+//! A reader A leaves its waker in its slot, and sets its bit. Then it looks once more, behind a fence
+//! ([`crate::wait`]). A thread B that wakes A has issued a fence before. B clears the bit, takes the
+//! waker and wakes it. If A's fence comes first, B finds all that A left. If it comes second, A finds
+//! what it would have been woken for, whatever became of its waker.
 //!
-//! The count is raised before a bit is set, and lowered after one was cleared. So it is never less
-//! than the number of bits. If it is 0 behind the fence of a parked reader, that reader's bit was
-//! cleared since, by a thread that wakes it.
+//! The bits of the first [`NEAR`] slots of the table are one word. Those of further slots lie in the
+//! table, which grows with them and never moves: the word of a block of slots stands in its first slot.
+//! A thread that wakes readers looks at the words of blocks with slots that are held. A reader that
+//! parks holds its slot.
 //!
-//! The words of all slots lie in the table of the slots, which grows with them and never moves: the
-//! word of a block of slots stands in its first slot. A thread that wakes readers looks at the words of
-//! blocks with slots that are held. A reader that parks holds its slot.
+//! The further bits are counted, so that two loads show that no reader is parked. The count is raised
+//! before such a bit is set, and lowered after one was cleared. So it is never less than their number.
+//! If it is 0 behind the fence of a parked reader, that reader's bit was cleared since, by a thread that
+//! wakes it.
 
 use super::panics::Panics;
 use super::reader_figures::ReaderFigures;
@@ -29,11 +28,16 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
 use crossbeam_utils::CachePadded;
 use std::task::Waker;
 
+/// The slots whose bits are in one word: whole chunks of the table. In models the second reader is a
+/// further one.
+const NEAR: Index = if cfg!(overfall_loom) { 1 } else { 60 };
+
 /// What a channel, or a spool, keeps for each reader.
 #[derive(Debug)]
 pub(crate) struct Slot<F = ReaderFigures> {
     waker: WakerCell,
-    /// Which of the readers of the block are parked. Used only in the first slot of a block.
+    /// Which of the readers of the block are parked. Used only in the first slot of a block of further
+    /// slots.
     parked: AtomicU64,
     pub(crate) figures: F,
 }
@@ -54,36 +58,100 @@ impl<F> Slot<F> {
 #[derive(Debug)]
 pub(crate) struct Parking<F = ReaderFigures> {
     pub(crate) slots: Table<Slot<F>>,
-    /// At least the number of parked readers.
-    count: CachePadded<AtomicU32>,
+    parked: CachePadded<Parked>,
+}
+
+#[derive(Debug)]
+struct Parked {
+    /// Which of the near readers are parked.
+    near: AtomicU64,
+    /// At least the number of further ones that are.
+    further: AtomicU32,
+}
+
+/// The bit of a slot.
+struct Bit<'a> {
+    word: &'a AtomicU64,
+    mask: u64,
+    /// Where it is counted, if it is.
+    count: Option<&'a AtomicU32>,
+}
+
+impl Bit<'_> {
+    /// Relaxed: a stale look is told where it matters.
+    fn is_set(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & self.mask != 0
+    }
+
+    fn set(&self) {
+        if let Some(count) = self.count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before the thread
+        // that clears the bit lowers it.
+        if self.word.fetch_or(self.mask, Ordering::Release) & self.mask != 0 {
+            // It was set already, and is counted.
+            self.lower_count();
+        }
+    }
+
+    /// Clears it, and tells whether it was set.
+    fn clear(&self) -> bool {
+        // ORD(parked:B) Acquire, pairs with ORD(parked:A): all exchanges of a word form one release
+        // sequence.
+        let was_set = self.word.fetch_and(!self.mask, Ordering::Acquire) & self.mask != 0;
+        if was_set {
+            self.lower_count();
+        }
+        was_set
+    }
+
+    fn lower_count(&self) {
+        if let Some(count) = self.count {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The numbers of the bits that are set.
+fn numbers(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let number = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (number < u64::BITS).then_some(number)
+    })
 }
 
 impl<F: Default> Parking<F> {
     pub(crate) fn new() -> Self {
-        Self { slots: Table::new(), count: CachePadded::new(AtomicU32::new(0)) }
+        let parked = Parked { near: AtomicU64::new(0), further: AtomicU32::new(0) };
+        Self { slots: Table::new(), parked: CachePadded::new(parked) }
     }
 
-    /// The word of a slot, and its bit there.
-    fn place(&self, slot: Index) -> (&AtomicU64, u64) {
+    fn bit(&self, slot: Index) -> Bit<'_> {
+        if slot < NEAR {
+            return Bit { word: &self.parked.near, mask: 1 << slot, count: None };
+        }
         let (first, number) = self.slots.block(slot);
-        (&self.slots.get(first).parked, 1 << number)
+        let word = &self.slots.get(first).parked;
+        Bit { word, mask: 1 << number, count: Some(&self.parked.further) }
     }
 
     /// Whether no reader is parked. To be asked behind `fence(SeqCst)`.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Relaxed) == 0
+        let Parked { near, further } = &*self.parked;
+        near.load(Ordering::Relaxed) == 0 && further.load(Ordering::Relaxed) == 0
     }
 
     /// Registers a reader to be woken, before the watch is kept
     /// ([`Watch::keep`](super::watch::Watch)). Hands back the waker that was registered before. The
     /// caller drops it after keeping the watch.
     pub(crate) fn park(&self, slot: &Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
-        let (word, bit) = self.place(slot.index());
-        // Relaxed: if this look is stale, the waker is not there any more.
-        let may_be_registered = word.load(Ordering::Relaxed) & bit != 0;
+        let bit = self.bit(slot.index());
         let mut replaced = None;
-        if !may_be_registered || !slot.waker.is_registered(waker) {
+        // If it is said to be set and is not any more, the waker is not there any more.
+        if !bit.is_set() || !slot.waker.is_registered(waker) {
             let Ok(before) = slot.waker.register(waker) else {
                 // Another thread is taking the waker before this one: it wakes the reader for its
                 // last wait.
@@ -93,44 +161,36 @@ impl<F: Default> Parking<F> {
             };
             replaced = before;
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before the thread
-        // that clears the bit lowers it.
-        if word.fetch_or(bit, Ordering::Release) & bit != 0 {
-            // It was set already, and is counted.
-            self.count.fetch_sub(1, Ordering::Relaxed);
-        }
+        bit.set();
         replaced
     }
 
     /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
     /// code.
     pub(crate) fn unpark(&self, slot: &Seat<Slot<F>>) {
-        let (word, bit) = self.place(slot.index());
-        // Relaxed: no other thread sets it. If this look is stale, the bit is found cleared below.
-        if word.load(Ordering::Relaxed) & bit != 0 {
-            self.take(word, bit);
+        let bit = self.bit(slot.index());
+        // No other thread sets it. If it is said to be set and is not any more, nothing is cleared.
+        if bit.is_set() {
+            bit.clear();
         }
     }
 
-    /// Clears a bit, and tells whether it was set.
-    fn take(&self, word: &AtomicU64, bit: u64) -> bool {
-        // ORD(parked:B) Acquire, pairs with ORD(parked:A): all exchanges of a word form one release
-        // sequence.
-        let was_set = word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
-        if was_set {
-            self.count.fetch_sub(1, Ordering::Relaxed);
-        }
-        was_set
+    /// The readers that are parked. To be asked as [`Parking::is_empty`]. It looks at each word once, so
+    /// that it ends however fast readers park again: one that has parked since has looked again itself.
+    #[inline]
+    fn parked(&self) -> impl Iterator<Item = Index> {
+        let near = numbers(self.parked.near.load(Ordering::Relaxed));
+        let are_there_further = self.parked.further.load(Ordering::Relaxed) != 0;
+        let blocks = are_there_further.then(|| self.slots.held_blocks()).into_iter().flatten();
+        near.chain(blocks.flat_map(|first| {
+            let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
+            numbers(parked).map(move |number| first + number)
+        }))
     }
 
     /// Whether the figures of a parked reader are such.
     pub(crate) fn any(&self, is_due: impl Fn(&F) -> bool) -> bool {
-        self.slots.held_blocks().any(|first| {
-            let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
-            let mut numbers = (0..u64::BITS).filter(|number| parked & (1 << number) != 0);
-            numbers.any(|number| is_due(&self.slots.get(first + number).figures))
-        })
+        self.parked().any(|index| is_due(&self.slots.get(index).figures))
     }
 
     /// Wakes every parked reader.
@@ -142,18 +202,9 @@ impl<F: Default> Parking<F> {
     /// seen, or the reader sees what it would be woken for, as with its bit.
     #[inline]
     pub(crate) fn wake(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
-        for first in self.slots.held_blocks() {
-            let word = &self.slots.get(first).parked;
-            // One look, so that this ends however fast readers park again. A reader that has parked
-            // since has looked again itself.
-            let mut found = word.load(Ordering::Relaxed);
-            while found != 0 {
-                let number = found.trailing_zeros();
-                found ^= 1 << number;
-                let index = first + number;
-                if is_due(&self.slots.get(index).figures) {
-                    self.wake_one(index, panics);
-                }
+        for index in self.parked() {
+            if is_due(&self.slots.get(index).figures) {
+                self.wake_one(index, panics);
             }
         }
     }
@@ -165,8 +216,7 @@ impl<F: Default> Parking<F> {
 
     /// Wakes the reader of a slot, if it is parked.
     pub(crate) fn wake_one(&self, slot: Index, panics: &mut Panics) {
-        let (word, bit) = self.place(slot);
-        if self.take(word, bit) {
+        if self.bit(slot).clear() {
             if let Some(waker) = self.slots.get(slot).take_waker() {
                 panics.run(|| waker.wake());
             }

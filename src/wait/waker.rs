@@ -12,18 +12,12 @@
 //! A waker is foreign code. It is cloned before the lock is taken, and what was there is woken or
 //! dropped after that. So a waker that panics, or calls us again, finds everything in order.
 
-#[cfg(overfall_loom)]
-use crate::sync::{AtomicBool, Ordering};
-use crate::sync::{Mutex, MutexGuard, try_lock};
+use crate::sync::try_lock::TryLock;
 use std::task::Waker;
 
 #[derive(Debug)]
 pub(crate) struct WakerCell {
-    waker: Mutex<Option<Waker>>,
-    /// Models switch threads only at accesses that these share. Without this one, no thread would
-    /// find the lock taken.
-    #[cfg(overfall_loom)]
-    touched: AtomicBool,
+    waker: TryLock<Option<Waker>>,
 }
 
 /// Another thread takes the waker right now.
@@ -32,36 +26,26 @@ pub(crate) struct Busy;
 
 impl WakerCell {
     pub(crate) fn new() -> Self {
-        Self {
-            waker: Mutex::new(None),
-            #[cfg(overfall_loom)]
-            touched: AtomicBool::new(false),
-        }
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Waker>>> {
-        let waker = try_lock(&self.waker)?;
-        #[cfg(overfall_loom)]
-        self.touched.store(true, Ordering::Relaxed);
-        Some(waker)
+        Self { waker: TryLock::new(None) }
     }
 
     /// Leaves a clone of `waker`, for its only waiter. Hands back what was there before. The caller
     /// drops it when all is done.
     pub(crate) fn register(&self, waker: &Waker) -> Result<Option<Waker>, Busy> {
-        let new = waker.clone();
-        let mut registered = self.try_lock().ok_or(Busy)?;
-        Ok(registered.replace(new))
+        let mut new = Some(waker.clone());
+        self.waker.with(|registered| std::mem::replace(registered, new.take())).ok_or(Busy)
     }
 
     /// Whether what is there wakes the same task: then there is nothing to register.
     pub(crate) fn is_registered(&self, waker: &Waker) -> bool {
-        let Some(registered) = self.try_lock() else { return false };
-        registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
+        let is_it = |registered: &mut Option<Waker>| {
+            registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
+        };
+        self.waker.with(is_it).unwrap_or(false)
     }
 
     /// Takes the waker, if it is there and no other thread has the lock.
     pub(crate) fn take(&self) -> Option<Waker> {
-        self.try_lock()?.take()
+        self.waker.with(Option::take)?
     }
 }
