@@ -5,7 +5,7 @@ pub(crate) mod memory;
 pub(crate) mod nats;
 
 use crate::error::{Advice, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use std::fmt;
 use std::future::Future;
@@ -50,6 +50,32 @@ pub(crate) trait Publisher: Send + Sync {
         frame: Envelope,
         ahead: bool,
     ) -> impl Future<Output = Result<Self::Answer, Refused>> + Send;
+}
+
+/// Where the frames of a spool's outlet go: each behind the last one, or nowhere.
+pub(crate) trait Chain: Publisher {
+    /// What is wrong with the other side before anything is published.
+    fn check_chain(&self) -> impl Future<Output = Result<(), OutletError>> + Send;
+
+    /// What is stored last.
+    fn last(&self) -> impl Future<Output = Result<Last, Refused>> + Send;
+
+    /// Stores a frame if the last thing that is stored lies at this place (0: if nothing is), and tells its own place. If
+    /// it is an error, it may be stored or not.
+    fn append(
+        &self,
+        frame: Envelope,
+        behind: u64,
+    ) -> impl Future<Output = Result<u64, Refused>> + Send;
+}
+
+/// What is stored last.
+#[derive(Debug)]
+pub(crate) struct Last {
+    /// The place of the last message, also of one that is none of ours. 0 if there is none.
+    pub(crate) place: u64,
+    /// The last that is ours.
+    pub(crate) frame: Option<(Frame, Option<Check>)>,
 }
 
 /// Where an inlet's frames come from.

@@ -3,6 +3,10 @@
 use crate::count::Count;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What is not counted where it happens is told so often, whatever else there is to do.
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 
 macro_rules! figures {
     ($(#[$doc:meta])* $name:ident, $shared:ident, $prefix:literal, { $($(#[$field_doc:meta])* $field:ident,)* }) => {

@@ -18,6 +18,8 @@
 //! Overfall-End: drained|failed|terminated  with Overfall-Writers; the payload is the text of the error
 //! and, if there are too many writers for one frame,
 //! Overfall-Part: INDEX OF                  of the frames with Overfall-Writers, which follow each other
+//! and, from a spool,
+//! Overfall-Check: LENGTH HEX               a checksum of so many bytes before POSITION
 //! ```
 //!
 //! `MESSAGES BYTES` behind a writer is what it had sent before, counted from where the outlet began: what
@@ -87,6 +89,38 @@ pub(crate) struct Piece {
     pub(crate) total: u64,
 }
 
+/// A checksum of the last bytes before a position of a spool: whether what a stream has is of that spool. It
+/// finds mistakes, not forgeries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Check {
+    pub(crate) len: u32,
+    digest: u64,
+}
+
+impl Check {
+    /// Of so many bytes at most.
+    const MOST: usize = 4 << 10;
+
+    /// Of the last of these bytes.
+    pub(crate) fn of_end(bytes: &[u8]) -> Self {
+        let bytes = &bytes[bytes.len().saturating_sub(Self::MOST)..];
+        Self { len: bytes.len() as u32, digest: Self::digest(bytes) }
+    }
+
+    /// FNV-1a: the same in each version of this crate, as those of std are not.
+    pub(crate) fn digest(bytes: &[u8]) -> u64 {
+        let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    }
+
+    /// What `header` tells, if it is what we tell.
+    pub(crate) fn decode<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        let (len, digest) = header(CHECK)?.split_once(' ')?;
+        let len = len.parse().ok().filter(|&len| len as usize <= Self::MOST)?;
+        Some(Self { len, digest: u64::from_str_radix(digest, 16).ok()? })
+    }
+}
+
 /// How a channel ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
@@ -106,6 +140,7 @@ const PIECE: &str = "Overfall-Piece";
 const WRITERS: &str = "Overfall-Writers";
 const PART: &str = "Overfall-Part";
 const END: &str = "Overfall-End";
+const CHECK: &str = "Overfall-Check";
 
 /// More than the headers of a frame without messages and writers take.
 pub(crate) const HEADROOM: usize = 768;
@@ -172,6 +207,14 @@ impl Frame {
             }
         }
         Envelope { headers, payload: self.payload.clone() }
+    }
+
+    /// The same from a spool.
+    pub(crate) fn encode_with(&self, check: Option<Check>) -> Envelope {
+        let mut envelope = self.encode();
+        let text = check.map(|Check { len, digest }| (CHECK, format!("{len} {digest:016x}")));
+        envelope.headers.extend(text);
+        envelope
     }
 
     /// What `header` tells of a message of the engine with this payload; nothing if it is none of ours.

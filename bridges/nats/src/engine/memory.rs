@@ -1,8 +1,8 @@
 //! An engine in memory, for tests: it loses, repeats and reorders on purpose.
 
-use super::{Delivery, Publisher, Refused, Subscription};
+use super::{Chain, Delivery, Last, Publisher, Refused, Subscription};
 use crate::error::{Advice, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,6 +29,9 @@ struct State {
     /// The next place to be delivered for the first time, and those that are delivered again.
     next: u64,
     again: VecDeque<u64>,
+    /// What was to be stored behind a place, and is still on the way, also when its outlet is no more.
+    late: Option<(Envelope, u64)>,
+    takes_nothing: bool,
     /// What was sent and not delivered.
     queue: VecDeque<Queued>,
     /// The inlet has come to its end, and answers whatever comes.
@@ -43,6 +46,21 @@ impl State {
         self.random ^= self.random << 17;
         self.random % 100 < percent
     }
+
+    /// Stores a frame behind this place, and tells its own; nothing if that is not the last.
+    fn append(&mut self, frame: Envelope, behind: u64) -> Option<u64> {
+        if behind != self.stored.len() as u64 {
+            return None;
+        }
+        self.stored.push(frame);
+        Some(behind + 1)
+    }
+
+    fn late_arrives(&mut self) {
+        if let Some((frame, behind)) = self.late.take() {
+            self.append(frame, behind);
+        }
+    }
 }
 
 impl Memory {
@@ -52,10 +70,26 @@ impl Memory {
             stored: Vec::new(),
             next: 1,
             again: VecDeque::new(),
+            late: None,
+            takes_nothing: false,
             queue: VecDeque::new(),
             is_over: false,
         };
         Arc::new(Self { state: Mutex::new(state), came: Notify::new(), is_reliable })
+    }
+
+    /// What is stored.
+    pub(crate) fn frames(&self) -> Vec<Frame> {
+        self.state().stored.iter().filter_map(|envelope| decode(envelope.clone())).collect()
+    }
+
+    /// From now on nothing is stored, until `take_all`.
+    pub(crate) fn take_nothing(&self) {
+        self.state().takes_nothing = true;
+    }
+
+    pub(crate) fn take_all(&self) {
+        self.state().takes_nothing = false;
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -151,6 +185,53 @@ impl Publisher for Arc<Memory> {
     }
 }
 
+impl Chain for Arc<Memory> {
+    async fn check_chain(&self) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    async fn last(&self) -> Result<Last, Refused> {
+        tokio::task::yield_now().await;
+        let mut state = self.state();
+        if state.goes_wrong(50) {
+            state.late_arrives();
+            self.came.notify_one();
+        }
+        if state.goes_wrong(10) {
+            return Err(refused());
+        }
+        let frame = state.stored.last().and_then(|envelope| {
+            let check = Check::decode(|name| header(envelope, name));
+            decode(envelope.clone()).map(|frame| (frame, check))
+        });
+        Ok(Last { place: state.stored.len() as u64, frame })
+    }
+
+    async fn append(&self, frame: Envelope, behind: u64) -> Result<u64, Refused> {
+        tokio::task::yield_now().await;
+        let place = {
+            let mut state = self.state();
+            state.late_arrives();
+            self.came.notify_one();
+            if state.takes_nothing || state.goes_wrong(5) {
+                return Err(refused());
+            }
+            if state.goes_wrong(10) {
+                state.late = Some((frame, behind));
+                return Err(refused());
+            }
+            let place = state.append(frame, behind).ok_or_else(refused)?;
+            self.came.notify_one();
+            if state.goes_wrong(10) {
+                return Err(refused());
+            }
+            place
+        };
+        tokio::task::yield_now().await;
+        Ok(place)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Consumer(pub(crate) Arc<Memory>);
 
@@ -240,9 +321,12 @@ impl Subscription for Consumer {
     }
 }
 
-fn decode(Envelope { headers, payload }: Envelope) -> Option<Frame> {
-    let find = |name| headers.iter().find(|(each, _)| *each == name).map(|(_, text)| &**text);
-    Frame::decode(find, payload)
+fn header<'a>(envelope: &'a Envelope, name: &'static str) -> Option<&'a str> {
+    envelope.headers.iter().find(|(each, _)| *each == name).map(|(_, text)| &**text)
+}
+
+fn decode(envelope: Envelope) -> Option<Frame> {
+    Frame::decode(|name| header(&envelope, name), envelope.payload.clone())
 }
 
 /// What three writers sent, and what came out behind the engine: received and missed of each.

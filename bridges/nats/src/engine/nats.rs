@@ -5,9 +5,9 @@
 //! counted by them. A consumer that was overtaken is told nothing, so that losses show in the frames'
 //! own numbers.
 
-use super::{Delivery, Publisher, Refused, Subscription};
+use super::{Chain, Delivery, Last, Publisher, Refused, Subscription};
 use crate::error::{Advice, ConnectError, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
@@ -17,7 +17,7 @@ use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber};
+use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::error::Error;
@@ -181,6 +181,21 @@ impl NatsPublisher {
         self.allows_discard = true;
     }
 
+    /// The stream's configuration, if a reliable outlet may use it.
+    async fn checked(&self) -> Result<Config, OutletError> {
+        let subject = self.subject.to_string();
+        let stream = stream_of(&self.client, &subject).await;
+        let stream =
+            stream.map_err(|(advice, text)| OutletError::Engine { advice, subject, text })?;
+        let config = stream.cached_info().config.clone();
+        let limits = throwing_limits(&config);
+        if !self.allows_discard && !limits.is_empty() {
+            let (stream, limits) = (config.name, limits.join(", "));
+            return Err(OutletError::Discards { stream, limits });
+        }
+        Ok(config)
+    }
+
     fn refused(&self, advice: Advice, error: &impl fmt::Display) -> Refused {
         let advice = match advice {
             Advice::NoAnswer if !is_connected(&self.client) => Advice::NoServer,
@@ -235,17 +250,7 @@ impl Publisher for NatsPublisher {
     type Answer = Answer;
 
     async fn check(&self) -> Result<(), OutletError> {
-        let subject = self.subject.to_string();
-        let stream = stream_of(&self.client, &subject).await.map_err(|(advice, text)| {
-            OutletError::Engine { advice, subject: subject.clone(), text }
-        })?;
-        let config = &stream.cached_info().config;
-        let limits = throwing_limits(config);
-        if !self.allows_discard && !limits.is_empty() {
-            let (stream, limits) = (config.name.clone(), limits.join(", "));
-            return Err(OutletError::Discards { stream, limits });
-        }
-        Ok(())
+        self.checked().await.map(|_config| ())
     }
 
     fn max_frame(&self) -> usize {
@@ -299,6 +304,66 @@ impl Publisher for NatsPublisher {
                 }
             }
         })))
+    }
+}
+
+impl Chain for NatsPublisher {
+    async fn check_chain(&self) -> Result<(), OutletError> {
+        let config = self.checked().await?;
+        match config.retention {
+            RetentionPolicy::WorkQueue => {
+                let (stream, retention) = (config.name, "work queue".to_owned());
+                Err(OutletError::Forgets { stream, retention })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn last(&self) -> Result<Last, Refused> {
+        let stream = stream_of(&self.client, &self.subject).await;
+        let stream = stream.map_err(|(advice, text)| Refused { advice, text })?;
+        let first = stream.cached_info().state.first_sequence;
+        let get = stream.raw_message_builder().last_by_subject(&*self.subject);
+        let (mut place, mut at, mut found) = (0, 0, get.send().await);
+        loop {
+            match found {
+                Ok(message) => {
+                    place = place.max(message.sequence);
+                    let header = |name| message.headers.get(name).map(|value| value.as_str());
+                    if message.subject == self.subject
+                        && let Some(frame) = Frame::decode(header, message.payload.clone())
+                    {
+                        return Ok(Last { place, frame: Some((frame, Check::decode(header))) });
+                    }
+                    // Of somebody else.
+                    at = message.sequence;
+                }
+                Err(error) => match error.kind() {
+                    LastRawMessageErrorKind::NoMessageFound if place == 0 => {
+                        return Ok(Last { place, frame: None });
+                    }
+                    LastRawMessageErrorKind::NoMessageFound => {}
+                    _ => return Err(self.refused(Advice::NoAnswer, &with_sources(&error))),
+                },
+            }
+            at -= 1;
+            if at < first {
+                return Ok(Last { place, frame: None });
+            }
+            found = stream.raw_message_builder().sequence(at).send().await;
+        }
+    }
+
+    async fn append(&self, frame: Envelope, behind: u64) -> Result<u64, Refused> {
+        let mut headers = headers(&frame);
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, behind.to_string());
+        let answer = self
+            .context
+            .publish_with_headers(self.subject.clone(), headers, frame.payload)
+            .await
+            .map_err(|error| refusal(&self.client, &error))?;
+        let stored = answer.await.map_err(|error| refusal(&self.client, &error))?;
+        Ok(stored.sequence)
     }
 }
 

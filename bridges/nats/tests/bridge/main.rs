@@ -9,4 +9,5 @@ mod processes;
 mod proxy;
 mod reliable;
 mod server;
+mod spools;
 mod sums;

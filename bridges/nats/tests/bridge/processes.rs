@@ -91,3 +91,55 @@ async fn of_a_process_that_is_killed_all_that_was_acknowledged_arrives_once() {
     assert!(input.starts_with(of_first), "what arrived is what was sent first, and once");
     assert!(!of_first.is_empty() && of_first.len() < input.len(), "of {stored} frames");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_file_a_process_that_is_killed_again_and_again_makes_one_stream() {
+    let server = Server::start().await;
+    let mut stream = server.stream().await;
+    let relay_in = example("relay_in").args([&server.address(), "lab.tee", "far"]).spawn();
+    let relay_in = relay_in.expect("it starts: `cargo test` builds it");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("kept");
+    let relay_out = || {
+        let mut command = example("relay_out");
+        command.args([&server.address(), "lab.tee", "--spool"]).arg(&file);
+        command.spawn().expect("it starts: `cargo test` builds it")
+    };
+    let written = || std::fs::metadata(&file).map_or(0, |file| file.len()) as usize;
+
+    let input = lines("line", 3_000_000);
+    let mut last = 0;
+    for _ in 0..5 {
+        let mut process = relay_out();
+        let mut stdin = process.stdin.take().expect("a pipe");
+        // What the file has of the input is not lost with the process, and not given to the next one again.
+        let rest = input[written()..].to_vec();
+        let feed = tokio::spawn(async move {
+            // Slowly, so that it is killed in the middle.
+            for piece in rest.chunks(20_000) {
+                if stdin.write_all(piece).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let from = stream.info().await.expect("the stream").state.messages;
+        while stream.info().await.expect("the stream").state.messages < from + 20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        process.kill().await.expect("it runs");
+        feed.await.expect("no panic");
+        assert!(last < written() && written() < input.len(), "it is killed in the middle");
+        last = written();
+    }
+    let mut process = relay_out();
+    let mut stdin = process.stdin.take().expect("a pipe");
+    stdin.write_all(&input[written()..]).await.expect("it reads");
+    drop(stdin);
+    finish(process).await;
+
+    let (output, errors) = finish(relay_in).await;
+    assert!(output == input, "{} of {} bytes: {errors}", output.len(), input.len());
+    assert!(!errors.contains("epoch"), "one epoch, which is not broken: {errors}");
+    assert!(errors.contains("relay_in: missed 0 messages, 0 bytes"), "{errors}");
+}
