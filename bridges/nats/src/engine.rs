@@ -7,6 +7,7 @@ pub(crate) mod nats;
 use crate::error::{Advice, InletError, OutletError};
 use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 
@@ -81,7 +82,7 @@ pub(crate) struct Last {
 /// Where an inlet's frames come from.
 pub(crate) trait Subscription: Send {
     /// What settles a frame.
-    type Token: Send;
+    type Token: Send + Sync;
 
     /// Subscribes, if that was not done before.
     fn begin(&mut self) -> impl Future<Output = Result<(), InletError>> + Send;
@@ -105,6 +106,12 @@ pub(crate) trait Subscription: Send {
 
     /// The end has come: what was settled must arrive, and the end is answered again if it is sent again.
     fn end(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// So many frames will be held before the first of them is settled: the engine must deliver as many.
+    fn make_room(&mut self, frames: u64) -> impl Future<Output = Result<(), InletError>> + Send;
+
+    /// These frames, by their numbers, are held, and will be settled together. The engine need not deliver them again meanwhile.
+    fn hold(&mut self, held: &VecDeque<(u64, Self::Token)>) -> impl Future<Output = ()> + Send;
 
     /// What the frame says is in the ring now.
     fn settle(&mut self, token: Self::Token) -> impl Future<Output = ()> + Send;

@@ -111,8 +111,8 @@ impl Outlet {
 
     /// Refuses messages that are longer than the server's `max_payload` allows, with
     /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole. An inlet
-    /// acknowledges the pieces with the last of them; of more than 256 it acknowledges the first before, so that
-    /// such a message is lost if the inlet's process is killed in the middle of it.
+    /// acknowledges all pieces with the last of them, so a stream that is emptied by acknowledgements must have room
+    /// for all pieces of a message.
     pub fn refuse_large(mut self) -> Self {
         self.core.state.settings.refuses_large = true;
         self

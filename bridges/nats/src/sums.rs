@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Missed(u32, Count),
     /// Messages of one writer, one right after the other, and how long each is.
     Deliver(u32, Bytes, Vec<u32>),
+    /// A message of so many bytes is more than the ring takes.
+    TooLong(usize),
     /// This writer sends no more, and all of it is known.
     Forget(u32),
     /// The end, with the text of the error.

@@ -303,6 +303,12 @@ impl Subscription for Consumer {
         self.0.state().is_over = true;
     }
 
+    async fn make_room(&mut self, _frames: u64) -> Result<(), InletError> {
+        Ok(())
+    }
+
+    async fn hold(&mut self, _held: &VecDeque<(u64, Self::Token)>) {}
+
     async fn settle(&mut self, token: Self::Token) {
         if let Some(answer) = token {
             // Nobody may wait for it any more.

@@ -11,7 +11,7 @@ use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, FromConsumer};
 use async_nats::jetstream::context::{ContextBuilder, GetStreamByNameErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
@@ -20,6 +20,7 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -33,9 +34,11 @@ const ANSWER: Duration = Duration::from_secs(2);
 const ANSWERED: &[u8] = b"overfall";
 /// What JetStream wants to hear.
 const ACKNOWLEDGED: &[u8] = b"+ACK";
+const IN_PROGRESS: &[u8] = b"+WPI";
 /// A consumer that could not be reached is tried again after this.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What a consumer may have delivered that is not acknowledged; what `Order` keeps at most.
+/// What a consumer may have delivered that is not acknowledged; what `Order` keeps at most. Where a message has more
+/// pieces, it is raised (`make_room`).
 const MAX_ACK_PENDING: i64 = 512;
 /// So many are asked for at once.
 const PULL: usize = 256;
@@ -389,6 +392,11 @@ struct Stored {
     is_fresh: bool,
     first: Option<(u64, u64)>,
     floor: u64,
+    /// So many may be held. Nothing, if there is no limit.
+    room: Option<u64>,
+    /// When those that are held were held last, and how long the server waits for a word.
+    held_at: Instant,
+    ack_wait: Duration,
 }
 
 impl fmt::Debug for NatsSubscription {
@@ -459,7 +467,21 @@ impl NatsSubscription {
             }
             from = place + 1;
         }
-        Ok(Stored { stream, consumer, messages: None, is_fresh, first, floor })
+        // Of a consumer that was there, they are what they are.
+        let config = &consumer.cached_info().config;
+        let room = u64::try_from(config.max_ack_pending).ok().filter(|&room| room > 0);
+        let (ack_wait, held_at) = (config.ack_wait, Instant::now());
+        Ok(Stored {
+            stream,
+            consumer,
+            messages: None,
+            is_fresh,
+            first,
+            floor,
+            room,
+            held_at,
+            ack_wait,
+        })
     }
 
     /// The first message of the subject in the stream from this place on, and its frame, if it is one.
@@ -624,6 +646,52 @@ impl Subscription for NatsSubscription {
                 };
                 let _time_is_up = tokio::time::timeout(LINGER, answer).await;
             });
+        }
+    }
+
+    async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        // Others lie between pieces, or are kept for one that is missing.
+        let wanted = frames.saturating_add(MAX_ACK_PENDING as u64);
+        if frames < MAX_ACK_PENDING as u64 / 2 && stored.room >= Some(MAX_ACK_PENDING as u64)
+            || stored.room.is_none_or(|room| room >= wanted)
+        {
+            return Ok(());
+        }
+        let config = stored.consumer.cached_info().config.clone();
+        let raised = match pull::Config::try_from_consumer_config(config) {
+            Ok(config) => {
+                let max_ack_pending = i64::try_from(wanted).unwrap_or(i64::MAX);
+                let config = pull::Config { max_ack_pending, ..config };
+                stored.stream.create_consumer(config).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match raised {
+            Ok(_consumer) => {
+                stored.room = Some(wanted);
+                Ok(())
+            }
+            Err(error) => {
+                let text = format!(
+                    "a message of {frames} pieces, which the consumer must deliver before the first is \
+                     acknowledged: {error}"
+                );
+                Err(self.error(Advice::Other, text))
+            }
+        }
+    }
+
+    async fn hold(&mut self, held: &VecDeque<(u64, Token)>) {
+        let Some(stored) = &mut self.stored else { return };
+        if stored.held_at.elapsed() < stored.ack_wait / 3 {
+            return;
+        }
+        stored.held_at = Instant::now();
+        for (reply, _text) in held.iter().filter_map(|(_number, token)| token.as_ref()) {
+            // One that is delivered again is known.
+            let word = Bytes::from_static(IN_PROGRESS);
+            let _sent = self.client.publish(reply.clone(), word).await;
         }
     }
 

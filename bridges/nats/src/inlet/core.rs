@@ -18,9 +18,6 @@ use tokio::time::{Instant, timeout};
 
 /// A missing frame is asked for, and looked for, so often.
 const QUESTIONS: Duration = Duration::from_millis(100);
-/// Of a message in more pieces than this, the first are acknowledged before it is whole: an engine delivers only
-/// so many that are not acknowledged.
-const PIECES: usize = 256;
 /// The ring bytes of a slice with a short message.
 const GRANULE: usize = 64;
 
@@ -55,8 +52,8 @@ struct Taken<T> {
     number: u64,
     position: u64,
     token: Option<T>,
-    /// A piece, and not the last.
-    is_part: bool,
+    /// A piece, and not the last: so many pieces the message has.
+    part_of: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -108,12 +105,7 @@ impl<S: Subscription> Core<S> {
                 self.terminated(id);
             }
             self.perform().await?;
-            if let Some(taken) = self.taken.take() {
-                figures::set(&self.figures.position, taken.position);
-                self.settle(taken).await;
-                // While the ring was full, nobody listened.
-                self.last_frame = Instant::now();
-            }
+            self.settle().await?;
             if let Some(ended) = &self.ended {
                 self.subscription.end().await;
                 self.figures.record(&self.subject);
@@ -139,21 +131,42 @@ impl<S: Subscription> Core<S> {
         epoch.sums.take(&frame, &mut self.steps);
         figures::add(&self.figures.duplicates, epoch.sums.duplicates() - known);
         epoch.position = frame.position;
-        let is_part = matches!(frame.body, Body::Piece(_)) && frame.count().is_none();
+        let part_of = match &frame.body {
+            Body::Piece(piece) if frame.count().is_none() => {
+                let max = self.locals.template().max_slice();
+                if piece.total > max as u64 {
+                    // It is told before all of it is collected.
+                    self.steps.push_front(Step::TooLong(piece.total as usize));
+                }
+                Some(piece.total.div_ceil(frame.payload.len() as u64))
+            }
+            _ => None,
+        };
         let (number, position) = (frame.number, frame.position);
-        self.taken = Some(Taken { number, position, token, is_part });
+        self.taken = Some(Taken { number, position, token, part_of });
         true
     }
 
-    /// All that a frame asked for is done.
-    async fn settle(&mut self, taken: Taken<S::Token>) {
-        // If this is given up in the middle, the rest is delivered again, and superfluous.
-        let kept = if taken.is_part { PIECES } else { 0 };
-        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
-        while self.pieces.len() > kept {
-            let (_number, token) = self.pieces.pop_front().expect("there are more");
-            self.subscription.settle(token).await;
+    /// All that a frame asked for is done. A piece is held until its message is in the ring.
+    async fn settle(&mut self) -> Result<(), InletError> {
+        let Some(taken) = &self.taken else { return Ok(()) };
+        figures::set(&self.figures.position, taken.position);
+        if let Some(pieces) = taken.part_of {
+            self.subscription.make_room(pieces).await?;
         }
+        // If this is given up in the middle, the rest is delivered again, and superfluous.
+        let Some(taken) = self.taken.take() else { return Ok(()) };
+        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
+        if taken.part_of.is_some() {
+            self.subscription.hold(&self.pieces).await;
+        } else {
+            while let Some((_number, token)) = self.pieces.pop_front() {
+                self.subscription.settle(token).await;
+            }
+        }
+        // While the ring was full, nobody listened.
+        self.last_frame = Instant::now();
+        Ok(())
     }
 
     fn begin(&mut self, id: u64, number: u64, place: u64) {
@@ -270,9 +283,9 @@ impl<S: Subscription> Core<S> {
     async fn settle_superfluous(&mut self, Superfluous { frame, token }: Superfluous<S::Token>) {
         // A piece of a message that is not whole: the engine wants the newer delivery settled.
         let Some(token) = token else { return };
-        match self.pieces.iter_mut().find(|(number, _)| *number == frame.number) {
-            Some((_, kept)) => *kept = token,
-            None => self.subscription.settle(token).await,
+        match self.pieces.binary_search_by_key(&frame.number, |(number, _)| *number) {
+            Ok(index) => self.pieces[index].1 = token,
+            Err(_) => self.subscription.settle(token).await,
         }
     }
 
@@ -304,6 +317,11 @@ impl<S: Subscription> Core<S> {
                     self.locals.missed(*writer, *count)?;
                 }
                 Step::Forget(writer) => self.locals.forget(*writer),
+                // It stays, and is told each time.
+                Step::TooLong(len) => {
+                    let (len, max) = (*len, self.locals.template().max_slice());
+                    return Err(InletError::TooLong { len, max });
+                }
                 Step::End(end, text) => {
                     let (end, text) = (*end, std::mem::take(text));
                     self.end(end, text)?;

@@ -18,6 +18,8 @@ struct Script {
     deliveries: VecDeque<Delivery<u64>>,
     place: u64,
     settled: Vec<u64>,
+    /// The most that had to be held.
+    room: u64,
 }
 
 impl Script {
@@ -60,6 +62,13 @@ impl Subscription for Script {
 
     async fn end(&mut self) {}
 
+    async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {
+        self.room = self.room.max(frames);
+        Ok(())
+    }
+
+    async fn hold(&mut self, _held: &VecDeque<(u64, u64)>) {}
+
     async fn settle(&mut self, token: u64) {
         self.settled.push(token);
     }
@@ -77,7 +86,7 @@ impl Subscription for Script {
 
 fn inlet() -> (Core<Script>, StrongReader) {
     let far = Channel::new(1 << 16);
-    let script = Script { deliveries: VecDeque::new(), place: 0, settled: Vec::new() };
+    let script = Script { deliveries: VecDeque::new(), place: 0, settled: Vec::new(), room: 0 };
     (Core::new(script, "lab".to_owned(), far.new_writer()), far.new_strong_reader())
 }
 
@@ -132,6 +141,35 @@ async fn pieces_are_acknowledged_once_the_whole_message_is_in_the_ring() {
     inlet.subscription.deliver(message(7, 3));
     assert!(run(&mut inlet).await.is_none());
     assert_eq!(inlet.subscription.settled, [3, 2, 4, 5]);
+}
+
+#[tokio::test]
+async fn however_many_pieces_there_are_none_is_acknowledged_before_the_last() {
+    let (mut inlet, mut reader) = inlet();
+    let total = 2000;
+    for number in 0..total {
+        let before = Count::default();
+        let piece = Piece { writer: 1, before, position: 0, offset: number, total };
+        inlet.subscription.deliver(frame(7, number, 0, Body::Piece(piece), b"p"));
+        assert!(run(&mut inlet).await.is_none());
+        assert_eq!(inlet.subscription.settled.is_empty(), number < total - 1);
+    }
+    assert_eq!(inlet.subscription.room, total);
+    assert!(inlet.subscription.settled.iter().copied().eq(1..=total));
+    assert_eq!(reader.try_recv().expect("no error").expect("no end").len() as u64, total);
+}
+
+#[tokio::test]
+async fn a_message_that_the_ring_never_takes_is_told_with_its_first_piece_and_each_time() {
+    let (mut inlet, _reader) = inlet();
+    let piece =
+        Piece { writer: 1, before: Count::default(), position: 0, offset: 0, total: 1 << 20 };
+    inlet.subscription.deliver(frame(7, 0, 0, Body::Piece(piece), b"p"));
+    for _ in 0..2 {
+        let error = run(&mut inlet).await.expect("it does not wait");
+        assert!(matches!(error, Err(InletError::TooLong { len: 1_048_576, .. })), "{error:?}");
+    }
+    assert!(inlet.subscription.settled.is_empty());
 }
 
 #[tokio::test]

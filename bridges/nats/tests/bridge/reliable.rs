@@ -1,5 +1,6 @@
 //! Strong reader, JetStream, durable consumer.
 
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::sums::{Far, Seen, Writers};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
@@ -207,6 +208,68 @@ async fn large_messages_go_in_pieces_and_come_out_whole() {
     send.await.expect("no panic");
     outlet.await.expect("no panic").expect("answered");
     inlet.await.expect("no panic").expect("the end");
+}
+
+/// With an outlet that is cut off in the middle of a message of some 900 pieces, and an inlet that is killed then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_many_pieces_outlives_an_inlet_that_is_killed_in_the_middle_of_it() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("server.conf");
+    std::fs::write(&file, "max_payload: 4096").expect("it is written");
+    let server = Server::start_with(&["-js", "-c", file.to_str().expect("a path")]).await;
+    let stream = server.stream().await;
+    let proxy = Proxy::to(server.port()).await;
+    let near = Channel::new(1 << 23);
+    let mut outlet = Outlet::new(proxy.client().await, "lab.many", near.new_strong_reader());
+    let probe = outlet.probe();
+    let large: Vec<u8> = (0..3_000_000u32).map(|index| (index / 7) as u8).collect();
+    let mut writer = near.new_writer();
+    for message in [&b"before"[..], &large, b"behind"] {
+        writer.try_send(message).expect("room");
+    }
+    let mut pieces = 0;
+    let cut = proxy.cutter();
+    proxy.drop_if(move |headers| {
+        pieces += usize::from(headers.contains("Overfall-Piece"));
+        if pieces == 700 {
+            cut();
+        }
+        pieces == 700
+    });
+    let outlet = tokio::spawn(async move { outlet.run().await });
+
+    let inlet = |client| {
+        let far = Channel::new(1 << 23);
+        let reader = far.new_strong_reader();
+        let mut inlet = Inlet::durable(client, "lab.many", "far", far.new_writer())
+            .redeliver_after(Duration::from_millis(700));
+        (tokio::spawn(async move { inlet.run().await }), reader)
+    };
+    let (first, mut reader) = inlet(server.client().await);
+    assert_eq!(reader.recv().await.expect("no error").expect("no end"), b"before");
+    let held = async || {
+        let info = stream.consumer_info("far").await.expect("the consumer");
+        info.num_ack_pending
+    };
+    while held().await < 650 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Longer than redelivery takes.
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert!(held().await >= 650);
+    first.abort();
+    let _aborted = first.await;
+    assert!(reader.recv().await.is_err(), "no part of it");
+    assert_eq!(probe.stats().acknowledged, 1);
+
+    let (second, mut reader) = inlet(server.client().await);
+    proxy.mend();
+    near.drain().expect("it is open");
+    assert!(reader.recv().await.expect("no error").expect("no end") == large);
+    assert_eq!(reader.recv().await.expect("no error").expect("no end"), b"behind");
+    assert!(reader.recv().await.expect("a clean end").is_none());
+    outlet.await.expect("no panic").expect("answered");
+    second.await.expect("no panic").expect("the end");
 }
 
 #[tokio::test(flavor = "multi_thread")]
