@@ -104,8 +104,9 @@ pub(crate) trait Subscription: Send {
     /// tells which. `next` tells it, too. If the future is dropped, nothing is lost.
     fn terminated(&mut self) -> impl Future<Output = u64> + Send;
 
-    /// The end has come: what was settled must arrive, and the end is answered again if it is sent again.
-    fn end(&mut self) -> impl Future<Output = ()> + Send;
+    /// The end of this epoch has come: what was settled must arrive, and the end is answered again if it is sent
+    /// again.
+    fn end(&mut self, epoch: u64) -> impl Future<Output = ()> + Send;
 
     /// So many frames will be held before the first of them is settled: the engine must deliver as many.
     fn make_room(&mut self, frames: u64) -> impl Future<Output = Result<(), InletError>> + Send;

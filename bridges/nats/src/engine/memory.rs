@@ -299,7 +299,7 @@ impl Subscription for Consumer {
         std::future::pending().await
     }
 
-    async fn end(&mut self) {
+    async fn end(&mut self, _epoch: u64) {
         self.0.state().is_over = true;
     }
 

@@ -17,7 +17,7 @@ use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber, header};
+use async_nats::{Client, HeaderMap, StatusCode, Subject, Subscriber, client, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::collections::VecDeque;
@@ -286,26 +286,49 @@ impl Publisher for NatsPublisher {
 
     async fn ask(&self, frame: Envelope, ahead: bool) -> Result<Self::Answer, Refused> {
         let subject = if ahead { &self.terminations } else { &self.subject }.clone();
-        let request =
-            Request::new().headers(headers(&frame)).payload(frame.payload).timeout(Some(ANSWER));
+        let (client, headers) = (self.client.clone(), headers(&frame));
+        let asked = async move {
+            let inbox = client.new_inbox();
+            // Not a request: that takes the first answer, and a stream that stores the subject is often quicker.
+            let answers = client.subscribe(inbox.clone()).await;
+            let mut answers = answers.map_err(|error| (Advice::Other, error.to_string()))?;
+            let sent =
+                client.publish_with_reply_and_headers(subject, inbox, headers, frame.payload).await;
+            sent.map_err(|error| match error.kind() {
+                client::PublishErrorKind::MaxPayloadExceeded => {
+                    (Advice::TooLong, error.to_string())
+                }
+                _ => (Advice::Other, with_sources(&error)),
+            })?;
+            let mut is_stored = false;
+            let answered = async {
+                while let Some(answer) = answers.next().await {
+                    match &*answer.payload {
+                        ANSWERED => return true,
+                        _ if answer.status == Some(StatusCode::NO_RESPONDERS) => return false,
+                        _ => is_stored = true,
+                    }
+                }
+                false
+            };
+            let answered = tokio::time::timeout(ANSWER, answered).await;
+            Ok::<_, (Advice, String)>((answered, is_stored))
+        };
         let client = self.client.clone();
         Ok(Answer(Box::pin(async move {
-            let answer = client.send_request(subject, request).await;
-            let answer = answer.map_err(|error| {
-                let advice = match error.kind() {
-                    RequestErrorKind::NoResponders => Advice::NobodyListens,
-                    RequestErrorKind::MaxPayloadExceeded => Advice::TooLong,
-                    _ if !is_connected(&client) => Advice::NoServer,
-                    _ => Advice::NoAnswer,
-                };
-                Refused { advice, text: error.to_string() }
-            })?;
-            match &*answer.payload {
-                ANSWERED => Ok(()),
-                _ => {
-                    Err(Refused { advice: Advice::NobodyListens, text: "no inlet answered".into() })
+            let (advice, text) = match asked.await {
+                Ok((Ok(true), _)) => return Ok(()),
+                Ok((Ok(false), _)) => (Advice::NobodyListens, "no responders".to_owned()),
+                _ if !is_connected(&client) => (Advice::NoServer, "not connected".to_owned()),
+                Ok((Err(_time_is_up), true)) => {
+                    (Advice::NobodyListens, "a stream stores it, and no inlet answered".to_owned())
                 }
-            }
+                Ok((Err(_time_is_up), false)) => {
+                    (Advice::NoAnswer, format!("no answer in {ANSWER:?}"))
+                }
+                Err(error) => error,
+            };
+            Err(Refused { advice, text })
         })))
     }
 }
@@ -629,24 +652,29 @@ impl Subscription for NatsSubscription {
         }
     }
 
-    async fn end(&mut self) {
+    async fn end(&mut self, epoch: u64) {
         // The last acknowledgement must have left before the client may be dropped.
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acknowledgement may be lost");
         }
-        if let Some(mut subscriber) = self.subscriber.take() {
-            let client = self.client.clone();
-            tokio::spawn(async move {
-                let answer = async {
-                    while let Some(message) = subscriber.next().await {
-                        if let Some(reply) = message.reply {
-                            let _sent = client.publish(reply, Bytes::from_static(ANSWERED)).await;
-                        }
+        let Some(subscriber) = self.subscriber.take() else { return };
+        let Some(terminations) = self.terminations.take() else { return };
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let answer = async {
+                let mut asked = futures_util::stream::select(subscriber, terminations);
+                while let Some(message) = asked.next().await {
+                    // Of other outlets somebody else knows, or nobody.
+                    let frame = frame(message.headers.as_ref(), message.payload);
+                    if let Some(reply) = message.reply
+                        && frame.is_some_and(|frame| frame.epoch == epoch)
+                    {
+                        let _sent = client.publish(reply, Bytes::from_static(ANSWERED)).await;
                     }
-                };
-                let _time_is_up = tokio::time::timeout(LINGER, answer).await;
-            });
-        }
+                }
+            };
+            let _time_is_up = tokio::time::timeout(LINGER, answer).await;
+        });
     }
 
     async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {

@@ -107,7 +107,7 @@ impl<S: Subscription> Core<S> {
             self.perform().await?;
             self.settle().await?;
             if let Some(ended) = &self.ended {
-                self.subscription.end().await;
+                self.subscription.end(self.epoch.as_ref().map_or(0, |epoch| epoch.id)).await;
                 self.figures.record(&self.subject);
                 tracing::debug!(subject = self.subject, ?ended, "inlet ended");
                 return Ok(ended.clone());
@@ -350,7 +350,10 @@ impl<S: Subscription> Core<S> {
     /// The other side was terminated: at once, if it is this epoch that is meant; a later one once we come
     /// to it.
     fn terminated(&mut self, epoch: u64) {
-        if self.epoch.as_ref().is_none_or(|current| current.id == epoch) {
+        if self.epoch.is_none() {
+            self.begin(epoch, 0, 0);
+        }
+        if self.epoch.as_ref().is_some_and(|current| current.id == epoch) {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);

@@ -60,7 +60,7 @@ impl Subscription for Script {
         pending().await
     }
 
-    async fn end(&mut self) {}
+    async fn end(&mut self, _epoch: u64) {}
 
     async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {
         self.room = self.room.max(frames);
