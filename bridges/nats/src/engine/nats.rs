@@ -19,11 +19,11 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, HeaderMap, StatusCode, Subject, Subscriber, client, header};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -403,6 +403,9 @@ pub(crate) struct NatsSubscription {
     /// Of core NATS.
     subscriber: Option<Subscriber>,
     began: Instant,
+    /// When the last message came; at the earliest, if it lay there before we looked.
+    came: Instant,
+    looked: Instant,
     stored: Option<Stored>,
 }
 
@@ -445,6 +448,8 @@ impl NatsSubscription {
             terminations: None,
             subscriber: None,
             began: Instant::now(),
+            came: Instant::now(),
+            looked: Instant::now(),
             stored: None,
         }
     }
@@ -547,6 +552,7 @@ impl Subscription for NatsSubscription {
                 let flushed = self.client.flush().await;
                 flushed.map_err(|error| self.error(Advice::NoServer, error))?;
                 self.began = Instant::now();
+                (self.came, self.looked) = (self.began, self.began);
             }
             _ => {}
         }
@@ -560,7 +566,7 @@ impl Subscription for NatsSubscription {
     fn was_there(&self, age_ms: u64) -> bool {
         match &self.stored {
             Some(stored) => stored.is_fresh,
-            None => self.began.elapsed() >= Duration::from_millis(age_ms),
+            None => self.came.duration_since(self.began) >= Duration::from_millis(age_ms),
         }
     }
 
@@ -571,16 +577,21 @@ impl Subscription for NatsSubscription {
     async fn next(&mut self) -> Result<Delivery<Token>, InletError> {
         let terminations = self.terminations.as_mut().expect("begun");
         if let Some(subscriber) = &mut self.subscriber {
-            let message = tokio::select! {
-                biased;
-                Some(message) = terminations.next() => message,
-                message = subscriber.next() => match message {
-                    Some(message) => message,
-                    None => {
-                        let text = "the client is closed";
-                        return Err(self.error(Advice::NoServer, text));
-                    }
-                },
+            let mut next = pin!(async {
+                tokio::select! {
+                    biased;
+                    Some(message) = terminations.next() => Some(message),
+                    message = subscriber.next() => message,
+                }
+            });
+            // What lies there may have come at any time since we looked last, while nobody called us.
+            let (message, came) = match next.as_mut().now_or_never() {
+                Some(message) => (message, self.looked),
+                None => (next.await, Instant::now()),
+            };
+            (self.came, self.looked) = (came, Instant::now());
+            let Some(message) = message else {
+                return Err(self.error(Advice::NoServer, "the client is closed"));
             };
             let token = message.reply.map(|reply| (reply, ANSWERED));
             let frame = frame(message.headers.as_ref(), message.payload);

@@ -11,7 +11,7 @@ use crate::sums::{Step, Sums};
 use bytes::Bytes;
 use overfall::Writer;
 use overfall::error::{Failure, SendError};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -30,9 +30,9 @@ pub(crate) struct Core<S: Subscription> {
     locals: Locals,
     epoch: Option<Epoch<S::Token>>,
     /// Epochs that are over.
-    over: HashSet<u64>,
+    over: Recent,
     /// Epochs that were terminated before we came to them.
-    terminated: HashSet<u64>,
+    terminated: Recent,
     /// Frames of the epochs behind this one.
     later: VecDeque<Delivery<S::Token>>,
     /// What is to be done with the frame that was taken last, and what settles it then.
@@ -74,8 +74,8 @@ impl<S: Subscription> Core<S> {
             subject,
             locals: Locals::new(writer),
             epoch: None,
-            over: HashSet::new(),
-            terminated: HashSet::new(),
+            over: Recent::default(),
+            terminated: Recent::default(),
             later: VecDeque::new(),
             steps: VecDeque::new(),
             taken: None,
@@ -85,6 +85,12 @@ impl<S: Subscription> Core<S> {
             has_begun: false,
             ended: None,
         }
+    }
+
+    /// Of how many other epochs something is known.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.over.0.len() + self.terminated.0.len()
     }
 
     pub(crate) async fn run(&mut self) -> Result<Ended, InletError> {
@@ -100,7 +106,7 @@ impl<S: Subscription> Core<S> {
         self.last_frame = Instant::now();
         loop {
             if let Some(Epoch { id, .. }) = self.epoch
-                && self.terminated.contains(&id)
+                && self.terminated.contains(id)
             {
                 self.terminated(id);
             }
@@ -248,7 +254,7 @@ impl<S: Subscription> Core<S> {
         if matches!(frame.body, Body::Heartbeat(_)) {
             self.figures.record(&self.subject);
         }
-        if self.over.contains(&frame.epoch) {
+        if self.over.contains(frame.epoch) {
             // Two outlets on one subject, or one that was thought to be gone.
             tracing::warn!(
                 subject = self.subject,
@@ -317,6 +323,7 @@ impl<S: Subscription> Core<S> {
                     self.locals.missed(*writer, *count)?;
                 }
                 Step::Forget(writer) => self.locals.forget(*writer),
+                Step::Name(writer, name) => self.locals.name(*writer, Arc::clone(name)),
                 // It stays, and is told each time.
                 Step::TooLong(len) => {
                     let (len, max) = (*len, self.locals.template().max_slice());
@@ -357,7 +364,7 @@ impl<S: Subscription> Core<S> {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);
-        } else if !self.over.contains(&epoch) {
+        } else if !self.over.contains(epoch) && !self.terminated.contains(epoch) {
             self.terminated.insert(epoch);
         }
     }
@@ -381,6 +388,30 @@ impl<S: Subscription> Core<S> {
         }
         self.ended = Some(ended);
         Ok(())
+    }
+}
+
+/// The last epochs of which something is known. Outlets begin anew for as long as an inlet runs, and of one that is
+/// over hardly anything comes later than what those behind it send.
+#[derive(Debug, Default)]
+struct Recent(VecDeque<u64>);
+
+impl Recent {
+    const MOST: usize = 64;
+
+    fn insert(&mut self, epoch: u64) {
+        if self.0.len() == Self::MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(epoch);
+    }
+
+    fn contains(&self, epoch: u64) -> bool {
+        self.0.contains(&epoch)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -102,7 +102,8 @@ async fn run(inlet: &mut Core<Script>) -> Option<Result<Ended, InletError>> {
 fn frame(epoch: u64, number: u64, sent: u64, body: Body, payload: &'static [u8]) -> Frame {
     let (channel, sent) = ("a".into(), Count::new(sent, sent));
     let payload = Bytes::from_static(payload);
-    Frame { channel, epoch, number, floor: 0, age_ms: 0, position: sent.bytes, sent, body, payload }
+    let (floor, age_ms, position, names) = (0, 0, sent.bytes, Vec::new());
+    Frame { channel, epoch, number, floor, age_ms, position, sent, body, names, payload }
 }
 
 /// A message of one byte, the only one of its writer in a frame; `number` were sent before.
@@ -229,4 +230,50 @@ async fn a_termination_of_a_later_epoch_is_done_when_the_inlet_comes_to_it() {
         assert_eq!(ended.expect("the end"), Ended::Terminated);
         assert_eq!(reader.try_recv().err(), Some(TryReadError::Terminated));
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_epochs_that_are_over_is_bounded() {
+    let (mut inlet, mut reader) = inlet();
+    for epoch in 1..=1000 {
+        // Somebody says of epochs that never come that they were terminated.
+        let (frame, place, token) = (Some(end(epoch << 32, 1, End::Terminated)), 0, 0);
+        inlet.subscription.deliver(message(epoch, 0));
+        inlet.subscription.deliveries.push_back(Delivery { frame, place, token });
+        while let Some(broken) = run(&mut inlet).await {
+            assert!(matches!(broken, Err(InletError::EpochBroken { .. })));
+        }
+        assert_eq!(reader.try_recv().expect("no error").expect("no end"), b"m");
+        assert!(inlet.remembered() <= 128, "{}", inlet.remembered());
+    }
+    // The last ones are known.
+    inlet.subscription.deliver(message(999, 1));
+    assert!(run(&mut inlet).await.is_none());
+    assert!(reader.try_recv().is_err());
+    assert_eq!(inlet.figures.read().foreign, 1);
+}
+
+#[tokio::test]
+async fn names_of_writers_are_those_of_their_local_writers() {
+    let (mut inlet, mut reader) = inlet();
+    let named = |mut frame: Frame, names: &[(u32, &str)]| {
+        frame.names = names.iter().map(|&(writer, name)| (writer, name.into())).collect();
+        frame
+    };
+    inlet.subscription.deliver(named(message(7, 0), &[(1, "roof"), (99, "nobody")]));
+    assert!(run(&mut inlet).await.is_none());
+    let local = reader.try_recv().expect("no error").expect("no end").header().writer;
+    assert_eq!(reader.writer_name(local).as_deref(), Some("roof"));
+    // It has another name now.
+    let totals = Totals { each: vec![(1, Count::new(1, 1))], part: 0, of: 1 };
+    let heartbeat = frame(7, 1, 1, Body::Heartbeat(totals), b"");
+    inlet.subscription.deliver(named(heartbeat, &[(1, "cellar")]));
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(reader.writer_name(local).as_deref(), Some("cellar"));
+    // Somebody else has its number in the next epoch.
+    inlet.subscription.deliver(message(8, 0));
+    assert!(matches!(run(&mut inlet).await, Some(Err(InletError::EpochBroken { .. }))));
+    assert!(run(&mut inlet).await.is_none());
+    let local = reader.try_recv().expect("no error").expect("no end").header().writer;
+    assert_eq!(reader.writer_name(local), None);
 }

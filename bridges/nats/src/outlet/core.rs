@@ -111,6 +111,7 @@ impl<P: Publisher> Core<P> {
         let epoch = RandomState::new().hash_one(now);
         let mut packer = Packer::new(Arc::clone(&name), epoch, 16 * 1024);
         packer.ledger = missed_before(&reader);
+        packer.name_by(channel.clone());
         let state = State {
             publisher,
             settings: Settings {

@@ -250,6 +250,7 @@ impl<C: Chain> Core<C> {
             position: stand.position + count.bytes,
             sent: stand.sent + count,
             body,
+            names: Vec::new(),
             payload,
         }
     }
