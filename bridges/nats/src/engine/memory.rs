@@ -425,6 +425,75 @@ async fn an_outlet_makes_no_readers_to_look_for_a_termination() {
     assert_eq!(near.new_weak_reader().stats().id, last + 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_come_and_go_while_there_is_always_something_to_send_are_forgotten() {
+    use std::time::Duration;
+
+    let engine = Memory::new(1, true);
+    let (near, far) = (overfall::Channel::new(1 << 14), overfall::Channel::new(1 << 16));
+    let mut outlet =
+        crate::outlet::Core::new(Arc::clone(&engine), "a".into(), near.new_strong_reader().into());
+    outlet.state.set_batch(100, Duration::ZERO);
+    // It never comes when nothing else does.
+    outlet.state.settings.heartbeat = Duration::from_secs(3600);
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut reader = far.new_strong_reader();
+    let consumer = Consumer(Arc::clone(&engine));
+    let mut inlet = crate::inlet::Core::new(consumer, "a".to_owned(), far.new_writer());
+    let inlet = tokio::spawn(async move { inlet.run().await });
+    let steady = near.new_strong_writer();
+    let sent = tokio::spawn(async move {
+        for number in 0..2000u32 {
+            let mut writer = steady.clone();
+            for _ in 0..3 {
+                writer.send(number.to_le_bytes()).await.expect("room");
+            }
+        }
+        steady
+    });
+    let mut most = 0;
+    for received in 0..6000u32 {
+        let message = reader.recv().await.expect("no error").expect("no end");
+        assert_eq!(message, (received / 3).to_le_bytes());
+        assert!(message.header().missed.is_none());
+        most = most.max(far.stats().writers.len());
+    }
+    assert!(most < 1000, "{most} writers of 2000 at a time");
+    sent.await.expect("no panic").channel().drain().expect("it is open");
+    outlet.await.expect("no panic").expect("answered");
+    inlet.await.expect("no panic").expect("the end");
+    assert!(reader.recv().await.expect("a clean end").is_none());
+    assert!(reader.missed().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_told_though_no_heartbeat_is_due() {
+    use std::time::{Duration, Instant};
+
+    let engine = Memory::new(1, true);
+    let near = overfall::Channel::with_parameters(1 << 10, overfall::Backpressure::Drop);
+    let mut outlet =
+        crate::outlet::Core::new(Arc::clone(&engine), "a".into(), near.new_strong_reader().into());
+    outlet.state.settings.heartbeat = Duration::from_secs(3600);
+    let figures = Arc::clone(&outlet.state.figures);
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut writer = near.new_writer();
+    let began = Instant::now();
+    while figures.read().missed == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", figures.read());
+        for _ in 0..100 {
+            writer.send([7; 100]).await.expect("it drops");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    near.drain().expect("it is open");
+    outlet.await.expect("no panic").expect("answered");
+    let figures = figures.read();
+    let stats = writer.stats();
+    assert_eq!(figures.missed, stats.dropped_slices);
+    assert_eq!(figures.published, stats.slices);
+}
+
 #[test]
 fn a_frame_that_is_none_of_ours_is_told_from_ours() {
     assert!(decode(Envelope::default()).is_none());

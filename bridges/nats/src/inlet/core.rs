@@ -14,7 +14,7 @@ use overfall::error::{Failure, SendError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// A missing frame is asked for, and looked for, so often.
 const QUESTIONS: Duration = Duration::from_millis(100);
@@ -41,6 +41,7 @@ pub(crate) struct Core<S: Subscription> {
     /// Pieces of a message that is not whole, by their numbers. They are in no ring yet, and settled with the last.
     pieces: VecDeque<(u64, S::Token)>,
     last_frame: Instant,
+    told_at: Instant,
     pub(super) asked_at: Instant,
     has_begun: bool,
     ended: Option<Ended>,
@@ -81,6 +82,7 @@ impl<S: Subscription> Core<S> {
             taken: None,
             pieces: VecDeque::new(),
             last_frame: Instant::now(),
+            told_at: Instant::now(),
             asked_at: Instant::now(),
             has_begun: false,
             ended: None,
@@ -110,6 +112,7 @@ impl<S: Subscription> Core<S> {
             {
                 self.terminated(id);
             }
+            self.tell_figures();
             self.perform().await?;
             self.settle().await?;
             if let Some(ended) = &self.ended {
@@ -126,6 +129,15 @@ impl<S: Subscription> Core<S> {
                 continue;
             }
             self.receive().await?;
+        }
+    }
+
+    /// From time to time.
+    fn tell_figures(&mut self) {
+        if self.told_at.elapsed() >= figures::EVERY {
+            self.told_at = Instant::now();
+            figures::set(&self.figures.reconnects, self.subscription.reconnects());
+            self.figures.record(&self.subject);
         }
     }
 
@@ -251,9 +263,6 @@ impl<S: Subscription> Core<S> {
             return Ok(());
         };
         figures::set(&self.figures.reconnects, self.subscription.reconnects());
-        if matches!(frame.body, Body::Heartbeat(_)) {
-            self.figures.record(&self.subject);
-        }
         if self.over.contains(frame.epoch) {
             // Two outlets on one subject, or one that was thought to be gone.
             tracing::warn!(
@@ -337,12 +346,17 @@ impl<S: Subscription> Core<S> {
                     let writer = self.locals.of(*writer);
                     let sent = tokio::select! {
                         biased;
-                        epoch = self.subscription.terminated() => Err(epoch),
+                        epoch = self.subscription.terminated() => Err(Some(epoch)),
                         sent = deliver(writer, payload, lens, &self.figures) => Ok(sent),
+                        () = sleep_until(self.told_at + figures::EVERY) => Err(None),
                     };
                     match sent {
                         Ok(sent) => sent?,
-                        Err(epoch) => {
+                        Err(None) => {
+                            self.tell_figures();
+                            continue;
+                        }
+                        Err(Some(epoch)) => {
                             self.terminated(epoch);
                             continue;
                         }

@@ -11,3 +11,4 @@ mod reliable;
 mod server;
 mod spools;
 mod sums;
+mod told;
