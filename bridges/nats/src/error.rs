@@ -22,14 +22,14 @@ pub enum Advice {
         "the stream is full and refuses what is new: raise its limits, or have an inlet read it"
     )]
     StreamFull,
-    /// The account may not do this.
-    #[error("this account may not do that: check its credentials and permissions for the subject")]
-    NotAllowed,
     /// Nobody subscribes to the subject.
     #[error("nobody listens to the subject: start an inlet on it")]
     NobodyListens,
-    /// Listeners are there, and none of them answers.
-    #[error("nobody answers in time: see whether the other side is up, and whether it is stalled")]
+    /// Nobody answers. A server does not tell who asks without permission, either.
+    #[error(
+        "nobody answers in time: see whether the other side is up and not stalled, and whether this account may use \
+         the subject, `$JS.API.>` and `_INBOX.>`"
+    )]
     NoAnswer,
     /// A message of the engine would be longer than the server takes.
     #[error("it is longer than the server's `max_payload`: raise that, or send less at once")]

@@ -152,7 +152,8 @@ impl Outlet {
     }
 
     /// Stops for good, and returns the reader. A strong one stands at the first message that was not
-    /// acknowledged. The inlet gets no end: its epoch is broken off.
+    /// acknowledged: what the engine has stored and not acknowledged yet comes again, if another outlet takes it. The
+    /// inlet gets no end: its epoch is broken off.
     pub fn into_reader(self) -> Reader {
         self.core.into_reader()
     }

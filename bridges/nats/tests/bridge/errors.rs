@@ -35,6 +35,32 @@ async fn wrong_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_not_do_that() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("server.conf");
+    let users = r#"authorization { users = [
+        { user: "ada", password: "a" }
+        { user: "bob", password: "b", permissions: { publish: ["other.>"], subscribe: ["_INBOX.>"] } }
+    ] }"#;
+    std::fs::write(&file, users).expect("it is written");
+    let server = Server::start_with(&["-js", "-c", file.to_str().expect("a path")]).await;
+    let options = async_nats::ConnectOptions::with_user_and_password("bob".into(), "b".into());
+    let client = overfall_nats::connect_with(options, &server.address()).await.expect("he may");
+    let near = Channel::new(1 << 12);
+    let error = Outlet::new(client.clone(), "lab.x", near.new_strong_reader()).run().await;
+    let error = error.expect_err("he may not");
+    assert!(error.to_string().contains("whether this account may use"), "{error}");
+    assert_eq!(advice_of(error), Advice::NoAnswer);
+
+    // Lossily nobody is asked but by heartbeats, and for the end.
+    let mut outlet =
+        Outlet::new(client, "lab.x", near.new_weak_reader()).end_within(Duration::from_millis(10));
+    near.drain().expect("it is open");
+    let error = outlet.run().await.expect_err("he may not");
+    assert!(error.to_string().contains("whether this account may use"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_stream_and_no_jetstream() {
     let near = Channel::new(1 << 12);
     for (arguments, expected) in [(&["-js"][..], Advice::NoStream), (&[], Advice::NoJetStream)] {

@@ -1,6 +1,9 @@
 //! The examples, as processes of their own, one of which is killed.
 
+use crate::proxy::Proxy;
 use crate::server::Server;
+use futures_util::StreamExt;
+use overfall_nats::{Inlet, InletError};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -90,6 +93,66 @@ async fn of_a_process_that_is_killed_all_that_was_acknowledged_arrives_once() {
     let of_first = &output[..output.len() - again.len()];
     assert!(input.starts_with(of_first), "what arrived is what was sent first, and once");
     assert!(!of_first.is_empty() && of_first.len() < input.len(), "of {stored} frames");
+}
+
+/// Of a lossy one that is killed, what was sent is what the last frame that arrived said.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_lossy_process_that_is_killed_received_and_missed_are_what_it_told_last() {
+    let server = Server::start_with(&[]).await;
+    let proxy = Proxy::to(server.port()).await;
+    let client = server.client().await;
+    let far = overfall::Channel::new(1 << 22);
+    let mut reader = far.new_strong_reader();
+    let mut inlet = Inlet::core(client.clone(), "lab.tee", far.new_writer())
+        .silence(Duration::from_millis(700));
+    let inlet = tokio::spawn(async move { (inlet.run().await, inlet) });
+    while client.request("lab.tee", "".into()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It gets what the inlet gets.
+    let mut witness = client.subscribe("lab.tee").await.expect("subscribed");
+    client.flush().await.expect("the server is up");
+    let mut number = 0;
+    proxy.drop_if(move |headers| {
+        number += usize::from(headers.contains("Overfall-Messages"));
+        number % 3 == 1 && headers.contains("Overfall-Messages")
+    });
+    let mut process = example("relay_out")
+        .args([&proxy.address(), "lab.tee", "--weak"])
+        .spawn()
+        .expect("it starts: `cargo test` builds it");
+    let mut stdin = process.stdin.take().expect("a pipe");
+    let input = lines("line", 300_000);
+    let feed = tokio::spawn(async move {
+        for piece in input.chunks(10_000) {
+            if stdin.write_all(piece).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let (mut sent, mut frames) = (String::new(), 0);
+    while let Ok(Some(message)) =
+        tokio::time::timeout(Duration::from_millis(600), witness.next()).await
+    {
+        let headers = message.headers.expect("all are ours");
+        sent = headers.get("Overfall-Sent").expect("it is there").as_str().to_owned();
+        frames += 1;
+        if frames == 40 {
+            process.kill().await.expect("it runs");
+        }
+    }
+    feed.await.expect("no panic");
+    let (ended, _inlet) = inlet.await.expect("no panic");
+    assert!(matches!(ended, Err(InletError::Silent { .. })), "{ended:?}");
+    let (mut messages, mut bytes) = (0, 0);
+    while let Ok(Some(message)) = reader.try_recv() {
+        messages += 1;
+        bytes += message.len() as u64;
+    }
+    let missed = reader.missed();
+    assert!(missed.messages > 0 && messages > 0, "{missed:?}");
+    assert_eq!(format!("{} {}", messages + missed.messages, bytes + missed.bytes), sent);
 }
 
 #[tokio::test(flavor = "multi_thread")]

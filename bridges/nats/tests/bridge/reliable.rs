@@ -4,6 +4,7 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::sums::{Far, Seen, Writers};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
+use futures_util::StreamExt;
 use overfall::Channel;
 use overfall_nats::{Ended, Inlet, InletError, Outlet};
 use std::time::Duration;
@@ -123,6 +124,108 @@ async fn a_run_that_is_dropped_goes_on_where_it_stopped() {
     outlet.await.expect("no panic").expect("answered");
     let (_, seen) = far.finish().await;
     seen.assert_nothing_missed(&sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_its_outlet_gives_back_has_lost_nothing() {
+    let server = Server::start().await;
+    server.stream().await;
+    let client = server.client().await;
+    let near = Channel::new(1 << 14);
+    let far = Channel::new(1 << 16);
+    let mut reader = far.new_strong_reader();
+    let mut inlet = Inlet::durable(client.clone(), "lab.back", "far", far.new_writer());
+    let mut outlet = Outlet::new(client.clone(), "lab.back", near.new_strong_reader());
+    let mut writer = near.new_writer();
+    for number in 0..100u8 {
+        writer.send([number]).await.expect("room");
+    }
+    // In the middle of whatever it does.
+    let _dropped = tokio::time::timeout(Duration::from_millis(5), outlet.run()).await;
+    let acknowledged = outlet.stats().acknowledged;
+    let mut outlet = Outlet::new(client, "lab.back", outlet.into_reader());
+    near.drain().expect("it is open");
+    outlet.run().await.expect("answered");
+    assert_eq!(outlet.stats().acknowledged, 100 - acknowledged, "what was not acknowledged");
+    let ended = loop {
+        match inlet.run().await {
+            Err(InletError::EpochBroken { .. }) => {}
+            ended => break ended.expect("the end"),
+        }
+    };
+    assert_eq!(ended, Ended::Drained);
+    let mut received = Vec::new();
+    while let Some(message) = reader.recv().await.expect("a clean end") {
+        received.extend_from_slice(&message);
+    }
+    let (first, second) = received.split_at(received.len() - (100 - acknowledged) as usize);
+    assert!(first.iter().copied().eq(0..first.len() as u8));
+    assert!(first.len() as u64 >= acknowledged);
+    assert!(second.iter().copied().eq(acknowledged as u8..100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_wait_for_others_for_as_long_as_the_caller_says() {
+    let server = Server::start().await;
+    server.stream().await;
+    let client = server.client().await;
+    let mut other = client.subscribe("lab.wait").await.expect("subscribed");
+    client.flush().await.expect("the server is up");
+    let near = Channel::new(1 << 14);
+    let mut outlet =
+        Outlet::new(client, "lab.wait", near.new_strong_reader()).batch(8, Duration::from_secs(1));
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut writer = near.new_writer();
+    let began = tokio::time::Instant::now();
+    for text in ["one", "two", "four", "five", "six"] {
+        writer.send(text).await.expect("room");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    while payloads.concat().len() < 17 {
+        let message = other.next().await.expect("no end");
+        if !message.payload.is_empty() {
+            payloads.push(message.payload.to_vec());
+            if payloads.len() == 3 {
+                assert!(began.elapsed() >= Duration::from_secs(1), "nothing else came");
+            }
+        }
+    }
+    assert_eq!(payloads, [&b"onetwo"[..], b"fourfive", b"six"]);
+    near.drain().expect("it is open");
+    outlet.await.expect("no panic").expect("answered");
+}
+
+/// One that knows nothing of us gets what was sent, and in headers all that we say of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_of_another_kind_gets_what_was_sent() {
+    let server = Server::start_with(&[]).await;
+    let client = server.client().await;
+    let mut other = client.subscribe("lab.plain").await.expect("subscribed");
+    client.flush().await.expect("the server is up");
+    let near = Channel::builder().size(1 << 14).name("gps").build().expect("it makes sense");
+    let mut outlet = Outlet::new(client.clone(), "lab.plain", near.new_weak_reader());
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut writers = [near.new_writer(), near.new_writer()];
+    for (index, messages, bytes) in [(0, 0, 0), (1, 0, 0), (0, 1, 5)] {
+        let writer = &mut writers[index];
+        writer.send("52.5N").await.expect("room");
+        let message = loop {
+            let message = other.next().await.expect("no end");
+            if !message.payload.is_empty() {
+                break message;
+            }
+        };
+        assert_eq!(message.payload, "52.5N");
+        let headers = message.headers.expect("it has headers");
+        let header = |name: &str| headers.get(name).expect("it is there").as_str().to_owned();
+        assert_eq!(header("Overfall-Channel"), "gps");
+        assert_eq!(header("Overfall-Epoch").len(), 16);
+        let of_writer = format!("{} {messages} {bytes} ", writer.id());
+        assert!(header("Overfall-Messages").starts_with(&of_writer));
+        assert!(header("Overfall-Position").parse::<u64>().expect("a number") >= 5);
+    }
+    outlet.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
