@@ -5,6 +5,8 @@
 
 mod core;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use core::Core;
 

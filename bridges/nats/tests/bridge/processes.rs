@@ -103,8 +103,8 @@ async fn of_a_lossy_process_that_is_killed_received_and_missed_are_what_it_told_
     let client = server.client().await;
     let far = overfall::Channel::new(1 << 22);
     let mut reader = far.new_strong_reader();
-    let mut inlet = Inlet::core(client.clone(), "lab.tee", far.new_writer())
-        .silence(Duration::from_millis(700));
+    let mut inlet =
+        Inlet::core(client.clone(), "lab.tee", far.new_writer()).silence(Duration::from_secs(3));
     let inlet = tokio::spawn(async move { (inlet.run().await, inlet) });
     while client.request("lab.tee", "".into()).await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -131,16 +131,18 @@ async fn of_a_lossy_process_that_is_killed_received_and_missed_are_what_it_told_
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    let (mut sent, mut frames) = (String::new(), 0);
-    while let Ok(Some(message)) =
-        tokio::time::timeout(Duration::from_millis(600), witness.next()).await
-    {
+    let sent_by = |message: async_nats::Message| {
         let headers = message.headers.expect("all are ours");
-        sent = headers.get("Overfall-Sent").expect("it is there").as_str().to_owned();
-        frames += 1;
-        if frames == 40 {
-            process.kill().await.expect("it runs");
-        }
+        headers.get("Overfall-Sent").expect("it is there").as_str().to_owned()
+    };
+    let mut sent = String::new();
+    for _ in 0..40 {
+        sent = sent_by(witness.next().await.expect("no end"));
+    }
+    process.kill().await.expect("it runs");
+    while let Ok(Some(message)) = tokio::time::timeout(Duration::from_secs(1), witness.next()).await
+    {
+        sent = sent_by(message);
     }
     feed.await.expect("no panic");
     let (ended, _inlet) = inlet.await.expect("no panic");
@@ -151,7 +153,7 @@ async fn of_a_lossy_process_that_is_killed_received_and_missed_are_what_it_told_
         bytes += message.len() as u64;
     }
     let missed = reader.missed();
-    assert!(missed.messages > 0 && messages > 0, "{missed:?}");
+    assert!(missed.messages > 0 && messages > 0, "{missed:?}, {messages} received");
     assert_eq!(format!("{} {}", messages + missed.messages, bytes + missed.bytes), sent);
 }
 
