@@ -12,7 +12,9 @@ use crate::order::{Question, Whereabouts};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, FromConsumer};
-use async_nats::jetstream::context::{ContextBuilder, GetStreamByNameErrorKind, PublishErrorKind};
+use async_nats::jetstream::context::{
+    ContextBuilder, GetStreamByNameErrorKind, PublishAckFuture, PublishErrorKind,
+};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
@@ -101,6 +103,13 @@ fn frame(headers: Option<&HeaderMap>, payload: Bytes) -> Option<Frame> {
 /// Where the word goes that does not queue behind a backlog.
 fn terminations(subject: &str) -> String {
     format!("{subject}.terminate")
+}
+
+const STANDSTILL: &str = "the client takes nothing: it has much to send, or no connection";
+
+/// Hands something to the client. Without a connection it keeps what it is given, and at some thousand stands still.
+async fn in_time<T>(future: impl Future<Output = T>) -> Result<T, &'static str> {
+    tokio::time::timeout(ANSWER, future).await.map_err(|_time_is_up| STANDSTILL)
 }
 
 fn is_connected(client: &Client) -> bool {
@@ -199,6 +208,17 @@ impl NatsPublisher {
         Ok(config)
     }
 
+    async fn publish(
+        &self,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PublishAckFuture, Refused> {
+        let published = self.context.publish_with_headers(self.subject.clone(), headers, payload);
+        let published = in_time(published).await;
+        let published = published.map_err(|text| self.refused(Advice::NoAnswer, &text))?;
+        published.map_err(|error| refusal(&self.client, &error))
+    }
+
     fn refused(&self, advice: Advice, error: &impl fmt::Display) -> Refused {
         let advice = match advice {
             Advice::NoAnswer if !is_connected(&self.client) => Advice::NoServer,
@@ -265,12 +285,7 @@ impl Publisher for NatsPublisher {
     }
 
     async fn store(&self, frame: Envelope) -> Result<Self::Answer, Refused> {
-        let headers = headers(&frame);
-        let answer = self
-            .context
-            .publish_with_headers(self.subject.clone(), headers, frame.payload)
-            .await
-            .map_err(|error| refusal(&self.client, &error))?;
+        let answer = self.publish(headers(&frame), frame.payload).await?;
         let client = self.client.clone();
         Ok(Answer(Box::pin(async move {
             answer.await.map(|_stored| ()).map_err(|error| refusal(&client, &error))
@@ -278,10 +293,14 @@ impl Publisher for NatsPublisher {
     }
 
     async fn send(&self, frame: Envelope) -> Result<(), Refused> {
-        self.client
-            .publish_with_headers(self.subject.clone(), headers(&frame), frame.payload)
-            .await
-            .map_err(|error| self.refused(Advice::NoAnswer, &error))
+        let (subject, headers) = (self.subject.clone(), headers(&frame));
+        let sent = self.client.publish_with_headers(subject, headers, frame.payload);
+        // What the client does not keep without a connection is lost, and told.
+        let time = if is_connected(&self.client) { ANSWER } else { Duration::ZERO };
+        match tokio::time::timeout(time, sent).await {
+            Ok(sent) => sent.map_err(|error| self.refused(Advice::NoAnswer, &error)),
+            Err(_standstill) => Err(self.refused(Advice::NoAnswer, &STANDSTILL)),
+        }
     }
 
     async fn ask(&self, frame: Envelope, ahead: bool) -> Result<Self::Answer, Refused> {
@@ -290,16 +309,24 @@ impl Publisher for NatsPublisher {
         let asked = async move {
             let inbox = client.new_inbox();
             // Not a request: that takes the first answer, and a stream that stores the subject is often quicker.
-            let answers = client.subscribe(inbox.clone()).await;
-            let mut answers = answers.map_err(|error| (Advice::Other, error.to_string()))?;
-            let sent =
-                client.publish_with_reply_and_headers(subject, inbox, headers, frame.payload).await;
-            sent.map_err(|error| match error.kind() {
-                client::PublishErrorKind::MaxPayloadExceeded => {
-                    (Advice::TooLong, error.to_string())
-                }
-                _ => (Advice::Other, with_sources(&error)),
-            })?;
+            let sent = in_time(async {
+                let answers = client.subscribe(inbox.clone()).await;
+                let answers = answers.map_err(|error| (Advice::Other, error.to_string()))?;
+                let sent = client
+                    .publish_with_reply_and_headers(subject, inbox, headers, frame.payload)
+                    .await;
+                sent.map_err(|error| match error.kind() {
+                    client::PublishErrorKind::MaxPayloadExceeded => {
+                        (Advice::TooLong, error.to_string())
+                    }
+                    _ => (Advice::Other, with_sources(&error)),
+                })?;
+                Ok(answers)
+            });
+            let mut answers = match sent.await {
+                Ok(sent) => sent?,
+                Err(standstill) => return Err((Advice::NoServer, standstill.to_owned())),
+            };
             let mut is_stored = false;
             let answered = async {
                 while let Some(answer) = answers.next().await {
@@ -383,11 +410,7 @@ impl Chain for NatsPublisher {
     async fn append(&self, frame: Envelope, behind: u64) -> Result<u64, Refused> {
         let mut headers = headers(&frame);
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, behind.to_string());
-        let answer = self
-            .context
-            .publish_with_headers(self.subject.clone(), headers, frame.payload)
-            .await
-            .map_err(|error| refusal(&self.client, &error))?;
+        let answer = self.publish(headers, frame.payload).await?;
         let stored = answer.await.map_err(|error| refusal(&self.client, &error))?;
         Ok(stored.sequence)
     }
@@ -548,9 +571,12 @@ impl Subscription for NatsSubscription {
             }
             None if self.subscriber.is_none() => {
                 self.subscriber = Some(self.subscribe(self.subject.clone()).await?);
-                // Once the server has answered, what is published reaches us.
-                let flushed = self.client.flush().await;
-                flushed.map_err(|error| self.error(Advice::NoServer, error))?;
+                // Once it has left, what is published reaches us.
+                // Without a connection there is no end to it.
+                if !matches!(in_time(self.client.flush()).await, Ok(Ok(()))) {
+                    self.subscriber = None;
+                    return Err(self.error(Advice::NoServer, STANDSTILL));
+                }
                 self.began = Instant::now();
                 (self.came, self.looked) = (self.began, self.began);
             }
@@ -665,8 +691,8 @@ impl Subscription for NatsSubscription {
 
     async fn end(&mut self, epoch: u64) {
         // The last acknowledgement must have left before the client may be dropped.
-        if let Err(error) = self.client.flush().await {
-            tracing::warn!(%error, "the last acknowledgement may be lost");
+        if !matches!(in_time(self.client.flush()).await, Ok(Ok(()))) {
+            tracing::warn!(self.subject, "the last acknowledgement may be lost");
         }
         let Some(subscriber) = self.subscriber.take() else { return };
         let Some(terminations) = self.terminations.take() else { return };
@@ -706,19 +732,12 @@ impl Subscription for NatsSubscription {
             }
             Err(error) => Err(error.to_string()),
         };
-        match raised {
-            Ok(_consumer) => {
-                stored.room = Some(wanted);
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!(
-                    "a message of {frames} pieces, which the consumer must deliver before the first is \
-                     acknowledged: {error}"
-                );
-                Err(self.error(Advice::Other, text))
-            }
+        if let Err(error) = raised {
+            let text = format!("{frames} pieces must be delivered before one is settled: {error}");
+            return Err(self.error(Advice::Other, text));
         }
+        stored.room = Some(wanted);
+        Ok(())
     }
 
     async fn hold(&mut self, held: &VecDeque<(u64, Token)>) {
@@ -728,17 +747,17 @@ impl Subscription for NatsSubscription {
         }
         stored.held_at = Instant::now();
         for (reply, _text) in held.iter().filter_map(|(_number, token)| token.as_ref()) {
-            // One that is delivered again is known.
-            let word = Bytes::from_static(IN_PROGRESS);
-            let _sent = self.client.publish(reply.clone(), word).await;
+            let word = self.client.publish(reply.clone(), Bytes::from_static(IN_PROGRESS));
+            let _is_delivered_again_if_not = in_time(word).await;
         }
     }
 
     async fn settle(&mut self, token: Token) {
         let Some((reply, text)) = token else { return };
         // What is not acknowledged comes again, and is known then.
-        if let Err(error) = self.client.publish(reply, Bytes::from_static(text)).await {
-            tracing::debug!(%error, "not acknowledged");
+        let settled = in_time(self.client.publish(reply, Bytes::from_static(text))).await;
+        if !matches!(settled, Ok(Ok(()))) {
+            tracing::debug!(self.subject, ?settled, "not acknowledged");
         }
     }
 

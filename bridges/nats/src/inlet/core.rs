@@ -11,7 +11,7 @@ use crate::sums::{Step, Sums};
 use bytes::Bytes;
 use overfall::Writer;
 use overfall::error::{Failure, SendError};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -92,7 +92,7 @@ impl<S: Subscription> Core<S> {
     /// Of how many other epochs something is known.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
-        self.over.0.len() + self.terminated.0.len()
+        self.over.order.len() + self.terminated.order.len()
     }
 
     pub(crate) async fn run(&mut self) -> Result<Ended, InletError> {
@@ -378,7 +378,7 @@ impl<S: Subscription> Core<S> {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);
-        } else if !self.over.contains(epoch) && !self.terminated.contains(epoch) {
+        } else if !self.over.contains(epoch) {
             self.terminated.insert(epoch);
         }
     }
@@ -408,24 +408,32 @@ impl<S: Subscription> Core<S> {
 /// The last epochs of which something is known. Outlets begin anew for as long as an inlet runs, and of one that is
 /// over hardly anything comes later than what those behind it send.
 #[derive(Debug, Default)]
-struct Recent(VecDeque<u64>);
+struct Recent {
+    epochs: HashSet<u64>,
+    /// In the order in which they came.
+    order: VecDeque<u64>,
+}
 
 impl Recent {
-    const MOST: usize = 64;
+    const MOST: usize = 1024;
 
     fn insert(&mut self, epoch: u64) {
-        if self.0.len() == Self::MOST {
-            self.0.pop_front();
+        if self.epochs.insert(epoch) {
+            self.order.push_back(epoch);
         }
-        self.0.push_back(epoch);
+        if self.order.len() > Self::MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.epochs.remove(&oldest);
+        }
     }
 
     fn contains(&self, epoch: u64) -> bool {
-        self.0.contains(&epoch)
+        self.epochs.contains(&epoch)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.order.is_empty()
     }
 }
 
