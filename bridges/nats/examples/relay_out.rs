@@ -7,7 +7,7 @@
 //! the other side.
 
 use overfall::WeakChannel;
-use overfall::spool::Spool;
+use overfall::spool::{FileError, Spool};
 use overfall_nats::{Ended, Outlet, OutletError, OutletProbe, SpoolOutlet};
 use std::error::Error;
 use std::io;
@@ -55,22 +55,30 @@ fn lag_of(channel: &WeakChannel) -> u64 {
 async fn from_a_file(server: &str, subject: &str, file: &str) -> Result<(), Box<dyn Error>> {
     let client = overfall_nats::connect(server).await?;
     let is_there = std::path::Path::new(file).exists();
-    let spool = if is_there { Spool::builder().resume(file)? } else { Spool::create(file)? };
-    let mut writer = spool.writer()?;
+    let made = if is_there { Spool::builder().resume(file) } else { Spool::create(file) };
+    let (spool, writer) = match made {
+        // All of the input was there when the process was killed that read it.
+        Err(FileError::Finished { .. }) => (Spool::open(file)?, None),
+        made => {
+            let spool = made?;
+            let writer = spool.writer()?;
+            (spool, Some(writer))
+        }
+    };
     // The file's name stands for what is in it.
     let mut outlet = SpoolOutlet::new(client, subject, file, spool.reader()?);
     let input = std::thread::spawn(move || {
-        let copied = io::copy(&mut io::stdin().lock(), &mut writer);
-        // A writer that is dropped fails the stream.
-        copied.map_err(Box::<dyn Error + Send + Sync>::from)?;
-        writer.finish().map_err(Into::into)
+        let Some(mut writer) = writer else { return Ok(()) };
+        // If it fails, the writer is dropped, and fails the stream.
+        io::copy(&mut io::stdin().lock(), &mut writer)?;
+        writer.finish()?;
+        Ok(())
     });
     let probe = outlet.probe();
     show_while(outlet.run(), &probe, || spool.len() - probe.stats().position).await?;
-    let written: Result<_, Box<dyn Error + Send + Sync>> =
+    let written: Result<(), Box<dyn Error + Send + Sync>> =
         input.join().map_err(|_| "the input panicked")?;
-    written.map_err(|error| error.to_string())?;
-    Ok(())
+    written.map_err(|error| error as Box<dyn Error>)
 }
 
 /// The live line, until the outlet ends.

@@ -29,7 +29,8 @@ use std::time::Duration;
 /// `missed`.
 ///
 /// It carries messages: slices of any kind, values too. Give it the reader of a typed channel by
-/// `into_inner`. The bytes of each writer stay in order.
+/// `into_inner`. The bytes of each writer stay in order, and writers keep their names. That messages are pieces of one
+/// long write ([`Header::continues`](overfall::Header::continues)) is not carried.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -89,7 +90,7 @@ impl Outlet {
     }
 
     /// How often the inlet is told how far we are, when nothing else tells it. One second if nothing is
-    /// said.
+    /// said. While there is always something to send, it is told once a second, or as rarely as this says.
     ///
     /// A reliable outlet's heartbeats are stored in the stream.
     pub fn heartbeat(mut self, every: Duration) -> Self {

@@ -26,6 +26,9 @@ use std::time::Duration;
 /// 256 KiB, so that what was stored never has gaps. The engine stores it behind the last one or not at all. So none
 /// is there twice, even if an outlet that was thought to be dead is not.
 ///
+/// Until the next one comes, an inlet waits for as long as its [`silence`](crate::Inlet::silence) says, then fails
+/// with [`Silent`](crate::InletError::Silent), and goes on when it is run again.
+///
 /// A spool has no messages. Its bytes come out of the inlet as messages of one writer, of at most 4 KiB each.
 ///
 /// ```no_run

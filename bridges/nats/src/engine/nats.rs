@@ -19,7 +19,7 @@ use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, HeaderMap, StatusCode, Subject, Subscriber, client, header};
+use async_nats::{Client, HeaderMap, StatusCode, Subject, Subscriber, header};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use std::collections::VecDeque;
@@ -315,12 +315,7 @@ impl Publisher for NatsPublisher {
                 let sent = client
                     .publish_with_reply_and_headers(subject, inbox, headers, frame.payload)
                     .await;
-                sent.map_err(|error| match error.kind() {
-                    client::PublishErrorKind::MaxPayloadExceeded => {
-                        (Advice::TooLong, error.to_string())
-                    }
-                    _ => (Advice::Other, with_sources(&error)),
-                })?;
+                sent.map_err(|error| (Advice::Other, with_sources(&error)))?;
                 Ok(answers)
             });
             let mut answers = match sent.await {
@@ -362,14 +357,12 @@ impl Publisher for NatsPublisher {
 
 impl Chain for NatsPublisher {
     async fn check_chain(&self) -> Result<(), OutletError> {
-        let config = self.checked().await?;
-        match config.retention {
-            RetentionPolicy::WorkQueue => {
-                let (stream, retention) = (config.name, "work queue".to_owned());
-                Err(OutletError::Forgets { stream, retention })
-            }
-            _ => Ok(()),
+        let Config { name, retention, .. } = self.checked().await?;
+        if retention == RetentionPolicy::WorkQueue {
+            let retention = "work queue".to_owned();
+            return Err(OutletError::Forgets { stream: name, retention });
         }
+        Ok(())
     }
 
     async fn last(&self) -> Result<Last, Refused> {
@@ -443,9 +436,8 @@ struct Stored {
     floor: u64,
     /// So many may be held. Nothing, if there is no limit.
     room: Option<u64>,
-    /// When those that are held were held last, and how long the server waits for a word.
+    /// When the server was told last that some are held.
     held_at: Instant,
-    ack_wait: Duration,
 }
 
 impl fmt::Debug for NatsSubscription {
@@ -518,21 +510,15 @@ impl NatsSubscription {
             }
             from = place + 1;
         }
-        // Of a consumer that was there, they are what they are.
-        let config = &consumer.cached_info().config;
-        let room = u64::try_from(config.max_ack_pending).ok().filter(|&room| room > 0);
-        let (ack_wait, held_at) = (config.ack_wait, Instant::now());
-        Ok(Stored {
-            stream,
-            consumer,
-            messages: None,
-            is_fresh,
-            first,
-            floor,
-            room,
-            held_at,
-            ack_wait,
-        })
+        let oldest = stream.cached_info().state.first_sequence;
+        let throws_away = !throwing_limits(&stream.cached_info().config).is_empty();
+        if throws_away && !is_fresh && oldest > floor + 1 {
+            tracing::warn!(self.subject, floor, oldest, "thrown away while no inlet was there?");
+        }
+        // Of a consumer that was there, it is what it is.
+        let room = consumer.cached_info().config.max_ack_pending;
+        let (room, held_at) = (room.try_into().ok().filter(|&room| room > 0), Instant::now());
+        Ok(Stored { stream, consumer, messages: None, is_fresh, first, floor, room, held_at })
     }
 
     /// The first message of the subject in the stream from this place on, and its frame, if it is one.
@@ -742,7 +728,7 @@ impl Subscription for NatsSubscription {
 
     async fn hold(&mut self, held: &VecDeque<(u64, Token)>) {
         let Some(stored) = &mut self.stored else { return };
-        if stored.held_at.elapsed() < stored.ack_wait / 3 {
+        if stored.held_at.elapsed() < stored.consumer.cached_info().config.ack_wait / 3 {
             return;
         }
         stored.held_at = Instant::now();

@@ -165,9 +165,9 @@ async fn from_a_file_a_process_that_is_killed_again_and_again_makes_one_stream()
     let relay_in = relay_in.expect("it starts: `cargo test` builds it");
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let file = folder.path().join("kept");
-    let relay_out = || {
+    let relay_out = |server: &str| {
         let mut command = example("relay_out");
-        command.args([&server.address(), "lab.tee", "--spool"]).arg(&file);
+        command.args([server, "lab.tee", "--spool"]).arg(&file);
         command.spawn().expect("it starts: `cargo test` builds it")
     };
     let written = || std::fs::metadata(&file).map_or(0, |file| file.len()) as usize;
@@ -175,7 +175,7 @@ async fn from_a_file_a_process_that_is_killed_again_and_again_makes_one_stream()
     let input = lines("line", 3_000_000);
     let mut last = 0;
     for _ in 0..5 {
-        let mut process = relay_out();
+        let mut process = relay_out(&server.address());
         let mut stdin = process.stdin.take().expect("a pipe");
         // What the file has of the input is not lost with the process, and not given to the next one again.
         let rest = input[written()..].to_vec();
@@ -197,11 +197,22 @@ async fn from_a_file_a_process_that_is_killed_again_and_again_makes_one_stream()
         assert!(last < written() && written() < input.len(), "it is killed in the middle");
         last = written();
     }
-    let mut process = relay_out();
+    // This one reads all of its input, and is killed before it has sent it.
+    let proxy = Proxy::to(server.port()).await;
+    let from = stream.info().await.expect("the stream").state.messages;
+    let mut process = relay_out(&proxy.address());
+    while stream.info().await.expect("the stream").state.messages == from {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    proxy.cut();
     let mut stdin = process.stdin.take().expect("a pipe");
     stdin.write_all(&input[written()..]).await.expect("it reads");
     drop(stdin);
-    finish(process).await;
+    while !overfall::spool::Spool::open(&file).expect("it is there").is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    process.kill().await.expect("it runs");
+    finish(relay_out(&server.address())).await;
 
     let (output, errors) = finish(relay_in).await;
     assert!(output == input, "{} of {} bytes: {errors}", output.len(), input.len());
