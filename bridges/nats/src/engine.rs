@@ -5,8 +5,9 @@ pub(crate) mod memory;
 pub(crate) mod nats;
 
 use crate::error::{Advice, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 
@@ -52,10 +53,36 @@ pub(crate) trait Publisher: Send + Sync {
     ) -> impl Future<Output = Result<Self::Answer, Refused>> + Send;
 }
 
+/// Where the frames of a spool's outlet go: each behind the last one, or nowhere.
+pub(crate) trait Chain: Publisher {
+    /// What is wrong with the other side before anything is published.
+    fn check_chain(&self) -> impl Future<Output = Result<(), OutletError>> + Send;
+
+    /// What is stored last.
+    fn last(&self) -> impl Future<Output = Result<Last, Refused>> + Send;
+
+    /// Stores a frame if the last thing that is stored lies at this place (0: if nothing is), and tells its own place. If
+    /// it is an error, it may be stored or not.
+    fn append(
+        &self,
+        frame: Envelope,
+        behind: u64,
+    ) -> impl Future<Output = Result<u64, Refused>> + Send;
+}
+
+/// What is stored last.
+#[derive(Debug)]
+pub(crate) struct Last {
+    /// The place of the last message, also of one that is none of ours. 0 if there is none.
+    pub(crate) place: u64,
+    /// The last that is ours.
+    pub(crate) frame: Option<(Frame, Option<Check>)>,
+}
+
 /// Where an inlet's frames come from.
 pub(crate) trait Subscription: Send {
     /// What settles a frame.
-    type Token: Send;
+    type Token: Send + Sync;
 
     /// Subscribes, if that was not done before.
     fn begin(&mut self) -> impl Future<Output = Result<(), InletError>> + Send;
@@ -77,8 +104,15 @@ pub(crate) trait Subscription: Send {
     /// tells which. `next` tells it, too. If the future is dropped, nothing is lost.
     fn terminated(&mut self) -> impl Future<Output = u64> + Send;
 
-    /// The end has come: what was settled must arrive, and the end is answered again if it is sent again.
-    fn end(&mut self) -> impl Future<Output = ()> + Send;
+    /// The end of this epoch has come: what was settled must arrive, and the end is answered again if it is sent
+    /// again.
+    fn end(&mut self, epoch: u64) -> impl Future<Output = ()> + Send;
+
+    /// So many frames will be held before the first of them is settled: the engine must deliver as many.
+    fn make_room(&mut self, frames: u64) -> impl Future<Output = Result<(), InletError>> + Send;
+
+    /// These frames, by their numbers, are held, and will be settled together. The engine need not deliver them again meanwhile.
+    fn hold(&mut self, held: &VecDeque<(u64, Self::Token)>) -> impl Future<Output = ()> + Send;
 
     /// What the frame says is in the ring now.
     fn settle(&mut self, token: Self::Token) -> impl Future<Output = ()> + Send;

@@ -22,14 +22,14 @@ pub enum Advice {
         "the stream is full and refuses what is new: raise its limits, or have an inlet read it"
     )]
     StreamFull,
-    /// The account may not do this.
-    #[error("this account may not do that: check its credentials and permissions for the subject")]
-    NotAllowed,
     /// Nobody subscribes to the subject.
     #[error("nobody listens to the subject: start an inlet on it")]
     NobodyListens,
-    /// Listeners are there, and none of them answers.
-    #[error("nobody answers in time: see whether the other side is up, and whether it is stalled")]
+    /// Nobody answers. A server does not tell who asks without permission, either.
+    #[error(
+        "nobody answers in time: see whether the other side is up and not stalled, and whether this account may use \
+         the subject, `$JS.API.>` and `_INBOX.>`"
+    )]
     NoAnswer,
     /// A message of the engine would be longer than the server takes.
     #[error("it is longer than the server's `max_payload`: raise that, or send less at once")]
@@ -134,6 +134,55 @@ pub enum OutletError {
         /// What the engine says.
         text: String,
     },
+    /// The stream does not keep what was read, so that it cannot tell an outlet of a spool where to go on.
+    #[error(
+        "the stream {stream} forgets what was read (retention by {retention}), and an outlet of a spool asks it \
+         where to go on: create it with retention by limits"
+    )]
+    Forgets {
+        /// The stream.
+        stream: String,
+        /// How long it keeps messages.
+        retention: String,
+    },
+    /// What the stream has under this name is not what the spool has.
+    #[error(
+        "what the stream has under the name {name}, up to position {position}, is not in this spool of {len} bytes: \
+         it is another recording, which needs a name of its own, or the spool has lost its end"
+    )]
+    OtherSpool {
+        /// The name of the outlet.
+        name: String,
+        /// Behind the last byte that the stream has.
+        position: u64,
+        /// How long the spool is.
+        len: u64,
+    },
+    /// What was published under this name has ended, and the spool has not, or not there.
+    #[error(
+        "what was published under the name {name} ended at position {position}: take another name for what \
+         comes now"
+    )]
+    HasEnded {
+        /// The name of the outlet.
+        name: String,
+        /// Where it ended.
+        position: u64,
+    },
+    /// Somebody else began to publish to the subject, while this outlet of a spool did.
+    #[error(
+        "another outlet publishes to {subject}, which takes one at a time: stop one of them, or take another subject"
+    )]
+    Taken {
+        /// The subject.
+        subject: String,
+    },
+    /// The spool cannot be read.
+    #[error("the outlet's spool cannot be read: {0}")]
+    Spool(#[from] overfall::spool::ReadError),
+    /// The spool does not keep what comes behind the last byte that the stream has.
+    #[error("the outlet's spool cannot go on where the stream ends: {0}")]
+    Gone(#[from] overfall::spool::SeekError),
     /// The reader cannot go on: its own end, not that of its channel.
     #[error("the outlet's reader stopped: {0}")]
     Reader(#[from] overfall::error::ReadError),

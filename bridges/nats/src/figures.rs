@@ -3,6 +3,10 @@
 use crate::count::Count;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What is not counted where it happens is told so often, whatever else there is to do.
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 
 macro_rules! figures {
     ($(#[$doc:meta])* $name:ident, $shared:ident, $prefix:literal, { $($(#[$field_doc:meta])* $field:ident,)* }) => {
@@ -21,16 +25,16 @@ macro_rules! figures {
                 $name { $($field: self.$field.load(Ordering::Relaxed),)* }
             }
 
-            /// Hands the figures to whatever recorder of `metrics` the program installed.
-            #[cfg(feature = "metrics")]
+            /// Tells the figures in an event of `tracing`, and hands them to whatever recorder of `metrics` the
+            /// program installed.
             pub(crate) fn record(&self, channel: &str) {
                 let now = self.read();
+                tracing::debug!(channel, $($field = now.$field,)* "figures");
+                #[cfg(feature = "metrics")]
                 $(metrics::gauge!(concat!($prefix, stringify!($field)), "channel" => channel.to_owned())
                     .set(now.$field as f64);)*
             }
 
-            #[cfg(not(feature = "metrics"))]
-            pub(crate) fn record(&self, _channel: &str) {}
         }
     };
 }

@@ -16,8 +16,12 @@
 //! Overfall-Piece: WRITER MESSAGES BYTES POSITION OFFSET TOTAL
 //! Overfall-Writers: WRITER MESSAGES BYTES;...    a heartbeat, or a part of it
 //! Overfall-End: drained|failed|terminated  with Overfall-Writers; the payload is the text of the error
+//! and, with the first messages of writers that have names, and with heartbeats,
+//! Overfall-Names: WRITER NAME;...          what is no plain character is told as in a URL: `roof%20sensor`
 //! and, if there are too many writers for one frame,
 //! Overfall-Part: INDEX OF                  of the frames with Overfall-Writers, which follow each other
+//! and, from a spool,
+//! Overfall-Check: LENGTH HEX               a checksum of so many bytes before POSITION
 //! ```
 //!
 //! `MESSAGES BYTES` behind a writer is what it had sent before, counted from where the outlet began: what
@@ -45,6 +49,8 @@ pub(crate) struct Frame {
     pub(crate) position: u64,
     pub(crate) sent: Count,
     pub(crate) body: Body,
+    /// Of writers that `body` tells something of.
+    pub(crate) names: Vec<(u32, Arc<str>)>,
     pub(crate) payload: Bytes,
 }
 
@@ -87,6 +93,38 @@ pub(crate) struct Piece {
     pub(crate) total: u64,
 }
 
+/// A checksum of the last bytes before a position of a spool: whether what a stream has is of that spool. It
+/// finds mistakes, not forgeries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Check {
+    pub(crate) len: u32,
+    digest: u64,
+}
+
+impl Check {
+    /// Of so many bytes at most.
+    const MOST: usize = 4 << 10;
+
+    /// Of the last of these bytes.
+    pub(crate) fn of_end(bytes: &[u8]) -> Self {
+        let bytes = &bytes[bytes.len().saturating_sub(Self::MOST)..];
+        Self { len: bytes.len() as u32, digest: Self::digest(bytes) }
+    }
+
+    /// FNV-1a: the same in each version of this crate, as those of std are not.
+    pub(crate) fn digest(bytes: &[u8]) -> u64 {
+        let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    }
+
+    /// What `header` tells, if it is what we tell.
+    pub(crate) fn decode<'a>(header: impl Fn(&'static str) -> Option<&'a str>) -> Option<Self> {
+        let (len, digest) = header(CHECK)?.split_once(' ')?;
+        let len = len.parse().ok().filter(|&len| len as usize <= Self::MOST)?;
+        Some(Self { len, digest: u64::from_str_radix(digest, 16).ok()? })
+    }
+}
+
 /// How a channel ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End {
@@ -105,12 +143,18 @@ const MESSAGES: &str = "Overfall-Messages";
 const PIECE: &str = "Overfall-Piece";
 const WRITERS: &str = "Overfall-Writers";
 const PART: &str = "Overfall-Part";
+const NAMES: &str = "Overfall-Names";
 const END: &str = "Overfall-End";
+const CHECK: &str = "Overfall-Check";
 
 /// More than the headers of a frame without messages and writers take.
 pub(crate) const HEADROOM: usize = 768;
 /// So many bytes of a channel's name are told.
 pub(crate) const NAME: usize = 128;
+/// So many bytes of a writer's name are told.
+pub(crate) const WRITER_NAME: usize = 64;
+/// The most that `Overfall-Names` takes for one: each byte may become three.
+pub(crate) const NAMED: usize = 10 + 2 + 3 * WRITER_NAME;
 /// The most that `Overfall-Writers` takes for one.
 pub(crate) const TOTAL: usize = 10 + 20 + 20 + 3;
 /// No frame has more messages. A header of a few bytes names any number of empty ones, and an inlet keeps the
@@ -118,8 +162,8 @@ pub(crate) const TOTAL: usize = 10 + 20 + 20 + 3;
 pub(crate) const MOST_MESSAGES: u64 = 1 << 16;
 /// A ring counts up to here. Whoever tells more is none of us.
 const MOST: u64 = 1 << 61;
-/// The most that `Overfall-Messages` takes for one more message: a run of its own.
-pub(crate) const RUN: usize = 10 + 20 + 20 + 20 + 10 + 8;
+/// The most that `Overfall-Messages` takes for one more message: a run of its own, of a writer with a name.
+pub(crate) const RUN: usize = 10 + 20 + 20 + 20 + 10 + 8 + NAMED;
 
 impl Run {
     pub(crate) fn push(&mut self, len: u32) {
@@ -171,7 +215,18 @@ impl Frame {
                 totals.encode(&mut headers);
             }
         }
+        if !self.names.is_empty() {
+            headers.push((NAMES, text_of_names(&self.names)));
+        }
         Envelope { headers, payload: self.payload.clone() }
+    }
+
+    /// The same from a spool.
+    pub(crate) fn encode_with(&self, check: Option<Check>) -> Envelope {
+        let mut envelope = self.encode();
+        let text = check.map(|Check { len, digest }| (CHECK, format!("{len} {digest:016x}")));
+        envelope.headers.extend(text);
+        envelope
     }
 
     /// What `header` tells of a message of the engine with this payload; nothing if it is none of ours.
@@ -222,6 +277,7 @@ impl Frame {
             position: header(POSITION)?.parse().ok()?,
             sent,
             body,
+            names: header(NAMES).map(names).unwrap_or_default(),
             payload,
         })
     }
@@ -250,6 +306,40 @@ fn text_of_runs(runs: &[Run]) -> String {
         }
     }
     text
+}
+
+fn text_of_names(names: &[(u32, Arc<str>)]) -> String {
+    let mut text = String::new();
+    for (index, (writer, name)) in names.iter().enumerate() {
+        let separator = if index > 0 { ";" } else { "" };
+        write!(text, "{separator}{writer} ").expect("a String grows");
+        for char in name.chars() {
+            if char.is_control() || char.is_whitespace() || matches!(char, ';' | '%') {
+                for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(text, "%{byte:02X}").expect("a String grows");
+                }
+            } else {
+                text.push(char);
+            }
+        }
+    }
+    text
+}
+
+/// Those that can be understood: nothing else depends on a name.
+fn names(text: &str) -> Vec<(u32, Arc<str>)> {
+    let name = |part: &str| {
+        let (writer, name) = part.split_once(' ')?;
+        let mut parts = name.split('%');
+        let mut bytes = parts.next()?.as_bytes().to_vec();
+        for part in parts {
+            let (code, rest) = part.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(code, 16).ok()?);
+            bytes.extend_from_slice(rest.as_bytes());
+        }
+        Some((writer.parse().ok()?, String::from_utf8(bytes).ok()?.into()))
+    };
+    text.split(';').filter_map(name).collect()
 }
 
 fn run(text: &str) -> Option<Run> {
@@ -366,20 +456,23 @@ mod tests {
             (body, len) in body(),
             (epoch, number, floor, age_ms, position) in any::<(u64, u64, u64, u64, u64)>(),
             sent in count(),
+            names in prop::collection::vec((any::<u32>(), ".{0,20}"), 0..4),
         ) {
             let (channel, payload) = ("gps".into(), Bytes::from(vec![7; len]));
-            let frame =
-                Frame { channel, epoch, number, floor, age_ms, position, sent, body, payload };
+            let names = names.into_iter().map(|(writer, name)| (writer, name.into())).collect();
+            let frame = Frame {
+                channel, epoch, number, floor, age_ms, position, sent, body, names, payload,
+            };
             prop_assert_eq!(decode(frame.encode()), Some(frame));
         }
 
         #[test]
         fn headers_of_somebody_else_are_refused_and_never_panic(
-            texts in prop::collection::vec("[0-9 ;*a-f]{0,24}", 11),
+            texts in prop::collection::vec("[0-9 ;*%a-f]{0,24}", 12),
             payload in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let names =
-                [CHANNEL, EPOCH, FRAME, AGE, POSITION, SENT, MESSAGES, PIECE, WRITERS, PART, END];
+                [CHANNEL, EPOCH, FRAME, AGE, POSITION, SENT, MESSAGES, PIECE, WRITERS, PART, END, NAMES];
             let headers = names.into_iter().zip(texts).collect();
             if let Some(Frame { body: Body::Messages(runs), payload, .. }) =
                 decode(Envelope { headers, payload: payload.into() })
@@ -402,6 +495,7 @@ mod tests {
             position: 0,
             sent: Count::new(2, 6),
             body: Body::Messages(vec![run]),
+            names: Vec::new(),
             payload: Bytes::from_static(b"abcdef"),
         }
         .encode();

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Writes what an [`Outlet`](crate::Outlet) publishes into a ring.
 ///
-/// Each writer of the other side has a local writer, so that readers of the local channel learn of each
+/// Each writer of the other side has a local writer, of the same name if it has one, so that readers of the local channel learn of each
 /// what they missed, exactly, in [`missed`](overfall::WeakReader::missed) and in headers: on the other
 /// side, on the way, or here. When the channel on the other side ends, the local one ends as it did:
 /// drained, failed with the text of its error, or terminated.

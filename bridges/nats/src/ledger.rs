@@ -11,15 +11,19 @@
 
 use crate::count::Count;
 use overfall::Header;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// So many writers are told one by one, once they have gone; the same as a ring does.
 const MANY: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    /// With so many writers it is looked again who has gone: twice as many as were there last.
+    sweep_at: usize,
     /// Of all writers.
     sent: Count,
+    /// What of that the outlet missed.
+    missed: Count,
     writers: BTreeMap<u32, Entry>,
     /// What was told as missed of writers that the reader does not know by their numbers any more.
     told_of_others: Count,
@@ -56,6 +60,7 @@ impl Ledger {
         entry.sent = before + len;
         entry.is_told = false;
         self.sent = self.sent + missed + len;
+        self.missed += missed;
         before
     }
 
@@ -78,6 +83,7 @@ impl Ledger {
                 entry.sent += new;
                 entry.is_told = false;
                 self.sent += new;
+                self.missed += new;
             }
         }
     }
@@ -85,6 +91,16 @@ impl Ledger {
     /// What all writers together have sent.
     pub(crate) fn sent(&self) -> Count {
         self.sent
+    }
+
+    /// What of that the outlet missed.
+    pub(crate) fn missed_in_all(&self) -> Count {
+        self.missed
+    }
+
+    /// Of which writers that holds.
+    pub(crate) fn those_who(&self, that: impl Fn(u32) -> bool) -> HashSet<u32> {
+        self.writers.keys().copied().filter(|&writer| that(writer)).collect()
     }
 
     /// What each has sent.
@@ -96,6 +112,16 @@ impl Ledger {
     /// Whether there are more writers than are told one by one once they have gone.
     pub(crate) fn is_long(&self) -> bool {
         self.writers.len() > MANY
+    }
+
+    /// Whether there are so many, while messages come and go, that it should be looked who has gone.
+    pub(crate) fn should_sweep(&self) -> bool {
+        self.writers.len() >= self.sweep_at.max(2 * MANY)
+    }
+
+    /// It was looked, and so many have gone.
+    pub(crate) fn swept(&mut self, gone: usize) {
+        self.sweep_at = 2 * self.writers.len().saturating_sub(gone);
     }
 
     /// Forgets, of many writers, those that have gone and whose sums have been told. Asked when a heartbeat

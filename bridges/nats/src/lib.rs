@@ -15,6 +15,7 @@ mod engine;
 // Both sides.
 mod inlet;
 mod outlet;
+mod spool_outlet;
 
 pub use count::Count;
 pub use engine::nats::{connect, connect_with};
@@ -22,3 +23,4 @@ pub use error::{Advice, ConnectError, Ended, InletError, OutletError, Remote};
 pub use figures::{InletProbe, InletStats, OutletProbe, OutletStats};
 pub use inlet::Inlet;
 pub use outlet::Outlet;
+pub use spool_outlet::SpoolOutlet;

@@ -5,6 +5,8 @@
 
 mod core;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use core::Core;
 
@@ -27,7 +29,8 @@ use std::time::Duration;
 /// `missed`.
 ///
 /// It carries messages: slices of any kind, values too. Give it the reader of a typed channel by
-/// `into_inner`. The bytes of each writer stay in order.
+/// `into_inner`. The bytes of each writer stay in order, and writers keep their names. That messages are pieces of one
+/// long write ([`Header::continues`](overfall::Header::continues)) is not carried.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -87,7 +90,7 @@ impl Outlet {
     }
 
     /// How often the inlet is told how far we are, when nothing else tells it. One second if nothing is
-    /// said.
+    /// said. While there is always something to send, it is told once a second, or as rarely as this says.
     ///
     /// A reliable outlet's heartbeats are stored in the stream.
     pub fn heartbeat(mut self, every: Duration) -> Self {
@@ -111,8 +114,8 @@ impl Outlet {
 
     /// Refuses messages that are longer than the server's `max_payload` allows, with
     /// [`OutletError::TooLong`]. If nothing is said, they go in pieces and come out whole. An inlet
-    /// acknowledges the pieces with the last of them; of more than 256 it acknowledges the first before, so that
-    /// such a message is lost if the inlet's process is killed in the middle of it.
+    /// acknowledges all pieces with the last of them, so a stream that is emptied by acknowledgements must have room
+    /// for all pieces of a message.
     pub fn refuse_large(mut self) -> Self {
         self.core.state.settings.refuses_large = true;
         self
@@ -152,7 +155,8 @@ impl Outlet {
     }
 
     /// Stops for good, and returns the reader. A strong one stands at the first message that was not
-    /// acknowledged. The inlet gets no end: its epoch is broken off.
+    /// acknowledged: what the engine has stored and not acknowledged yet comes again, if another outlet takes it. The
+    /// inlet gets no end: its epoch is broken off.
     pub fn into_reader(self) -> Reader {
         self.core.into_reader()
     }

@@ -1,11 +1,13 @@
 //! How an outlet makes frames of messages: small ones together, large ones in pieces.
 
 use crate::count::Count;
-use crate::frame::{Body, End, Frame, HEADROOM, MOST_MESSAGES, Piece, RUN, Run, TOTAL, Totals};
+use crate::frame::{
+    Body, End, Frame, HEADROOM, MOST_MESSAGES, NAMED, Piece, RUN, Run, TOTAL, Totals, WRITER_NAME,
+};
 use crate::ledger::Ledger;
 use bytes::{Bytes, BytesMut};
-use overfall::Header;
-use std::collections::VecDeque;
+use overfall::{Header, WeakChannel};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +19,12 @@ pub(crate) struct Packer {
     began: Option<Instant>,
     next: u64,
     pub(crate) ledger: Ledger,
+    /// Who knows the names of writers.
+    namer: Option<WeakChannel>,
+    /// Those of the writers in the ledger, as they were looked up last.
+    names: BTreeMap<u32, Option<Arc<str>>>,
+    /// They go with the frame that is open.
+    new_names: Vec<(u32, Arc<str>)>,
     open: Option<Open>,
     /// Behind the last message that was pushed.
     position: u64,
@@ -45,6 +53,9 @@ impl Packer {
             began: None,
             next: 0,
             ledger: Ledger::default(),
+            namer: None,
+            names: BTreeMap::new(),
+            new_names: Vec::new(),
             open: None,
             position: 0,
             batch,
@@ -54,6 +65,41 @@ impl Packer {
 
     pub(crate) fn limit_frames(&mut self, max_frame: usize) {
         self.max_frame = max_frame;
+    }
+
+    /// Where the names of writers are looked up.
+    pub(crate) fn name_by(&mut self, namer: WeakChannel) {
+        self.namer = Some(namer);
+    }
+
+    fn name_of(&self, writer: u32) -> Option<Arc<str>> {
+        let name = self.namer.as_ref()?.writer_name(writer)?;
+        if name.len() <= WRITER_NAME {
+            return Some(name);
+        }
+        let mut name = name.to_string();
+        cut(&mut name, WRITER_NAME);
+        Some(name.into())
+    }
+
+    /// The name of a writer that is seen for the first time goes with its message.
+    fn look_up(&mut self, writer: u32) {
+        if self.names.contains_key(&writer) {
+            return;
+        }
+        let name = self.name_of(writer);
+        self.new_names.extend(name.clone().map(|name| (writer, name)));
+        self.names.insert(writer, name);
+    }
+
+    /// A writer may have been given another name, or its first one. What has gone has the last that it had.
+    fn look_up_again(&mut self) {
+        let totals = self.ledger.totals();
+        let last = std::mem::take(&mut self.names);
+        for (writer, _sum) in totals {
+            let name = self.name_of(writer).or_else(|| last.get(&writer).cloned().flatten());
+            self.names.insert(writer, name);
+        }
     }
 
     pub(crate) fn set_batch(&mut self, bytes: usize) {
@@ -99,6 +145,7 @@ impl Packer {
         if !fits {
             frames.extend(self.flush());
         }
+        self.look_up(header.writer);
         if message.len() > self.max_whole() {
             // In order behind what is open.
             frames.extend(self.flush());
@@ -160,6 +207,7 @@ impl Packer {
     /// Frames that tell what was sent, and nothing else. What is open goes first.
     pub(crate) fn heartbeat(&mut self) -> Vec<Frame> {
         debug_assert!(self.open.is_none(), "a heartbeat tells what was sent before it");
+        self.look_up_again();
         let totals = self.totals(self.max_frame);
         let frame = |totals| self.frame(Body::Heartbeat(totals), Bytes::new());
         totals.into_iter().map(frame).collect()
@@ -168,6 +216,7 @@ impl Packer {
     /// The last frames. The last of them tells the end, and the error as far as it has room.
     pub(crate) fn end(&mut self, end: End, mut error: String) -> Vec<Frame> {
         self.open = None;
+        self.look_up_again();
         let half = self.max_frame.saturating_sub(HEADROOM) / 2;
         cut(&mut error, half);
         let mut totals = self.totals(self.max_frame - error.len());
@@ -187,19 +236,34 @@ impl Packer {
 
     /// What each writer has sent, in as many parts as frames of this size need; at least one.
     fn totals(&self, max_frame: usize) -> Vec<Totals> {
-        let totals = self.ledger.totals();
-        let in_one = (max_frame.saturating_sub(HEADROOM) / TOTAL).max(1);
-        let of = totals.len().div_ceil(in_one).max(1);
-        let part = |part: usize| {
-            let each = totals.iter().skip(part * in_one).take(in_one).copied().collect();
-            Totals { each, part: part as u32, of: of as u32 }
-        };
-        (0..of).map(part).collect()
+        let room = max_frame.saturating_sub(HEADROOM);
+        let (mut parts, mut taken) = (vec![Vec::new()], 0);
+        for (writer, sum) in self.ledger.totals() {
+            let is_named = self.names.get(&writer).is_some_and(Option::is_some);
+            let takes = TOTAL + if is_named { NAMED } else { 0 };
+            if taken > 0 && taken + takes > room {
+                parts.push(Vec::new());
+                taken = 0;
+            }
+            taken += takes;
+            parts.last_mut().expect("there is one").push((writer, sum));
+        }
+        let of = parts.len() as u32;
+        let part = |(part, each)| Totals { each, part: part as u32, of };
+        parts.into_iter().enumerate().map(part).collect()
     }
 
     fn frame(&mut self, body: Body, payload: Bytes) -> Frame {
         let number = self.next;
         self.next += 1;
+        let names = match &body {
+            Body::Messages(_) | Body::Piece(_) => std::mem::take(&mut self.new_names),
+            Body::Heartbeat(totals) | Body::End(_, totals) => {
+                let name =
+                    |(writer, _): &(u32, Count)| Some((*writer, self.names.get(writer)?.clone()?));
+                totals.each.iter().filter_map(name).collect()
+            }
+        };
         Frame {
             channel: Arc::clone(&self.channel),
             epoch: self.epoch,
@@ -209,6 +273,7 @@ impl Packer {
             position: self.position,
             sent: self.ledger.sent(),
             body,
+            names,
             payload,
         }
     }
@@ -259,9 +324,22 @@ mod tests {
         let each: Vec<(u32, Count)> =
             (0..500).map(|index| (u32::MAX - index, Count::new(1 << 51, 1 << 51))).collect();
         packer.ledger.missed(each.iter().copied());
+        // Some have names, of which each byte takes three.
+        let channel = overfall::Channel::new(64);
+        packer.name_by(channel.downgrade());
+        let named: Vec<_> = (0..9).map(|_| channel.new_writer()).collect();
+        for writer in &named {
+            writer.set_name(";".repeat(2 * WRITER_NAME));
+            packer.ledger.missed([(writer.id(), Count::new(1, 1))].into_iter());
+        }
+        let each: Vec<_> =
+            named.iter().map(|writer| (writer.id(), Count::new(1, 1))).chain(each).collect();
         let ends = packer.end(End::Failed, "\u{df}".repeat(5000));
         let heartbeats = packer.heartbeat();
-        for (frames, most) in [(&ends, 17), (&heartbeats, 9)] {
+        for (frames, most) in [(&ends, 19), (&heartbeats, 10)] {
+            let names = frames.iter().flat_map(|frame| &frame.names);
+            assert!(names.clone().all(|(_, name)| **name == *";".repeat(WRITER_NAME)));
+            assert_eq!(names.count(), named.len());
             assert!((2..=most).contains(&frames.len()), "{}", frames.len());
             let mut told = BTreeMap::new();
             for (index, frame) in frames.iter().enumerate() {

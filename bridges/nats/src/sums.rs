@@ -9,6 +9,7 @@ use crate::count::Count;
 use crate::frame::{Body, End, Frame, Piece, Run, Totals};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// What is to be done with the local channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +18,10 @@ pub(crate) enum Step {
     Missed(u32, Count),
     /// Messages of one writer, one right after the other, and how long each is.
     Deliver(u32, Bytes, Vec<u32>),
+    /// This writer has a name.
+    Name(u32, Arc<str>),
+    /// A message of so many bytes is more than the ring takes.
+    TooLong(usize),
     /// This writer sends no more, and all of it is known.
     Forget(u32),
     /// The end, with the text of the error.
@@ -77,6 +82,20 @@ impl Sums {
                 _ => frame.count(),
             };
             self.accounted = frame.sent - count;
+        }
+        // Before the messages, for who looks when they come.
+        for (writer, name) in &frame.names {
+            let is_told_of = match &frame.body {
+                Body::Messages(runs) => runs.iter().any(|run| run.writer == *writer),
+                Body::Piece(piece) => piece.writer == *writer,
+                Body::Heartbeat(totals) | Body::End(_, totals) => {
+                    totals.each.binary_search_by_key(writer, |(writer, _)| *writer).is_ok()
+                }
+            };
+            // All that is known of others is never forgotten.
+            if is_told_of {
+                steps.push_back(Step::Name(*writer, Arc::clone(name)));
+            }
         }
         match &frame.body {
             Body::Messages(runs) => {
@@ -209,7 +228,8 @@ mod tests {
         let sent = Count::new(sent.0, sent.1);
         let (channel, payload) = ("a".into(), Bytes::from_static(payload.as_bytes()));
         let (epoch, number, floor, age_ms, position) = (1, 9, 0, 0, 0);
-        Frame { channel, epoch, number, floor, age_ms, position, sent, body, payload }
+        let names = Vec::new();
+        Frame { channel, epoch, number, floor, age_ms, position, sent, body, names, payload }
     }
 
     fn run(writer: u32, before: (u64, u64), lens: Vec<(u32, u32)>) -> Body {

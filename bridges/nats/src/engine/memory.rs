@@ -1,8 +1,8 @@
 //! An engine in memory, for tests: it loses, repeats and reorders on purpose.
 
-use super::{Delivery, Publisher, Refused, Subscription};
+use super::{Chain, Delivery, Last, Publisher, Refused, Subscription};
 use crate::error::{Advice, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,6 +29,9 @@ struct State {
     /// The next place to be delivered for the first time, and those that are delivered again.
     next: u64,
     again: VecDeque<u64>,
+    /// What was to be stored behind a place, and is still on the way, also when its outlet is no more.
+    late: Option<(Envelope, u64)>,
+    takes_nothing: bool,
     /// What was sent and not delivered.
     queue: VecDeque<Queued>,
     /// The inlet has come to its end, and answers whatever comes.
@@ -43,6 +46,21 @@ impl State {
         self.random ^= self.random << 17;
         self.random % 100 < percent
     }
+
+    /// Stores a frame behind this place, and tells its own; nothing if that is not the last.
+    fn append(&mut self, frame: Envelope, behind: u64) -> Option<u64> {
+        if behind != self.stored.len() as u64 {
+            return None;
+        }
+        self.stored.push(frame);
+        Some(behind + 1)
+    }
+
+    fn late_arrives(&mut self) {
+        if let Some((frame, behind)) = self.late.take() {
+            self.append(frame, behind);
+        }
+    }
 }
 
 impl Memory {
@@ -52,10 +70,26 @@ impl Memory {
             stored: Vec::new(),
             next: 1,
             again: VecDeque::new(),
+            late: None,
+            takes_nothing: false,
             queue: VecDeque::new(),
             is_over: false,
         };
         Arc::new(Self { state: Mutex::new(state), came: Notify::new(), is_reliable })
+    }
+
+    /// What is stored.
+    pub(crate) fn frames(&self) -> Vec<Frame> {
+        self.state().stored.iter().filter_map(|envelope| decode(envelope.clone())).collect()
+    }
+
+    /// From now on nothing is stored, until `take_all`.
+    pub(crate) fn take_nothing(&self) {
+        self.state().takes_nothing = true;
+    }
+
+    pub(crate) fn take_all(&self) {
+        self.state().takes_nothing = false;
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -151,6 +185,53 @@ impl Publisher for Arc<Memory> {
     }
 }
 
+impl Chain for Arc<Memory> {
+    async fn check_chain(&self) -> Result<(), OutletError> {
+        Ok(())
+    }
+
+    async fn last(&self) -> Result<Last, Refused> {
+        tokio::task::yield_now().await;
+        let mut state = self.state();
+        if state.goes_wrong(50) {
+            state.late_arrives();
+            self.came.notify_one();
+        }
+        if state.goes_wrong(10) {
+            return Err(refused());
+        }
+        let frame = state.stored.last().and_then(|envelope| {
+            let check = Check::decode(|name| header(envelope, name));
+            decode(envelope.clone()).map(|frame| (frame, check))
+        });
+        Ok(Last { place: state.stored.len() as u64, frame })
+    }
+
+    async fn append(&self, frame: Envelope, behind: u64) -> Result<u64, Refused> {
+        tokio::task::yield_now().await;
+        let place = {
+            let mut state = self.state();
+            state.late_arrives();
+            self.came.notify_one();
+            if state.takes_nothing || state.goes_wrong(5) {
+                return Err(refused());
+            }
+            if state.goes_wrong(10) {
+                state.late = Some((frame, behind));
+                return Err(refused());
+            }
+            let place = state.append(frame, behind).ok_or_else(refused)?;
+            self.came.notify_one();
+            if state.goes_wrong(10) {
+                return Err(refused());
+            }
+            place
+        };
+        tokio::task::yield_now().await;
+        Ok(place)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Consumer(pub(crate) Arc<Memory>);
 
@@ -218,9 +299,15 @@ impl Subscription for Consumer {
         std::future::pending().await
     }
 
-    async fn end(&mut self) {
+    async fn end(&mut self, _epoch: u64) {
         self.0.state().is_over = true;
     }
+
+    async fn make_room(&mut self, _frames: u64) -> Result<(), InletError> {
+        Ok(())
+    }
+
+    async fn hold(&mut self, _held: &VecDeque<(u64, Self::Token)>) {}
 
     async fn settle(&mut self, token: Self::Token) {
         if let Some(answer) = token {
@@ -240,9 +327,12 @@ impl Subscription for Consumer {
     }
 }
 
-fn decode(Envelope { headers, payload }: Envelope) -> Option<Frame> {
-    let find = |name| headers.iter().find(|(each, _)| *each == name).map(|(_, text)| &**text);
-    Frame::decode(find, payload)
+fn header<'a>(envelope: &'a Envelope, name: &'static str) -> Option<&'a str> {
+    envelope.headers.iter().find(|(each, _)| *each == name).map(|(_, text)| &**text)
+}
+
+fn decode(envelope: Envelope) -> Option<Frame> {
+    Frame::decode(|name| header(&envelope, name), envelope.payload.clone())
 }
 
 /// What three writers sent, and what came out behind the engine: received and missed of each.
@@ -333,6 +423,75 @@ async fn an_outlet_makes_no_readers_to_look_for_a_termination() {
     near.drain().expect("it is open");
     outlet.run().await.expect("answered");
     assert_eq!(near.new_weak_reader().stats().id, last + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_come_and_go_while_there_is_always_something_to_send_are_forgotten() {
+    use std::time::Duration;
+
+    let engine = Memory::new(1, true);
+    let (near, far) = (overfall::Channel::new(1 << 14), overfall::Channel::new(1 << 16));
+    let mut outlet =
+        crate::outlet::Core::new(Arc::clone(&engine), "a".into(), near.new_strong_reader().into());
+    outlet.state.set_batch(100, Duration::ZERO);
+    // It never comes when nothing else does.
+    outlet.state.settings.heartbeat = Duration::from_secs(3600);
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut reader = far.new_strong_reader();
+    let consumer = Consumer(Arc::clone(&engine));
+    let mut inlet = crate::inlet::Core::new(consumer, "a".to_owned(), far.new_writer());
+    let inlet = tokio::spawn(async move { inlet.run().await });
+    let steady = near.new_strong_writer();
+    let sent = tokio::spawn(async move {
+        for number in 0..2000u32 {
+            let mut writer = steady.clone();
+            for _ in 0..3 {
+                writer.send(number.to_le_bytes()).await.expect("room");
+            }
+        }
+        steady
+    });
+    let mut most = 0;
+    for received in 0..6000u32 {
+        let message = reader.recv().await.expect("no error").expect("no end");
+        assert_eq!(message, (received / 3).to_le_bytes());
+        assert!(message.header().missed.is_none());
+        most = most.max(far.stats().writers.len());
+    }
+    assert!(most < 1000, "{most} writers of 2000 at a time");
+    sent.await.expect("no panic").channel().drain().expect("it is open");
+    outlet.await.expect("no panic").expect("answered");
+    inlet.await.expect("no panic").expect("the end");
+    assert!(reader.recv().await.expect("a clean end").is_none());
+    assert!(reader.missed().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_told_though_no_heartbeat_is_due() {
+    use std::time::{Duration, Instant};
+
+    let engine = Memory::new(1, true);
+    let near = overfall::Channel::with_parameters(1 << 10, overfall::Backpressure::Drop);
+    let mut outlet =
+        crate::outlet::Core::new(Arc::clone(&engine), "a".into(), near.new_strong_reader().into());
+    outlet.state.settings.heartbeat = Duration::from_secs(3600);
+    let figures = Arc::clone(&outlet.state.figures);
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut writer = near.new_writer();
+    let began = Instant::now();
+    while figures.read().missed == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", figures.read());
+        for _ in 0..100 {
+            writer.send([7; 100]).await.expect("it drops");
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    near.drain().expect("it is open");
+    outlet.await.expect("no panic").expect("answered");
+    let figures = figures.read();
+    let stats = writer.stats();
+    assert_eq!(figures.missed, stats.dropped_slices);
+    assert_eq!(figures.published, stats.slices);
 }
 
 #[test]

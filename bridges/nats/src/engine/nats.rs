@@ -5,24 +5,27 @@
 //! counted by them. A consumer that was overtaken is told nothing, so that losses show in the frames'
 //! own numbers.
 
-use super::{Delivery, Publisher, Refused, Subscription};
+use super::{Chain, Delivery, Last, Publisher, Refused, Subscription};
 use crate::error::{Advice, ConnectError, InletError, OutletError};
-use crate::frame::{Envelope, Frame};
+use crate::frame::{Check, Envelope, Frame};
 use crate::order::{Question, Whereabouts};
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
-use async_nats::jetstream::context::{ContextBuilder, GetStreamByNameErrorKind, PublishErrorKind};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, FromConsumer};
+use async_nats::jetstream::context::{
+    ContextBuilder, GetStreamByNameErrorKind, PublishAckFuture, PublishErrorKind,
+};
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, HeaderMap, Request, RequestErrorKind, Subject, Subscriber};
+use async_nats::{Client, HeaderMap, StatusCode, Subject, Subscriber, header};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -33,9 +36,11 @@ const ANSWER: Duration = Duration::from_secs(2);
 const ANSWERED: &[u8] = b"overfall";
 /// What JetStream wants to hear.
 const ACKNOWLEDGED: &[u8] = b"+ACK";
+const IN_PROGRESS: &[u8] = b"+WPI";
 /// A consumer that could not be reached is tried again after this.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What a consumer may have delivered that is not acknowledged; what `Order` keeps at most.
+/// What a consumer may have delivered that is not acknowledged; what `Order` keeps at most. Where a message has more
+/// pieces, it is raised (`make_room`).
 const MAX_ACK_PENDING: i64 = 512;
 /// So many are asked for at once.
 const PULL: usize = 256;
@@ -98,6 +103,13 @@ fn frame(headers: Option<&HeaderMap>, payload: Bytes) -> Option<Frame> {
 /// Where the word goes that does not queue behind a backlog.
 fn terminations(subject: &str) -> String {
     format!("{subject}.terminate")
+}
+
+const STANDSTILL: &str = "the client takes nothing: it has much to send, or no connection";
+
+/// Hands something to the client. Without a connection it keeps what it is given, and at some thousand stands still.
+async fn in_time<T>(future: impl Future<Output = T>) -> Result<T, &'static str> {
+    tokio::time::timeout(ANSWER, future).await.map_err(|_time_is_up| STANDSTILL)
 }
 
 fn is_connected(client: &Client) -> bool {
@@ -181,6 +193,32 @@ impl NatsPublisher {
         self.allows_discard = true;
     }
 
+    /// The stream's configuration, if a reliable outlet may use it.
+    async fn checked(&self) -> Result<Config, OutletError> {
+        let subject = self.subject.to_string();
+        let stream = stream_of(&self.client, &subject).await;
+        let stream =
+            stream.map_err(|(advice, text)| OutletError::Engine { advice, subject, text })?;
+        let config = stream.cached_info().config.clone();
+        let limits = throwing_limits(&config);
+        if !self.allows_discard && !limits.is_empty() {
+            let (stream, limits) = (config.name, limits.join(", "));
+            return Err(OutletError::Discards { stream, limits });
+        }
+        Ok(config)
+    }
+
+    async fn publish(
+        &self,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<PublishAckFuture, Refused> {
+        let published = self.context.publish_with_headers(self.subject.clone(), headers, payload);
+        let published = in_time(published).await;
+        let published = published.map_err(|text| self.refused(Advice::NoAnswer, &text))?;
+        published.map_err(|error| refusal(&self.client, &error))
+    }
+
     fn refused(&self, advice: Advice, error: &impl fmt::Display) -> Refused {
         let advice = match advice {
             Advice::NoAnswer if !is_connected(&self.client) => Advice::NoServer,
@@ -235,17 +273,7 @@ impl Publisher for NatsPublisher {
     type Answer = Answer;
 
     async fn check(&self) -> Result<(), OutletError> {
-        let subject = self.subject.to_string();
-        let stream = stream_of(&self.client, &subject).await.map_err(|(advice, text)| {
-            OutletError::Engine { advice, subject: subject.clone(), text }
-        })?;
-        let config = &stream.cached_info().config;
-        let limits = throwing_limits(config);
-        if !self.allows_discard && !limits.is_empty() {
-            let (stream, limits) = (config.name.clone(), limits.join(", "));
-            return Err(OutletError::Discards { stream, limits });
-        }
-        Ok(())
+        self.checked().await.map(|_config| ())
     }
 
     fn max_frame(&self) -> usize {
@@ -257,12 +285,7 @@ impl Publisher for NatsPublisher {
     }
 
     async fn store(&self, frame: Envelope) -> Result<Self::Answer, Refused> {
-        let headers = headers(&frame);
-        let answer = self
-            .context
-            .publish_with_headers(self.subject.clone(), headers, frame.payload)
-            .await
-            .map_err(|error| refusal(&self.client, &error))?;
+        let answer = self.publish(headers(&frame), frame.payload).await?;
         let client = self.client.clone();
         Ok(Answer(Box::pin(async move {
             answer.await.map(|_stored| ()).map_err(|error| refusal(&client, &error))
@@ -270,35 +293,119 @@ impl Publisher for NatsPublisher {
     }
 
     async fn send(&self, frame: Envelope) -> Result<(), Refused> {
-        self.client
-            .publish_with_headers(self.subject.clone(), headers(&frame), frame.payload)
-            .await
-            .map_err(|error| self.refused(Advice::NoAnswer, &error))
+        let (subject, headers) = (self.subject.clone(), headers(&frame));
+        let sent = self.client.publish_with_headers(subject, headers, frame.payload);
+        // What the client does not keep without a connection is lost, and told.
+        let time = if is_connected(&self.client) { ANSWER } else { Duration::ZERO };
+        match tokio::time::timeout(time, sent).await {
+            Ok(sent) => sent.map_err(|error| self.refused(Advice::NoAnswer, &error)),
+            Err(_standstill) => Err(self.refused(Advice::NoAnswer, &STANDSTILL)),
+        }
     }
 
     async fn ask(&self, frame: Envelope, ahead: bool) -> Result<Self::Answer, Refused> {
         let subject = if ahead { &self.terminations } else { &self.subject }.clone();
-        let request =
-            Request::new().headers(headers(&frame)).payload(frame.payload).timeout(Some(ANSWER));
+        let (client, headers) = (self.client.clone(), headers(&frame));
+        let asked = async move {
+            let inbox = client.new_inbox();
+            // Not a request: that takes the first answer, and a stream that stores the subject is often quicker.
+            let sent = in_time(async {
+                let answers = client.subscribe(inbox.clone()).await;
+                let answers = answers.map_err(|error| (Advice::Other, error.to_string()))?;
+                let sent = client
+                    .publish_with_reply_and_headers(subject, inbox, headers, frame.payload)
+                    .await;
+                sent.map_err(|error| (Advice::Other, with_sources(&error)))?;
+                Ok(answers)
+            });
+            let mut answers = match sent.await {
+                Ok(sent) => sent?,
+                Err(standstill) => return Err((Advice::NoServer, standstill.to_owned())),
+            };
+            let mut is_stored = false;
+            let answered = async {
+                while let Some(answer) = answers.next().await {
+                    match &*answer.payload {
+                        ANSWERED => return true,
+                        _ if answer.status == Some(StatusCode::NO_RESPONDERS) => return false,
+                        _ => is_stored = true,
+                    }
+                }
+                false
+            };
+            let answered = tokio::time::timeout(ANSWER, answered).await;
+            Ok::<_, (Advice, String)>((answered, is_stored))
+        };
         let client = self.client.clone();
         Ok(Answer(Box::pin(async move {
-            let answer = client.send_request(subject, request).await;
-            let answer = answer.map_err(|error| {
-                let advice = match error.kind() {
-                    RequestErrorKind::NoResponders => Advice::NobodyListens,
-                    RequestErrorKind::MaxPayloadExceeded => Advice::TooLong,
-                    _ if !is_connected(&client) => Advice::NoServer,
-                    _ => Advice::NoAnswer,
-                };
-                Refused { advice, text: error.to_string() }
-            })?;
-            match &*answer.payload {
-                ANSWERED => Ok(()),
-                _ => {
-                    Err(Refused { advice: Advice::NobodyListens, text: "no inlet answered".into() })
+            let (advice, text) = match asked.await {
+                Ok((Ok(true), _)) => return Ok(()),
+                Ok((Ok(false), _)) => (Advice::NobodyListens, "no responders".to_owned()),
+                _ if !is_connected(&client) => (Advice::NoServer, "not connected".to_owned()),
+                Ok((Err(_time_is_up), true)) => {
+                    (Advice::NobodyListens, "a stream stores it, and no inlet answered".to_owned())
                 }
-            }
+                Ok((Err(_time_is_up), false)) => {
+                    (Advice::NoAnswer, format!("no answer in {ANSWER:?}"))
+                }
+                Err(error) => error,
+            };
+            Err(Refused { advice, text })
         })))
+    }
+}
+
+impl Chain for NatsPublisher {
+    async fn check_chain(&self) -> Result<(), OutletError> {
+        let Config { name, retention, .. } = self.checked().await?;
+        if retention == RetentionPolicy::WorkQueue {
+            let retention = "work queue".to_owned();
+            return Err(OutletError::Forgets { stream: name, retention });
+        }
+        Ok(())
+    }
+
+    async fn last(&self) -> Result<Last, Refused> {
+        let stream = stream_of(&self.client, &self.subject).await;
+        let stream = stream.map_err(|(advice, text)| Refused { advice, text })?;
+        let first = stream.cached_info().state.first_sequence;
+        let get = stream.raw_message_builder().last_by_subject(&*self.subject);
+        let (mut place, mut at, mut found) = (0, 0, get.send().await);
+        loop {
+            match found {
+                Ok(message) => {
+                    place = place.max(message.sequence);
+                    let header = |name| message.headers.get(name).map(|value| value.as_str());
+                    if message.subject == self.subject
+                        && let Some(frame) = Frame::decode(header, message.payload.clone())
+                    {
+                        return Ok(Last { place, frame: Some((frame, Check::decode(header))) });
+                    }
+                    // Of somebody else.
+                    at = message.sequence;
+                }
+                Err(error) => match error.kind() {
+                    LastRawMessageErrorKind::NoMessageFound if place == 0 => {
+                        return Ok(Last { place, frame: None });
+                    }
+                    LastRawMessageErrorKind::NoMessageFound => {}
+                    _ => return Err(self.refused(Advice::NoAnswer, &with_sources(&error))),
+                },
+            }
+            at -= 1;
+            if at < first {
+                return Ok(Last { place, frame: None });
+            }
+            found = stream.raw_message_builder().sequence(at).send().await;
+        }
+    }
+
+    async fn append(&self, frame: Envelope, behind: u64) -> Result<u64, Refused> {
+        let mut headers = headers(&frame);
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, behind.to_string());
+        let answer = self.publish(headers, frame.payload).await?;
+        let stored = answer.await.map_err(|error| refusal(&self.client, &error))?;
+        Ok(stored.sequence)
     }
 }
 
@@ -312,6 +419,9 @@ pub(crate) struct NatsSubscription {
     /// Of core NATS.
     subscriber: Option<Subscriber>,
     began: Instant,
+    /// When the last message came; at the earliest, if it lay there before we looked.
+    came: Instant,
+    looked: Instant,
     stored: Option<Stored>,
 }
 
@@ -324,6 +434,10 @@ struct Stored {
     is_fresh: bool,
     first: Option<(u64, u64)>,
     floor: u64,
+    /// So many may be held. Nothing, if there is no limit.
+    room: Option<u64>,
+    /// When the server was told last that some are held.
+    held_at: Instant,
 }
 
 impl fmt::Debug for NatsSubscription {
@@ -349,6 +463,8 @@ impl NatsSubscription {
             terminations: None,
             subscriber: None,
             began: Instant::now(),
+            came: Instant::now(),
+            looked: Instant::now(),
             stored: None,
         }
     }
@@ -394,7 +510,15 @@ impl NatsSubscription {
             }
             from = place + 1;
         }
-        Ok(Stored { stream, consumer, messages: None, is_fresh, first, floor })
+        let oldest = stream.cached_info().state.first_sequence;
+        let throws_away = !throwing_limits(&stream.cached_info().config).is_empty();
+        if throws_away && !is_fresh && oldest > floor + 1 {
+            tracing::warn!(self.subject, floor, oldest, "thrown away while no inlet was there?");
+        }
+        // Of a consumer that was there, it is what it is.
+        let room = consumer.cached_info().config.max_ack_pending;
+        let (room, held_at) = (room.try_into().ok().filter(|&room| room > 0), Instant::now());
+        Ok(Stored { stream, consumer, messages: None, is_fresh, first, floor, room, held_at })
     }
 
     /// The first message of the subject in the stream from this place on, and its frame, if it is one.
@@ -433,10 +557,14 @@ impl Subscription for NatsSubscription {
             }
             None if self.subscriber.is_none() => {
                 self.subscriber = Some(self.subscribe(self.subject.clone()).await?);
-                // Once the server has answered, what is published reaches us.
-                let flushed = self.client.flush().await;
-                flushed.map_err(|error| self.error(Advice::NoServer, error))?;
+                // Once it has left, what is published reaches us.
+                // Without a connection there is no end to it.
+                if !matches!(in_time(self.client.flush()).await, Ok(Ok(()))) {
+                    self.subscriber = None;
+                    return Err(self.error(Advice::NoServer, STANDSTILL));
+                }
                 self.began = Instant::now();
+                (self.came, self.looked) = (self.began, self.began);
             }
             _ => {}
         }
@@ -450,7 +578,7 @@ impl Subscription for NatsSubscription {
     fn was_there(&self, age_ms: u64) -> bool {
         match &self.stored {
             Some(stored) => stored.is_fresh,
-            None => self.began.elapsed() >= Duration::from_millis(age_ms),
+            None => self.came.duration_since(self.began) >= Duration::from_millis(age_ms),
         }
     }
 
@@ -461,16 +589,21 @@ impl Subscription for NatsSubscription {
     async fn next(&mut self) -> Result<Delivery<Token>, InletError> {
         let terminations = self.terminations.as_mut().expect("begun");
         if let Some(subscriber) = &mut self.subscriber {
-            let message = tokio::select! {
-                biased;
-                Some(message) = terminations.next() => message,
-                message = subscriber.next() => match message {
-                    Some(message) => message,
-                    None => {
-                        let text = "the client is closed";
-                        return Err(self.error(Advice::NoServer, text));
-                    }
-                },
+            let mut next = pin!(async {
+                tokio::select! {
+                    biased;
+                    Some(message) = terminations.next() => Some(message),
+                    message = subscriber.next() => message,
+                }
+            });
+            // What lies there may have come at any time since we looked last, while nobody called us.
+            let (message, came) = match next.as_mut().now_or_never() {
+                Some(message) => (message, self.looked),
+                None => (next.await, Instant::now()),
+            };
+            (self.came, self.looked) = (came, Instant::now());
+            let Some(message) = message else {
+                return Err(self.error(Advice::NoServer, "the client is closed"));
             };
             let token = message.reply.map(|reply| (reply, ANSWERED));
             let frame = frame(message.headers.as_ref(), message.payload);
@@ -542,31 +675,75 @@ impl Subscription for NatsSubscription {
         }
     }
 
-    async fn end(&mut self) {
+    async fn end(&mut self, epoch: u64) {
         // The last acknowledgement must have left before the client may be dropped.
-        if let Err(error) = self.client.flush().await {
-            tracing::warn!(%error, "the last acknowledgement may be lost");
+        if !matches!(in_time(self.client.flush()).await, Ok(Ok(()))) {
+            tracing::warn!(self.subject, "the last acknowledgement may be lost");
         }
-        if let Some(mut subscriber) = self.subscriber.take() {
-            let client = self.client.clone();
-            tokio::spawn(async move {
-                let answer = async {
-                    while let Some(message) = subscriber.next().await {
-                        if let Some(reply) = message.reply {
-                            let _sent = client.publish(reply, Bytes::from_static(ANSWERED)).await;
-                        }
+        let Some(subscriber) = self.subscriber.take() else { return };
+        let Some(terminations) = self.terminations.take() else { return };
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let answer = async {
+                let mut asked = futures_util::stream::select(subscriber, terminations);
+                while let Some(message) = asked.next().await {
+                    // Of other outlets somebody else knows, or nobody.
+                    let frame = frame(message.headers.as_ref(), message.payload);
+                    if let Some(reply) = message.reply
+                        && frame.is_some_and(|frame| frame.epoch == epoch)
+                    {
+                        let _sent = client.publish(reply, Bytes::from_static(ANSWERED)).await;
                     }
-                };
-                let _time_is_up = tokio::time::timeout(LINGER, answer).await;
-            });
+                }
+            };
+            let _time_is_up = tokio::time::timeout(LINGER, answer).await;
+        });
+    }
+
+    async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        // Others lie between pieces, or are kept for one that is missing.
+        let wanted = frames.saturating_add(MAX_ACK_PENDING as u64);
+        if frames < MAX_ACK_PENDING as u64 / 2 && stored.room >= Some(MAX_ACK_PENDING as u64)
+            || stored.room.is_none_or(|room| room >= wanted)
+        {
+            return Ok(());
+        }
+        let config = stored.consumer.cached_info().config.clone();
+        let raised = match pull::Config::try_from_consumer_config(config) {
+            Ok(config) => {
+                let max_ack_pending = i64::try_from(wanted).unwrap_or(i64::MAX);
+                let config = pull::Config { max_ack_pending, ..config };
+                stored.stream.create_consumer(config).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = raised {
+            let text = format!("{frames} pieces must be delivered before one is settled: {error}");
+            return Err(self.error(Advice::Other, text));
+        }
+        stored.room = Some(wanted);
+        Ok(())
+    }
+
+    async fn hold(&mut self, held: &VecDeque<(u64, Token)>) {
+        let Some(stored) = &mut self.stored else { return };
+        if stored.held_at.elapsed() < stored.consumer.cached_info().config.ack_wait / 3 {
+            return;
+        }
+        stored.held_at = Instant::now();
+        for (reply, _text) in held.iter().filter_map(|(_number, token)| token.as_ref()) {
+            let word = self.client.publish(reply.clone(), Bytes::from_static(IN_PROGRESS));
+            let _is_delivered_again_if_not = in_time(word).await;
         }
     }
 
     async fn settle(&mut self, token: Token) {
         let Some((reply, text)) = token else { return };
         // What is not acknowledged comes again, and is known then.
-        if let Err(error) = self.client.publish(reply, Bytes::from_static(text)).await {
-            tracing::debug!(%error, "not acknowledged");
+        let settled = in_time(self.client.publish(reply, Bytes::from_static(text))).await;
+        if !matches!(settled, Ok(Ok(()))) {
+            tracing::debug!(self.subject, ?settled, "not acknowledged");
         }
     }
 

@@ -14,13 +14,10 @@ use overfall::error::{Failure, SendError};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// A missing frame is asked for, and looked for, so often.
 const QUESTIONS: Duration = Duration::from_millis(100);
-/// Of a message in more pieces than this, the first are acknowledged before it is whole: an engine delivers only
-/// so many that are not acknowledged.
-const PIECES: usize = 256;
 /// The ring bytes of a slice with a short message.
 const GRANULE: usize = 64;
 
@@ -33,9 +30,9 @@ pub(crate) struct Core<S: Subscription> {
     locals: Locals,
     epoch: Option<Epoch<S::Token>>,
     /// Epochs that are over.
-    over: HashSet<u64>,
+    over: Recent,
     /// Epochs that were terminated before we came to them.
-    terminated: HashSet<u64>,
+    terminated: Recent,
     /// Frames of the epochs behind this one.
     later: VecDeque<Delivery<S::Token>>,
     /// What is to be done with the frame that was taken last, and what settles it then.
@@ -44,6 +41,7 @@ pub(crate) struct Core<S: Subscription> {
     /// Pieces of a message that is not whole, by their numbers. They are in no ring yet, and settled with the last.
     pieces: VecDeque<(u64, S::Token)>,
     last_frame: Instant,
+    told_at: Instant,
     pub(super) asked_at: Instant,
     has_begun: bool,
     ended: Option<Ended>,
@@ -55,8 +53,8 @@ struct Taken<T> {
     number: u64,
     position: u64,
     token: Option<T>,
-    /// A piece, and not the last.
-    is_part: bool,
+    /// A piece, and not the last: so many pieces the message has.
+    part_of: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -77,17 +75,24 @@ impl<S: Subscription> Core<S> {
             subject,
             locals: Locals::new(writer),
             epoch: None,
-            over: HashSet::new(),
-            terminated: HashSet::new(),
+            over: Recent::default(),
+            terminated: Recent::default(),
             later: VecDeque::new(),
             steps: VecDeque::new(),
             taken: None,
             pieces: VecDeque::new(),
             last_frame: Instant::now(),
+            told_at: Instant::now(),
             asked_at: Instant::now(),
             has_begun: false,
             ended: None,
         }
+    }
+
+    /// Of how many other epochs something is known.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.over.order.len() + self.terminated.order.len()
     }
 
     pub(crate) async fn run(&mut self) -> Result<Ended, InletError> {
@@ -103,19 +108,15 @@ impl<S: Subscription> Core<S> {
         self.last_frame = Instant::now();
         loop {
             if let Some(Epoch { id, .. }) = self.epoch
-                && self.terminated.contains(&id)
+                && self.terminated.contains(id)
             {
                 self.terminated(id);
             }
+            self.tell_figures();
             self.perform().await?;
-            if let Some(taken) = self.taken.take() {
-                figures::set(&self.figures.position, taken.position);
-                self.settle(taken).await;
-                // While the ring was full, nobody listened.
-                self.last_frame = Instant::now();
-            }
+            self.settle().await?;
             if let Some(ended) = &self.ended {
-                self.subscription.end().await;
+                self.subscription.end(self.epoch.as_ref().map_or(0, |epoch| epoch.id)).await;
                 self.figures.record(&self.subject);
                 tracing::debug!(subject = self.subject, ?ended, "inlet ended");
                 return Ok(ended.clone());
@@ -131,6 +132,15 @@ impl<S: Subscription> Core<S> {
         }
     }
 
+    /// From time to time.
+    fn tell_figures(&mut self) {
+        if self.told_at.elapsed() >= figures::EVERY {
+            self.told_at = Instant::now();
+            figures::set(&self.figures.reconnects, self.subscription.reconnects());
+            self.figures.record(&self.subject);
+        }
+    }
+
     /// The next frame that is here, in order.
     fn take_next(&mut self) -> bool {
         let Some(epoch) = &mut self.epoch else { return false };
@@ -139,21 +149,42 @@ impl<S: Subscription> Core<S> {
         epoch.sums.take(&frame, &mut self.steps);
         figures::add(&self.figures.duplicates, epoch.sums.duplicates() - known);
         epoch.position = frame.position;
-        let is_part = matches!(frame.body, Body::Piece(_)) && frame.count().is_none();
+        let part_of = match &frame.body {
+            Body::Piece(piece) if frame.count().is_none() => {
+                let max = self.locals.template().max_slice();
+                if piece.total > max as u64 {
+                    // It is told before all of it is collected.
+                    self.steps.push_front(Step::TooLong(piece.total as usize));
+                }
+                Some(piece.total.div_ceil(frame.payload.len() as u64))
+            }
+            _ => None,
+        };
         let (number, position) = (frame.number, frame.position);
-        self.taken = Some(Taken { number, position, token, is_part });
+        self.taken = Some(Taken { number, position, token, part_of });
         true
     }
 
-    /// All that a frame asked for is done.
-    async fn settle(&mut self, taken: Taken<S::Token>) {
-        // If this is given up in the middle, the rest is delivered again, and superfluous.
-        let kept = if taken.is_part { PIECES } else { 0 };
-        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
-        while self.pieces.len() > kept {
-            let (_number, token) = self.pieces.pop_front().expect("there are more");
-            self.subscription.settle(token).await;
+    /// All that a frame asked for is done. A piece is held until its message is in the ring.
+    async fn settle(&mut self) -> Result<(), InletError> {
+        let Some(taken) = &self.taken else { return Ok(()) };
+        figures::set(&self.figures.position, taken.position);
+        if let Some(pieces) = taken.part_of {
+            self.subscription.make_room(pieces).await?;
         }
+        // If this is given up in the middle, the rest is delivered again, and superfluous.
+        let Some(taken) = self.taken.take() else { return Ok(()) };
+        self.pieces.extend(taken.token.map(|token| (taken.number, token)));
+        if taken.part_of.is_some() {
+            self.subscription.hold(&self.pieces).await;
+        } else {
+            while let Some((_number, token)) = self.pieces.pop_front() {
+                self.subscription.settle(token).await;
+            }
+        }
+        // While the ring was full, nobody listened.
+        self.last_frame = Instant::now();
+        Ok(())
     }
 
     fn begin(&mut self, id: u64, number: u64, place: u64) {
@@ -232,10 +263,7 @@ impl<S: Subscription> Core<S> {
             return Ok(());
         };
         figures::set(&self.figures.reconnects, self.subscription.reconnects());
-        if matches!(frame.body, Body::Heartbeat(_)) {
-            self.figures.record(&self.subject);
-        }
-        if self.over.contains(&frame.epoch) {
+        if self.over.contains(frame.epoch) {
             // Two outlets on one subject, or one that was thought to be gone.
             tracing::warn!(
                 subject = self.subject,
@@ -270,9 +298,9 @@ impl<S: Subscription> Core<S> {
     async fn settle_superfluous(&mut self, Superfluous { frame, token }: Superfluous<S::Token>) {
         // A piece of a message that is not whole: the engine wants the newer delivery settled.
         let Some(token) = token else { return };
-        match self.pieces.iter_mut().find(|(number, _)| *number == frame.number) {
-            Some((_, kept)) => *kept = token,
-            None => self.subscription.settle(token).await,
+        match self.pieces.binary_search_by_key(&frame.number, |(number, _)| *number) {
+            Ok(index) => self.pieces[index].1 = token,
+            Err(_) => self.subscription.settle(token).await,
         }
     }
 
@@ -304,6 +332,12 @@ impl<S: Subscription> Core<S> {
                     self.locals.missed(*writer, *count)?;
                 }
                 Step::Forget(writer) => self.locals.forget(*writer),
+                Step::Name(writer, name) => self.locals.name(*writer, Arc::clone(name)),
+                // It stays, and is told each time.
+                Step::TooLong(len) => {
+                    let (len, max) = (*len, self.locals.template().max_slice());
+                    return Err(InletError::TooLong { len, max });
+                }
                 Step::End(end, text) => {
                     let (end, text) = (*end, std::mem::take(text));
                     self.end(end, text)?;
@@ -312,12 +346,17 @@ impl<S: Subscription> Core<S> {
                     let writer = self.locals.of(*writer);
                     let sent = tokio::select! {
                         biased;
-                        epoch = self.subscription.terminated() => Err(epoch),
+                        epoch = self.subscription.terminated() => Err(Some(epoch)),
                         sent = deliver(writer, payload, lens, &self.figures) => Ok(sent),
+                        () = sleep_until(self.told_at + figures::EVERY) => Err(None),
                     };
                     match sent {
                         Ok(sent) => sent?,
-                        Err(epoch) => {
+                        Err(None) => {
+                            self.tell_figures();
+                            continue;
+                        }
+                        Err(Some(epoch)) => {
                             self.terminated(epoch);
                             continue;
                         }
@@ -332,11 +371,14 @@ impl<S: Subscription> Core<S> {
     /// The other side was terminated: at once, if it is this epoch that is meant; a later one once we come
     /// to it.
     fn terminated(&mut self, epoch: u64) {
-        if self.epoch.as_ref().is_none_or(|current| current.id == epoch) {
+        if self.epoch.is_none() {
+            self.begin(epoch, 0, 0);
+        }
+        if self.epoch.as_ref().is_some_and(|current| current.id == epoch) {
             self.steps.clear();
             self.locals.template().channel().terminate();
             self.ended = Some(Ended::Terminated);
-        } else if !self.over.contains(&epoch) {
+        } else if !self.over.contains(epoch) {
             self.terminated.insert(epoch);
         }
     }
@@ -360,6 +402,38 @@ impl<S: Subscription> Core<S> {
         }
         self.ended = Some(ended);
         Ok(())
+    }
+}
+
+/// The last epochs of which something is known. Outlets begin anew for as long as an inlet runs, and of one that is
+/// over hardly anything comes later than what those behind it send.
+#[derive(Debug, Default)]
+struct Recent {
+    epochs: HashSet<u64>,
+    /// In the order in which they came.
+    order: VecDeque<u64>,
+}
+
+impl Recent {
+    const MOST: usize = 1024;
+
+    fn insert(&mut self, epoch: u64) {
+        if self.epochs.insert(epoch) {
+            self.order.push_back(epoch);
+        }
+        if self.order.len() > Self::MOST
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.epochs.remove(&oldest);
+        }
+    }
+
+    fn contains(&self, epoch: u64) -> bool {
+        self.epochs.contains(&epoch)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 }
 

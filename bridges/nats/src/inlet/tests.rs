@@ -18,6 +18,8 @@ struct Script {
     deliveries: VecDeque<Delivery<u64>>,
     place: u64,
     settled: Vec<u64>,
+    /// The most that had to be held.
+    room: u64,
 }
 
 impl Script {
@@ -58,7 +60,14 @@ impl Subscription for Script {
         pending().await
     }
 
-    async fn end(&mut self) {}
+    async fn end(&mut self, _epoch: u64) {}
+
+    async fn make_room(&mut self, frames: u64) -> Result<(), InletError> {
+        self.room = self.room.max(frames);
+        Ok(())
+    }
+
+    async fn hold(&mut self, _held: &VecDeque<(u64, u64)>) {}
 
     async fn settle(&mut self, token: u64) {
         self.settled.push(token);
@@ -77,7 +86,7 @@ impl Subscription for Script {
 
 fn inlet() -> (Core<Script>, StrongReader) {
     let far = Channel::new(1 << 16);
-    let script = Script { deliveries: VecDeque::new(), place: 0, settled: Vec::new() };
+    let script = Script { deliveries: VecDeque::new(), place: 0, settled: Vec::new(), room: 0 };
     (Core::new(script, "lab".to_owned(), far.new_writer()), far.new_strong_reader())
 }
 
@@ -93,7 +102,8 @@ async fn run(inlet: &mut Core<Script>) -> Option<Result<Ended, InletError>> {
 fn frame(epoch: u64, number: u64, sent: u64, body: Body, payload: &'static [u8]) -> Frame {
     let (channel, sent) = ("a".into(), Count::new(sent, sent));
     let payload = Bytes::from_static(payload);
-    Frame { channel, epoch, number, floor: 0, age_ms: 0, position: sent.bytes, sent, body, payload }
+    let (floor, age_ms, position, names) = (0, 0, sent.bytes, Vec::new());
+    Frame { channel, epoch, number, floor, age_ms, position, sent, body, names, payload }
 }
 
 /// A message of one byte, the only one of its writer in a frame; `number` were sent before.
@@ -132,6 +142,35 @@ async fn pieces_are_acknowledged_once_the_whole_message_is_in_the_ring() {
     inlet.subscription.deliver(message(7, 3));
     assert!(run(&mut inlet).await.is_none());
     assert_eq!(inlet.subscription.settled, [3, 2, 4, 5]);
+}
+
+#[tokio::test]
+async fn however_many_pieces_there_are_none_is_acknowledged_before_the_last() {
+    let (mut inlet, mut reader) = inlet();
+    let total = 2000;
+    for number in 0..total {
+        let before = Count::default();
+        let piece = Piece { writer: 1, before, position: 0, offset: number, total };
+        inlet.subscription.deliver(frame(7, number, 0, Body::Piece(piece), b"p"));
+        assert!(run(&mut inlet).await.is_none());
+        assert_eq!(inlet.subscription.settled.is_empty(), number < total - 1);
+    }
+    assert_eq!(inlet.subscription.room, total);
+    assert!(inlet.subscription.settled.iter().copied().eq(1..=total));
+    assert_eq!(reader.try_recv().expect("no error").expect("no end").len() as u64, total);
+}
+
+#[tokio::test]
+async fn a_message_that_the_ring_never_takes_is_told_with_its_first_piece_and_each_time() {
+    let (mut inlet, _reader) = inlet();
+    let piece =
+        Piece { writer: 1, before: Count::default(), position: 0, offset: 0, total: 1 << 20 };
+    inlet.subscription.deliver(frame(7, 0, 0, Body::Piece(piece), b"p"));
+    for _ in 0..2 {
+        let error = run(&mut inlet).await.expect("it does not wait");
+        assert!(matches!(error, Err(InletError::TooLong { len: 1_048_576, .. })), "{error:?}");
+    }
+    assert!(inlet.subscription.settled.is_empty());
 }
 
 #[tokio::test]
@@ -191,4 +230,50 @@ async fn a_termination_of_a_later_epoch_is_done_when_the_inlet_comes_to_it() {
         assert_eq!(ended.expect("the end"), Ended::Terminated);
         assert_eq!(reader.try_recv().err(), Some(TryReadError::Terminated));
     }
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_epochs_that_are_over_is_bounded() {
+    let (mut inlet, mut reader) = inlet();
+    for epoch in 1..=3000 {
+        // Somebody says of epochs that never come that they were terminated.
+        let (frame, place, token) = (Some(end(epoch << 32, 1, End::Terminated)), 0, 0);
+        inlet.subscription.deliver(message(epoch, 0));
+        inlet.subscription.deliveries.push_back(Delivery { frame, place, token });
+        while let Some(broken) = run(&mut inlet).await {
+            assert!(matches!(broken, Err(InletError::EpochBroken { .. })));
+        }
+        assert_eq!(reader.try_recv().expect("no error").expect("no end"), b"m");
+        assert!(inlet.remembered() <= 2048, "{}", inlet.remembered());
+    }
+    // The last ones are known.
+    inlet.subscription.deliver(message(2999, 1));
+    assert!(run(&mut inlet).await.is_none());
+    assert!(reader.try_recv().is_err());
+    assert_eq!(inlet.figures.read().foreign, 1);
+}
+
+#[tokio::test]
+async fn names_of_writers_are_those_of_their_local_writers() {
+    let (mut inlet, mut reader) = inlet();
+    let named = |mut frame: Frame, names: &[(u32, &str)]| {
+        frame.names = names.iter().map(|&(writer, name)| (writer, name.into())).collect();
+        frame
+    };
+    inlet.subscription.deliver(named(message(7, 0), &[(1, "roof"), (99, "nobody")]));
+    assert!(run(&mut inlet).await.is_none());
+    let local = reader.try_recv().expect("no error").expect("no end").header().writer;
+    assert_eq!(reader.writer_name(local).as_deref(), Some("roof"));
+    // It has another name now.
+    let totals = Totals { each: vec![(1, Count::new(1, 1))], part: 0, of: 1 };
+    let heartbeat = frame(7, 1, 1, Body::Heartbeat(totals), b"");
+    inlet.subscription.deliver(named(heartbeat, &[(1, "cellar")]));
+    assert!(run(&mut inlet).await.is_none());
+    assert_eq!(reader.writer_name(local).as_deref(), Some("cellar"));
+    // Somebody else has its number in the next epoch.
+    inlet.subscription.deliver(message(8, 0));
+    assert!(matches!(run(&mut inlet).await, Some(Err(InletError::EpochBroken { .. }))));
+    assert!(run(&mut inlet).await.is_none());
+    let local = reader.try_recv().expect("no error").expect("no end").header().writer;
+    assert_eq!(reader.writer_name(local), None);
 }

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::packer::{Packer, cut};
 use overfall::error::{ChannelError, ReadError};
 use overfall::{Missed, Reader, WeakChannel};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,10 @@ pub(crate) struct State<P: Publisher> {
     /// The answer to the last heartbeat, or the end, of a lossy outlet.
     asked: Option<P::Answer>,
     last_published: Instant,
+    last_heartbeat: Instant,
+    told_at: Instant,
+    /// Writers that have gone, and behind what they have sent. They are forgotten once all of that is read.
+    gone: Option<(u64, HashSet<u32>)>,
     /// The end was read.
     ending: Option<Ending>,
     ended: Option<Ended>,
@@ -111,6 +115,7 @@ impl<P: Publisher> Core<P> {
         let epoch = RandomState::new().hash_one(now);
         let mut packer = Packer::new(Arc::clone(&name), epoch, 16 * 1024);
         packer.ledger = missed_before(&reader);
+        packer.name_by(channel.clone());
         let state = State {
             publisher,
             settings: Settings {
@@ -136,6 +141,9 @@ impl<P: Publisher> Core<P> {
             stuck_since: Instant::now(),
             asked: None,
             last_published: Instant::now(),
+            last_heartbeat: Instant::now(),
+            told_at: Instant::now(),
+            gone: None,
             ending: None,
             ended: None,
             is_closed: false,
@@ -184,11 +192,12 @@ impl<P: Publisher> State<P> {
             }
             self.publish(source).await?;
             if let Some(ended) = self.has_ended() {
-                self.tell_figures(source);
+                self.tell_figures();
                 tracing::debug!(subject = self.subject, ?ended, "outlet ended");
                 self.ended = Some(ended.clone());
                 return Ok(ended);
             }
+            self.while_busy(source).await?;
             let event = self.event(source).await;
             // What ends a channel once may end it again: a drain, and then a termination.
             looks_for_termination = match &event {
@@ -399,19 +408,47 @@ impl<P: Publisher> State<P> {
         tracing::debug!(subject = self.subject, %refused, advice = %refused.advice, "refused");
     }
 
-    fn tell_figures(&self, source: &Source<'_>) {
-        let missed = source.missed_in_all();
+    fn tell_figures(&mut self) {
+        self.told_at = Instant::now();
+        let missed = self.packer.ledger.missed_in_all();
         figures::set(&self.figures.missed, missed.messages);
         figures::set(&self.figures.missed_bytes, missed.bytes);
         figures::set(&self.figures.reconnects, self.publisher.reconnects());
         self.figures.record(&self.name);
     }
 
-    /// Tells how far we are.
+    /// What is due from time to time also while messages come and go.
+    async fn while_busy(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
+        if self.told_at.elapsed() >= figures::EVERY {
+            self.tell_figures();
+        }
+        if self.gone.is_none() && self.packer.ledger.should_sweep() {
+            let there: HashSet<u32> =
+                self.channel.stats().writers.iter().map(|stats| stats.id).collect();
+            let gone = self.packer.ledger.those_who(|writer| !there.contains(&writer));
+            self.packer.ledger.swept(gone.len());
+            // Asked after it was seen that they have gone.
+            self.gone = Some((self.channel.stats().reserved, gone));
+        }
+        let is_due = self.last_heartbeat.elapsed() >= self.settings.heartbeat.max(figures::EVERY);
+        let have_gone = self.gone.as_ref().is_some_and(|(end, _)| self.packer.position() >= *end);
+        let is_free = self.ready.is_empty() && self.pause.is_none() && self.ending.is_none();
+        if !is_free || !(is_due || have_gone) {
+            return Ok(());
+        }
+        self.ready.extend(self.packer.flush());
+        self.publish(source).await?;
+        self.send_heartbeat(source).await?;
+        if have_gone && let Some((_, gone)) = self.gone.take() {
+            self.packer.ledger.forget(|writer| gone.contains(&writer));
+        }
+        Ok(())
+    }
+
+    /// Tells how far we are, when nothing else tells it.
     async fn heartbeat(&mut self, source: &mut Source<'_>) -> Result<(), OutletError> {
         self.last_published = Instant::now();
         let missed = source.missed();
-        self.tell_figures(source);
         if self.ending.is_some() || !self.ready.is_empty() {
             return Ok(());
         }
@@ -430,6 +467,18 @@ impl<P: Publisher> State<P> {
         if is_quiet {
             self.packer.ledger.missed(missed.into_iter());
         }
+        self.send_heartbeat(source).await?;
+        if is_quiet && self.packer.ledger.is_long() {
+            let stats = self.channel.stats();
+            let there: HashSet<u32> = stats.writers.iter().map(|stats| stats.id).collect();
+            self.packer.ledger.forget(|writer| !there.contains(&writer));
+        }
+        Ok(())
+    }
+
+    /// Behind all that was received.
+    async fn send_heartbeat(&mut self, source: &Source<'_>) -> Result<(), OutletError> {
+        self.last_heartbeat = Instant::now();
         let mut frames = self.packer.heartbeat();
         let last = if source.is_reliable() { None } else { frames.pop() };
         self.ready.extend(frames);
@@ -440,11 +489,6 @@ impl<P: Publisher> State<P> {
                 Ok(answer) => self.asked = Some(answer),
                 Err(refused) => self.count_refused(&refused),
             }
-        }
-        if is_quiet && self.packer.ledger.is_long() {
-            let stats = self.channel.stats();
-            let is_there = |writer| stats.writers.iter().any(|stats| stats.id == writer);
-            self.packer.ledger.forget(|writer| !is_there(writer));
         }
         Ok(())
     }

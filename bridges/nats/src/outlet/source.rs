@@ -142,10 +142,6 @@ impl<'a> Source<'a> {
         })
     }
 
-    pub(crate) fn missed_in_all(&self) -> Count {
-        with_reader!(self, reader => reader.missed().into())
-    }
-
     /// So many messages are stored: writers get their room back.
     pub(crate) fn release(&mut self, messages: u64) {
         if let Self::Reliable(window) = self {

@@ -170,34 +170,27 @@ async fn an_end_that_nobody_answers_is_an_error_on_both_sides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_the_end_that_is_lost_is_given_again() {
-    let server = Server::start_with(&[]).await;
-    let near_proxy = Proxy::to(server.port()).await;
-    let (mut outlet, _inlet, Sides { near, reader: _reader }) =
-        core_pair(&server, &near_proxy).await;
-    // The inlet's answers go through a proxy, too, which is cut when the end has arrived.
-    let proxy = Proxy::to(server.port()).await;
-    let far = Channel::new(1 << 16);
-    let inlet = Inlet::core(proxy.client().await, "lab.end", far.new_writer());
-    let inlet = run(inlet, &server).await;
-    near.drain().expect("it is open");
-    near_proxy.drop_if({
-        let mut left = 1;
-        let cut = proxy.cutter();
-        move |headers| {
-            if headers.contains("Overfall-End") && left > 0 {
-                left -= 1;
-                cut();
-            }
-            false
-        }
-    });
-    let outlet = tokio::spawn(async move { outlet.run().await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    proxy.mend();
-    assert_eq!(outlet.await.expect("no panic").expect("answered"), Ended::Drained);
-    let (ended, _inlet) = inlet.await.expect("no panic");
-    assert_eq!(ended.expect("the end"), Ended::Drained);
+async fn an_answer_to_an_end_that_is_lost_is_given_again() {
+    for is_terminated in [false, true] {
+        let server = Server::start_with(&[]).await;
+        let proxy = Proxy::to(server.port()).await;
+        let (near, far) = (Channel::new(1 << 16), Channel::new(1 << 16));
+        let mut outlet = Outlet::new(server.client().await, "lab.end", near.new_weak_reader());
+        let inlet = Inlet::core(proxy.client().await, "lab.end", far.new_writer());
+        let inlet = run(inlet, &server).await;
+        proxy.drop_answers(2);
+        let expected = if is_terminated {
+            near.terminate();
+            Ended::Terminated
+        } else {
+            near.drain().expect("it is open");
+            Ended::Drained
+        };
+        assert_eq!(outlet.run().await.expect("answered"), expected);
+        assert_eq!(proxy.answers_to_be_dropped(), 0);
+        let (ended, _inlet) = inlet.await.expect("no panic");
+        assert_eq!(ended.expect("the end"), expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,4 +204,50 @@ async fn an_outlet_that_is_dropped_leaves_silence_and_no_clean_end() {
     drop(outlet);
     let (error, _inlet) = inlet.await.expect("no panic");
     assert!(matches!(error.expect_err("no end"), InletError::Silent { position: 3, .. }));
+}
+
+/// The stream answers what it stores, and often before an inlet does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stores_what_a_lossy_outlet_sends_does_not_answer_for_an_inlet_nor_keep_one_from_it()
+ {
+    let server = Server::start().await;
+    server.stream().await;
+    let client = server.client().await;
+    for ends_by_itself in [true, false] {
+        let (near, far) = (Channel::new(1 << 16), Channel::new(1 << 16));
+        let mut reader = far.new_strong_reader();
+        let mut inlet = Inlet::core(client.clone(), "lab.end", far.new_writer());
+        let arrived = inlet.probe();
+        let inlet = tokio::spawn(async move { inlet.run().await });
+        let mut outlet = Outlet::new(client.clone(), "lab.end", near.new_weak_reader())
+            .heartbeat(Duration::from_millis(20));
+        let probe = outlet.probe();
+        let outlet = tokio::spawn(async move { outlet.run().await });
+        // Nobody listens for a while, perhaps; then somebody does.
+        while arrived.stats().epochs == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (unheard, since) = (probe.stats().unheard, tokio::time::Instant::now());
+        near.new_writer().send("one").await.expect("room");
+        assert_eq!(reader.recv().await.expect("no error").expect("no end"), b"one");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(probe.stats().unheard <= unheard + 1, "{:?} {:?}", probe.stats(), since.elapsed());
+        let expected = if ends_by_itself {
+            near.drain().expect("it is open");
+            Ended::Drained
+        } else {
+            near.terminate();
+            Ended::Terminated
+        };
+        assert_eq!(outlet.await.expect("no panic").expect("answered"), expected);
+        assert_eq!(inlet.await.expect("no panic").expect("the end"), expected);
+    }
+
+    // Those that have ended answer for theirs alone.
+    let near = Channel::new(1 << 16);
+    let mut outlet = Outlet::new(client, "lab.end", near.new_weak_reader())
+        .end_within(Duration::from_millis(10));
+    near.drain().expect("it is open");
+    let error = outlet.run().await.expect_err("no inlet is there");
+    let OutletError::EndUnanswered { .. } = error else { panic!("{error}") };
 }

@@ -27,11 +27,91 @@ async fn no_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_inlet_that_finds_no_server_does_not_wait_for_one() {
+    let mut server = Server::start().await;
+    let client = server.client().await;
+    server.kill();
+    while client.connection_state() == async_nats::connection::State::Connected {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let far = Channel::new(1 << 12);
+    for is_durable in [true, false] {
+        let mut inlet = match is_durable {
+            true => Inlet::durable(client.clone(), "lab.x", "far", far.new_writer()),
+            false => Inlet::core(client.clone(), "lab.x", far.new_writer()),
+        };
+        // Each time.
+        for _ in 0..2 {
+            let Err(InletError::Engine { advice, .. }) = inlet.run().await else {
+                panic!("no server")
+            };
+            assert_eq!(advice, Advice::NoServer);
+        }
+        std::mem::forget(inlet);
+    }
+}
+
+/// What a client keeps without a connection is bounded, and then it stands still.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_no_end_waits_for_longer_than_was_said() {
+    for is_terminated in [true, false] {
+        let mut server = Server::start_with(&[]).await;
+        let near = Channel::new(1 << 12);
+        let mut outlet = Outlet::new(server.client().await, "lab.x", near.new_weak_reader())
+            .batch(0, Duration::ZERO)
+            .end_within(Duration::from_millis(100));
+        let probe = outlet.probe();
+        server.kill();
+        let outlet = tokio::spawn(async move { outlet.run().await });
+        let mut writer = near.new_writer();
+        while probe.stats().refused == 0 {
+            writer.send("much").await.expect("a weak reader keeps nobody back");
+            tokio::task::yield_now().await;
+        }
+        if is_terminated {
+            near.terminate();
+        } else {
+            near.drain().expect("it is open");
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(100), outlet).await;
+        let error = ended.expect("it does not hang").expect("no panic").expect_err("no server");
+        let OutletError::EndUnanswered { advice, .. } = error else { panic!("{error}") };
+        assert_eq!(advice, Advice::NoServer);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials() {
     let server = Server::start_with(&["--user", "ada", "--pass", "secret"]).await;
     let options = async_nats::ConnectOptions::with_user_and_password("ada".into(), "wrong".into());
     let error = overfall_nats::connect_with(options, &server.address()).await;
     assert!(matches!(error, Err(ConnectError::NotAllowed { .. })), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_not_do_that() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("server.conf");
+    let users = r#"authorization { users = [
+        { user: "ada", password: "a" }
+        { user: "bob", password: "b", permissions: { publish: ["other.>"], subscribe: ["_INBOX.>"] } }
+    ] }"#;
+    std::fs::write(&file, users).expect("it is written");
+    let server = Server::start_with(&["-js", "-c", file.to_str().expect("a path")]).await;
+    let options = async_nats::ConnectOptions::with_user_and_password("bob".into(), "b".into());
+    let client = overfall_nats::connect_with(options, &server.address()).await.expect("he may");
+    let near = Channel::new(1 << 12);
+    let error = Outlet::new(client.clone(), "lab.x", near.new_strong_reader()).run().await;
+    let error = error.expect_err("he may not");
+    assert!(error.to_string().contains("whether this account may use"), "{error}");
+    assert_eq!(advice_of(error), Advice::NoAnswer);
+
+    // Lossily nobody is asked but by heartbeats, and for the end.
+    let mut outlet =
+        Outlet::new(client, "lab.x", near.new_weak_reader()).end_within(Duration::from_millis(10));
+    near.drain().expect("it is open");
+    let error = outlet.run().await.expect_err("he may not");
+    assert!(error.to_string().contains("whether this account may use"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,14 @@ fn messages() -> u64 {
         .map_or(20_000, |number| number.parse().expect("a number of messages"))
 }
 
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// For how long the inlet stands still that does so for long: `OVERFALL_NATS_STALL`, in seconds, or 2.
+fn stall() -> Duration {
+    let seconds = std::env::var("OVERFALL_NATS_STALL");
+    Duration::from_secs(seconds.map_or(2, |seconds| seconds.parse().expect("seconds")))
+}
+
 /// What goes wrong in the middle.
 struct Stage {
     server: Server,
@@ -31,7 +39,8 @@ async fn with_fault(fault: impl AsyncFnOnce(&mut Stage)) {
     let channel = Channel::new(1 << 16);
     let mut outlet =
         Outlet::new(stage.near.client().await, "lab.fault", channel.new_strong_reader())
-            .batch(2000, Duration::ZERO);
+            .batch(2000, Duration::ZERO)
+            .heartbeat(HEARTBEAT);
     let probe = outlet.probe();
     let outlet = tokio::spawn(async move { outlet.run().await });
     let far = Far::durable(stage.far.client().await, "lab.fault", 1 << 16);
@@ -60,9 +69,13 @@ async fn a_server_that_is_killed_and_started_again_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outlet_whose_connection_is_cut_loses_nothing() {
     with_fault(async |stage| {
-        stage.near.cut();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        stage.near.mend();
+        for times in [1, 3 * 5] {
+            stage.near.cut();
+            // Less than a heartbeat, and more.
+            tokio::time::sleep(HEARTBEAT / 5 * times).await;
+            stage.near.mend();
+            tokio::time::sleep(HEARTBEAT).await;
+        }
     })
     .await;
 }
@@ -70,9 +83,12 @@ async fn an_outlet_whose_connection_is_cut_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inlet_whose_connection_is_cut_loses_nothing() {
     with_fault(async |stage| {
-        stage.far.cut();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        stage.far.mend();
+        for times in [1, 3 * 5] {
+            stage.far.cut();
+            tokio::time::sleep(HEARTBEAT / 5 * times).await;
+            stage.far.mend();
+            tokio::time::sleep(HEARTBEAT).await;
+        }
     })
     .await;
 }
@@ -119,7 +135,7 @@ async fn an_inlet_that_stands_still_for_longer_than_redelivery_takes_loses_nothi
     let far = Far::of(inlet, async move {
         // The ring is full, and what the consumer has delivered is delivered again.
         reader.recv().await.expect("no error").expect("no end");
-        tokio::time::sleep(Duration::from_millis(2000)).await;
+        tokio::time::sleep(stall()).await;
         Seen::after_one(reader).await
     });
     let sent = Writers::start(&near, 4000, Duration::ZERO).finish().await;

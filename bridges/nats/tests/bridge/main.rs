@@ -9,4 +9,6 @@ mod processes;
 mod proxy;
 mod reliable;
 mod server;
+mod spools;
 mod sums;
+mod told;

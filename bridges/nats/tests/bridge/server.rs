@@ -38,7 +38,8 @@ impl Server {
 
     /// On the same port, with the same files.
     pub(crate) async fn start_again(&mut self) {
-        let process = Command::new("nats-server")
+        let program = std::env::var_os("OVERFALL_NATS_SERVER");
+        let process = Command::new(program.unwrap_or_else(|| "nats-server".into()))
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
             .arg("-sd")
             .arg(self.files.path())
