@@ -88,6 +88,9 @@ pub(super) struct Drain {
     pub(super) at_most: Duration,
 }
 
+/// So long what was held up by consumers that stood still may take to come, when they are weak.
+pub(super) const REST: Duration = Duration::from_secs(3);
+
 impl Command {
     /// A command that runs `program`, which is looked up in PATH if it has no slash.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
