@@ -5,6 +5,7 @@
 use super::system;
 use crate::sync::{Mutex, lock};
 use std::future::{pending, poll_fn};
+use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::{io, thread};
@@ -19,7 +20,9 @@ pub(super) fn handle() -> io::Result<Handle> {
     if let Some(handle) = &*started {
         return Ok(handle.clone());
     }
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let build = || Builder::new_current_thread().enable_io().enable_time().build();
+    // Where the program has tokio look after signals, it panics for want of descriptors.
+    let runtime = catch_unwind(build).unwrap_or_else(|_| Err(system::no_descriptors()))?;
     let handle = runtime.handle().clone();
     thread::Builder::new().name("overfall-process".into()).spawn(move || {
         system::block_broken_pipe_signal();

@@ -1,5 +1,6 @@
 //! Why a child was not started.
 
+use super::system;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -64,7 +65,7 @@ pub enum SpawnError {
     )]
     Terminal,
     /// Something else: there are too many processes or descriptors, or no memory.
-    #[error("the child `{}` cannot be started: {source}", program.display())]
+    #[error("the child `{}` cannot be started: {source}{}", program.display(), system::hint(source))]
     System {
         /// As it was given to [`Command::new`](super::Command::new).
         program: PathBuf,

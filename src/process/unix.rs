@@ -9,7 +9,7 @@ mod start;
 pub(super) mod terminal;
 mod wide;
 
-pub(super) use not_started::not_started;
+pub(super) use not_started::{hint, not_started};
 pub(super) use start::start;
 
 use super::outcome::Process;
@@ -131,6 +131,11 @@ pub(super) fn block_broken_pipe_signal() {
     }
 }
 
+/// As the system says that this program has no descriptors left.
+pub(super) fn no_descriptors() -> io::Error {
+    io::Error::from_raw_os_error(libc::EMFILE)
+}
+
 /// A pipe: where it is read, and where it is written.
 pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]
@@ -172,9 +177,15 @@ pub(super) fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
 /// being started.
 #[cfg(target_os = "linux")]
 pub(super) async fn holders(pipes: Vec<u64>) -> (Vec<Process>, bool) {
-    // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
-    let look = move || group::holders(&pipes);
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    // It looks at all descriptors of all processes, and others' outputs are not to wait for that, unless the system has
+    // no thread to give. (Then tokio's `spawn_blocking` panics.)
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let of_thread = pipes.clone();
+    let look = move || drop(tell.send(group::holders(&of_thread)));
+    match std::thread::Builder::new().name("overfall-look".into()).spawn(look) {
+        Ok(_detached) => told.await.unwrap_or_default(),
+        Err(_) => group::holders(&pipes),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

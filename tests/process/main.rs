@@ -9,5 +9,6 @@ mod output;
 mod places;
 mod promises;
 mod ready;
+mod resources;
 mod support;
 mod terminal;

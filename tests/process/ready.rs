@@ -295,7 +295,7 @@ fn what_was_not_gone_is_not_told_as_gone() {
 #[test]
 fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
     within(LIMIT, || {
-        let mut command = shell("seq 20000; echo ready; exec sleep 100");
+        let mut command = shell("seq 200000; echo ready; exec sleep 100");
         command
             .stdout(Capture::ring(4096))
             .drain(Duration::from_millis(10), Duration::from_millis(10));
@@ -312,7 +312,7 @@ fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
         let NoLine::Exited(status) = error.why else { panic!("{error}") };
         assert_eq!((status.signal(), error.gone), (Some(9), 0));
         // It has let the consumer alone, which reads all of it.
-        let all: String = (1..=20_000).map(|n| format!("{n}\n")).collect();
+        let all: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
         let mut read = String::new();
         std::io::Read::read_to_string(&mut viewer.blocking(), &mut read).unwrap();
         assert!(all.starts_with(&read) && read.len() > 60_000, "{}", read.len());

@@ -74,3 +74,17 @@ fn interpreter(file: &Path) -> Option<PathBuf> {
     let name = line.trim_ascii_start().split(|byte| matches!(byte, b' ' | b'\t')).next()?;
     Some(OsString::from_vec(name.to_vec()).into())
 }
+
+/// What to do where the system has no more of something.
+pub(in crate::process) fn hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "; let other children end, close files, or raise the limit of open files (`ulimit -n`)"
+        }
+        Some(libc::EAGAIN) => {
+            "; let other children end, or raise the limit of processes (`ulimit -u`, `pids.max` of the control group)"
+        }
+        Some(libc::ENOMEM) => "; there is no memory left for it",
+        _ => "",
+    }
+}
