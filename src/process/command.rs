@@ -282,7 +282,9 @@ impl Command {
 
     /// Starts the child. A command can start several, one after the other.
     ///
-    /// This blocks the thread as long as the system takes to start a program: a millisecond or so.
+    /// This blocks the thread as long as the system takes to start a program: a millisecond or so. A program that is
+    /// open for writing is waited for, for 200 ms: a child that another thread is just starting has a copy of whatever
+    /// this program has open, also of a file that was just written.
     ///
     /// # Errors
     ///

@@ -10,5 +10,6 @@ mod places;
 mod promises;
 mod ready;
 mod resources;
+mod situations;
 mod support;
 mod terminal;

@@ -31,7 +31,7 @@ pub(crate) fn work(work: &str) {
         "wide" => wide(),
         "pipes" => no_pages_for_pipes(),
         "zombies" => zombies(),
-        other => panic!("{other}"),
+        other => crate::situations::work(other),
     }
 }
 

@@ -75,7 +75,7 @@ fn interpreter(file: &Path) -> Option<PathBuf> {
     Some(OsString::from_vec(name.to_vec()).into())
 }
 
-/// What to do where the system has no more of something.
+/// What to do where the system has too little of something.
 pub(in crate::process) fn hint(source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => {
@@ -84,6 +84,8 @@ pub(in crate::process) fn hint(source: &io::Error) -> &'static str {
         Some(libc::EAGAIN) => {
             "; let other children end, or raise the limit of processes (`ulimit -u`, `pids.max` of the control group)"
         }
+        Some(libc::E2BIG) => "; hand long texts over by stdin, or in a file",
+        Some(libc::ETXTBSY) => "; it is open for writing: close it first",
         Some(libc::ENOMEM) => "; there is no memory left for it",
         _ => "",
     }
