@@ -355,6 +355,8 @@ impl Inner {
             ended = output.ended(Duration::MAX, rest).await;
             if ended {
                 open_in = Vec::new();
+            } else if are_started {
+                (open_in, _) = system::holders(pipes.clone()).await;
             }
         }
         Some(OutputOutcome { ended, open_in, held_by, stats: output.stats() })
