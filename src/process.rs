@@ -28,7 +28,8 @@
 //! One thread of this crate, `overfall-process`, with a runtime of its own. It reads the outputs into their
 //! rings, writes stdin, waits for exits, sends the signals of a shutting down, and reaps. So nothing depends on
 //! the runtime of the program: that may be blocked, shut down, of another kind, or missing. A future of
-//! [`Child`] is awaited wherever one likes.
+//! [`Child`] is awaited wherever one likes. A copy of the program that `fork` made has a thread of its own with its
+//! first child; what was started before is the child of the original.
 //!
 //! # What becomes of an output
 //!

@@ -76,7 +76,7 @@
 //! | the source fails | that error; or nothing, if a spool [releases](crate::spool::Builder::release_dropped_writers) its writers: they wait for a pump from the next source | [`PumpError::Source`] |
 //! | the transform fails | that error | [`PumpError::Transform`] |
 //! | a weak reader has a gap, and the transform does not take it | the `Lagged` | [`PumpError::Transform`] |
-//! | the sink takes no more | the error, if it had not ended | [`PumpError::Sink`] |
+//! | the sink takes no more; a channel's tells so also while the source has nothing, unless that blocks its thread | the error, if it had not ended | [`PumpError::Sink`] |
 //! | the source or the transform panics | [`Unfinished`] | the panic goes on, to who joins or polls |
 //! | the pump is dropped before its end | [`Unfinished`]; a spool's writer is dropped or released | |
 //!
@@ -355,7 +355,7 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
             Stage::Over(result) => return Poll::Ready(result.clone().map(Step::Break)),
         }
         self.output.clear();
-        let taken = ready!(if self.is_direct && self.outlet.sink().is_complete() {
+        let taken = if self.is_direct && self.outlet.sink().is_complete() {
             Poll::Ready(Ok(0))
         } else if self.is_direct && W::FILLS {
             self.poll_fill(context)
@@ -363,7 +363,12 @@ impl<S: Source, W: Sink, T: Transform> Pump<S, W, T> {
             self.poll_lend(context)
         } else {
             self.poll_read(context)
-        });
+        };
+        let Poll::Ready(taken) = taken else {
+            let error = ready!(self.outlet.poll_closed(context));
+            self.source.stop_waiting();
+            return Poll::Ready(Err(error));
+        };
         match taken {
             Ok(0) => {
                 self.stage = Stage::Ending;

@@ -1,5 +1,6 @@
 //! What consumers read: a reader of a channel, or of a spool.
 
+use crate::channel::WeakChannel;
 use crate::channel::reader::{Reader, StrongReader, WeakReader};
 use crate::lines::{Feed, LineError, Source, Taken};
 use crate::spool::SpoolReader;
@@ -48,6 +49,14 @@ impl AnyReader {
             if reader.stats().name.is_none() {
                 reader.set_name(name);
             }
+        }
+    }
+
+    /// The channel, and its number there.
+    pub(super) fn of_channel(&self) -> Option<(WeakChannel, u32)> {
+        match &self.0 {
+            Kind::Channel(reader) => Some((reader.channel(), reader.stats().id)),
+            Kind::Spool(_) => None,
         }
     }
 

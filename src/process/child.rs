@@ -1,6 +1,6 @@
 //! A child that was started.
 
-use super::command::Drain;
+use super::command::{Drain, REST};
 use super::driver;
 use super::group;
 use super::input::Feed;
@@ -24,9 +24,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-
-/// So long what was held up by consumers that stood still may take to come, when they are weak.
-const REST: Duration = Duration::from_secs(3);
 
 /// A child process, the leader of a process group, or on Windows of a job. Made by [`Command::spawn`](super::Command::spawn).
 ///
@@ -358,6 +355,8 @@ impl Inner {
             ended = output.ended(Duration::MAX, rest).await;
             if ended {
                 open_in = Vec::new();
+            } else if are_started {
+                (open_in, _) = system::holders(pipes.clone()).await;
             }
         }
         Some(OutputOutcome { ended, open_in, held_by, stats: output.stats() })

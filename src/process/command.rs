@@ -88,6 +88,9 @@ pub(super) struct Drain {
     pub(super) at_most: Duration,
 }
 
+/// So long what was held up by consumers that stood still may take to come, when they are weak.
+pub(super) const REST: Duration = Duration::from_secs(3);
+
 impl Command {
     /// A command that runs `program`, which is looked up in PATH if it has no slash.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
@@ -279,7 +282,9 @@ impl Command {
 
     /// Starts the child. A command can start several, one after the other.
     ///
-    /// This blocks the thread as long as the system takes to start a program: a millisecond or so.
+    /// This blocks the thread as long as the system takes to start a program: a millisecond or so. A program that is
+    /// open for writing is waited for, for 200 ms: a child that another thread is just starting has a copy of whatever
+    /// this program has open, also of a file that was just written.
     ///
     /// # Errors
     ///

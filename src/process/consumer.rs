@@ -2,6 +2,7 @@
 
 use super::any_reader::AnyReader;
 use super::driver::{self, Either, first};
+use crate::channel::WeakChannel;
 use crate::error::Failure;
 use crate::io::Blocking;
 use crate::io::layers::Until;
@@ -35,7 +36,11 @@ pub struct Consumer<T> {
 
 enum Running<T> {
     Task(JoinHandle<T>),
-    Thread(oneshot::Receiver<thread::Result<T>>),
+    Thread {
+        result: oneshot::Receiver<thread::Result<T>>,
+        /// What is to end when it is aborted.
+        reader: Option<(WeakChannel, u32)>,
+    },
 }
 
 /// How a consumer ended.
@@ -67,12 +72,16 @@ impl<T> Consumer<T> {
     }
 
     /// Ends the task, and does not wait for it. What it had is gone. A thread that is in the middle of a write to a
-    /// sink that blocks ends behind it.
+    /// sink that blocks ends behind it, and holds nobody up meanwhile, unless it reads a spool.
     pub fn abort(self) {
         // Relaxed: the channel by which it is told orders it.
         self.is_aborted.store(true, Ordering::Relaxed);
-        if let Running::Task(task) = &self.running {
-            task.abort();
+        match &self.running {
+            Running::Task(task) => task.abort(),
+            Running::Thread { reader, .. } => {
+                // A weak one holds nobody up.
+                let _its_end = reader.as_ref().map(|(channel, id)| channel.end_reader(*id));
+            }
         }
     }
 
@@ -80,7 +89,7 @@ impl<T> Consumer<T> {
     pub fn is_finished(&self) -> bool {
         match &self.running {
             Running::Task(task) => task.is_finished(),
-            Running::Thread(result) => !result.is_empty() || result.is_terminated(),
+            Running::Thread { result, .. } => !result.is_empty() || result.is_terminated(),
         }
     }
 }
@@ -127,6 +136,7 @@ impl<T: Send + 'static> Consumer<T> {
     where
         F: Future<Output = T> + 'static,
     {
+        let of_channel = reader.of_channel();
         let (intake, stop, is_aborted) = Intake::new(reader, cut);
         let (done, result) = oneshot::channel();
         let thread = thread::Builder::new().name("overfall-consumer".into());
@@ -135,7 +145,8 @@ impl<T: Send + 'static> Consumer<T> {
             let result = catch_unwind(AssertUnwindSafe(|| park_on(work(intake))));
             let _unless_nobody_waits = done.send(result);
         })?;
-        Ok(Self { running: Running::Thread(result), stop: Some(stop), is_aborted })
+        let running = Running::Thread { result, reader: of_channel };
+        Ok(Self { running, stop: Some(stop), is_aborted })
     }
 }
 
@@ -161,7 +172,7 @@ impl<T> Future for Consumer<T> {
                 Ok(value) => return Poll::Ready(value),
                 Err(error) => error.try_into_panic().ok(),
             },
-            Running::Thread(result) => match ready!(Pin::new(result).poll(context)) {
+            Running::Thread { result, .. } => match ready!(Pin::new(result).poll(context)) {
                 Ok(Ok(value)) => return Poll::Ready(value),
                 Ok(Err(panic)) => Some(panic),
                 Err(_) => None,

@@ -5,27 +5,34 @@
 use super::system;
 use crate::sync::{Mutex, lock};
 use std::future::{pending, poll_fn};
+use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
+use std::process::id;
 use std::task::Poll;
 use std::{io, thread};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, Sleep};
 
-static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
+/// Of which process it is, and where its futures run.
+static STARTED: Mutex<Option<(u32, Handle)>> = Mutex::new(None);
 
-/// Where the futures of children run. The thread is started with the first call, and stays.
+/// Where the futures of children run. The thread is started with the first call, and stays. A copy of this program
+/// (`fork`) does not have it, and gets one of its own.
 pub(super) fn handle() -> io::Result<Handle> {
-    let mut started = lock(&HANDLE);
-    if let Some(handle) = &*started {
+    let mut started = lock(&STARTED);
+    if let Some((_, handle)) = started.as_ref().filter(|(process, _)| *process == id()) {
         return Ok(handle.clone());
     }
-    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+    let build = || Builder::new_current_thread().enable_io().enable_time().build();
+    // Where the program has tokio look after signals, it panics for want of descriptors.
+    let runtime = catch_unwind(build).unwrap_or_else(|_| Err(system::no_descriptors()))?;
     let handle = runtime.handle().clone();
     thread::Builder::new().name("overfall-process".into()).spawn(move || {
         system::block_broken_pipe_signal();
         runtime.block_on(pending::<()>());
     })?;
-    Ok(started.insert(handle).clone())
+    *started = Some((id(), handle.clone()));
+    Ok(handle)
 }
 
 /// A future that is ready at `deadline`. It can be awaited on any runtime, and on none.

@@ -6,11 +6,12 @@ mod outside;
 mod tests;
 
 use super::capture::Ring;
+use super::command::Drain as Limits;
 use super::drain::{Drain, End, Order, Progress};
 use super::driver::Either::First;
 use super::driver::{self, first};
-use super::leader::Leader;
 use super::spooling::Spooling;
+use super::status::KnownExit;
 use super::system::Descriptor;
 use crate::channel::reader::only::{name_of, unless_second};
 use crate::channel::reader::{Read, StrongReader, WeakReader};
@@ -23,7 +24,7 @@ use crate::sync::{Mutex, OnceLock, lock};
 use std::fmt;
 use std::future::pending;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -82,8 +83,15 @@ struct Inner {
     drains: Vec<(Arc<Progress>, mpsc::UnboundedSender<Order>)>,
     /// The writers of stdout and of stderr, if this is both.
     merged: Vec<u32>,
-    /// Whose output it is, for who waits for a line of it.
-    leader: OnceLock<Weak<Leader>>,
+    child: OnceLock<OfChild>,
+}
+
+/// What is to be known of the child whose output it is, for who waits for a line of it.
+#[derive(Clone, Debug)]
+pub(super) struct OfChild {
+    pub(super) exit: Arc<KnownExit>,
+    /// How long outputs are waited for after that.
+    pub(super) limits: Limits,
 }
 
 /// One of the two outputs of a process.
@@ -184,18 +192,19 @@ impl Output {
             spool,
             drains,
             merged,
-            leader: OnceLock::new(),
+            child: OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// It is that of this process.
-    pub(super) fn belongs_to(&self, leader: &Arc<Leader>) {
-        let _it_is_the_first = self.inner.leader.set(Arc::downgrade(leader));
+    /// It is that of this child.
+    pub(super) fn belongs_to(&self, child: OfChild) {
+        let _it_is_the_first = self.inner.child.set(child);
     }
 
-    pub(super) fn leader(&self) -> Weak<Leader> {
-        self.inner.leader.get().cloned().unwrap_or_default()
+    /// `None` if it came from outside.
+    pub(super) fn child(&self) -> Option<&OfChild> {
+        self.inner.child.get()
     }
 
     pub(super) fn shared_name(&self) -> Arc<str> {

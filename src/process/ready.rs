@@ -1,10 +1,10 @@
 //! Waiting for a line of an output: that a server is ready, that a program asks for something.
 
 use super::any_reader::AnyReader;
+use super::command::REST;
 use super::driver::{self, Either, first};
 use super::job::Job;
-use super::leader::Leader;
-use super::output::{Output, Start};
+use super::output::{OfChild, Output, Start};
 use super::status::Status;
 use crate::error::Failure;
 use crate::error::second_consumer::SecondConsumer;
@@ -12,9 +12,8 @@ use crate::lines::{Builder, Feed, Line, LineError, Lines, OwnedLine};
 use std::future::pending;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Waits for lines of an output, one after another. Made by [`Output::line_watch`].
 ///
@@ -52,7 +51,6 @@ pub struct LineWatch {
     output: Output,
     /// Nothing only while it is changed.
     lines: Option<Lines<AnyReader>>,
-    leader: Weak<Leader>,
     unfinished: bool,
 }
 
@@ -87,12 +85,13 @@ pub enum NoLine {
     /// The output has ended.
     #[error("the output has ended{}", .status.map(|status| format!(", and the child too: {status}")).unwrap_or_default())]
     Ended {
-        /// How the child has ended, if it has by now, and was not dropped.
+        /// How the child has ended, if it has by now.
         status: Option<Status>,
     },
     /// The child has exited. Somebody else, whom it started, has its output open still, and another wait may find
-    /// a line of theirs. All that had been written before the exit was looked at, unless the time was up before
-    /// a slow consumer had left room for it.
+    /// a line of theirs. All that had been written before the exit was looked at, unless a strong consumer that
+    /// stood still left no room for it, until the time was up or that [to drain](super::Command::drain), from the
+    /// exit on.
     #[error("the child has ended, {0}")]
     Exited(Status),
     /// The output could not be read.
@@ -131,6 +130,9 @@ impl From<NotReady> for io::Error {
 impl Output {
     /// Waits for a line for which `is_it` is true, from the oldest one on that the ring has, for at most `timeout`.
     /// The longest duration is for ever, and zero looks once. Other consumers get all lines as before.
+    ///
+    /// It holds nobody up, and has nobody else let go: a strong consumer that stands still has the child wait, and this,
+    /// too. The child's exit ends it all the same, when the time [to drain](super::Command::drain) is up.
     ///
     /// To wait for several lines, or for one that has no end, use [`line_watch`](Self::line_watch); to have the
     /// child wait meanwhile, or to look at all that was ever written, [`line_watch_of`](Self::line_watch_of).
@@ -202,7 +204,7 @@ impl Output {
         let reader = reader.into();
         reader.set_name("line watch");
         let lines = Some(Builder::new().lines(reader));
-        LineWatch { output: self.clone(), lines, leader: self.leader(), unfinished: false }
+        LineWatch { output: self.clone(), lines, unfinished: false }
     }
 }
 
@@ -267,53 +269,60 @@ impl LineWatch {
         timeout: Duration,
         wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
     ) -> Result<OwnedLine, NoLine> {
-        let timer = Instant::now().checked_add(timeout).map(driver::sleep_until).transpose();
-        let timer = timer.map_err(|error| NoLine::NoTimer(Failure::new(error)))?;
+        let output = self.output.clone();
+        let timer = at(Instant::now().checked_add(timeout))?;
         let timer = async {
-            match timer {
-                _ if timeout.is_zero() => {}
-                Some(timer) => timer.await,
-                None => pending().await,
+            match timeout {
+                Duration::ZERO => {}
+                _ => timer.await,
             }
         };
-        let leader = self.leader.upgrade();
+        let mut timer = pin!(timer);
         let exit = async {
-            match &leader {
+            match output.child() {
                 // Whoever waits is woken by tokio, not by the one who looks after children.
-                Some(leader) => {
-                    let leader = leader.clone();
-                    Job::start(async move { leader.exited().await.status }).await
+                Some(OfChild { exit, limits }) => {
+                    let exit = exit.clone();
+                    (Job::start(async move { exit.known().await }).await, limits.at_most)
                 }
                 None => pending().await,
             }
         };
-        let mut timer = pin!(timer);
-        let why = match first(self.search(wanted), first(exit, timer.as_mut())).await {
+        let (exit, at_most) = match first(self.search(wanted), first(exit, timer.as_mut())).await {
             Either::First(found) => return found,
-            Either::Second(Either::First(status)) => NoLine::Exited(status),
-            Either::Second(Either::Second(())) => NoLine::TimedOut,
-        };
-        // What was written before that is in the pipe, or in the ring. Then it takes no longer than other consumers,
-        // and the disk of a spool, take with it.
-        let output = self.output.clone();
-        let mut is_up = why == NoLine::TimedOut;
-        if is_up {
-            output.look(false).await;
-        } else {
-            match first(self.search(wanted), first(output.look(true), timer.as_mut())).await {
-                Either::First(found) => return found,
-                Either::Second(ended) => is_up = matches!(ended, Either::Second(())),
+            Either::Second(Either::First(exited)) => exited,
+            Either::Second(Either::Second(())) => {
+                output.look(false).await;
+                return self.search_what_is_there(wanted).unwrap_or(Err(NoLine::TimedOut));
             }
+        };
+        // What was written before the exit is in the pipe, or in the ring. It takes as long as other consumers, and
+        // the disk of a spool, take with it, and they may take as long as `wait` lets them.
+        let limit = at(exit.at.checked_add(at_most.saturating_add(REST)))?;
+        let is_up = first(timer, limit);
+        if let Either::First(Some(found)) = first(self.search_what_was_written(wanted), is_up).await
+        {
+            return found;
+        }
+        self.search_what_is_there(wanted).unwrap_or(Err(NoLine::Exited(exit.status)))
+    }
+
+    /// Looks at all that was written by now, also at what comes to the reader later.
+    async fn search_what_was_written(
+        &mut self,
+        wanted: &mut Wanted<impl FnMut(&Line<'_>) -> bool>,
+    ) -> Option<Result<OwnedLine, NoLine>> {
+        let output = self.output.clone();
+        if let Either::First(found) = first(self.search(wanted), output.look(true)).await {
+            return Some(found);
         }
         let sent = output.stats().payload_bytes;
-        while !is_up && self.lines().get_ref().lags_behind(sent) {
-            match first(self.search_more(wanted), timer.as_mut()).await {
-                Either::First(None) => {}
-                Either::First(Some(found)) => return found,
-                Either::Second(()) => is_up = true,
+        while self.lines().get_ref().lags_behind(sent) {
+            if let Some(found) = self.search_more(wanted).await {
+                return Some(found);
             }
         }
-        self.search_what_is_there(wanted).unwrap_or(Err(why))
+        None
     }
 
     /// Looks at all lines that come.
@@ -394,9 +403,8 @@ impl LineWatch {
                     }
                 }
                 Ok(None) => {
-                    let status = self.leader.upgrade().and_then(|leader| leader.look());
-                    let status = status.map(|exit| exit.status);
-                    return Some(Err(NoLine::Ended { status }));
+                    let exit = self.output.child().and_then(|child| child.exit.get());
+                    return Some(Err(NoLine::Ended { status: exit.map(|exit| exit.status) }));
                 }
                 Err(LineError::Empty) => break,
                 Err(LineError::Failed(failure)) => return Some(Err(NoLine::Failed(failure))),
@@ -419,6 +427,18 @@ impl LineWatch {
         }
         None
     }
+}
+
+/// Ready at `deadline`; never, if there is none.
+fn at(deadline: Option<Instant>) -> Result<impl Future<Output = ()>, NoLine> {
+    let sleep = deadline.map(|deadline| driver::sleep_until(deadline.into())).transpose();
+    let sleep = sleep.map_err(|error| NoLine::NoTimer(Failure::new(error)))?;
+    Ok(async {
+        match sleep {
+            Some(sleep) => sleep.await,
+            None => pending().await,
+        }
+    })
 }
 
 /// Lines that are waited for.

@@ -20,7 +20,8 @@ const AFTER_KILL: Duration = Duration::from_secs(3);
 /// [`Duration::MAX`] never ends, and one of zero looks once.
 ///
 /// The default is SIGTERM, and ten seconds. Begin with another one with care: a child ignores what this
-/// program ignores, and a shell has what it starts in the background ignore SIGINT.
+/// program ignores, and blocks what the thread blocks that starts it, and a shell has what it starts in the background
+/// ignore SIGINT.
 ///
 /// ```
 /// # futures::executor::block_on(async {

@@ -4,7 +4,7 @@ use super::capture::{Capture, Kind};
 use super::child::{Child, Inner};
 use super::command::{Command, Outputs};
 use super::driver;
-use super::output::Output;
+use super::output::{OfChild, Output};
 use super::signal::Signal;
 use super::spawn_error::SpawnError;
 use super::system::{self, Descriptor};
@@ -91,7 +91,7 @@ pub(super) fn spawn_with(
     let (captured, stdin) = made.map_err(|error| other(command, error))?;
     let Captured { stdout, stderr, merged } = &captured;
     for captive in [stdout, stderr, merged].into_iter().flatten() {
-        captive.output.belongs_to(&leader);
+        captive.output.belongs_to(OfChild { exit: leader.exit(), limits: command.drain });
     }
     let inner = Inner {
         name,

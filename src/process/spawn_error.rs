@@ -1,5 +1,6 @@
 //! Why a child was not started.
 
+use super::system;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -42,10 +43,10 @@ pub enum SpawnError {
         /// What the system says.
         source: io::Error,
     },
-    /// The program is there, and what is to interpret it is not: that of its first line (`#!`), or the loader of
-    /// a program for another system.
+    /// The program is there, and what is to interpret it is not, or may not be run: that of its first line (`#!`), or
+    /// the loader of a program for another system.
     #[error(
-        "`{}` is there, and its interpreter is not: {}: {source}; install it, or mend the first line",
+        "`{}` is there, and its interpreter is not, or may not be run: {}: {source}; install it, or mend the first line",
         program.display(),
         interpreter.as_deref().map_or("the loader that its header names".into(), |path| path.to_string_lossy())
     )]
@@ -64,7 +65,7 @@ pub enum SpawnError {
     )]
     Terminal,
     /// Something else: there are too many processes or descriptors, or no memory.
-    #[error("the child `{}` cannot be started: {source}", program.display())]
+    #[error("the child `{}` cannot be started: {source}{}", program.display(), system::hint(source))]
     System {
         /// As it was given to [`Command::new`](super::Command::new).
         program: PathBuf,

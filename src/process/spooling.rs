@@ -1,18 +1,25 @@
 //! Everything that an output brings, in a spool.
 //!
 //! Memory takes it at once. A disk takes its time, and may stand still: what goes there is written on a thread
-//! of its own, so that other children do not wait for it.
+//! of its own, so that other children do not wait for it. The thread comes with the first such bytes, so that many
+//! children that write little have none. (tokio's threads for such things would be shared; but where the system has
+//! no thread to give, it panics.)
 
 use crate::error::Failure;
 use crate::spool::{self, Spool, SpoolWriter, WriteError};
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use tokio::task::{JoinHandle, spawn_blocking};
+use std::sync::mpsc;
+use std::thread;
+use tokio::sync::oneshot;
 
 pub(super) struct Spooling {
     state: State,
-    is_on_disk: bool,
+    /// From this byte on, writes go to a disk.
+    on_disk_from: Option<u64>,
+    /// The thread for these, once there was one to be had.
+    disk: Option<mpsc::Sender<Work>>,
     /// What was taken last, and how long the spool was before.
     bytes: Vec<u8>,
     before: u64,
@@ -20,18 +27,27 @@ pub(super) struct Spooling {
 
 enum State {
     Idle(SpoolWriter),
-    Writing(JoinHandle<(SpoolWriter, Vec<u8>, Result<(), WriteError>)>),
+    Writing(oneshot::Receiver<Written>),
     /// The spool has ended.
     Over,
 }
+
+/// What is written on the thread of the disk.
+struct Work {
+    writer: SpoolWriter,
+    bytes: Vec<u8>,
+    before: u64,
+    done: oneshot::Sender<Written>,
+}
+
+type Written = (SpoolWriter, Vec<u8>, Result<(), WriteError>);
 
 impl Spooling {
     pub(super) fn new(builder: &spool::Builder) -> io::Result<(Self, Spool)> {
         let spool = builder.clone().build().map_err(io::Error::other)?;
         let writer = spool.writer().map_err(io::Error::other)?;
-        let is_on_disk = builder.may_be_on_disk();
-        let state = State::Idle(writer);
-        Ok((Self { state, is_on_disk, bytes: Vec::new(), before: 0 }, spool))
+        let (state, on_disk_from) = (State::Idle(writer), builder.on_disk_from());
+        Ok((Self { state, on_disk_from, disk: None, bytes: Vec::new(), before: 0 }, spool))
     }
 
     /// Whether all that was taken is written.
@@ -56,14 +72,22 @@ impl Spooling {
     pub(super) fn write(&mut self) {
         let State::Idle(mut writer) = mem::replace(&mut self.state, State::Over) else { return };
         let (bytes, before) = (mem::take(&mut self.bytes), self.before);
-        if self.is_on_disk {
-            self.state = State::Writing(spawn_blocking(move || {
+        let end = before + bytes.len() as u64;
+        let goes_to_disk = self.on_disk_from.is_some_and(|from| end > from);
+        if goes_to_disk && self.disk.is_none() {
+            self.disk = start_disk().ok();
+        }
+        match &self.disk {
+            Some(disk) if goes_to_disk => {
+                let (done, written) = oneshot::channel();
+                let _it_runs = disk.send(Work { writer, bytes, before, done });
+                self.state = State::Writing(written);
+            }
+            // In memory, or where the system has no thread to give. There others wait for the disk, and nothing is lost.
+            _ => {
                 let written = write(&mut writer, before, &bytes);
-                (writer, bytes, written)
-            }));
-        } else {
-            let written = write(&mut writer, before, &bytes);
-            self.wrote(writer, bytes, written);
+                self.wrote(writer, bytes, written);
+            }
         }
     }
 
@@ -81,7 +105,7 @@ impl Spooling {
             match &mut self.state {
                 State::Writing(writing) => match writing.await {
                     Ok((writer, bytes, written)) => self.wrote(writer, bytes, written),
-                    // The runtime is shut down, and the writer was dropped.
+                    // It has panicked, and the writer was dropped.
                     Err(_) => self.state = State::Over,
                 },
                 State::Idle(writer) => match writer.ready().await {
@@ -103,6 +127,18 @@ impl Spooling {
             };
         }
     }
+}
+
+/// A thread that writes to a disk for as long as it may be given something.
+fn start_disk() -> io::Result<mpsc::Sender<Work>> {
+    let (sender, received) = mpsc::channel::<Work>();
+    thread::Builder::new().name("overfall-spool".into()).spawn(move || {
+        for Work { mut writer, bytes, before, done } in received {
+            let written = write(&mut writer, before, &bytes);
+            let _unless_nobody_waits = done.send((writer, bytes, written));
+        }
+    })?;
+    Ok(sender)
 }
 
 /// What is not written yet of `bytes`, which begin at `before`.

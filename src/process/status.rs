@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitStatus;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// How a child has ended: its exit status, or that nobody can tell it, or that it could not be ended.
 ///
@@ -83,5 +84,41 @@ impl Exit {
     /// It still runs.
     pub(super) fn not_yet() -> Self {
         Self { status: Status::Running, at: Instant::now() }
+    }
+}
+
+/// The exit of a leader, once it is known. It needs nothing of the system, so that it can be asked when the leader was
+/// reaped, and its `Child` is gone.
+#[derive(Debug)]
+pub(super) struct KnownExit(watch::Sender<Option<Exit>>);
+
+impl KnownExit {
+    pub(super) fn not_yet() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    pub(super) fn get(&self) -> Option<Exit> {
+        *self.0.borrow()
+    }
+
+    /// Tells it to all who wait. The first one that is told stays.
+    pub(super) fn tell(&self, exit: Exit) {
+        self.0.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(exit);
+            is_first
+        });
+    }
+
+    /// Waits until it is known. On the thread of children, where the waker is ours.
+    pub(super) async fn known(&self) -> Exit {
+        let mut known = self.0.subscribe();
+        loop {
+            if let Some(exit) = *known.borrow_and_update() {
+                return exit;
+            }
+            // The sender is ours, and lives as long.
+            let _changed = known.changed().await;
+        }
     }
 }

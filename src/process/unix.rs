@@ -9,7 +9,7 @@ mod start;
 pub(super) mod terminal;
 mod wide;
 
-pub(super) use not_started::not_started;
+pub(super) use not_started::{hint, not_started};
 pub(super) use start::start;
 
 use super::outcome::Process;
@@ -98,37 +98,58 @@ pub(super) fn take_foreground(
 
 /// Puts a group into the foreground of a terminal, also from the background, where the system would stop us for
 /// it by SIGTTOU.
-#[allow(unsafe_code)]
 pub(super) fn set_foreground(terminal: impl AsFd, group: rustix::process::Pid) -> io::Result<()> {
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the first call initializes the set, and the third one the old mask, which is used if it succeeds.
-    // The mask is of this thread alone.
-    let is_blocked = unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGTTOU);
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr()) == 0
-    };
-    if !is_blocked {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
-    let result = rustix::termios::tcsetpgrp(terminal, group);
-    // SAFETY: the call above initialized the old mask.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    Ok(result?)
+    let blocked = Blocked::by_this_thread();
+    let set = || Ok(rustix::termios::tcsetpgrp(terminal, group)?);
+    blocked.and(libc::SIGTTOU).during(set)
 }
 
 /// Has a write to a pipe without a reader fail on this thread, whatever the program does with SIGPIPE.
-#[allow(unsafe_code)]
 pub(super) fn block_broken_pipe_signal() {
-    let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the first call initializes the set, the others get a pointer to that, and no old mask is asked
-    // for. The mask is of this thread alone.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+    Blocked::by_this_thread().and(libc::SIGPIPE).set();
+}
+
+/// The signals that a thread blocks. What it starts inherits them.
+#[derive(Clone, Copy)]
+struct Blocked(libc::sigset_t);
+
+#[allow(unsafe_code)]
+impl Blocked {
+    fn by_this_thread() -> Self {
+        let mut set = std::mem::MaybeUninit::uninit();
+        // SAFETY: without a new mask it only tells this thread's. It cannot fail; if it did, the empty set would be
+        // there, which the first call makes.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), set.as_mut_ptr());
+            Self(set.assume_init())
+        }
     }
+
+    fn and(mut self, signal: libc::c_int) -> Self {
+        // SAFETY: the set is initialized, and the signal is one of the system's.
+        unsafe { libc::sigaddset(&mut self.0, signal) };
+        self
+    }
+
+    fn set(&self) {
+        // SAFETY: the set is initialized, and no old mask is asked for. The mask is of this thread alone.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.0, std::ptr::null_mut()) };
+    }
+
+    /// Has this thread block these while it does that.
+    fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = Self::by_this_thread();
+        self.set();
+        let value = work();
+        before.set();
+        value
+    }
+}
+
+/// As the system says that this program has no descriptors left.
+pub(super) fn no_descriptors() -> io::Error {
+    io::Error::from_raw_os_error(libc::EMFILE)
 }
 
 /// A pipe: where it is read, and where it is written.
@@ -168,13 +189,19 @@ pub(super) fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(pipe)?.st_ino)
 }
 
-/// Which other processes have one of these pipes open, and whether these are children of this one that are just
-/// being started.
+/// Which other processes have one of these pipes open, and whether none but children of this one have that are just being
+/// started.
 #[cfg(target_os = "linux")]
 pub(super) async fn holders(pipes: Vec<u64>) -> (Vec<Process>, bool) {
-    // It looks at all descriptors of all processes, and others' outputs are not to wait for that.
-    let look = move || group::holders(&pipes);
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    // It looks at all descriptors of all processes, and others' outputs are not to wait for that, unless the system has
+    // no thread to give. (Then tokio's `spawn_blocking` panics.)
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let of_thread = pipes.clone();
+    let look = move || drop(tell.send(group::holders(&of_thread)));
+    match std::thread::Builder::new().name("overfall-look".into()).spawn(look) {
+        Ok(_detached) => told.await.unwrap_or_default(),
+        Err(_) => group::holders(&pipes),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

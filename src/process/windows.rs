@@ -14,7 +14,7 @@ pub(super) mod terminal;
 mod wait;
 
 pub(super) use calls::{input_pipe, pipe};
-pub(super) use not_started::not_started;
+pub(super) use not_started::{hint, not_started};
 pub(super) use start::start;
 
 use super::outcome::Process;
@@ -28,6 +28,11 @@ pub(super) type Descriptor = OwnedHandle;
 
 /// There is no such signal.
 pub(super) fn block_broken_pipe_signal() {}
+
+/// Nothing panics for want of them.
+pub(super) fn no_descriptors() -> io::Error {
+    io::ErrorKind::Other.into()
+}
 
 /// A pipe has no number by which those are found who have it open.
 pub(super) fn number_of(_: &OwnedHandle) -> io::Result<u64> {

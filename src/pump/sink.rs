@@ -2,12 +2,14 @@
 
 use super::Unfinished;
 use super::error::PumpError;
+use crate::channel::waiting::{Closed, Waiting};
 use crate::channel::writer::{StrongWriter, WeakWriter, Writer};
-use crate::error::Failure;
+use crate::error::{Failure, WriteError};
 use crate::io::layers::{HasCore, Wait};
 use crate::spool::SpoolWriter;
 use std::io;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 /// Where a [`Pump`](super::Pump) writes: a writer of a channel, or of a spool.
 #[allow(private_bounds, reason = "implemented for the writers of this crate alone")]
@@ -27,6 +29,11 @@ pub(crate) trait Intake {
     /// Lends its memory to `fill`, which tells how many bytes are there now.
     fn fill(&mut self, _: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         unreachable!("this sink does not lend its memory")
+    }
+
+    /// Waits until it takes no more, if that can be waited for.
+    fn closed(&self) -> Option<Waiting<Closed>> {
+        None
     }
 
     /// Whether it is known that nothing more may come.
@@ -63,6 +70,10 @@ macro_rules! writers {
                 let written =
                     self.writer_core().poll_write(context, &[bytes], Wait::LeavesWhenDropped);
                 written.map_err(io::Error::from)
+            }
+
+            fn closed(&self) -> Option<Waiting<Closed>> {
+                Some(Waiting::new(self.core().shared(), Closed))
             }
 
             fn finish(&mut self) -> io::Result<()> {
@@ -128,17 +139,18 @@ impl Intake for SpoolWriter {
 impl Sink for SpoolWriter {}
 
 /// A sink that fails if it is dropped before its end, as a part of the pump.
-#[derive(Debug)]
 pub(super) struct Outlet<W: Sink> {
     /// `None` once it was taken out, before this is dropped.
     sink: Option<W>,
     pub(super) bytes_out: u64,
     has_ended: bool,
+    /// While the source has nothing.
+    closed: Option<Waiting<Closed>>,
 }
 
 impl<W: Sink> Outlet<W> {
     pub(super) fn new(sink: W) -> Self {
-        Self { sink: Some(sink), bytes_out: 0, has_ended: false }
+        Self { sink: Some(sink), bytes_out: 0, has_ended: false, closed: None }
     }
 
     pub(super) fn sink(&mut self) -> &mut W {
@@ -146,6 +158,19 @@ impl<W: Sink> Outlet<W> {
             Some(sink) => sink,
             None => unreachable!("a sink is there until the pump is taken apart"),
         }
+    }
+
+    /// Waits until it takes no more, while the source has nothing that could tell.
+    pub(super) fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<PumpError> {
+        if self.closed.is_none() {
+            self.closed = self.sink().closed();
+        }
+        let Some(closed) = &mut self.closed else { return Poll::Pending };
+        ready!(Pin::new(closed).poll(context));
+        Poll::Ready(match self.sink().poll_write(context, &[]) {
+            Poll::Ready(Err(error)) => PumpError::sink(error),
+            _ => PumpError::sink(WriteError::Closed.into()),
+        })
     }
 
     /// Counts what was written of something.

@@ -130,10 +130,10 @@ impl Builder {
         self.make(in_memory, disk, 0)
     }
 
-    /// Whether writes may go to a disk.
+    /// From which byte on writes go to a disk.
     #[cfg(all(feature = "process", any(unix, windows), not(overfall_loom)))]
-    pub(crate) fn may_be_on_disk(&self) -> bool {
-        self.spill_at.is_some()
+    pub(crate) fn on_disk_from(&self) -> Option<u64> {
+        self.spill_at
     }
 
     /// Whether the settings make sense: then this is how segments grow.

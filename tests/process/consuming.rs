@@ -202,6 +202,33 @@ fn dropped_or_aborted_a_consumer_lets_go_of_its_reader() {
 }
 
 #[test]
+fn a_consumer_that_is_aborted_in_the_middle_of_a_write_holds_nobody_up() {
+    struct Stuck(mpsc::Receiver<()>);
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _let_go = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    within(LIMIT, || {
+        let mut command = shell("head -c 1000000 /dev/zero");
+        let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
+        let output = child.stdout().unwrap();
+        let (let_go, is_stuck) = mpsc::channel();
+        let reader = output.strong_reader(Start::Oldest).unwrap();
+        let forwarding = Forward::new().into_write(reader, Stuck(is_stuck)).unwrap();
+        until("it holds the child up", || output.stats().waiting_writers == 1);
+        forwarding.abort();
+        let outcome = block_on(child.wait());
+        assert!(outcome.success() && outcome.stdout.unwrap().held_by.is_empty());
+        drop(let_go);
+    });
+}
+
+#[test]
 fn a_wait_that_is_dropped_can_be_begun_again() {
     let (mut writer, reader) = overfall::pipe(1024);
     let mut collecting = Collect::first(100).bytes_of(reader).unwrap();

@@ -9,5 +9,7 @@ mod output;
 mod places;
 mod promises;
 mod ready;
+mod resources;
+mod situations;
 mod support;
 mod terminal;

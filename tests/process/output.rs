@@ -3,7 +3,7 @@
 use crate::support::{Guard, shell, until};
 use overfall::Reader;
 use overfall::error::TryReadError;
-use overfall::process::{Capture, Child, Command, Input, Output, SecondConsumer, Start};
+use overfall::process::{Capture, Child, Collect, Command, Input, Output, SecondConsumer, Start};
 use overfall::spool::Spool;
 use overfall_tests::{block_on, within};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -272,6 +272,52 @@ fn an_output_that_is_closed_ends_a_child_that_writes_for_ever() {
     let outcome = within(Duration::from_secs(60), move || block_on(child.wait()));
     assert_eq!(outcome.status.signal(), Some(13));
     assert!(outcome.stdout.unwrap().ended);
+}
+
+#[test]
+fn the_outcome_tells_what_each_consumer_has_read_and_missed() {
+    let child = numbers(100_000).stdout(Capture::ring(4096)).spawn().unwrap();
+    let output = stdout(&child);
+    let mut weak = output.weak_reader(Start::Oldest).unwrap();
+    weak.set_name("view");
+    weak.set_silent(true);
+    let mut strong = output.strong_reader(Start::Oldest).unwrap();
+    strong.set_name("log");
+    while block_on(strong.recv()).unwrap().is_some() {}
+    while weak.try_recv().unwrap().is_some() {}
+    let stats = block_on(child.wait()).stdout.unwrap().stats;
+    assert_eq!(stats.readers.len(), 2);
+    let of = |name: &str| {
+        stats.readers.iter().find(|reader| reader.name.as_deref() == Some(name)).unwrap()
+    };
+    assert_eq!((of("log").payload_bytes, of("log").gaps), (588_895, 0));
+    assert!(of("view").gaps > 0 && of("view").skipped_ring_bytes > 0);
+    assert_eq!(of("view").payload_bytes + weak.missed().bytes, 588_895);
+}
+
+/// However its task ends, and also before somebody asks for its result.
+#[test]
+fn the_claim_of_the_only_consumer_is_released_when_its_task_ends() {
+    let child = shell("echo text; exec sleep 60");
+    let child = { child }.stdout(Capture::default().only_one_consumer()).spawn().unwrap();
+    let _guard = Guard::of(&child);
+    let output = stdout(&child);
+    let is_free = || until("the claim is released", || output.strong_reader(Start::Now).is_ok());
+    let collect = || {
+        let collecting = Collect::first(100).text_of(output.strong_reader(Start::Oldest).unwrap());
+        assert!(output.weak_reader(Start::Now).is_err());
+        collecting.unwrap()
+    };
+    assert_eq!(block_on(collect().stop()).kept, "text\n");
+    output.strong_reader(Start::Now).unwrap();
+    collect().abort();
+    is_free();
+    drop(collect());
+    is_free();
+    let collecting = collect();
+    block_on(child.kill());
+    is_free();
+    assert_eq!(block_on(collecting.wait()).kept, "text\n");
 }
 
 // Descriptors.

@@ -1,6 +1,7 @@
 //! Settings that hold for a whole process. Each test starts this program anew, as a process of its own.
 
-use crate::support::{descriptors, gone, members, process, processes, shell, until};
+use crate::resources;
+use crate::support::{gone, members, process, processes, shell, until};
 use overfall::process::{Capture, Command, Input, Start, Status, Took};
 use overfall_tests::block_on;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -25,12 +26,9 @@ fn work() {
         "bound" => bound(),
         "detached" => detached(),
         "broken pipe" => broken_pipe(),
-        "failures" => failures(),
-        "many" => many(),
-        "rings" => rings(),
         "reads lines" => reads_lines(),
         "unprivileged" => unprivileged(),
-        other => panic!("{other}"),
+        other => resources::work(other),
     }
     println!("done: {work}");
 }
@@ -45,7 +43,7 @@ fn command(words: &str, work: &str) -> process::Command {
 }
 
 #[track_caller]
-fn run(words: &str, work: &str) {
+pub(crate) fn run(words: &str, work: &str) {
     let output = command(words, work).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -271,97 +269,6 @@ fn other_children_of_the_program_are_left_alone() {
     assert_eq!(other.wait().unwrap().code(), Some(9));
     assert!(processes().iter().all(|process| process.id != other.id()));
     assert!(members(other.id()).is_empty());
-}
-
-// Counted.
-
-/// The threads that look after children. Another one of this crate lives for a moment only.
-fn threads() -> usize {
-    let all = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let names = all.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
-    names
-        .filter(|name| {
-            ["overfall-proc", "overfall-wait", "tokio"].iter().any(|start| name.starts_with(start))
-        })
-        .count()
-}
-
-fn resident() -> usize {
-    let pages = fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-}
-
-/// Situation 42.
-#[test]
-fn nothing_is_left_of_children_that_could_not_be_started() {
-    run("", "failures");
-}
-
-fn failures() {
-    // The thread of children, and what it has open, is there from here on.
-    block_on(Command::new("true").spawn().unwrap().wait());
-    let (open, running, used) = (descriptors(), threads(), resident());
-    for _ in 0..3000 {
-        Command::new("no-such-program").stdin(Input::pipe()).spawn().unwrap_err();
-    }
-    assert_eq!((descriptors(), threads()), (open, running));
-    assert!(resident() < used + (1 << 20), "{used} and then {}", resident());
-}
-
-#[test]
-fn two_hundred_children_at_once_end_and_leave_nothing() {
-    run("", "many");
-}
-
-fn many() {
-    block_on(Command::new("true").spawn().unwrap().wait());
-    let (open, running) = (descriptors(), threads());
-    let start = |index: usize| {
-        let mut command = shell(&format!("cat; echo {index} >&2; exit {}", index % 100));
-        command.stdin(Input::bytes(format!("{index}\n"))).spawn().unwrap()
-    };
-    let children: Vec<_> = (0..200).map(start).collect();
-    // Half of them are just dropped.
-    let (waited, dropped): (Vec<_>, Vec<_>) =
-        children.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
-    let ids: Vec<_> = dropped.iter().map(|(_, child)| child.id()).collect();
-    drop(dropped);
-    for (index, child) in &waited {
-        let outcome = block_on(child.wait());
-        assert_eq!(outcome.status.code(), Some(*index as i32 % 100));
-        let expected = format!("{index}\n");
-        for output in [child.stdout(), child.stderr()] {
-            let mut text = String::new();
-            let reader = output.unwrap().strong_reader(Start::Oldest).unwrap();
-            reader.blocking().read_to_string(&mut text).unwrap();
-            assert_eq!(text, expected);
-        }
-    }
-    drop(waited);
-    for id in ids {
-        gone(id);
-    }
-    let left = || processes().into_iter().filter(|left| left.parent == std::process::id()).count();
-    assert_eq!(left(), 0);
-    until("nothing is left open", || (descriptors(), threads()) == (open, running));
-}
-
-/// A ring of 1 MiB for each output would be 400 MiB.
-#[test]
-fn two_hundred_children_that_write_little_cost_little_memory() {
-    run("", "rings");
-}
-
-fn rings() {
-    block_on(Command::new("true").spawn().unwrap().wait());
-    let before = resident();
-    let start = |_| shell("echo little; read line").stdin(Input::pipe()).spawn().unwrap();
-    let children: Vec<_> = (0..200).map(start).collect();
-    for child in &children {
-        until("it has written", || child.stdout().unwrap().stats().payload_bytes == 7);
-    }
-    let used = resident().saturating_sub(before);
-    assert!(used < 40 << 20, "{used}");
 }
 
 /// Situation 35: a program that reads what is to be done, and runs a command for each line.

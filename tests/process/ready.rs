@@ -290,3 +290,92 @@ fn what_was_not_gone_is_not_told_as_gone() {
     assert_eq!(error.gone, 0);
     assert!(text.contains("stdout") && !text.contains("gone"), "{text}");
 }
+
+/// A strong consumer that stands still leaves no room for what the child wrote last.
+#[test]
+fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
+    within(LIMIT, || {
+        let mut command = shell("seq 200000; echo ready; exec sleep 100");
+        command
+            .stdout(Capture::ring(4096))
+            .drain(Duration::from_millis(10), Duration::from_millis(10));
+        let child = command.spawn().unwrap();
+        let _guard = Guard::of(&child);
+        let output = child.stdout().unwrap();
+        let viewer = output.strong_reader(Start::Oldest).unwrap();
+        until("it is held up", || output.stats().waiting_writers == 1);
+        let mut watch = output.line_watch().unwrap();
+        let missing = watch.wait_for(Duration::from_millis(10), is("ready"));
+        assert_eq!(block_on(missing).unwrap_err().why, NoLine::TimedOut);
+        assert!(child.signal(overfall::process::Signal::Kill).unwrap());
+        let error = block_on(watch.wait_for(Duration::MAX, is("ready"))).unwrap_err();
+        let NoLine::Exited(status) = error.why else { panic!("{error}") };
+        assert_eq!((status.signal(), error.gone), (Some(9), 0));
+        // It has let the consumer alone, which reads all of it.
+        let all: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
+        let mut read = String::new();
+        std::io::Read::read_to_string(&mut viewer.blocking(), &mut read).unwrap();
+        assert!(all.starts_with(&read) && read.len() > 60_000, "{}", read.len());
+        block_on(child.wait());
+    });
+}
+
+/// The same, where the one who stands still is let go of in time: what was written before the exit is looked at.
+#[test]
+fn a_line_that_had_no_room_before_the_exit_is_found_when_there_is_some() {
+    within(LIMIT, || {
+        let child = shell("seq 3000; echo ready").stdout(Capture::ring(4096)).spawn().unwrap();
+        let output = child.stdout().unwrap();
+        let viewer = output.strong_reader(Start::Oldest).unwrap();
+        until("it has exited", || child.status().is_some());
+        let going = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(viewer);
+        });
+        block_on(output.wait_for_line(Duration::MAX, is("ready"))).unwrap();
+        going.join().unwrap();
+        block_on(child.wait());
+    });
+}
+
+#[test]
+fn the_exit_is_told_also_when_nothing_is_left_of_the_child_but_its_output() {
+    within(LIMIT, || {
+        let child = shell("setsid sleep 100 & echo $!; exit 7").spawn().unwrap();
+        let (id, output) = (child.id(), child.stdout().unwrap().clone());
+        let ready = block_on(output.wait_for_line(LIMIT, |_| true)).unwrap();
+        until("it has exited", || child.status().is_some());
+        child.detach();
+        crate::support::gone(id);
+        let error = block_on(output.wait_for_line(Duration::MAX, is("ready"))).unwrap_err();
+        let NoLine::Exited(status) = error.why else { panic!("{error}") };
+        assert_eq!(status.code(), Some(7));
+        let left = ready.line.text().parse().unwrap();
+        let left = rustix::process::Pid::from_raw(left).unwrap();
+        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+        let error = block_on(output.wait_for_line(Duration::MAX, is("ready"))).unwrap_err();
+        assert!(
+            matches!(error.why, NoLine::Ended { status: Some(_) } | NoLine::Exited(_)),
+            "{error}"
+        );
+    });
+}
+
+/// As tests do that do not want to wait. Children live in the time of the system.
+#[test]
+fn a_clock_of_the_runtime_that_stands_still_or_runs_ahead_is_none_of_ours() {
+    within(LIMIT, || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            tokio::time::advance(Duration::from_secs(1 << 20)).await;
+            let child = shell("exec sleep 100").spawn().unwrap();
+            let output = child.stdout().unwrap();
+            let error = output.wait_for_line(Duration::from_millis(10), is("ready")).await;
+            assert_eq!(error.unwrap_err().why, NoLine::TimedOut);
+            let policy = overfall::process::ShutDown::terminate(Duration::MAX);
+            let outcome = child.wait_or_shut_down(Duration::from_millis(10), &policy).await;
+            assert_eq!(outcome.status.signal(), Some(15));
+        });
+    });
+}

@@ -2,17 +2,49 @@
 
 use overfall::process::{Child, Command};
 use overfall_tests::LIMIT;
+use std::env;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A shell that runs this script. What it starts counts its time to drain in tenths of a second.
 pub(crate) fn shell(script: &str) -> Command {
+    nobody_is_left_at_the_end();
     let mut command = Command::new("sh");
     command.args(["-c", script]).drain(Duration::from_millis(300), Duration::from_secs(2));
     command
+}
+
+/// Has this program fail at its end if a child of it is left then, be it a zombie: no test is to leave one. Programs that
+/// tests start may.
+#[allow(unsafe_code)]
+fn nobody_is_left_at_the_end() {
+    static ASKED: Once = Once::new();
+    extern "C" fn look() {
+        let begun = Instant::now();
+        while !children().is_empty() {
+            // What was dropped last is ended in the background.
+            if begun.elapsed() > LIMIT / 6 {
+                eprintln!("children are left: {:?}", children());
+                // SAFETY: it ends this program.
+                unsafe { libc::_exit(1) };
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    ASKED.call_once(|| {
+        if env::args().all(|argument| argument != "--ignored") {
+            // SAFETY: it is called when the program exits, and needs nothing of any thread.
+            unsafe { libc::atexit(look) };
+        }
+    });
+}
+
+/// The children of this process, zombies too.
+pub(crate) fn children() -> Vec<Process> {
+    processes().into_iter().filter(|process| process.parent == std::process::id()).collect()
 }
 
 /// What the system says of a process.

@@ -6,9 +6,10 @@ use overfall::pump::{Pump, PumpError, Transform, Unfinished};
 use overfall::spool::{Abandoned, Builder, Ended, FinishError, ReadError, Spool};
 use overfall::{Channel, pipe};
 use overfall_tests::sources::{Does, Script};
-use overfall_tests::{LIMIT, within};
+use overfall_tests::{LIMIT, Task, within};
 use std::error::Error;
 use std::io::{self, Write};
+use std::task::Poll;
 
 /// Gives three bytes, and then does this.
 fn three_and(does: Does) -> Script {
@@ -202,6 +203,29 @@ fn a_sink_that_takes_no_more_is_told() {
     let (_, result) = join(Pump::new(io::repeat(7), writer).spawn().unwrap());
     assert!(matches!(result, Err(PumpError::Sink(_))), "{result:?}");
     assert!(spool.fail("again").is_err_and(|ended| matches!(ended, Ended::Failed(_))));
+}
+
+#[test]
+fn a_channel_that_takes_no_more_is_told_while_the_source_has_nothing() {
+    let (mut source, from) = pipe(1024);
+    let (writer, reader) = pipe(1024);
+    let mut pump = Pump::new(from, writer);
+    let mut running = Task::parked(pump.run());
+    drop(reader);
+    assert_eq!(running.wakes(), 1);
+    let Poll::Ready(Err(PumpError::Sink(failure))) = running.poll() else { panic!("it waits") };
+    assert_eq!(io::Error::from(failure).kind(), io::ErrorKind::BrokenPipe);
+    drop(running);
+    // The source is as it was.
+    source.try_send("more").unwrap();
+    assert_eq!(pump.into_parts().source.try_recv().unwrap().as_deref(), Some(&b"more"[..]));
+
+    let (source, from) = pipe(1024);
+    let (writer, reader) = pipe(1024);
+    let pumping = Pump::new(from, writer).spawn().unwrap();
+    drop(reader);
+    assert!(matches!(join(pumping).1, Err(PumpError::Sink(_))));
+    drop(source);
 }
 
 #[test]

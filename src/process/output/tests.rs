@@ -332,13 +332,25 @@ fn everything_is_in_the_spool_in_memory_and_on_disk() {
 
 #[test]
 fn late_consumers_get_the_error_of_a_read_behind_the_bytes_before_it() {
-    let directory = File::open("/").unwrap();
-    let output = Output::of(directory, &crate::process::Capture::default(), "test").unwrap();
+    let (mut from, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    // The other side goes with this unread, and that is an error here, behind what it wrote.
+    from.write_all(b"unread").unwrap();
+    other.write_all(b"before").unwrap();
+    drop(other);
+    let capture = crate::process::Capture::default().with_spool(crate::spool::Spool::builder());
+    let output = Output::of(from, &capture, "test").unwrap();
     assert!(block_on(output.ended(LONG, LONG)));
+    let reset = io::ErrorKind::ConnectionReset;
+    let is_told = |mut reader: Box<dyn Read>| {
+        let mut bytes = Vec::new();
+        let error = reader.read_to_end(&mut bytes).unwrap_err();
+        assert_eq!((&*bytes, error.kind()), (&b"before"[..], reset));
+        assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), reset, "each time");
+    };
     for _ in 0..2 {
-        let mut reader = output.strong_reader(Start::Oldest).unwrap().blocking();
-        let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        is_told(Box::new(output.strong_reader(Start::Oldest).unwrap().blocking()));
+        is_told(Box::new(output.weak_reader(Start::Oldest).unwrap().blocking()));
+        is_told(Box::new(output.spool().unwrap().reader().unwrap().blocking()));
     }
     assert!(output.failure().is_some());
 }

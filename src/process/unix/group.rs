@@ -184,7 +184,7 @@ mod linux {
     }
 
     /// Which processes other than this one have one of the pipes of these numbers open. Those of other users do not
-    /// show. And whether all of them are children of this program that have not come to their `exec`.
+    /// show, and children of this program that have not come to their `exec` are none. And whether these alone have.
     pub(in crate::process) fn holders(pipes: &[u64]) -> (Vec<Process>, bool) {
         let wanted: Vec<_> = pipes.iter().map(|pipe| format!("pipe:[{pipe}]")).collect();
         let has_it = |pid: &Pid| {
@@ -196,8 +196,9 @@ mod linux {
         };
         let others =
             processes().into_iter().flatten().filter(|pid| *pid != rustix::process::getpid());
-        let holders: Vec<_> = others.filter(has_it).filter_map(Member::look_up).collect();
-        let are_started = !holders.is_empty() && holders.iter().all(Member::is_being_started);
+        let all = others.filter(has_it).filter_map(Member::look_up);
+        let (started, holders): (Vec<_>, Vec<_>) = all.partition(Member::is_being_started);
+        let are_started = holders.is_empty() && !started.is_empty();
         (holders.iter().map(Member::process).collect(), are_started)
     }
 }

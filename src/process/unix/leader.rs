@@ -10,7 +10,7 @@ mod tests;
 use super::group;
 use super::terminal::Foreground;
 use crate::process::signal::Signal;
-use crate::process::status::{Exit, Status};
+use crate::process::status::{Exit, KnownExit, Status};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -21,7 +21,6 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::io::Interest;
-use tokio::sync::watch;
 
 #[derive(Debug)]
 pub(in crate::process) struct Leader {
@@ -32,8 +31,8 @@ pub(in crate::process) struct Leader {
     /// Whether the pidfd reaches the group: from Linux 6.9 on.
     reaches_group: bool,
     state: Mutex<State>,
-    /// Tells those who wait that the state is no longer `Runs`.
-    ended: watch::Sender<bool>,
+    /// Told when the state is no longer `Runs`.
+    exit: Arc<KnownExit>,
 }
 
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl Leader {
             pidfd,
             reaches_group,
             state: Mutex::new(state),
-            ended: watch::Sender::new(false),
+            exit: Arc::new(KnownExit::not_yet()),
         };
         // It has ended already, and was reaped by others, maybe before the pidfd was opened. Then that is of
         // nobody, or of another process of the same number, whose group is not to be signalled.
@@ -97,6 +96,11 @@ impl Leader {
 
     pub(in crate::process) fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// What others learn of its exit, also when this is gone.
+    pub(in crate::process) fn exit(&self) -> Arc<KnownExit> {
+        self.exit.clone()
     }
 
     /// Whether it has ended, and how. Reaps it, unless its number is still needed.
@@ -119,7 +123,7 @@ impl Leader {
         }
         let exit = self.reap_if_free(&mut state);
         drop(state);
-        self.ended.send_if_modified(|ended| !std::mem::replace(ended, true));
+        self.exit.tell(exit);
         Some(exit)
     }
 
@@ -225,14 +229,8 @@ impl Leader {
 
     /// Waits until it has ended. On the thread of children, where the waker is ours.
     pub(in crate::process) async fn exited(&self) -> Exit {
-        loop {
-            let mut ended = self.ended.subscribe();
-            if let Some(exit) = self.look() {
-                return exit;
-            }
-            // The sender is ours, and lives as long.
-            let _changed = ended.wait_for(|ended| *ended).await;
-        }
+        self.look();
+        self.exit.known().await
     }
 
     /// Watches it until it has ended, and reaps it; then also what becomes ours by that. It runs on the

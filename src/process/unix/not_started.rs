@@ -29,12 +29,22 @@ pub(in crate::process) fn not_started(command: &Command, source: io::Error) -> S
     if let Some(directory) = command.get_current_dir().filter(|directory| !can_enter(directory)) {
         return SpawnError::Directory { directory: directory.into(), source };
     }
-    match find(command).filter(|_| source.raw_os_error() == Some(libc::ENOENT)) {
-        Some(file) => {
-            SpawnError::Interpreter { interpreter: interpreter(&file), program: file, source }
-        }
-        None => SpawnError::Program { program, source },
+    let Some(file) = find(command) else { return SpawnError::Program { program, source } };
+    let interpreter = interpreter(&file);
+    // If the file may be run, it is its interpreter that may not, or is not there.
+    let is_of_interpreter = match source.raw_os_error() {
+        Some(libc::ENOENT) => true,
+        Some(libc::EACCES) => interpreter.as_ref().is_some_and(|path| !can_run(path)),
+        _ => false,
+    };
+    match is_of_interpreter {
+        true => SpawnError::Interpreter { interpreter, program: file, source },
+        false => SpawnError::Program { program, source },
     }
+}
+
+fn can_run(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 fn can_enter(directory: &Path) -> bool {
@@ -46,15 +56,12 @@ fn can_enter(directory: &Path) -> bool {
 fn find(command: &Command) -> Option<PathBuf> {
     let program = Path::new(command.get_program());
     let directory = command.get_current_dir().unwrap_or(Path::new(""));
-    let can_run = |file: &PathBuf| {
-        fs::metadata(file)
-            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
     if program.as_os_str().as_bytes().contains(&b'/') {
-        return Some(directory.join(program)).filter(can_run);
+        return Some(directory.join(program)).filter(|file| can_run(file));
     }
     let path = search_path(command)?;
-    env::split_paths(&path).map(|entry| directory.join(entry).join(program)).find(can_run)
+    let files = env::split_paths(&path).map(|entry| directory.join(entry).join(program));
+    files.into_iter().find(|file| can_run(file))
 }
 
 /// The PATH that the program is looked up in: the child's, if it is set for it.
@@ -73,4 +80,20 @@ fn interpreter(file: &Path) -> Option<PathBuf> {
     // A line that ends with a carriage return names a program of that name: say so.
     let name = line.trim_ascii_start().split(|byte| matches!(byte, b' ' | b'\t')).next()?;
     Some(OsString::from_vec(name.to_vec()).into())
+}
+
+/// What to do where the system has too little of something.
+pub(in crate::process) fn hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "; let other children end, close files, or raise the limit of open files (`ulimit -n`)"
+        }
+        Some(libc::EAGAIN) => {
+            "; let other children end, or raise the limit of processes (`ulimit -u`, `pids.max` of the control group)"
+        }
+        Some(libc::E2BIG) => "; hand long texts over by stdin, or in a file",
+        Some(libc::ETXTBSY) => "; it is open for writing: close it first",
+        Some(libc::ENOMEM) => "; there is no memory left for it",
+        _ => "",
+    }
 }

@@ -1,5 +1,6 @@
 //! Starting the leader of a group.
 
+use super::Blocked;
 use super::leader::{Leader, Means};
 use super::terminal::Foreground;
 use crate::process::command;
@@ -7,9 +8,15 @@ use rustix::process::Pid;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// Starts it, and has it keep the foreground that it was handed. On this thread; or, if the child is to end with the thread that started it, on that of children.
+/// So long a program may be open for writing before that is an error.
+const BUSY: Duration = Duration::from_millis(200);
+
+/// Starts it, and has it keep the foreground that it was handed. On this thread; or, if the child is to end with the
+/// thread that started it, on that of children.
 pub(in crate::process) fn start(
     command: &mut command::Command,
     foreground: Option<Foreground>,
@@ -17,7 +24,18 @@ pub(in crate::process) fn start(
 ) -> io::Result<(Child, Leader)> {
     let ends_with_us = command.ends_with_us;
     let command = command.command.process_group(0);
-    let started = if ends_with_us { start_bound(command, handle) } else { command.spawn() }?;
+    let mut attempt = || if ends_with_us { start_bound(command, handle) } else { command.spawn() };
+    let begun = Instant::now();
+    let started = loop {
+        match attempt() {
+            // Whoever wrote the program has closed it, maybe. But a child that another thread was starting meanwhile has
+            // a copy of the descriptor until its `exec`.
+            Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) && begun.elapsed() < BUSY => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            started => break started?,
+        }
+    };
     let Ok(pid) = i32::try_from(started.id()) else { unreachable!("a pid is positive") };
     let Some(pid) = Pid::from_raw(pid) else { unreachable!("a child has a pid") };
     let leader = Leader::new(pid, Means::All);
@@ -32,8 +50,10 @@ pub(in crate::process) fn start(
 fn start_bound(command: &mut Command, handle: &Handle) -> io::Result<Child> {
     let mut moved = std::mem::replace(command, Command::new(""));
     let (send, receive) = std::sync::mpsc::channel();
+    // It is to inherit from that thread what it would have from this one.
+    let blocked = Blocked::by_this_thread();
     handle.spawn(async move {
-        let started = moved.spawn();
+        let started = blocked.during(|| moved.spawn());
         let _who_waits_for_it = send.send((moved, started));
     });
     match receive.recv() {

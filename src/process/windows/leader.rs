@@ -4,15 +4,13 @@
 
 use super::{calls, group, wait};
 use crate::process::signal::Signal;
-use crate::process::status::{Exit, Status};
-use crate::sync::OnceLock;
+use crate::process::status::{Exit, KnownExit, Status};
 use std::io;
 use std::os::windows::io::OwnedHandle;
 use std::os::windows::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
 
 /// What those exit with who were killed, as those that the standard library kills.
 const KILLED: u32 = 1;
@@ -24,9 +22,7 @@ pub(in crate::process) struct Leader {
     job: OwnedHandle,
     /// The job ends with its last handle, which is this one.
     ends_with_us: bool,
-    exit: OnceLock<Exit>,
-    /// Tells those who wait that there is an exit.
-    ended: watch::Sender<bool>,
+    exit: Arc<KnownExit>,
 }
 
 impl Leader {
@@ -38,8 +34,8 @@ impl Leader {
         }
         calls::assign(&job, &process)?;
         calls::resume(id)?;
-        let (process, ended) = (Arc::new(process), watch::Sender::new(false));
-        Ok(Self { id, process, job, ends_with_us, exit: OnceLock::new(), ended })
+        let (process, exit) = (Arc::new(process), Arc::new(KnownExit::not_yet()));
+        Ok(Self { id, process, job, ends_with_us, exit })
     }
 
     pub(in crate::process) fn id(&self) -> u32 {
@@ -50,19 +46,23 @@ impl Leader {
         &self.job
     }
 
+    /// What others learn of its exit, also when this is gone.
+    pub(in crate::process) fn exit(&self) -> Arc<KnownExit> {
+        self.exit.clone()
+    }
+
     /// Whether it has ended, and how.
     pub(in crate::process) fn look(&self) -> Option<Exit> {
         if let Some(exit) = self.exit.get() {
-            return Some(*exit);
+            return Some(exit);
         }
         let status = match calls::exit_code(&self.process) {
             Ok(None) => return None,
             Ok(Some(code)) => Status::Known(ExitStatus::from_raw(code)),
             Err(_) => Status::Unknown,
         };
-        let exit = *self.exit.get_or_init(|| Exit { status, at: Instant::now() });
-        self.ended.send_if_modified(|ended| !std::mem::replace(ended, true));
-        Some(exit)
+        self.exit.tell(Exit { status, at: Instant::now() });
+        self.exit.get()
     }
 
     /// There is nothing to be reaped: its handles go with this.
@@ -90,14 +90,8 @@ impl Leader {
 
     /// Waits until it has ended. On the thread of children, where the waker is ours.
     pub(in crate::process) async fn exited(&self) -> Exit {
-        loop {
-            let mut ended = self.ended.subscribe();
-            if let Some(exit) = self.look() {
-                return exit;
-            }
-            // The sender is ours, and lives as long.
-            let _changed = ended.wait_for(|ended| *ended).await;
-        }
+        self.look();
+        self.exit.known().await
     }
 
     /// Watches it until it has ended. It runs on the thread of children for each of them, from the start, whoever

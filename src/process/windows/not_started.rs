@@ -31,3 +31,8 @@ pub(in crate::process) fn not_started(command: &Command, source: io::Error) -> S
         None => SpawnError::Program { program, source },
     }
 }
+
+/// What to do where the system has no more of something. Its own words say what there is too little of.
+pub(in crate::process) fn hint(_: &io::Error) -> &'static str {
+    ""
+}
