@@ -28,6 +28,7 @@ fn work() {
         "failures" => failures(),
         "many" => many(),
         "rings" => rings(),
+        "stands still" => stands_still(),
         "reads lines" => reads_lines(),
         "unprivileged" => unprivileged(),
         other => panic!("{other}"),
@@ -362,6 +363,30 @@ fn rings() {
     }
     let used = resident().saturating_sub(before);
     assert!(used < 40 << 20, "{used}");
+}
+
+/// However much the child writes: while it is waited for, and once it is weak, and another one reads on.
+#[test]
+fn a_consumer_that_stands_still_costs_the_ring_and_at_most_a_mebibyte() {
+    run("", "stands still");
+}
+
+fn stands_still() {
+    const RING: usize = 1 << 20;
+    block_on(Command::new("true").spawn().unwrap().wait());
+    let before = resident();
+    let costs = || resident().saturating_sub(before);
+    let child = shell("exec yes").stdout(Capture::ring(RING)).spawn().unwrap();
+    let output = child.stdout().unwrap();
+    let still = output.strong_reader(Start::Oldest).unwrap();
+    let mut reader = output.strong_reader(Start::Oldest).unwrap().blocking();
+    until("it holds the child up", || output.stats().waiting_writers == 1);
+    assert!(costs() < RING + (1 << 20), "{} bytes while it is waited for", costs());
+    let still = still.into_weak();
+    io::copy(&mut reader.by_ref().take(64 << 20), &mut io::sink()).unwrap();
+    assert!(costs() < RING + (1 << 20), "{} bytes once it is weak", costs());
+    assert!(still.missed().bytes > 62 << 20, "{:?}", still.missed());
+    block_on(child.kill());
 }
 
 /// Situation 35: a program that reads what is to be done, and runs a command for each line.
