@@ -52,6 +52,7 @@
 mod blocking;
 mod bytes;
 mod cutter;
+mod ends;
 mod error;
 mod gone;
 mod input;
@@ -80,7 +81,7 @@ use crate::wait::until::until_ready;
 use cutter::{Cutter, Piece, Place};
 use gone::Sweep;
 use input::Input;
-use line::About;
+use line::{About, Content};
 use settings::{Encoding, Settings};
 #[cfg(feature = "process")]
 pub(crate) use source::Feed;
@@ -119,6 +120,10 @@ pub struct Lines<R> {
     ended: Option<Result<(), LineError>>,
     /// Gaps behind which nothing came.
     last_gaps: Vec<Gap>,
+    /// What a wait has found, on its way out.
+    found: Option<Found>,
+    /// What is known of the line that was lent last.
+    about: About,
     /// The text of a line that was not UTF-8.
     decoded: String,
     /// Whether a stream has told its last item.
@@ -151,6 +156,8 @@ impl<R: Source> Lines<R> {
             arrivals: 0,
             ended: None,
             last_gaps: Vec::new(),
+            found: None,
+            about: About::default(),
             decoded: String::new(),
             is_over: false,
             budget: Budget::default(),
@@ -194,11 +201,17 @@ impl<R: Source> Lines<R> {
     ///
     /// If the future is dropped while it waits, nothing is lost.
     pub async fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        if let Some(piece) = self.cut() {
-            return self.lend(piece);
+        let piece = self.cut();
+        if piece.is_none() {
+            // It goes out by way of `self`. If it did by a result of its own, the compiler would pass all lines
+            // through the memory in which that one lies, and to copy them there and back takes longer than all
+            // the rest.
+            self.found = Some(until_ready(&mut *self, Self::stop_waiting, Self::poll_find).await);
         }
-        let found = until_ready(&mut *self, Self::stop_waiting, Self::poll_find).await;
-        self.give(found)
+        match piece {
+            Some(piece) => self.lend(piece),
+            None => self.give_found(),
+        }
     }
 
     /// The next line; or, if nothing comes for a while, what there is of it, which ends by [`End::Quiet`].
@@ -316,6 +329,7 @@ impl<R: Source> Lines<R> {
         }
     }
 
+    #[inline(never)]
     fn poll_find(&mut self, context: &mut Context<'_>) -> Poll<Found> {
         loop {
             match self.find() {
@@ -445,7 +459,15 @@ impl<R: Source> Lines<R> {
         self.cutter.unfinished(&self.settings)
     }
 
+    /// Lends what a wait has found.
+    #[inline(never)]
+    fn give_found(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        let found = self.found.take().unwrap_or(Err(LineError::Empty));
+        self.give(found)
+    }
+
     /// Lends what was found.
+    #[inline(never)]
     fn give(&mut self, found: Found) -> Result<Option<Line<'_>>, LineError> {
         match found? {
             Some(piece) => self.lend(piece),
@@ -456,18 +478,23 @@ impl<R: Source> Lines<R> {
     #[inline(always)]
     fn lend(&mut self, piece: Piece) -> Result<Option<Line<'_>>, LineError> {
         let Piece { place, end, terminator, continues, cut } = piece;
-        let about = About { writer: self.writer, end, terminator, continues, cut };
+        self.about = About { writer: self.writer, end, terminator, continues, cut };
+        if self.settings.encoding != Encoding::Bytes {
+            self.input.check();
+        }
         let bytes = match place {
             Place::Input(from, to) => self.input.bytes(from, to),
             Place::Begun(length) => &self.cutter.begun()[..length],
         };
         if self.settings.encoding == Encoding::Bytes {
-            return Ok(Some(Line::new(bytes, None, about)));
+            return Ok(Some(Line::new(Content::Bytes(bytes), &self.about)));
         }
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(Line::new(bytes, Some(text), about))),
-            Err(_) => decode(self.settings.encoding, bytes, about, &mut self.decoded),
+        if let Place::Input(from, to) = place {
+            if let Some(text) = self.input.text(from, to) {
+                return Ok(Some(Line::new(Content::Text(text), &self.about)));
+            }
         }
+        decode(self.settings.encoding, bytes, &self.about, &mut self.decoded)
     }
 
     fn stop_waiting(&mut self) {
@@ -475,19 +502,26 @@ impl<R: Source> Lines<R> {
     }
 }
 
-/// A line that is no UTF-8.
-#[cold]
+/// A line of text that was not checked with what came with it.
+#[inline(never)]
 fn decode<'a>(
     encoding: Encoding,
-    bytes: &[u8],
-    about: About,
+    bytes: &'a [u8],
+    about: &'a About,
     decoded: &'a mut String,
 ) -> Result<Option<Line<'a>>, LineError> {
-    if encoding == Encoding::Utf8 {
-        return Err(NotUtf8 { line: Line::new(bytes, None, about).to_owned() }.into());
-    }
-    *decoded = String::from_utf8_lossy(bytes).into_owned();
-    Ok(Some(Line::new(decoded.as_bytes(), Some(decoded), about)))
+    let text = match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) if encoding == Encoding::Utf8 => {
+            let line = Line::new(Content::Bytes(bytes), about).to_owned();
+            return Err(NotUtf8 { line }.into());
+        }
+        Err(_) => {
+            *decoded = String::from_utf8_lossy(bytes).into_owned();
+            decoded
+        }
+    };
+    Ok(Some(Line::new(Content::Text(text), about)))
 }
 
 impl<R> Lines<R> {
@@ -495,7 +529,8 @@ impl<R> Lines<R> {
     fn map<S>(self, change: impl FnOnce(R) -> S) -> Lines<S> {
         let Self { source, settings, input, writer, cutter, others, .. } = self;
         let (dropped, told, arrivals) = (self.dropped, self.told, self.arrivals);
-        let (ended, last_gaps, decoded) = (self.ended, self.last_gaps, self.decoded);
+        let (ended, last_gaps, about, decoded) =
+            (self.ended, self.last_gaps, self.about, self.decoded);
         let (is_over, budget) = (self.is_over, self.budget);
         let (gone, sweep) = (self.gone, self.sweep);
         Lines {
@@ -512,6 +547,8 @@ impl<R> Lines<R> {
             arrivals,
             ended,
             last_gaps,
+            found: None,
+            about,
             decoded,
             is_over,
             budget,

@@ -386,7 +386,7 @@ fn visible(settings: &Settings, begun: &[u8]) -> usize {
 }
 
 /// The next end of a line.
-#[inline]
+#[inline(always)]
 fn find(settings: &Settings, input: &mut Input) -> Option<Ending> {
     let at = input.next_end(settings.returns)?;
     let rest = input.rest();

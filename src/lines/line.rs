@@ -42,6 +42,13 @@ pub(super) struct About {
     pub(super) cut: u64,
 }
 
+impl Default for About {
+    fn default() -> Self {
+        let (end, terminator) = (End::End, Terminator::None);
+        Self { writer: 0, end, terminator, continues: false, cut: 0 }
+    }
+}
+
 /// A line, or a piece of one, lent by [`Lines`](super::Lines). It dereferences to its bytes, without those
 /// that end the line, and is equal to a text, or to bytes, that are the same. Two lines are equal if all that is
 /// known of them is.
@@ -63,10 +70,18 @@ pub(super) struct About {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Line<'a> {
-    bytes: &'a [u8],
-    /// The same, if they were decoded.
-    text: Option<&'a str>,
-    about: About,
+    content: Content<'a>,
+    /// Lent as well: whatever is written in small parts and copied in large ones right behind that waits until
+    /// it has left the processor's store buffer, which takes longer than all the rest of a line.
+    about: &'a About,
+}
+
+/// What is in a line.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Bytes(&'a [u8]),
+    /// It was decoded.
+    Text(&'a str),
 }
 
 macro_rules! about {
@@ -115,28 +130,44 @@ macro_rules! about {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(bytes: &'a [u8], text: Option<&'a str>, about: About) -> Self {
-        Self { bytes, text, about }
+    #[inline(always)]
+    pub(super) fn new(content: Content<'a>, about: &'a About) -> Self {
+        Self { content, about }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &'a [u8] {
+        match self.content {
+            Content::Bytes(bytes) => bytes,
+            Content::Text(text) => text.as_bytes(),
+        }
     }
 
     about!();
 
-    /// What has come of a line that goes on.
+    /// Shows what has come of a line that goes on.
     #[cfg(feature = "process")]
-    pub(crate) fn unfinished(writer: u32, bytes: &'a [u8]) -> Self {
-        let (end, terminator) = (End::Quiet, Terminator::None);
-        Self::new(bytes, None, About { writer, end, terminator, continues: false, cut: 0 })
+    pub(crate) fn show_unfinished<T>(
+        writer: u32,
+        bytes: &[u8],
+        see: impl FnOnce(&Line<'_>) -> T,
+    ) -> T {
+        let about = About { writer, end: End::Quiet, ..About::default() };
+        see(&Line::new(Content::Bytes(bytes), &about))
     }
 
     /// Its text. With [`utf8`](super::Builder::utf8) and [`utf8_lossy`](super::Builder::utf8_lossy) it is
     /// there already; otherwise it is checked now, and what is no UTF-8 is replaced.
     pub fn text(&self) -> Cow<'a, str> {
-        self.text.map_or_else(|| String::from_utf8_lossy(self.bytes), Cow::Borrowed)
+        match self.content {
+            Content::Bytes(bytes) => String::from_utf8_lossy(bytes),
+            Content::Text(text) => Cow::Borrowed(text),
+        }
     }
 
     /// A copy that owns its bytes.
     pub fn to_owned(&self) -> OwnedLine {
-        OwnedLine { bytes: self.bytes.to_vec(), about: self.about }
+        OwnedLine { bytes: self.to_vec(), about: *self.about }
     }
 }
 
@@ -145,19 +176,19 @@ impl Deref for Line<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.bytes
+        self.bytes()
     }
 }
 
 impl AsRef<[u8]> for Line<'_> {
     fn as_ref(&self) -> &[u8] {
-        self.bytes
+        self.bytes()
     }
 }
 
 impl PartialEq for Line<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.bytes, &self.about) == (other.bytes, &other.about)
+        (self.bytes(), self.about) == (other.bytes(), other.about)
     }
 }
 
@@ -165,7 +196,7 @@ impl Eq for Line<'_> {}
 
 impl Hash for Line<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.bytes, &self.about).hash(state);
+        (self.bytes(), self.about).hash(state);
     }
 }
 
@@ -205,7 +236,7 @@ fn debug(name: &str, bytes: &[u8], about: &About, f: &mut fmt::Formatter<'_>) ->
 
 impl fmt::Debug for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Line", self.bytes, &self.about, f)
+        debug("Line", self, self.about, f)
     }
 }
 

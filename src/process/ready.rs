@@ -416,8 +416,9 @@ impl LineWatch {
         }
         while self.unfinished {
             let mut unfinished = self.lines().unfinished_texts();
-            let is_it =
-                |&(writer, text): &(u32, &[u8])| (wanted.is_it)(&Line::unfinished(writer, text));
+            let is_it = |&(writer, text): &(u32, &[u8])| {
+                Line::show_unfinished(writer, text, &mut wanted.is_it)
+            };
             let (writer, _) = unfinished.find(is_it)?;
             drop(unfinished);
             let line = self.lines().take_unfinished(writer).ok()??.to_owned();

@@ -119,6 +119,30 @@ fn a_line_that_is_no_utf8_is_an_error_with_its_bytes_and_the_next_one_comes() {
     }
 }
 
+/// What comes at once is checked at once: lines of text, lines that are none, and a character that is cut at either
+/// end of what came are told apart all the same.
+#[test]
+fn whether_a_line_is_text_does_not_depend_on_what_came_with_it() {
+    let lines: [&[u8]; 6] =
+        [b"one", "zw\u{f6}lf \u{20ac}".as_bytes(), b"", b"\xff!", b"a\xe2\x82", b"end"];
+    let text = lines.join(&b'\n');
+    let decoded: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+    let strict: Vec<_> = lines.iter().map(|line| std::str::from_utf8(line).ok()).collect();
+    for piece in 1..=text.len() {
+        let mut lossy = Builder::new().utf8_lossy().lines(written(&text, piece));
+        assert_eq!(texts(&mut lossy), decoded, "{piece} bytes at a time");
+        let mut lines = Builder::new().utf8().lines(written(&text, piece));
+        for (expected, bytes) in strict.iter().zip(lines_of(Builder::new(), &text, piece)) {
+            match (lines.try_next_line(), expected) {
+                (Ok(Some(line)), Some(text)) => assert_eq!(line.text(), *text),
+                (Err(LineError::NotUtf8(error)), None) => assert_eq!(*error.line, *bytes.0),
+                (other, _) => panic!("{other:?} in place of {expected:?}, {piece} bytes at a time"),
+            }
+        }
+        assert!(lines.try_next_line().unwrap().is_none());
+    }
+}
+
 #[test]
 fn an_update_that_ends_with_a_return_is_there_when_it_was_written() {
     let (mut writer, reader) = pipe(1024);
