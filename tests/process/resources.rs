@@ -80,7 +80,7 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.taken.clear();
-        setrlimit(Resource::Nofile, self.before.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.before).unwrap();
     }
 }
 
@@ -471,7 +471,7 @@ fn stalled() {
         until("it holds the child up", || output.stats().waiting_writers == 1);
         within_bounds("strong");
         // It is aborted in the middle of its write.
-        forwarding.map(Consumer::abort);
+        forwarding.into_iter().for_each(Consumer::abort);
         drop(reader);
         let outcome = block_on(child.kill());
         assert!(outcome.stdout.unwrap().held_by.is_empty());
