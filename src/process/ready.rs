@@ -131,8 +131,8 @@ impl Output {
     /// Waits for a line for which `is_it` is true, from the oldest one on that the ring has, for at most `timeout`.
     /// The longest duration is for ever, and zero looks once. Other consumers get all lines as before.
     ///
-    /// It holds nobody up, and has nobody else let go: a strong consumer that stands still has the child wait, and this,
-    /// too. The child's exit ends it all the same, 3 s after the time [to drain](super::Command::drain) is up.
+    /// It holds nobody up, and has nobody else let go: a strong consumer that stands still has the child wait, and
+    /// this, too. The child's exit ends it all the same, 3 s after the time [to drain](super::Command::drain) is up.
     ///
     /// To wait for several lines, or for one that has no end, use [`line_watch`](Self::line_watch); to have the
     /// child wait meanwhile, or to look at all that was ever written, [`line_watch_of`](Self::line_watch_of).

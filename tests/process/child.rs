@@ -46,12 +46,20 @@ fn a_wait_that_is_dropped_can_be_begun_again() {
 
 #[test]
 fn durations_may_be_as_long_or_as_short_as_they_can() {
-    for limit in [Duration::ZERO, Duration::MAX] {
+    // Some that a clock can still be set to, and some that it cannot.
+    let long = [1 << 33, 1 << 53, 1 << 62, i64::MAX as u64, u64::MAX].map(Duration::from_secs);
+    let limits = long.into_iter().chain([Duration::ZERO, Duration::MAX]);
+    for limit in limits {
         let child = shell("exit 1").drain(limit, limit).spawn().unwrap();
         until("it has exited", || child.status().is_some());
         let outcome = block_on(child.wait_or_shut_down(limit, &ShutDown::terminate(limit)));
         assert_eq!((outcome.status.code(), outcome.shut_down), (Some(1), None));
-        assert!(child.wait_timeout(Duration::MAX).is_some());
+        assert!(child.wait_timeout(limit).is_some() || limit.is_zero());
+        let output = child.stdout().unwrap();
+        assert!(block_on(output.wait_for_line(limit, |_| true)).is_err());
+        let mut lines = output.strong_reader(Start::Oldest).unwrap().into_lines().blocking();
+        assert!(lines.next_line_timeout(limit).unwrap().is_none());
+        assert!(lines.next_line_or_quiet(limit).unwrap().is_none());
         assert_eq!(
             block_on(child.shut_down(&ShutDown::terminate(limit))).shut_down,
             Some(Took::Nothing)

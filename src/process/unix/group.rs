@@ -130,7 +130,8 @@ mod linux {
             is_ours && program(&self.pid.as_raw_nonzero().to_string()) == program("self")
         }
 
-        /// What `/proc` says of a process. `None` if it is not there, which is not the same as that it cannot be looked up.
+        /// What `/proc` says of a process. `None` if it is not there, which is not the same as that it cannot be
+        /// looked up.
         fn look_up(pid: Pid) -> io::Result<Option<Self>> {
             match fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
                 Ok(stat) => Ok(Self::of(pid, &stat)),
@@ -158,8 +159,8 @@ mod linux {
         }
     }
 
-    /// The processes of a group, or `None` where it cannot be told: `/proc` is not there, or is of other numbers than ours,
-    /// or there are no descriptors left to look with.
+    /// The processes of a group, or `None` where it cannot be told: `/proc` is not there, or is of other numbers than
+    /// ours, or there are no descriptors left to look with.
     pub(super) fn members(group: Pid) -> Option<Vec<Member>> {
         let group = group.as_raw_nonzero().get();
         let mut members = Vec::new();
