@@ -318,3 +318,15 @@ impl From<process::Command> for Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test of the longer one would take that long.
+    #[test]
+    fn if_nothing_is_said_outputs_are_waited_for_3_s_after_the_last_byte_and_30_s_in_all() {
+        let Drain { quiet, at_most } = Command::new("program").drain;
+        assert_eq!((quiet, at_most), (Duration::from_secs(3), Duration::from_secs(30)));
+    }
+}

@@ -90,8 +90,8 @@ pub enum NoLine {
     },
     /// The child has exited. Somebody else, whom it started, has its output open still, and another wait may find
     /// a line of theirs. All that had been written before the exit was looked at, unless a strong consumer that
-    /// stood still left no room for it, until the time was up or that [to drain](super::Command::drain), from the
-    /// exit on.
+    /// stood still left no room for it, until the time was up, or 3 s more than that [to
+    /// drain](super::Command::drain) had passed since.
     #[error("the child has ended, {0}")]
     Exited(Status),
     /// The output could not be read.
@@ -131,8 +131,8 @@ impl Output {
     /// Waits for a line for which `is_it` is true, from the oldest one on that the ring has, for at most `timeout`.
     /// The longest duration is for ever, and zero looks once. Other consumers get all lines as before.
     ///
-    /// It holds nobody up, and has nobody else let go: a strong consumer that stands still has the child wait, and this,
-    /// too. The child's exit ends it all the same, when the time [to drain](super::Command::drain) is up.
+    /// It holds nobody up, and has nobody else let go: a strong consumer that stands still has the child wait, and
+    /// this, too. The child's exit ends it all the same, 3 s after the time [to drain](super::Command::drain) is up.
     ///
     /// To wait for several lines, or for one that has no end, use [`line_watch`](Self::line_watch); to have the
     /// child wait meanwhile, or to look at all that was ever written, [`line_watch_of`](Self::line_watch_of).

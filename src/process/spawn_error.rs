@@ -46,7 +46,8 @@ pub enum SpawnError {
     /// The program is there, and what is to interpret it is not, or may not be run: that of its first line (`#!`), or
     /// the loader of a program for another system.
     #[error(
-        "`{}` is there, and its interpreter is not, or may not be run: {}: {source}; install it, or mend the first line",
+        "`{}` is there, and its interpreter is not, or may not be run: {}: {source}; install it, or mend the first \
+         line",
         program.display(),
         interpreter.as_deref().map_or("the loader that its header names".into(), |path| path.to_string_lossy())
     )]

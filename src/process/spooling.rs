@@ -83,7 +83,8 @@ impl Spooling {
                 let _it_runs = disk.send(Work { writer, bytes, before, done });
                 self.state = State::Writing(written);
             }
-            // In memory, or where the system has no thread to give. There others wait for the disk, and nothing is lost.
+            // In memory, or where the system has no thread to give. There others wait for the disk, and nothing is
+            // lost.
             _ => {
                 let written = write(&mut writer, before, &bytes);
                 self.wrote(writer, bytes, written);

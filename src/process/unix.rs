@@ -189,8 +189,8 @@ pub(super) fn number_of(pipe: &OwnedFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(pipe)?.st_ino)
 }
 
-/// Which other processes have one of these pipes open, and whether none but children of this one have that are just being
-/// started.
+/// Which other processes have one of these pipes open, and whether none but children of this one have that are just
+/// being started.
 #[cfg(target_os = "linux")]
 pub(super) async fn holders(pipes: Vec<u64>) -> (Vec<Process>, bool) {
     // It looks at all descriptors of all processes, and others' outputs are not to wait for that, unless the system has

@@ -302,7 +302,7 @@ fn the_claim_of_the_only_consumer_is_released_when_its_task_ends() {
     let child = { child }.stdout(Capture::default().only_one_consumer()).spawn().unwrap();
     let _guard = Guard::of(&child);
     let output = stdout(&child);
-    until("the text is there", || output.stats().payload_bytes == 5);
+    until("it has come", || output.stats().payload_bytes == 5);
     let is_free = || until("the claim is released", || output.strong_reader(Start::Now).is_ok());
     let collect = || {
         let collecting = Collect::first(100).text_of(output.strong_reader(Start::Oldest).unwrap());

@@ -54,6 +54,22 @@ fn outputs_that_go_to_a_file_or_nowhere_are_not_captured_and_files_stay_blocking
     assert_eq!(text, "out\n");
 }
 
+#[test]
+fn if_nothing_is_said_each_output_has_a_ring_of_1_mib_and_the_name_of_the_program() {
+    let child = Command::new("/bin/sh").args(["-c", "exit 0", "secret"]).spawn().unwrap();
+    for (output, name) in [(child.stdout(), "sh: stdout"), (child.stderr(), "sh: stderr")] {
+        let output = output.unwrap();
+        assert_eq!((output.name(), output.stats().capacity), (name, 1 << 20));
+    }
+    assert_eq!((child.name(), child.take_stdin().is_some()), ("sh", false));
+    let outcome = block_on(child.wait());
+    assert!(outcome.stdin.is_none() && !format!("{outcome:?}").contains("secret"));
+    let merged = Command::new("true").name("it").merged(Capture::default()).spawn().unwrap();
+    let output = merged.output().unwrap();
+    assert_eq!((output.name(), output.stats().capacity), ("it", 1 << 20));
+    block_on(merged.wait());
+}
+
 // While it runs.
 
 /// A pipe has slots, and not bytes: how full it is does not follow from what was written.

@@ -4,7 +4,7 @@ use crate::places::run;
 use crate::support::{children, descriptors, gone, process, shell, until};
 use overfall::process::{
     Capture, Child, Collect, Command, Consumer, Forward, Input, Outcome, Pipeline, ShutDown,
-    SpawnError, Start,
+    SpawnError, Start, Took,
 };
 use overfall::spool::Spool;
 use overfall::{Blocking, StrongReader};
@@ -80,7 +80,7 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.taken.clear();
-        setrlimit(Resource::Nofile, self.before.clone()).unwrap();
+        setrlimit(Resource::Nofile, self.before).unwrap();
     }
 }
 
@@ -157,7 +157,7 @@ fn children_go_on() {
     assert_eq!(status.signal(), Some(15));
     let id = dropped.id();
     drop(dropped);
-    // It is looked for when there are descriptors.
+    // It is looked for without a descriptor.
     let begun = Instant::now();
     while rustix::process::test_kill_process(Pid::from_raw(id as i32).unwrap()).is_ok() {
         assert!(begun.elapsed() < LIMIT);
@@ -165,6 +165,23 @@ fn children_go_on() {
     }
     drop((taken, answers, killed));
     assert!(children().is_empty());
+    a_member_is_not_overlooked();
+}
+
+/// Whoever has too few to look at each process has not seen that there is none.
+fn a_member_is_not_overlooked() {
+    let script = "sh -c 'trap \"\" TERM; echo ready; while :; do sleep 60; done' & wait";
+    for left in 0..4 {
+        let child = shell(script).spawn().unwrap();
+        until("the member is ready", || child.stdout().unwrap().stats().payload_bytes == 6);
+        let taken = Taken::all_but(left);
+        let policy = ShutDown::terminate(Duration::from_millis(50));
+        let id = child.id();
+        let outcome = within(LIMIT, move || block_on(child.shut_down(&policy)));
+        drop(taken);
+        assert_eq!((outcome.shut_down, outcome.status.signal()), (Some(Took::Kill), Some(15)));
+        gone(id);
+    }
 }
 
 // Counted.
@@ -454,7 +471,7 @@ fn stalled() {
         until("it holds the child up", || output.stats().waiting_writers == 1);
         within_bounds("strong");
         // It is aborted in the middle of its write.
-        forwarding.map(Consumer::abort);
+        forwarding.into_iter().for_each(Consumer::abort);
         drop(reader);
         let outcome = block_on(child.kill());
         assert!(outcome.stdout.unwrap().held_by.is_empty());

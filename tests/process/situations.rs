@@ -56,7 +56,7 @@ fn a_program_that_was_just_written_can_be_started_while_others_are_started() {
             })
         })
         .collect();
-    for number in 0..300 {
+    for number in 0..100 {
         let program = directory.path().join(number.to_string());
         fs::write(&program, "#!/bin/sh\nexit 7\n").unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -138,8 +138,8 @@ fn a_copy_of_this_program_has_children_of_its_own() {
 #[allow(unsafe_code)]
 fn forked() {
     let before = shell("cat; exit 3").stdin(Input::pipe()).spawn().unwrap();
-    // SAFETY: the copy uses what other threads of this program may hold a lock of, such as its memory; but they wait for
-    // something to come.
+    // SAFETY: the copy uses what other threads of this program may hold a lock of, such as its memory; but they wait
+    // for something to come.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
             let is_right = || {
@@ -183,6 +183,19 @@ fn arguments_that_the_system_does_not_take_are_told() {
     assert!(matches!(error, SpawnError::System { .. }), "{error}");
     let error = Command::new("echo").arg("x".repeat(4 << 20)).spawn().unwrap_err();
     assert!(error.to_string().contains("stdin"), "{error}");
+}
+
+#[test]
+fn a_ring_that_is_too_large_is_an_error_and_leaves_no_child() {
+    for capacity in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 4] {
+        let child = shell("exec sleep 100").stdout(Capture::ring(capacity)).spawn();
+        let error = child.unwrap_err();
+        assert!(error.to_string().contains("ask for less"), "{error}");
+    }
+    // The smallest one is one all the same.
+    let child = shell("echo said").stdout(Capture::ring(0)).spawn().unwrap();
+    assert!(block_on(child.wait()).success());
+    assert_eq!(text(&child), "said\n");
 }
 
 // While it runs.

@@ -17,8 +17,8 @@ pub(crate) fn shell(script: &str) -> Command {
     command
 }
 
-/// Has this program fail at its end if a child of it is left then, be it a zombie: no test is to leave one. Programs that
-/// tests start may.
+/// Has this program fail at its end if a child of it is left then, be it a zombie: no test is to leave one. Programs
+/// that tests start may.
 #[allow(unsafe_code)]
 fn nobody_is_left_at_the_end() {
     static ASKED: Once = Once::new();

@@ -228,9 +228,10 @@ fn a_consumer_starts_at_the_last_bytes_exactly() {
     drop(child);
     block_on(output.ended(LONG, LONG));
     let all = "onethreeeleven";
-    for last in 0..20 {
-        let expected = &all[all.len().saturating_sub(last)..];
-        let start = Start::Last(last as u64);
+    for last in (0..20).chain([1 << 32, 1 << 63, u64::MAX]) {
+        let expected =
+            &all[all.len().saturating_sub(usize::try_from(last).unwrap_or(usize::MAX))..];
+        let start = Start::Last(last);
         let mut strong = String::new();
         output.strong_reader(start).unwrap().blocking().read_to_string(&mut strong).unwrap();
         let mut weak = String::new();

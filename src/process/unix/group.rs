@@ -107,8 +107,8 @@ pub(in crate::process) use linux::holders;
 mod linux {
     use super::Process;
     use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
-    use std::fs;
     use std::os::fd::{AsFd, OwnedFd};
+    use std::{fs, io};
 
     pub(super) struct Member {
         pid: Pid,
@@ -130,11 +130,21 @@ mod linux {
             is_ours && program(&self.pid.as_raw_nonzero().to_string()) == program("self")
         }
 
-        /// What `/proc` says of a process.
-        fn look_up(pid: Pid) -> Option<Self> {
+        /// What `/proc` says of a process. `None` if it is not there, which is not the same as that it cannot be
+        /// looked up.
+        fn look_up(pid: Pid) -> io::Result<Option<Self>> {
+            match fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+                Ok(stat) => Ok(Self::of(pid, &stat)),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        }
+
+        fn of(pid: Pid, stat: &[u8]) -> Option<Self> {
             // A name may be no UTF-8.
-            let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-            let stat = String::from_utf8_lossy(&stat);
+            let stat = String::from_utf8_lossy(stat);
             // The name stands in parentheses, and may hold some itself.
             let (start, end) = (stat.find('(')?, stat.rfind(')')?);
             let mut rest = stat[end + 1..].split_ascii_whitespace();
@@ -149,11 +159,15 @@ mod linux {
         }
     }
 
-    /// The processes of a group, or `None` where `/proc` is not there, or is of other numbers than ours.
+    /// The processes of a group, or `None` where it cannot be told: `/proc` is not there, or is of other numbers than
+    /// ours, or there are no descriptors left to look with.
     pub(super) fn members(group: Pid) -> Option<Vec<Member>> {
-        let all = processes()?;
         let group = group.as_raw_nonzero().get();
-        Some(all.filter_map(Member::look_up).filter(|member| member.group == group).collect())
+        let mut members = Vec::new();
+        for pid in processes()? {
+            members.extend(Member::look_up(pid).ok()?.filter(|member| member.group == group));
+        }
+        Some(members)
     }
 
     fn processes() -> Option<impl Iterator<Item = Pid>> {
@@ -169,7 +183,7 @@ mod linux {
     /// A pidfd of a member, if the number is still that of a member.
     pub(super) fn open(member: &Member) -> Option<OwnedFd> {
         let pidfd = pidfd_open(member.pid, PidfdFlags::empty()).ok()?;
-        let now = Member::look_up(member.pid)?;
+        let now = Member::look_up(member.pid).ok()??;
         (now.group == member.group).then_some(pidfd)
     }
 
@@ -196,7 +210,8 @@ mod linux {
         };
         let others =
             processes().into_iter().flatten().filter(|pid| *pid != rustix::process::getpid());
-        let all = others.filter(has_it).filter_map(Member::look_up);
+        let look_up = |pid| Member::look_up(pid).ok()?;
+        let all = others.filter(has_it).filter_map(look_up);
         let (started, holders): (Vec<_>, Vec<_>) = all.partition(Member::is_being_started);
         let are_started = holders.is_empty() && !started.is_empty();
         (holders.iter().map(Member::process).collect(), are_started)

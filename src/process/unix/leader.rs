@@ -94,6 +94,7 @@ impl Leader {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
+    #[cfg(target_os = "linux")]
     pub(in crate::process) fn pid(&self) -> Pid {
         self.pid
     }

@@ -1,6 +1,5 @@
 //! Starting the leader of a group.
 
-use super::Blocked;
 use super::leader::{Leader, Means};
 use super::terminal::Foreground;
 use crate::process::command;
@@ -28,8 +27,8 @@ pub(in crate::process) fn start(
     let begun = Instant::now();
     let started = loop {
         match attempt() {
-            // Whoever wrote the program has closed it, maybe. But a child that another thread was starting meanwhile has
-            // a copy of the descriptor until its `exec`.
+            // The one who wrote the program may have closed it. But a child that another thread was starting
+            // meanwhile has a copy of the descriptor until its `exec`.
             Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) && begun.elapsed() < BUSY => {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -51,7 +50,7 @@ fn start_bound(command: &mut Command, handle: &Handle) -> io::Result<Child> {
     let mut moved = std::mem::replace(command, Command::new(""));
     let (send, receive) = std::sync::mpsc::channel();
     // It is to inherit from that thread what it would have from this one.
-    let blocked = Blocked::by_this_thread();
+    let blocked = super::Blocked::by_this_thread();
     handle.spawn(async move {
         let started = blocked.during(|| moved.spawn());
         let _who_waits_for_it = send.send((moved, started));
