@@ -6,9 +6,15 @@ use std::task::{Poll, ready};
 
 impl<R: Source> Lines<R> {
     /// The next line of what was taken from the reader already; `Empty`, if there is none.
+    #[inline]
     pub(crate) fn next_taken_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        let found = self.cut_or_end().unwrap_or(Err(LineError::Empty));
-        self.give(found)
+        match self.cut() {
+            Some(piece) => self.lend(piece),
+            None => {
+                let found = self.cut_or_end().unwrap_or(Err(LineError::Empty));
+                self.give(found)
+            }
+        }
     }
 
     /// The same as bytes: all of it.
