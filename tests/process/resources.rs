@@ -48,9 +48,12 @@ fn threads() -> usize {
         .count()
 }
 
+/// Without what is read from files, such as code of this program that runs for the first time.
 fn resident() -> usize {
-    let pages = fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
+    kibibytes.expect("the line").parse::<usize>().unwrap() * 1024
 }
 
 // Descriptors.
