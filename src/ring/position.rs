@@ -35,7 +35,8 @@ pub(super) const GIVE_UP_STEP: u64 = 1 << 28;
 /// does not overflow, because no slice, and nothing in memory, is that long.
 #[inline]
 pub(crate) const fn slice_size(length: u64) -> u64 {
-    if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
+    let length = if length == 0 { 1 } else { length };
+    (length + (GRANULE - 1)) & !(GRANULE - 1)
 }
 
 /// The number of a granule since the channel was made; 61 bits, never masked into the ring.
