@@ -66,6 +66,14 @@ impl Position {
         self.0 >> Self::SHIFT
     }
 
+    /// The low bits of the number of the granule times `SIZE`, a power of two of 8 or more.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    pub(super) const fn times<const SIZE: usize>(self) -> u64 {
+        const { assert!(SIZE.is_power_of_two() && SIZE >= 1 << Self::SHIFT) };
+        self.0 << (SIZE.trailing_zeros() - Self::SHIFT)
+    }
+
     /// The position as a word whose three low bits are 0.
     #[inline]
     pub(crate) const fn raw(self) -> u64 {

@@ -15,7 +15,8 @@ pub(super) struct Storage {
     /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
     /// stamp of no slice.
     memory: Zeroed<UnsafeCell<u8>, Descriptor>,
-    /// What masks a byte into the ring, one less than there are, and what masks a granule.
+    /// What masks a byte into the ring, one less than there are, and what masks a byte of the descriptors: they
+    /// begin at multiples of their size.
     masks: (usize, usize),
 }
 
@@ -28,17 +29,20 @@ impl Storage {
     /// no memory for them.
     pub(super) fn new(capacity: usize, granules: usize) -> Option<Self> {
         assert!(capacity.is_power_of_two() && granules.is_power_of_two());
-        let masks = (capacity - 1, granules - 1);
+        let masks = (capacity - 1, (granules - 1) * size_of::<Descriptor>());
         Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
     }
 
     /// The descriptor of the granule at `position`, masked into the ring.
     #[inline(always)]
     pub(super) fn descriptor(&self, position: Position) -> &Descriptor {
-        let index = position.granule() as usize & self.masks.1;
-        debug_assert!(index < self.memory.second().len());
-        // SAFETY: the index is at most the mask, which is one less than there are (`new`).
-        unsafe { self.memory.second().get_unchecked(index) }
+        // One shift, where an index takes two.
+        let offset = position.times::<{ size_of::<Descriptor>() }>() as usize & self.masks.1;
+        let descriptors = self.memory.second();
+        debug_assert!(offset < size_of_val(descriptors));
+        // SAFETY: the offset is a multiple of the size of a descriptor, and at most the mask, where the last one
+        // begins (`new`).
+        unsafe { &*descriptors.as_ptr().byte_add(offset) }
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
