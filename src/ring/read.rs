@@ -64,6 +64,19 @@ impl Held {
         self.hold.mark()
     }
 
+    #[inline(always)]
+    pub(crate) fn is_walked(&self) -> bool {
+        self.jumped_to.is_none()
+    }
+
+    /// As [`Ring::release_up_to`].
+    #[inline(always)]
+    pub(crate) fn move_at_once(&mut self, position: Position) {
+        debug_assert!(self.jumped_to.is_none());
+        pause::point();
+        self.hold.move_to(position, false);
+    }
+
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.hold.is_marked()
@@ -96,12 +109,17 @@ impl Held {
 }
 
 /// A committed slice whose stamp a strong reader has seen, or what is left of it from an offset on.
-/// Made by [`Ring::see`] and [`Ring::see_next`] alone.
+/// Made by [`Ring::see`] and [`Ring::see_next`] alone, but for [`Seen::NOTHING`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) slice: Position,
     pub(crate) offset: u64,
     pub(crate) left: u64,
+}
+
+impl Seen {
+    /// It stands for nothing seen: no bytes.
+    pub(crate) const NOTHING: Self = Self { slice: Position::new(0), offset: 0, left: 0 };
 }
 
 impl Ring {

@@ -20,7 +20,7 @@ use crate::wait::reader_figures::ReaderFigures;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-/// Where a reader stands in the ring.
+/// Where a reader stands in the ring. If it does not know the length of the slice, nothing of it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     /// The start of a slice: the next one, or the one that is being read.

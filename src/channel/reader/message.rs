@@ -7,7 +7,7 @@ pub use crate::channel::loss::Missed;
 pub use joiner::{Joined, Joiner};
 
 use super::receive_buffer::ReceiveBuffer;
-use super::strong::{Lent, LentAhead, LentBatch, LentOne};
+use super::strong::{Lent, LentBatch, LentOne};
 use crate::channel::shared::Shared;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::Position;
@@ -95,10 +95,8 @@ pub struct Message<'a> {
 }
 
 enum Body<'a> {
-    /// In the ring, where the reader's hold keeps it until this is dropped. The reader knows where.
+    /// In the ring, where the reader's hold keeps it, until this is dropped at least. The reader knows where.
     Lent(Lent<'a>),
-    /// In the ring, where the reader's hold keeps it also when this is dropped.
-    Ahead(LentAhead<'a>),
     /// In the ring, where the hold of a batch keeps it.
     OfBatch(LentOne<'a>),
     Copied(&'a Header, &'a [u8], &'a Shared),
@@ -110,11 +108,6 @@ impl<'a> Message<'a> {
         Self { body: Body::Lent(lent) }
     }
 
-    #[inline]
-    pub(super) fn ahead(lent: LentAhead<'a>) -> Self {
-        Self { body: Body::Ahead(lent) }
-    }
-
     pub(crate) fn copied(header: &'a Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
         Self { body: Body::Copied(header, bytes, shared) }
     }
@@ -124,7 +117,6 @@ impl<'a> Message<'a> {
     pub fn header(&self) -> Header {
         match &self.body {
             Body::Lent(lent) => lent.header(),
-            Body::Ahead(lent) => lent.header(),
             Body::OfBatch(lent) => lent.header(),
             Body::Copied(header, ..) => **header,
         }
@@ -134,7 +126,6 @@ impl<'a> Message<'a> {
     fn shared(&self) -> &Shared {
         match &self.body {
             Body::Lent(lent) => lent.shared(),
-            Body::Ahead(lent) => lent.shared(),
             Body::OfBatch(lent) => lent.shared(),
             Body::Copied(.., shared) => shared,
         }
@@ -148,7 +139,6 @@ impl Deref for Message<'_> {
     fn deref(&self) -> &[u8] {
         match &self.body {
             Body::Lent(lent) => lent.bytes(),
-            Body::Ahead(lent) => lent.bytes(),
             Body::OfBatch(lent) => lent.bytes(),
             Body::Copied(_, bytes, _) => bytes,
         }
@@ -226,7 +216,7 @@ impl Messages<'_> {
         std::iter::from_fn(move || match messages.next_body()? {
             Body::OfBatch(lent) => Some(lent.bytes()),
             Body::Copied(_, bytes, _) => Some(bytes),
-            Body::Lent(_) | Body::Ahead(_) => unreachable!("a batch is lent as a whole"),
+            Body::Lent(_) => unreachable!("a batch is lent as a whole"),
         })
     }
 }

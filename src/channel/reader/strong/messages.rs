@@ -3,7 +3,6 @@
 use super::StrongReader;
 use super::find::Next;
 use super::lent::{Lent, LentBatch, Taken};
-use crate::channel::loss::Missed;
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
@@ -40,12 +39,13 @@ impl StrongReader {
     /// Nothing if not, or if it `may` not be taken.
     #[inline(always)]
     fn take_next_if(&mut self, may: impl FnOnce(&Self) -> bool) -> Option<Seen> {
-        let Place { slice, offset: 0, length: None } = self.place else { return None };
+        let Place { slice, length: None, .. } = self.place else { return None };
         let seen = self.hold.shared.ring.see_next(slice, self.core.next_sender())?;
         if !self.core.is_counted() || !may(self) {
             return None;
         }
-        self.place = Place::at(slice).after(seen.left);
+        // The rest of the place is that of the start of a slice.
+        self.place.slice = self.place.after(seen.left).slice;
         self.lent.bytes = 0;
         self.core.count_next_message(seen.left);
         Some(seen)
@@ -56,8 +56,9 @@ impl StrongReader {
     fn find_and_take(&mut self) -> Result<bool, TryReadError> {
         match self.find_slice()? {
             Next::Slice(_) => {
-                self.taken = self.take_slice();
-                if self.taken.is_some() { Ok(true) } else { Err(self.give_way().into()) }
+                let Some(taken) = self.take_slice() else { return Err(self.give_way().into()) };
+                self.last.set(taken);
+                Ok(true)
             }
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(false),
@@ -84,7 +85,7 @@ impl Receive for StrongReader {
         let may =
             |reader: &Self| reader.hold.shared.ending() != Ending::Terminated && reader.hold.mark();
         if let Some(seen) = self.take_next_if(may) {
-            self.taken = Some(Taken { seen, missed: Missed::default() });
+            self.last.seen = seen;
             return Ok(true);
         }
         self.find_and_take()
@@ -158,30 +159,35 @@ impl Receive for StrongReader {
     }
 
     fn peek_next(&mut self) -> Result<Option<Description>, TryReadError> {
-        let left = match self.find_slice()? {
-            Next::Slice(left) => left,
+        match self.find_slice()? {
+            Next::Slice(_) => {}
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(None),
-        };
+        }
         // The mark stays on while it is looked at.
         if !self.hold.mark() {
             return Err(self.give_way().into());
         }
         let Place { slice, offset, .. } = self.place;
-        let description = self.hold.shared.ring.describe(slice);
+        let ring = &self.hold.shared.ring;
+        let Some(seen) = ring.see(slice, offset) else {
+            unreachable!("it was found, and is held since")
+        };
+        let description = ring.describe(slice);
         let missed = self.core.would_miss(&description, offset);
-        self.taken = Some(Taken { seen: Seen { slice, offset, left }, missed });
+        self.last.set(Taken { seen, missed });
         Ok(Some(description))
     }
 
     fn seen(&self) -> (Header, &[u8]) {
-        let taken = self.taken();
-        (self.header_of(taken), self.lend_message(taken))
+        let taken = self.last.taken();
+        (self.header_of(&taken), self.lend_message(&taken.seen))
     }
 
     fn consume_seen(&mut self, _description: &Description) {
         // It is marked since it was looked at, so that it is there, even if the hold is wanted by now.
-        self.taken = self.take_slice_if(|_| true);
+        let Some(taken) = self.take_slice_if(|_| true) else { unreachable!("it was looked at") };
+        self.last.set(taken);
     }
 
     fn leave_seen(&mut self) {
