@@ -93,10 +93,10 @@
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
-//! A reservation can become several slices, a *batch*: they are filled first, and then committed
-//! from the last to the first. Readers come to the first one first, so they see all of them or
-//! none. (A reader that was overrun may come upon one in the middle. For that reader the slices
-//! before it were in flight, as those of any other writer may be.)
+//! A reservation can become several slices, a *batch*: they are filled first, and then committed,
+//! the first one last. Readers come to the first one first, so they see all of them or
+//! none. (A reader that was overrun may come upon one in the middle. For that reader the others
+//! are in flight, as those of any other writer may be.)
 //!
 //! *What is known of a slice* besides its bytes stands in its descriptor. It tells which writer
 //! wrote it, and how many slices and bytes that writer had written before. Slices that the writer
