@@ -361,7 +361,7 @@ pub(crate) use exclusive::{Exclusive, LENT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};
-pub(crate) use read::{Found, Held, Seen};
+pub(crate) use read::{Found, Held, Lender, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 #[cfg(overfall_loom)]

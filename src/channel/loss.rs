@@ -333,11 +333,11 @@ impl Losses {
         (self.last.id, self.last.messages)
     }
 
-    /// Counts that one, as a whole.
+    /// Counts that one, as a whole, and what else comes right behind it.
     #[inline]
-    pub(crate) fn count_next(&mut self, length: u64) {
-        self.last.messages = self.last.messages.wrapping_add(1);
-        self.last.bytes = self.last.bytes.wrapping_add(length);
+    pub(crate) fn count_next(&mut self, more: Count) {
+        self.last.messages = self.last.messages.wrapping_add(more.messages);
+        self.last.bytes = self.last.bytes.wrapping_add(more.bytes);
     }
 
     /// How many messages were read to their end.

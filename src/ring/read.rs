@@ -9,6 +9,7 @@ use super::position::{GRANULE, Position, slice_size};
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
+use std::marker::PhantomData;
 
 /// How often an overrun reader looks for the oldest slice that is left.
 const OLDEST_TRIES: u32 = 8;
@@ -120,6 +121,40 @@ pub(crate) struct Seen {
 impl Seen {
     /// It stands for nothing seen: no bytes.
     pub(crate) const NOTHING: Self = Self { slice: Position::new(0), offset: 0, left: 0 };
+}
+
+/// Lends what a hold keeps, which stays marked and where it is meanwhile. Made by [`Ring::lender`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lender<'a> {
+    ring: &'a Ring,
+    held: PhantomData<&'a Held>,
+    first: Position,
+}
+
+impl<'a> Lender<'a> {
+    /// Lends what was seen.
+    #[cfg(not(overfall_loom))]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn lend(&self, seen: &Seen) -> &'a [u8] {
+        assert!(!seen.slice.is_before(self.first));
+        // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
+        // (`see`, `see_next`), or there are none (`Seen::NOTHING`). It is still the same slice: the hold is at or
+        // before `first`, and that means that the gate has never passed it, since holds begin at the gate and
+        // only move forward, and this one is in effect since before the slice was seen: what a reader has seen
+        // does not outlive its hold (`channel/reader/strong.rs`). The hold stays there, and marked, while `held`
+        // is borrowed. The rest is as in `Ring::lend`.
+        unsafe { self.ring.storage.lend(seen.slice, seen.offset, seen.left as usize) }
+    }
+
+    /// The models' memory is no slice of bytes. What they lend is a copy, which they leak.
+    #[cfg(overfall_loom)]
+    pub(crate) fn lend(&self, seen: &Seen) -> &'a [u8] {
+        let mut bytes = vec![0; seen.left as usize];
+        debug_assert!(!seen.slice.is_before(self.first));
+        self.ring.storage.read_lent(seen.slice, seen.offset, &mut bytes);
+        bytes.leak()
+    }
 }
 
 impl Ring {
@@ -517,7 +552,7 @@ impl Ring {
 
     /// In the models, the rest of the one slice.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend(&self, held: &Held, seen: &Seen) -> (&[u8], Position) {
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
         (self.lend_seen(held, seen), seen.slice.plus(slice_size(seen.offset + seen.left)))
     }
 
@@ -530,26 +565,16 @@ impl Ring {
     }
 
     /// Lends what was seen.
-    #[cfg(not(overfall_loom))]
-    #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
-        assert!(held.hold.is_lending(seen.slice));
-        // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
-        // (`see`, `see_next`). It is still the same slice: a hold at or before it means that the gate has never
-        // passed it, since holds begin at the gate and only move forward, and this one is in effect since
-        // before the slice was seen: what a reader has seen does not outlive its hold
-        // (`channel/reader/strong.rs`). The rest is as in `lend`.
-        unsafe { self.storage.lend(seen.slice, seen.offset, seen.left as usize) }
+        self.lender(held, seen.slice).lend(seen)
     }
 
-    /// The models' memory is no slice of bytes. What they lend is a copy, which they leak.
-    #[cfg(overfall_loom)]
-    pub(crate) fn lend_seen(&self, held: &Held, seen: &Seen) -> &[u8] {
-        let mut bytes = vec![0; seen.left as usize];
-        debug_assert!(held.hold.is_lending(seen.slice));
-        self.storage.read_lent(seen.slice, seen.offset, &mut bytes);
-        bytes.leak()
+    /// Lends what is seen from `first` on, by a marked hold that keeps it.
+    #[inline(always)]
+    pub(crate) fn lender<'a>(&'a self, held: &'a Held, first: Position) -> Lender<'a> {
+        assert!(held.hold.is_lending(first));
+        Lender { ring: self, held: PhantomData, first }
     }
 
     /// Copies bytes of a committed slice, for a strong reader. Like a weak reader, it uses accesses

@@ -7,12 +7,13 @@ pub use crate::channel::loss::Missed;
 pub use joiner::{Joined, Joiner};
 
 use super::receive_buffer::ReceiveBuffer;
-use super::strong::{Lent, LentBatch, LentOne};
+use super::strong::{Lent, LentBatch, LentIter, LentOne};
 use crate::channel::shared::Shared;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::Position;
 use std::fmt;
 use std::ops::Deref;
+use std::slice;
 
 /// What is known of a message besides its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,10 +202,12 @@ impl<'a> Messages<'a> {
     #[inline]
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
-            Kept::Lent(lent) => Next::Lent(lent),
-            Kept::Copied(receive_buffer, shared) => Next::Copied(receive_buffer, 0, shared),
+            Kept::Lent(lent) => Next::Lent(lent.iter()),
+            Kept::Copied(receive_buffer, shared) => {
+                Next::Copied(receive_buffer.headers().iter(), receive_buffer, 0, shared)
+            }
         };
-        MessagesIter { next, index: 0, len: self.len() }
+        MessagesIter { next }
     }
 }
 
@@ -241,30 +244,26 @@ impl fmt::Debug for Messages<'_> {
 #[derive(Debug)]
 pub struct MessagesIter<'a> {
     next: Next<'a>,
-    index: usize,
-    len: usize,
 }
 
 /// Where the next message is.
 #[derive(Debug)]
 enum Next<'a> {
-    Lent(&'a LentBatch<'a>),
-    /// At so many bytes.
-    Copied(&'a ReceiveBuffer, usize, &'a Shared),
+    Lent(LentIter<'a>),
+    /// At so many bytes of the buffer.
+    Copied(slice::Iter<'a, Header>, &'a ReceiveBuffer, usize, &'a Shared),
 }
 
 impl<'a> MessagesIter<'a> {
     #[inline]
     fn next_body(&mut self) -> Option<Body<'a>> {
-        let body = match &mut self.next {
-            Next::Lent(lent) => Body::OfBatch(lent.get(self.index)?),
-            Next::Copied(receive_buffer, start, shared) => {
-                let header = receive_buffer.headers().get(self.index)?;
+        Some(match &mut self.next {
+            Next::Lent(lent) => Body::OfBatch(lent.next()?),
+            Next::Copied(headers, receive_buffer, start, shared) => {
+                let header = headers.next()?;
                 Body::Copied(header, receive_buffer.next(start, header), shared)
             }
-        };
-        self.index += 1;
-        Some(body)
+        })
     }
 }
 
@@ -277,7 +276,10 @@ impl<'a> Iterator for MessagesIter<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.len - self.index;
+        let left = match &self.next {
+            Next::Lent(lent) => lent.len(),
+            Next::Copied(headers, ..) => headers.len(),
+        };
         (left, Some(left))
     }
 }

@@ -7,7 +7,7 @@ mod lent;
 mod messages;
 mod window;
 
-pub(super) use lent::{Lent, LentBatch, LentOne};
+pub(super) use lent::{Lent, LentBatch, LentIter, LentOne};
 pub use window::Window;
 
 use super::core::{Core, Place};

@@ -432,7 +432,7 @@ impl WeakReader {
         let Some(receive_buffer) = &mut self.receive_buffer else { return false };
         let (ring, sender) = (&self.core.shared().ring, self.core.next_sender());
         let Some(length) = ring.find_next(slice, sender) else { return false };
-        if self.missed > 0 || !self.core.is_counted() || self.core.is_terminated() {
+        if self.missed > 0 || self.core.is_terminated() {
             return false;
         }
         receive_buffer.clear();
@@ -441,7 +441,7 @@ impl WeakReader {
             return false;
         }
         self.place = Place::at(slice).after(length);
-        self.core.count_next_message(length);
+        self.core.count_next(length);
         self.core.record_place(self.place);
         receive_buffer.keep(Header::of_next(sender, slice, length));
         true

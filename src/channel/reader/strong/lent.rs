@@ -5,8 +5,10 @@ use super::hold::Hold;
 use crate::channel::loss::Missed;
 use crate::channel::reader::message::Header;
 use crate::channel::shared::Shared;
-use crate::ring::Seen;
 use crate::ring::position::Position;
+use crate::ring::{Lender, Seen};
+use std::iter::Enumerate;
+use std::slice;
 
 /// A message that was taken and lies in the ring still.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +54,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    #[inline]
-    fn get(&self, index: usize) -> Option<Taken> {
-        let seen = *self.seen.get(index)?;
+    fn missed_before(&self, index: usize) -> Missed {
         let found = self.missed.binary_search_by_key(&index, |&(index, _)| index);
-        let missed = found.map_or(Missed::default(), |found| self.missed[found].1);
-        Some(Taken { seen, missed })
+        found.map_or(Missed::default(), |found| self.missed[found].1)
     }
 }
 
@@ -114,11 +113,15 @@ impl LentBatch<'_> {
         self.0.batch.seen.len()
     }
 
-    #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> Option<LentOne<'_>> {
-        let reader = &*self.0;
-        let taken = reader.batch.get(index)?;
-        Some(LentOne { reader, taken, bytes: reader.lend_message(&taken.seen) })
+    #[inline]
+    pub(crate) fn iter(&self) -> LentIter<'_> {
+        let (reader, Hold { shared, held, .. }) = (&*self.0, &self.0.hold);
+        let seen = &reader.batch.seen;
+        let lender = seen.first().map(|first| {
+            let Some(held) = held else { unreachable!("what was taken is held") };
+            shared.ring.lender(held, first.slice)
+        });
+        LentIter { reader, lender, seen: seen.iter().enumerate() }
     }
 }
 
@@ -126,23 +129,47 @@ impl Drop for LentBatch<'_> {
     #[inline]
     fn drop(&mut self) {
         match self.0.batch.seen.first() {
-            Some(first) => self.0.settle_lent(first.slice),
+            Some(first) => self.0.settle_behind(first.slice),
             None => self.0.settle(),
         }
+    }
+}
+
+/// Goes through them.
+#[derive(Debug)]
+pub(crate) struct LentIter<'a> {
+    reader: &'a StrongReader,
+    /// If there are any.
+    lender: Option<Lender<'a>>,
+    seen: Enumerate<slice::Iter<'a, Seen>>,
+}
+
+impl<'a> LentIter<'a> {
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<LentOne<'a>> {
+        let (lender, (index, seen)) = (self.lender?, self.seen.next()?);
+        Some(LentOne { reader: self.reader, index, seen, bytes: lender.lend(seen) })
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.seen.len()
     }
 }
 
 /// One of them, for as long as all are kept.
 pub(crate) struct LentOne<'a> {
     reader: &'a StrongReader,
-    taken: Taken,
+    index: usize,
+    seen: &'a Seen,
     bytes: &'a [u8],
 }
 
 impl<'a> LentOne<'a> {
     #[inline]
     pub(crate) fn header(&self) -> Header {
-        self.reader.header_of(&self.taken)
+        let missed = self.reader.batch.missed_before(self.index);
+        self.reader.header_of(&Taken { seen: *self.seen, missed })
     }
 
     #[inline(always)]
