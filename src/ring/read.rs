@@ -6,6 +6,7 @@ use super::descriptor::{Description, State};
 use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
+use super::storage::Racing;
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
@@ -450,17 +451,29 @@ impl Ring {
         Some((position, total))
     }
 
-    /// The bytes of the slice at `position`, if it is there, and is the message of a writer with this
-    /// number, for a weak reader. To be trusted after [`Ring::is_intact`], except that so many bytes are
-    /// within the ring.
+    /// How long the slice at `position` is, if it is there, and is the message of a writer with this
+    /// number, for a weak reader. To be trusted after [`Ring::is_intact`].
     #[inline(always)]
     pub(crate) fn find_next(&self, position: Position, sender: (u32, u64)) -> Option<u64> {
         let descriptor = self.descriptor(position);
         if descriptor.state(position) != Some(State::Committed) {
             return None;
         }
-        let length = descriptor.length_of(sender)?;
-        (length <= self.geometry.rest_of_lap(position)).then_some(length)
+        descriptor.length_of(sender)
+    }
+
+    /// The first bytes of a slice that may be overwritten meanwhile, so that there need not be so many; nothing
+    /// if they are not within the ring.
+    #[inline(always)]
+    pub(crate) fn racing(&self, slice: Position, length: u64) -> Option<Racing<'_>> {
+        self.storage.racing(slice, length as usize)
+    }
+
+    /// As [`Ring::copy_racing`].
+    #[inline(always)]
+    pub(crate) fn copy_all(&self, bytes: &Racing<'_>, to: &mut [u8]) {
+        pause::point();
+        bytes.read(to);
     }
 
     /// The slice at `position` as a whole, if it is committed, and is the message of a writer with this

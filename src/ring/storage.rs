@@ -7,6 +7,7 @@ use super::exclusive::Exclusive;
 use super::position::Position;
 use super::zeroed::Zeroed;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 #[cfg(unix)]
 use std::{io, os::fd::BorrowedFd};
 
@@ -104,6 +105,17 @@ impl Storage {
         unsafe { copy::load(from, to) }
     }
 
+    /// So many bytes from `position` on, to be read as [`Storage::read`] does; nothing if they are not inside of
+    /// the ring.
+    #[inline(always)]
+    pub(super) fn racing(&self, position: Position, length: usize) -> Option<Racing<'_>> {
+        let bytes = self.memory.first();
+        // One less than the size (`new`).
+        let index = position.byte(0) as usize & self.masks.0;
+        let from = bytes.as_ptr().cast::<u8>().wrapping_add(index);
+        (length <= bytes.len() - index).then_some(Racing { from, length, ring: PhantomData })
+    }
+
     /// Copies bytes out of the ring and stores them back, for as long as the caller is `exclusive`; tells how
     /// many.
     ///
@@ -156,6 +168,23 @@ impl Storage {
         // reservation, which by the contract no writer can get. A strong reader that stores bytes back
         // does so only while it is alone: the caller was counted, and by that has ended all such stores.
         unsafe { std::slice::from_raw_parts(from, length) }
+    }
+}
+
+/// Bytes of the ring that others may write meanwhile. Made by [`Storage::racing`] alone.
+pub(crate) struct Racing<'a> {
+    from: *const u8,
+    length: usize,
+    ring: PhantomData<&'a Storage>,
+}
+
+impl Racing<'_> {
+    /// Copies them, as [`Storage::read`].
+    #[inline(always)]
+    pub(super) fn read(&self, to: &mut [u8]) {
+        assert_eq!(to.len(), self.length);
+        // SAFETY: `racing` has checked the bounds, and `ring` is borrowed. The rest is as in `Storage::read`.
+        unsafe { copy::load(self.from, to) }
     }
 }
 

@@ -100,7 +100,7 @@ enum Body<'a> {
     Lent(Lent<'a>),
     /// In the ring, where the hold of a batch keeps it.
     OfBatch(LentOne<'a>),
-    Copied(&'a Header, &'a [u8], &'a Shared),
+    Copied(Header, &'a [u8], &'a Shared),
 }
 
 impl<'a> Message<'a> {
@@ -109,7 +109,7 @@ impl<'a> Message<'a> {
         Self { body: Body::Lent(lent) }
     }
 
-    pub(crate) fn copied(header: &'a Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
+    pub(crate) fn copied(header: Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
         Self { body: Body::Copied(header, bytes, shared) }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Message<'a> {
         match &self.body {
             Body::Lent(lent) => lent.header(),
             Body::OfBatch(lent) => lent.header(),
-            Body::Copied(header, ..) => **header,
+            Body::Copied(header, ..) => *header,
         }
     }
 
@@ -261,7 +261,7 @@ impl<'a> MessagesIter<'a> {
             Next::Lent(lent) => Body::OfBatch(lent.next()?),
             Next::Copied(headers, receive_buffer, start, shared) => {
                 let header = headers.next()?;
-                Body::Copied(header, receive_buffer.next(start, header), shared)
+                Body::Copied(*header, receive_buffer.next(start, header), shared)
             }
         })
     }

@@ -41,8 +41,7 @@ pub struct WeakReader {
     missed: u64,
     /// Gaps are counted only.
     silent: bool,
-    /// Nothing until the first message is received.
-    receive_buffer: Option<Box<ReceiveBuffer>>,
+    receive_buffer: ReceiveBuffer,
 }
 
 /// What a weak reader sees when it looks.
@@ -82,12 +81,12 @@ impl WeakReader {
     fn at(shared: &Arc<Shared>, place: Place, missed: u64) -> Self {
         let core = Core::new(shared.clone(), Strength::Weak, place);
         core.tell_that_it_came();
-        Self { core, place, missed, silent: false, receive_buffer: None }
+        Self { core, place, missed, silent: false, receive_buffer: ReceiveBuffer::default() }
     }
 
     #[inline]
     pub(super) fn from_strong(core: Core, place: Place) -> Self {
-        Self { core, place, missed: 0, silent: false, receive_buffer: None }
+        Self { core, place, missed: 0, silent: false, receive_buffer: ReceiveBuffer::default() }
     }
 
     /// Converts this reader into a strong one. It loses nothing in between.
@@ -131,7 +130,7 @@ impl WeakReader {
         let core = self.core.another(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
-        Self { core, place: self.place, missed, silent, receive_buffer: None }
+        Self { core, place: self.place, missed, silent, receive_buffer: ReceiveBuffer::default() }
     }
 
     /// The reader was overrun: goes on at the oldest slice that is intact.
@@ -254,21 +253,30 @@ impl WeakReader {
     /// caller's code.
     #[inline(always)]
     fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let Place { slice, length: None, .. } = self.place else { return false };
         let ring = &self.core.shared().ring;
         let length = buffer.len() as u64;
         let next = ring.find_next(slice, self.core.next_sender());
         if next != Some(length) || self.missed > 0 || self.core.is_terminated() {
             return false;
         }
-        ring.copy_racing(slice, 0, buffer);
+        let Some(bytes) = ring.racing(slice, length) else { return false };
+        ring.copy_all(&bytes, buffer);
         if !ring.is_intact(slice) {
             return false;
         }
-        self.place = self.place.after(length);
-        self.core.count_next(length);
-        self.core.record_place(self.place);
+        self.step_over(length);
         true
+    }
+
+    /// Steps over the next slice, which was read as a whole.
+    #[inline(always)]
+    fn step_over(&mut self, length: u64) {
+        // The rest of the place is that of the start of a slice.
+        let next = self.place.after(length);
+        self.place.slice = next.slice;
+        self.core.count_next(length);
+        self.core.record_place(next);
     }
 
     /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
@@ -425,35 +433,33 @@ impl WeakReader {
     }
 
     /// The quick way: the next slice is right here, was intact, and is the next message of the writer of
-    /// the last one. If not, nothing has happened, but that the receive buffer is empty.
+    /// the last one. If not, nothing has happened, but that what was in the receive buffer is lost.
     #[inline(always)]
-    fn take_next(&mut self) -> bool {
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
-        let Some(receive_buffer) = &mut self.receive_buffer else { return false };
+    fn take_next(&mut self) -> Option<Header> {
+        let Place { slice, length: None, .. } = self.place else { return None };
+        let receive_buffer = &mut self.receive_buffer;
         let (ring, sender) = (&self.core.shared().ring, self.core.next_sender());
-        let Some(length) = ring.find_next(slice, sender) else { return false };
+        let length = ring.find_next(slice, sender)?;
         if self.missed > 0 || self.core.is_terminated() {
-            return false;
+            return None;
         }
-        receive_buffer.clear();
-        ring.copy_racing(slice, 0, receive_buffer.space(length as usize));
+        let bytes = ring.racing(slice, length)?;
+        ring.copy_all(&bytes, receive_buffer.room_alone(length as usize));
         if !ring.is_intact(slice) {
-            return false;
+            return None;
         }
-        self.place = Place::at(slice).after(length);
-        self.core.count_next(length);
-        self.core.record_place(self.place);
-        receive_buffer.keep(Header::of_next(sender, slice, length));
-        true
+        self.step_over(length);
+        Some(Header::of_next(sender, slice, length))
     }
 
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
-    fn find_and_take(&mut self) -> Result<bool, TryReadError> {
-        self.with_receive_buffer(|reader, receive_buffer| {
-            let taken = reader.take_to(receive_buffer)?;
-            Ok(taken.map(|header| receive_buffer.keep(header)).is_some())
-        })
+    fn find_and_take(&mut self) -> Result<Option<Header>, TryReadError> {
+        let before = self.core.before();
+        let taken =
+            self.with_receive_buffer(|reader, receive_buffer| reader.take_to(receive_buffer));
+        self.tell_event(before);
+        taken
     }
 
     /// The slice behind those that were just taken, if it is there: so many bytes.
@@ -478,10 +484,10 @@ impl WeakReader {
         &mut self,
         work: impl FnOnce(&mut Self, &mut ReceiveBuffer) -> T,
     ) -> T {
-        let mut receive_buffer = self.receive_buffer.take().unwrap_or_default();
+        let mut receive_buffer = std::mem::take(&mut self.receive_buffer);
         receive_buffer.clear();
         let result = work(self, &mut receive_buffer);
-        self.receive_buffer = Some(receive_buffer);
+        self.receive_buffer = receive_buffer;
         result
     }
 }
@@ -511,13 +517,28 @@ fn take_slice(
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        if self.take_next() {
-            return Ok(true);
-        }
-        let before = self.core.before();
-        let taken = self.find_and_take();
-        self.tell_event(before);
-        taken
+        let header = match self.take_next() {
+            Some(header) => header,
+            None => match self.find_and_take()? {
+                Some(header) => header,
+                None => return Ok(false),
+            },
+        };
+        self.receive_buffer.keep_alone(header);
+        Ok(true)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+        let header = match self.take_next() {
+            Some(header) => header,
+            None => match self.find_and_take()? {
+                Some(header) => header,
+                None => return Ok(None),
+            },
+        };
+        let bytes = self.receive_buffer.bytes_alone(&header);
+        Ok(Some(Message::copied(header, bytes, self.core.shared())))
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -562,13 +583,12 @@ impl Receive for WeakReader {
 
     #[inline]
     fn message(&mut self) -> Message<'_> {
-        let receive_buffer = self.receive_buffer.get_or_insert_default();
-        let header = &receive_buffer.headers()[0];
-        Message::copied(header, receive_buffer.next(&mut 0, header), self.core.shared())
+        let (header, bytes) = self.receive_buffer.alone();
+        Message::copied(header, bytes, self.core.shared())
     }
 
     fn messages(&mut self) -> Messages<'_> {
-        Messages::copied(self.receive_buffer.get_or_insert_default(), self.core.shared())
+        Messages::copied(&self.receive_buffer, self.core.shared())
     }
 
     fn skip_to(&mut self, start: StartAt) -> Skipped {
@@ -611,7 +631,7 @@ impl Receive for WeakReader {
                 ring.copy_racing(slice, offset, receive_buffer.space(left as usize));
                 if ring.is_intact(slice) {
                     let missed = reader.core.would_miss(&description, offset);
-                    receive_buffer.keep(Header::of(&description, slice, offset, missed));
+                    receive_buffer.keep_alone(Header::of(&description, slice, offset, missed));
                     return Ok(Some(description));
                 }
                 reader.catch_up();
@@ -622,9 +642,7 @@ impl Receive for WeakReader {
     }
 
     fn seen(&self) -> (Header, &[u8]) {
-        let Some(receive_buffer) = &self.receive_buffer else { unreachable!("it was looked at") };
-        let header = receive_buffer.headers()[0];
-        (header, receive_buffer.next(&mut 0, &header))
+        self.receive_buffer.alone()
     }
 
     fn consume_seen(&mut self, description: &Description) {

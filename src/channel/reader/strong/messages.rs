@@ -113,6 +113,11 @@ impl Receive for StrongReader {
         self.find_and_take()
     }
 
+    #[inline(always)]
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+        Ok(if self.take()? { Some(self.message()) } else { None })
+    }
+
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
         if !self.take()? {
             return Ok(None);
