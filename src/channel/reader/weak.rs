@@ -265,18 +265,8 @@ impl WeakReader {
         if !ring.is_intact(slice) {
             return false;
         }
-        self.step_over(length);
+        step_over(&mut self.core, &mut self.place, length);
         true
-    }
-
-    /// Steps over the next slice, which was read as a whole.
-    #[inline(always)]
-    fn step_over(&mut self, length: u64) {
-        // The rest of the place is that of the start of a slice.
-        let next = self.place.after(length);
-        self.place.slice = next.slice;
-        self.core.count_next(length);
-        self.core.record_place(next);
     }
 
     /// Copies what is there, across slices, after a look that found `left` bytes. 0 if the very
@@ -432,24 +422,11 @@ impl WeakReader {
         }
     }
 
-    /// The quick way: the next slice is right here, was intact, and is the next message of the writer of
-    /// the last one. If not, nothing has happened, but that what was in the receive buffer is lost.
+    /// The quick way to a message that is there alone. If it has none, what was in the receive buffer is lost.
     #[inline(always)]
     fn take_next(&mut self) -> Option<Header> {
-        let Place { slice, length: None, .. } = self.place else { return None };
-        let receive_buffer = &mut self.receive_buffer;
-        let (ring, sender) = (&self.core.shared().ring, self.core.next_sender());
-        let length = ring.find_next(slice, sender)?;
-        if self.missed > 0 || self.core.is_terminated() {
-            return None;
-        }
-        let bytes = ring.racing(slice, length)?;
-        ring.copy_all(&bytes, receive_buffer.room_alone(length as usize));
-        if !ring.is_intact(slice) {
-            return None;
-        }
-        self.step_over(length);
-        Some(Header::of_next(sender, slice, length))
+        let Self { core, place, receive_buffer, missed, .. } = self;
+        take_next(core, place, *missed, |length| receive_buffer.room_alone(length))
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -490,6 +467,41 @@ impl WeakReader {
         self.receive_buffer = receive_buffer;
         result
     }
+}
+
+/// Steps over the next slice, which was read as a whole.
+#[inline(always)]
+fn step_over(core: &mut Core, place: &mut Place, length: u64) {
+    // The rest of the place is that of the start of a slice.
+    let next = place.after(length);
+    place.slice = next.slice;
+    core.count_next(length);
+    core.record_place(next);
+}
+
+/// The quick way, for a reader that has no gap to tell: the next slice is right here, was intact, and is the
+/// next message of the writer of the last one. If not, nothing has happened, but that there may be anything in
+/// the `room`.
+#[inline(always)]
+fn take_next<'a>(
+    core: &mut Core,
+    place: &mut Place,
+    missed: u64,
+    room: impl FnOnce(usize) -> &'a mut [u8],
+) -> Option<Header> {
+    let Place { slice, length: None, .. } = *place else { return None };
+    let (ring, sender) = (&core.shared().ring, core.next_sender());
+    let length = ring.find_next(slice, sender)?;
+    if missed > 0 || core.is_terminated() {
+        return None;
+    }
+    let bytes = ring.racing(slice, length)?;
+    ring.copy_all(&bytes, room(length as usize));
+    if !ring.is_intact(slice) {
+        return None;
+    }
+    step_over(core, place, length);
+    Some(Header::of_next(sender, slice, length))
 }
 
 /// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten
@@ -565,6 +577,12 @@ impl Receive for WeakReader {
                 receive_buffer.keep(header);
                 if receive_buffer.headers().len() == limit || !reader.place.slice.is_before(end) {
                     break;
+                }
+                let Self { core, place, missed, .. } = &mut *reader;
+                let next = take_next(core, place, *missed, |length| receive_buffer.space(length));
+                if let Some(next) = next {
+                    header = next;
+                    continue;
                 }
                 let Some(left) = reader.next_slice() else { break };
                 match take_slice(&mut reader.core, &mut reader.place, left, receive_buffer) {
