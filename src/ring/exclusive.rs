@@ -239,7 +239,8 @@ impl Ring {
 
     /// Many short slices are one long piece, which is stored back from end to end.
     fn store_back(&self, held: &mut Held, mut slice: Position, end: Position) {
-        debug_assert!(held.hold.is_lending(slice) && self.find_committed(slice).is_some());
+        debug_assert!(slice.is_before(end) && held.hold.is_lending(slice));
+        debug_assert!(self.find_committed(slice).is_some());
         let mut next = slice;
         while next != end {
             let length = self.geometry.rest_of_lap(next).min(end.since(next) * GRANULE);
