@@ -93,10 +93,10 @@
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
-//! A reservation can become several slices, a *batch*: they are filled first, and then committed
-//! from the last to the first. Readers come to the first one first, so they see all of them or
-//! none. (A reader that was overrun may come upon one in the middle. For that reader the slices
-//! before it were in flight, as those of any other writer may be.)
+//! A reservation can become several slices, a *batch*: they are filled first, and then committed,
+//! the first one last. Readers come to the first one first, so they see all of them or
+//! none. (A reader that was overrun may come upon one in the middle. For that reader the others
+//! are in flight, as those of any other writer may be.)
 //!
 //! *What is known of a slice* besides its bytes stands in its descriptor. It tells which writer
 //! wrote it, and how many slices and bytes that writer had written before. Slices that the writer
@@ -357,11 +357,11 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-pub(crate) use exclusive::Exclusive;
+pub(crate) use exclusive::{Exclusive, LENT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};
-pub(crate) use read::{Found, Held, Seen};
+pub(crate) use read::{Found, Held, Lender, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 #[cfg(overfall_loom)]

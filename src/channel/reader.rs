@@ -261,6 +261,10 @@ impl Receive for Reader {
         self.as_read_mut().take()
     }
 
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+        self.as_read_mut().receive()
+    }
+
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
         self.as_read_mut().take_into(buffer)
     }

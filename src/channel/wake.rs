@@ -85,12 +85,18 @@ impl Shared {
     /// the hold: then nobody was woken, and the reader gives the hold up, which wakes.
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
+        self.must_check_after_move(held) && self.check_after_move(held)
+    }
+
+    /// Whether [`Shared::check_after_move`] is to be called.
+    #[inline(always)]
+    pub(crate) fn must_check_after_move(&self, held: &Held) -> bool {
         // The light fence of the watch is before both looks.
-        (self.watch.must_check() || held.must_check()) && self.check_after_move(held)
+        self.watch.must_check() || held.must_check()
     }
 
     #[inline(never)]
-    fn check_after_move(&self, held: &Held) -> bool {
+    pub(crate) fn check_after_move(&self, held: &Held) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
         // ORD(heavy).
         full_fence(Ordering::SeqCst);

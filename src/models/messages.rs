@@ -139,7 +139,7 @@ fn a_message_behind_an_aborted_one_is_received() {
     });
 }
 
-/// Guards the order in which the messages of a batch are committed: the last one first. The other
+/// Guards the order in which the messages of a batch are committed: the first one last. The other
 /// way round, a reader sees a part of it.
 #[test]
 fn a_batch_is_seen_whole_or_not_at_all() {

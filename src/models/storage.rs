@@ -14,6 +14,17 @@ pub(crate) struct Storage {
     descriptors: Vec<Descriptor>,
 }
 
+pub(crate) struct Racing<'a> {
+    storage: &'a Storage,
+    position: Position,
+}
+
+impl Racing<'_> {
+    pub(crate) fn read(&self, to: &mut [u8]) {
+        self.storage.read(self.position, 0, to);
+    }
+}
+
 impl Storage {
     pub(crate) fn new(capacity: usize, granules: usize) -> Option<Self> {
         let words = (0..capacity / WORD).map(|_| AtomicU64::new(0)).collect();
@@ -39,6 +50,11 @@ impl Storage {
 
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
+    }
+
+    pub(crate) fn racing(&self, position: Position, length: usize) -> Option<Racing<'_>> {
+        let index = self.index(position, 0);
+        (length <= (self.words.len() - index) * WORD).then_some(Racing { storage: self, position })
     }
 
     /// Reads as a reader that was lent the bytes does: loom fails if a write races with it.

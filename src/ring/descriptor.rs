@@ -88,6 +88,13 @@ impl Descriptor {
     /// Fills the descriptor of a slice in flight, then lets all threads see the slice.
     #[inline]
     pub(crate) fn publish(&self, position: Position, state: State, description: Description) {
+        self.fill(state, description);
+        self.stamp(position, state);
+    }
+
+    /// Fills the descriptor of a slice in flight, which ends in this state.
+    #[inline]
+    pub(crate) fn fill(&self, state: State, description: Description) {
         let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
         point();
         self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
@@ -97,6 +104,11 @@ impl Descriptor {
             self.sequence.store(sequence, Ordering::Relaxed);
             self.bytes.store(description.bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Lets all threads see a slice whose descriptor is filled.
+    #[inline]
+    pub(crate) fn stamp(&self, position: Position, state: State) {
         let state = match state {
             State::Committed => COMMITTED,
             State::Skip => SKIP,

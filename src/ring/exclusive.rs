@@ -84,7 +84,7 @@ pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 /// Shorter pieces are only copied.
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
 /// Less that was lent, in granules, is only given back: its lines are gone through for nothing else.
-const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 / GRANULE };
+pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 / GRANULE };
 
 /// So many long pieces are read between two looks at the core of the writer.
 const LOOK_EVERY: u64 = 64;
@@ -221,19 +221,26 @@ impl Ring {
     }
 
     /// Hands the lines of slices back that were lent, and are not any more, before the hold is moved on: from
-    /// `slice`, a committed one, to `end`. The caller has seen the stamps of all of them.
+    /// `slice`, a committed one, to `end`. The caller has seen the stamps of all of them. Nothing is handed back
+    /// of what lies behind `end`.
     #[inline(always)]
     pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, end: Position) {
-        if end.since(slice) >= LENT && held.is_marked() && self.may_hand_back(held) {
+        if end.since(slice) >= LENT {
+            self.hand_long_back(held, slice, end);
+        }
+    }
+
+    #[inline(never)]
+    fn hand_long_back(&self, held: &mut Held, slice: Position, end: Position) {
+        if slice.is_before(end) && held.is_marked() && self.may_hand_back(held) {
             self.store_back(held, slice, end);
         }
     }
 
     /// Many short slices are one long piece, which is stored back from end to end.
-    #[cold]
-    #[inline(never)]
     fn store_back(&self, held: &mut Held, mut slice: Position, end: Position) {
-        debug_assert!(held.hold.is_lending(slice) && self.find_committed(slice).is_some());
+        debug_assert!(slice.is_before(end) && held.hold.is_lending(slice));
+        debug_assert!(self.find_committed(slice).is_some());
         let mut next = slice;
         while next != end {
             let length = self.geometry.rest_of_lap(next).min(end.since(next) * GRANULE);

@@ -35,7 +35,8 @@ pub(super) const GIVE_UP_STEP: u64 = 1 << 28;
 /// does not overflow, because no slice, and nothing in memory, is that long.
 #[inline]
 pub(crate) const fn slice_size(length: u64) -> u64 {
-    if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
+    let length = if length == 0 { 1 } else { length };
+    (length + (GRANULE - 1)) & !(GRANULE - 1)
 }
 
 /// The number of a granule since the channel was made; 61 bits, never masked into the ring.
@@ -63,6 +64,14 @@ impl Position {
     #[inline]
     pub(crate) const fn granule(self) -> u64 {
         self.0 >> Self::SHIFT
+    }
+
+    /// The low bits of the number of the granule times `SIZE`, a power of two of 8 or more.
+    #[cfg(not(overfall_loom))]
+    #[inline]
+    pub(super) const fn times<const SIZE: usize>(self) -> u64 {
+        const { assert!(SIZE.is_power_of_two() && SIZE >= 1 << Self::SHIFT) };
+        self.0 << (SIZE.trailing_zeros() - Self::SHIFT)
     }
 
     /// The position as a word whose three low bits are 0.

@@ -6,9 +6,11 @@ use super::descriptor::{Description, State};
 use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
+use super::storage::Racing;
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
+use std::marker::PhantomData;
 
 /// How often an overrun reader looks for the oldest slice that is left.
 const OLDEST_TRIES: u32 = 8;
@@ -64,6 +66,19 @@ impl Held {
         self.hold.mark()
     }
 
+    #[inline(always)]
+    pub(crate) fn is_walked(&self) -> bool {
+        self.jumped_to.is_none()
+    }
+
+    /// As [`Ring::release_up_to`].
+    #[inline(always)]
+    pub(crate) fn move_at_once(&mut self, position: Position) {
+        debug_assert!(self.jumped_to.is_none());
+        pause::point();
+        self.hold.move_to(position, false);
+    }
+
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.hold.is_marked()
@@ -96,12 +111,51 @@ impl Held {
 }
 
 /// A committed slice whose stamp a strong reader has seen, or what is left of it from an offset on.
-/// Made by [`Ring::see`] and [`Ring::see_next`] alone.
+/// Made by [`Ring::see`] and [`Ring::see_next`] alone, but for [`Seen::NOTHING`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) slice: Position,
     pub(crate) offset: u64,
     pub(crate) left: u64,
+}
+
+impl Seen {
+    /// It stands for nothing seen: no bytes.
+    pub(crate) const NOTHING: Self = Self { slice: Position::new(0), offset: 0, left: 0 };
+}
+
+/// Lends what a hold keeps, which stays marked and where it is meanwhile. Made by [`Ring::lender`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lender<'a> {
+    ring: &'a Ring,
+    held: PhantomData<&'a Held>,
+    first: Position,
+}
+
+impl<'a> Lender<'a> {
+    /// Lends what was seen.
+    #[cfg(not(overfall_loom))]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn lend(&self, seen: &Seen) -> &'a [u8] {
+        assert!(!seen.slice.is_before(self.first));
+        // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
+        // (`see`, `see_next`), or there are none (`Seen::NOTHING`). It is still the same slice: the hold is at or
+        // before `first`, and that means that the gate has never passed it, since holds begin at the gate and
+        // only move forward, and this one is in effect since before the slice was seen: what a reader has seen
+        // does not outlive its hold (`channel/reader/strong.rs`). The hold stays there, and marked, while `held`
+        // is borrowed. The rest is as in `Ring::lend`.
+        unsafe { self.ring.storage.lend(seen.slice, seen.offset, seen.left as usize) }
+    }
+
+    /// The models' memory is no slice of bytes. What they lend is a copy, which they leak.
+    #[cfg(overfall_loom)]
+    pub(crate) fn lend(&self, seen: &Seen) -> &'a [u8] {
+        let mut bytes = vec![0; seen.left as usize];
+        debug_assert!(!seen.slice.is_before(self.first));
+        self.ring.storage.read_lent(seen.slice, seen.offset, &mut bytes);
+        bytes.leak()
+    }
 }
 
 impl Ring {
@@ -397,17 +451,29 @@ impl Ring {
         Some((position, total))
     }
 
-    /// The bytes of the slice at `position`, if it is there, and is the message of a writer with this
-    /// number, for a weak reader. To be trusted after [`Ring::is_intact`], except that so many bytes are
-    /// within the ring.
+    /// How long the slice at `position` is, if it is there, and is the message of a writer with this
+    /// number, for a weak reader. To be trusted after [`Ring::is_intact`].
     #[inline(always)]
     pub(crate) fn find_next(&self, position: Position, sender: (u32, u64)) -> Option<u64> {
         let descriptor = self.descriptor(position);
         if descriptor.state(position) != Some(State::Committed) {
             return None;
         }
-        let length = descriptor.length_of(sender)?;
-        (length <= self.geometry.rest_of_lap(position)).then_some(length)
+        descriptor.length_of(sender)
+    }
+
+    /// The first bytes of a slice that may be overwritten meanwhile, so that there need not be so many; nothing
+    /// if they are not within the ring.
+    #[inline(always)]
+    pub(crate) fn racing(&self, slice: Position, length: u64) -> Option<Racing<'_>> {
+        self.storage.racing(slice, length as usize)
+    }
+
+    /// As [`Ring::copy_racing`].
+    #[inline(always)]
+    pub(crate) fn copy_all(&self, bytes: &Racing<'_>, to: &mut [u8]) {
+        pause::point();
+        bytes.read(to);
     }
 
     /// The slice at `position` as a whole, if it is committed, and is the message of a writer with this
@@ -499,7 +565,7 @@ impl Ring {
 
     /// In the models, the rest of the one slice.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend(&self, held: &Held, seen: &Seen) -> (&[u8], Position) {
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
         (self.lend_seen(held, seen), seen.slice.plus(slice_size(seen.offset + seen.left)))
     }
 
@@ -512,26 +578,16 @@ impl Ring {
     }
 
     /// Lends what was seen.
-    #[cfg(not(overfall_loom))]
-    #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn lend_seen<'a>(&'a self, held: &'a Held, seen: &Seen) -> &'a [u8] {
-        assert!(held.hold.is_lending(seen.slice));
-        // SAFETY: the stamp of the slice was seen to be committed, and the bytes are inside of it
-        // (`see`, `see_next`). It is still the same slice: a hold at or before it means that the gate has never
-        // passed it, since holds begin at the gate and only move forward, and this one is in effect since
-        // before the slice was seen: what a reader has seen does not outlive its hold
-        // (`channel/reader/strong.rs`). The rest is as in `lend`.
-        unsafe { self.storage.lend(seen.slice, seen.offset, seen.left as usize) }
+        self.lender(held, seen.slice).lend(seen)
     }
 
-    /// The models' memory is no slice of bytes. What they lend is a copy, which they leak.
-    #[cfg(overfall_loom)]
-    pub(crate) fn lend_seen(&self, held: &Held, seen: &Seen) -> &[u8] {
-        let mut bytes = vec![0; seen.left as usize];
-        debug_assert!(held.hold.is_lending(seen.slice));
-        self.storage.read_lent(seen.slice, seen.offset, &mut bytes);
-        bytes.leak()
+    /// Lends what is seen from `first` on, by a marked hold that keeps it.
+    #[inline(always)]
+    pub(crate) fn lender<'a>(&'a self, held: &'a Held, first: Position) -> Lender<'a> {
+        assert!(held.hold.is_lending(first));
+        Lender { ring: self, held: PhantomData, first }
     }
 
     /// Copies bytes of a committed slice, for a strong reader. Like a weak reader, it uses accesses

@@ -46,12 +46,14 @@ impl Reservation {
         self.position.plus(self.size)
     }
 
-    /// The part of it at `offset` for a slice of `length` payload bytes, to be committed by itself.
+    /// Takes its first part off, for a slice of `length` payload bytes.
     #[inline]
-    pub(crate) fn part(&self, offset: u64, length: u64) -> Self {
+    pub(crate) fn split(&mut self, length: u64) -> Self {
         let size = slice_size(length);
-        assert!(offset + size <= self.size && offset % GRANULE == 0);
-        Self { position: self.position.plus(offset), size }
+        assert!(size <= self.size, "messages have become longer meanwhile");
+        let first = Self { position: self.position, size };
+        (self.position, self.size) = (self.position.plus(size), self.size - size);
+        first
     }
 }
 
@@ -86,11 +88,26 @@ pub(crate) struct Lane {
     reign: Reign,
 }
 
+/// The room of a lane that is closed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Suspended(u32);
+
 impl Lane {
     /// The quick way is closed until [`Ring::open`].
     #[inline]
     pub(crate) fn close(&mut self) {
         self.room = 0;
+    }
+
+    /// Closes the quick way until [`Lane::resume`] opens it as it was. Nothing is reserved in between.
+    #[inline]
+    pub(crate) fn suspend(&mut self) -> Suspended {
+        Suspended(std::mem::take(&mut self.room))
+    }
+
+    #[inline]
+    pub(crate) fn resume(&mut self, Suspended(room): Suspended) {
+        self.room = room;
     }
 
     /// Makes the next reservation take the cursor. Otherwise that takes many reservations first.
@@ -459,6 +476,29 @@ impl Ring {
         let Reservation { position, size } = reservation;
         debug_assert_eq!(size, slice_size(u64::from(description.length)));
         self.descriptor(position).publish(position, State::Committed, description);
+    }
+
+    /// Describes a slice that is committed with others by [`Ring::commit_many`].
+    #[inline]
+    pub(crate) fn describe_in_flight(&self, reservation: &Reservation, description: Description) {
+        debug_assert_eq!(reservation.size, slice_size(u64::from(description.length)));
+        self.descriptor(reservation.position).fill(State::Committed, description);
+    }
+
+    /// Commits slices that fill a reservation side by side, and are described. The first one goes last: readers
+    /// come to it first, and so see all of them or none. Tells where the last one lies.
+    pub(crate) fn commit_many(&self, reservation: &Reservation) -> Position {
+        let first = self.descriptor(reservation.position);
+        let mut last = reservation.position;
+        let mut next = last.plus(slice_size(first.length()));
+        while next != reservation.end() {
+            let descriptor = self.descriptor(next);
+            descriptor.stamp(next, State::Committed);
+            last = next;
+            next = next.plus(slice_size(descriptor.length()));
+        }
+        first.stamp(reservation.position, State::Committed);
+        last
     }
 
     /// Gives a slice up: every reader steps over it.

@@ -7,6 +7,7 @@ use super::exclusive::Exclusive;
 use super::position::Position;
 use super::zeroed::Zeroed;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 #[cfg(unix)]
 use std::{io, os::fd::BorrowedFd};
 
@@ -15,7 +16,8 @@ pub(super) struct Storage {
     /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
     /// stamp of no slice.
     memory: Zeroed<UnsafeCell<u8>, Descriptor>,
-    /// What masks a byte into the ring, one less than there are, and what masks a granule.
+    /// What masks a byte into the ring, one less than there are, and what masks a byte of the descriptors: they
+    /// begin at multiples of their size.
     masks: (usize, usize),
 }
 
@@ -28,17 +30,20 @@ impl Storage {
     /// no memory for them.
     pub(super) fn new(capacity: usize, granules: usize) -> Option<Self> {
         assert!(capacity.is_power_of_two() && granules.is_power_of_two());
-        let masks = (capacity - 1, granules - 1);
+        let masks = (capacity - 1, (granules - 1) * size_of::<Descriptor>());
         Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
     }
 
     /// The descriptor of the granule at `position`, masked into the ring.
     #[inline(always)]
     pub(super) fn descriptor(&self, position: Position) -> &Descriptor {
-        let index = position.granule() as usize & self.masks.1;
-        debug_assert!(index < self.memory.second().len());
-        // SAFETY: the index is at most the mask, which is one less than there are (`new`).
-        unsafe { self.memory.second().get_unchecked(index) }
+        // One shift, where an index takes two.
+        let offset = position.times::<{ size_of::<Descriptor>() }>() as usize & self.masks.1;
+        let descriptors = self.memory.second();
+        debug_assert!(offset < size_of_val(descriptors));
+        // SAFETY: the offset is a multiple of the size of a descriptor, and at most the mask, where the last one
+        // begins (`new`).
+        unsafe { &*descriptors.as_ptr().byte_add(offset) }
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
@@ -100,6 +105,17 @@ impl Storage {
         unsafe { copy::load(from, to) }
     }
 
+    /// So many bytes from `position` on, to be read as [`Storage::read`] does; nothing if they are not inside of
+    /// the ring.
+    #[inline(always)]
+    pub(super) fn racing(&self, position: Position, length: usize) -> Option<Racing<'_>> {
+        let bytes = self.memory.first();
+        // One less than the size (`new`).
+        let index = position.byte(0) as usize & self.masks.0;
+        let from = bytes.as_ptr().cast::<u8>().wrapping_add(index);
+        (length <= bytes.len() - index).then_some(Racing { from, length, ring: PhantomData })
+    }
+
     /// Copies bytes out of the ring and stores them back, for as long as the caller is `exclusive`; tells how
     /// many.
     ///
@@ -152,6 +168,23 @@ impl Storage {
         // reservation, which by the contract no writer can get. A strong reader that stores bytes back
         // does so only while it is alone: the caller was counted, and by that has ended all such stores.
         unsafe { std::slice::from_raw_parts(from, length) }
+    }
+}
+
+/// Bytes of the ring that others may write meanwhile. Made by [`Storage::racing`] alone.
+pub(crate) struct Racing<'a> {
+    from: *const u8,
+    length: usize,
+    ring: PhantomData<&'a Storage>,
+}
+
+impl Racing<'_> {
+    /// Copies them, as [`Storage::read`].
+    #[inline(always)]
+    pub(super) fn read(&self, to: &mut [u8]) {
+        assert_eq!(to.len(), self.length);
+        // SAFETY: `racing` has checked the bounds, and `ring` is borrowed. The rest is as in `Storage::read`.
+        unsafe { copy::load(self.from, to) }
     }
 }
 

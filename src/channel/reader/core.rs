@@ -20,7 +20,7 @@ use crate::wait::reader_figures::ReaderFigures;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-/// Where a reader stands in the ring.
+/// Where a reader stands in the ring. If it does not know the length of the slice, nothing of it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
     /// The start of a slice: the next one, or the one that is being read.
@@ -383,7 +383,7 @@ impl Core {
     #[inline]
     pub(crate) fn count_next(&mut self, length: u64) {
         self.slot.figures.payload_bytes.add(length);
-        self.losses.count_next(length);
+        self.losses.count_next(Count::new(1, length));
     }
 
     /// Whether the last message was counted when all had been read that has been by now. Then the next one of
@@ -393,13 +393,13 @@ impl Core {
         self.counted == self.figures().payload_bytes.get()
     }
 
-    /// Counts that one as a message, where the last one [is counted](Self::is_counted). A sweep can wait: this
-    /// reader has come to know of no more writers by it.
+    /// Counts that one, and those of the writer behind it, of so many bytes, where the last message
+    /// [is counted](Self::is_counted). A sweep can wait: this reader has come to know of no more writers by it.
     #[inline(always)]
-    pub(crate) fn count_next_message(&mut self, length: u64) {
-        self.counted = self.counted.wrapping_add(length);
+    pub(crate) fn count_next_messages(&mut self, messages: u64, bytes: u64) {
+        self.counted = self.counted.wrapping_add(bytes);
         self.slot.figures.payload_bytes.set(self.counted);
-        self.losses.count_next(length);
+        self.losses.count_next(Count::new(messages, bytes));
     }
 
     /// Counts what a weak reader read of a slice, from one offset to another.
@@ -424,7 +424,8 @@ impl Core {
         let payload = figures.payload_bytes.get();
         figures.payload_bytes.set(payload + to - offset);
         let mut missed = Missed::default();
-        if self.counted != payload || !self.losses.pass_next(description, to) {
+        let is_known = self.is_known_behind(payload);
+        if !is_known || !self.losses.pass_next(description, to) {
             missed = self.pass_message(payload, description, offset);
         }
         self.counted = payload + to - offset;
@@ -447,9 +448,16 @@ impl Core {
         self.restart_behind(self.figures().payload_bytes.get());
     }
 
+    /// Whether the next message of the writer of the last one is expected, behind `payload` bytes: a strong
+    /// reader that has read some of them as bytes does not know whose they were.
+    #[inline]
+    fn is_known_behind(&self, payload: u64) -> bool {
+        self.counted == payload || self.strength != Some(Strength::Strong)
+    }
+
     /// Counts anew, if bytes were read since the last message, behind `payload` of them.
     fn restart_behind(&mut self, payload: u64) {
-        if self.counted != payload && self.strength == Some(Strength::Strong) {
+        if !self.is_known_behind(payload) {
             self.losses.restart(self.shared.first_newer_writer());
             self.counted = payload;
         }
@@ -459,13 +467,13 @@ impl Core {
     /// takes a copy of what is known of writers.
     pub(crate) fn would_miss(&self, description: &Description, offset: u64) -> Missed {
         let (figures, to) = (self.figures(), u64::from(description.length));
-        let is_known = self.counted == figures.payload_bytes.get();
+        let is_known = self.is_known_behind(figures.payload_bytes.get());
         let mut losses = self.losses.clone();
         if is_known && losses.pass_next(description, to) {
             return Missed::default();
         }
         let strength = self.strength.unwrap_or(Strength::Weak);
-        if !is_known && strength == Strength::Strong {
+        if !is_known {
             losses.restart(self.shared.first_newer_writer());
         }
         let late = self.shared.late_of(figures);

@@ -7,12 +7,13 @@ pub use crate::channel::loss::Missed;
 pub use joiner::{Joined, Joiner};
 
 use super::receive_buffer::ReceiveBuffer;
-use super::strong::{Lent, LentAhead, LentBatch, LentOne};
+use super::strong::{Lent, LentBatch, LentIter, LentOne};
 use crate::channel::shared::Shared;
 use crate::ring::descriptor::{Description, Joins};
 use crate::ring::position::Position;
 use std::fmt;
 use std::ops::Deref;
+use std::slice;
 
 /// What is known of a message besides its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,13 +96,11 @@ pub struct Message<'a> {
 }
 
 enum Body<'a> {
-    /// In the ring, where the reader's hold keeps it until this is dropped. The reader knows where.
+    /// In the ring, where the reader's hold keeps it, until this is dropped at least. The reader knows where.
     Lent(Lent<'a>),
-    /// In the ring, where the reader's hold keeps it also when this is dropped.
-    Ahead(LentAhead<'a>),
     /// In the ring, where the hold of a batch keeps it.
     OfBatch(LentOne<'a>),
-    Copied(&'a Header, &'a [u8], &'a Shared),
+    Copied(Header, &'a [u8], &'a Shared),
 }
 
 impl<'a> Message<'a> {
@@ -110,12 +109,7 @@ impl<'a> Message<'a> {
         Self { body: Body::Lent(lent) }
     }
 
-    #[inline]
-    pub(super) fn ahead(lent: LentAhead<'a>) -> Self {
-        Self { body: Body::Ahead(lent) }
-    }
-
-    pub(crate) fn copied(header: &'a Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
+    pub(crate) fn copied(header: Header, bytes: &'a [u8], shared: &'a Shared) -> Self {
         Self { body: Body::Copied(header, bytes, shared) }
     }
 
@@ -124,9 +118,8 @@ impl<'a> Message<'a> {
     pub fn header(&self) -> Header {
         match &self.body {
             Body::Lent(lent) => lent.header(),
-            Body::Ahead(lent) => lent.header(),
             Body::OfBatch(lent) => lent.header(),
-            Body::Copied(header, ..) => **header,
+            Body::Copied(header, ..) => *header,
         }
     }
 
@@ -134,7 +127,6 @@ impl<'a> Message<'a> {
     fn shared(&self) -> &Shared {
         match &self.body {
             Body::Lent(lent) => lent.shared(),
-            Body::Ahead(lent) => lent.shared(),
             Body::OfBatch(lent) => lent.shared(),
             Body::Copied(.., shared) => shared,
         }
@@ -148,7 +140,6 @@ impl Deref for Message<'_> {
     fn deref(&self) -> &[u8] {
         match &self.body {
             Body::Lent(lent) => lent.bytes(),
-            Body::Ahead(lent) => lent.bytes(),
             Body::OfBatch(lent) => lent.bytes(),
             Body::Copied(_, bytes, _) => bytes,
         }
@@ -211,10 +202,12 @@ impl<'a> Messages<'a> {
     #[inline]
     pub fn iter(&self) -> MessagesIter<'_> {
         let next = match &self.kept {
-            Kept::Lent(lent) => Next::Lent(lent),
-            Kept::Copied(receive_buffer, shared) => Next::Copied(receive_buffer, 0, shared),
+            Kept::Lent(lent) => Next::Lent(lent.iter()),
+            Kept::Copied(receive_buffer, shared) => {
+                Next::Copied(receive_buffer.headers().iter(), receive_buffer, 0, shared)
+            }
         };
-        MessagesIter { next, index: 0, len: self.len() }
+        MessagesIter { next }
     }
 }
 
@@ -226,7 +219,7 @@ impl Messages<'_> {
         std::iter::from_fn(move || match messages.next_body()? {
             Body::OfBatch(lent) => Some(lent.bytes()),
             Body::Copied(_, bytes, _) => Some(bytes),
-            Body::Lent(_) | Body::Ahead(_) => unreachable!("a batch is lent as a whole"),
+            Body::Lent(_) => unreachable!("a batch is lent as a whole"),
         })
     }
 }
@@ -251,30 +244,26 @@ impl fmt::Debug for Messages<'_> {
 #[derive(Debug)]
 pub struct MessagesIter<'a> {
     next: Next<'a>,
-    index: usize,
-    len: usize,
 }
 
 /// Where the next message is.
 #[derive(Debug)]
 enum Next<'a> {
-    Lent(&'a LentBatch<'a>),
-    /// At so many bytes.
-    Copied(&'a ReceiveBuffer, usize, &'a Shared),
+    Lent(LentIter<'a>),
+    /// At so many bytes of the buffer.
+    Copied(slice::Iter<'a, Header>, &'a ReceiveBuffer, usize, &'a Shared),
 }
 
 impl<'a> MessagesIter<'a> {
     #[inline]
     fn next_body(&mut self) -> Option<Body<'a>> {
-        let body = match &mut self.next {
-            Next::Lent(lent) => Body::OfBatch(lent.get(self.index)?),
-            Next::Copied(receive_buffer, start, shared) => {
-                let header = receive_buffer.headers().get(self.index)?;
-                Body::Copied(header, receive_buffer.next(start, header), shared)
+        Some(match &mut self.next {
+            Next::Lent(lent) => Body::OfBatch(lent.next()?),
+            Next::Copied(headers, receive_buffer, start, shared) => {
+                let header = headers.next()?;
+                Body::Copied(*header, receive_buffer.next(start, header), shared)
             }
-        };
-        self.index += 1;
-        Some(body)
+        })
     }
 }
 
@@ -287,7 +276,10 @@ impl<'a> Iterator for MessagesIter<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.len - self.index;
+        let left = match &self.next {
+            Next::Lent(lent) => lent.len(),
+            Next::Copied(headers, ..) => headers.len(),
+        };
         (left, Some(left))
     }
 }

@@ -14,6 +14,9 @@ pub(crate) trait Receive: Read {
     /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
     fn take(&mut self) -> Result<bool, TryReadError>;
 
+    /// Both at once.
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError>;
+
     /// Takes the next message and appends it to `buffer`.
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError>;
 
@@ -122,8 +125,7 @@ macro_rules! receive_methods {
             /// ```
             #[inline]
             pub fn try_recv(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
-                let taken = Receive::take(self)?;
-                Ok(if taken { Some(Receive::message(self)) } else { None })
+                Receive::receive(self)
             }
 
             /// Receives the next message, and waits for it if need be. `Ok(None)` is the end.

@@ -9,6 +9,9 @@ const ALIGNMENT: usize = 64;
 /// needed and stays so.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
+    /// Of the message that is there alone.
+    header: Option<Header>,
+    /// Of those of a batch.
     headers: Vec<Header>,
     bytes: Vec<u8>,
     /// Where the first aligned byte of `bytes` is.
@@ -64,6 +67,36 @@ impl ReceiveBuffer {
     pub(crate) fn clear(&mut self) {
         self.headers.clear();
         self.end = 0;
+    }
+
+    /// Empty, and room for a message of `length` bytes that is there alone.
+    #[inline(always)]
+    pub(super) fn room_alone(&mut self, length: usize) -> &mut [u8] {
+        // More than needed, as in `space`.
+        if self.bytes.len() <= self.base + length {
+            self.end = 0;
+            self.grow(length);
+        }
+        &mut self.bytes[self.base..self.base + length]
+    }
+
+    /// Notes the message that was put there.
+    #[inline]
+    pub(super) fn keep_alone(&mut self, header: Header) {
+        self.header = Some(header);
+    }
+
+    /// The message that is there alone.
+    #[inline]
+    pub(crate) fn alone(&self) -> (Header, &[u8]) {
+        let Some(header) = self.header else { unreachable!("it was received") };
+        (header, self.bytes_alone(&header))
+    }
+
+    /// Its bytes, where the caller has the header.
+    #[inline(always)]
+    pub(super) fn bytes_alone(&self, header: &Header) -> &[u8] {
+        &self.bytes[self.base..self.base + header.len as usize]
     }
 
     /// Notes a message that was put into the space, which is used up with it.
@@ -145,6 +178,23 @@ mod tests {
         receive_buffer.space(0);
         receive_buffer.keep(header(0));
         assert_eq!(receive_buffer.next(&mut 0, &header(0)).as_ptr() as usize % ALIGNMENT, 0);
+    }
+
+    #[test]
+    fn a_message_alone_starts_at_a_multiple_of_64_whatever_was_there_before() {
+        let mut receive_buffer = ReceiveBuffer::default();
+        for length in [0, 1, 64, 63, 5000, 0, 100_000, 10] {
+            receive_buffer.room_alone(length).fill(length as u8);
+            receive_buffer.keep_alone(header(length));
+            let (told, bytes) = receive_buffer.alone();
+            assert_eq!(told, header(length));
+            assert_eq!(bytes.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(bytes, vec![length as u8; length]);
+            // Those of a batch go there as well.
+            receive_buffer.clear();
+            receive_buffer.space(100).fill(7);
+            receive_buffer.keep(header(100));
+        }
     }
 
     #[test]

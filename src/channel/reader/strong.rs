@@ -7,7 +7,7 @@ mod lent;
 mod messages;
 mod window;
 
-pub(super) use lent::{Lent, LentAhead, LentBatch, LentOne};
+pub(super) use lent::{Lent, LentBatch, LentIter, LentOne};
 pub use window::Window;
 
 use super::core::{Core, Place};
@@ -23,10 +23,10 @@ use crate::channel::terms::{StartAt, Strength};
 use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::position::Position;
-use crate::ring::{Claim, Found, Held};
+use crate::ring::{Claim, Found, Held, LENT};
 use crate::wait::panics::Panics;
 use hold::{Hold, Joined};
-use lent::{Batch, Taken};
+use lent::{Batch, Latest};
 use std::fmt;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub struct StrongReader {
     place: Place,
     lent: Loan,
     /// The message that was received last.
-    taken: Option<Taken>,
+    last: Latest,
     batch: Batch,
 }
 
@@ -98,7 +98,7 @@ impl StrongReader {
             hold,
             place,
             lent: Loan::rest_of(&Place::at(place.slice)),
-            taken: None,
+            last: Latest::default(),
             batch: Batch::default(),
         }
     }
@@ -243,9 +243,28 @@ impl StrongReader {
         self.settle();
     }
 
-    /// The same for one slice that was lent to its end.
+    /// The same for what was lent by a mark, from the committed slice at `slice` on, if the reader has come past
+    /// that. If not, it stands before it still, and only the mark is taken off. What drops a message is to be
+    /// short enough to be inlined.
     #[inline(always)]
     pub(super) fn settle_behind(&mut self, slice: Position) {
+        match &mut self.hold {
+            Hold { held: Some(held), shared } if held.is_walked() => {
+                if self.place.slice.since(slice) >= LENT {
+                    return self.settle_behind_at_length(slice);
+                }
+                self.core.record_place(self.place);
+                held.move_at_once(self.place.slice);
+                if shared.must_check_after_move(held) {
+                    self.look_around();
+                }
+            }
+            _ => self.settle_behind_at_length(slice),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_behind_at_length(&mut self, slice: Position) {
         self.hold.hand_back(slice, &self.place);
         self.core.record_place(self.place);
         if self.hold.move_on_to(&self.place) {
@@ -253,7 +272,15 @@ impl StrongReader {
         }
     }
 
-    /// As [`give_way`](Self::give_way), where there is nobody to tell. What drops a message is to be short enough to be inlined.
+    /// Wakes whom the last move may have unblocked, or gives way.
+    #[inline(never)]
+    fn look_around(&mut self) {
+        if self.hold.look_around() {
+            self.give_way_at_last();
+        }
+    }
+
+    /// As [`give_way`](Self::give_way), where there is nobody to tell.
     #[cold]
     #[inline(never)]
     fn give_way_at_last(&mut self) {

@@ -41,8 +41,7 @@ pub struct WeakReader {
     missed: u64,
     /// Gaps are counted only.
     silent: bool,
-    /// Nothing until the first message is received.
-    receive_buffer: Option<Box<ReceiveBuffer>>,
+    receive_buffer: ReceiveBuffer,
 }
 
 /// What a weak reader sees when it looks.
@@ -82,12 +81,12 @@ impl WeakReader {
     fn at(shared: &Arc<Shared>, place: Place, missed: u64) -> Self {
         let core = Core::new(shared.clone(), Strength::Weak, place);
         core.tell_that_it_came();
-        Self { core, place, missed, silent: false, receive_buffer: None }
+        Self { core, place, missed, silent: false, receive_buffer: ReceiveBuffer::default() }
     }
 
     #[inline]
     pub(super) fn from_strong(core: Core, place: Place) -> Self {
-        Self { core, place, missed: 0, silent: false, receive_buffer: None }
+        Self { core, place, missed: 0, silent: false, receive_buffer: ReceiveBuffer::default() }
     }
 
     /// Converts this reader into a strong one. It loses nothing in between.
@@ -131,7 +130,7 @@ impl WeakReader {
         let core = self.core.another(self.place);
         core.tell_that_it_came();
         let (missed, silent) = (self.missed, self.silent);
-        Self { core, place: self.place, missed, silent, receive_buffer: None }
+        Self { core, place: self.place, missed, silent, receive_buffer: ReceiveBuffer::default() }
     }
 
     /// The reader was overrun: goes on at the oldest slice that is intact.
@@ -254,20 +253,19 @@ impl WeakReader {
     /// caller's code.
     #[inline(always)]
     fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
+        let Place { slice, length: None, .. } = self.place else { return false };
         let ring = &self.core.shared().ring;
         let length = buffer.len() as u64;
         let next = ring.find_next(slice, self.core.next_sender());
         if next != Some(length) || self.missed > 0 || self.core.is_terminated() {
             return false;
         }
-        ring.copy_racing(slice, 0, buffer);
+        let Some(bytes) = ring.racing(slice, length) else { return false };
+        ring.copy_all(&bytes, buffer);
         if !ring.is_intact(slice) {
             return false;
         }
-        self.place = self.place.after(length);
-        self.core.count_next(length);
-        self.core.record_place(self.place);
+        step_over(&mut self.core, &mut self.place, length);
         true
     }
 
@@ -424,36 +422,21 @@ impl WeakReader {
         }
     }
 
-    /// The quick way: the next slice is right here, was intact, and is the next message of the writer of
-    /// the last one. If not, nothing has happened, but that the receive buffer is empty.
+    /// The quick way to a message that is there alone. If it has none, what was in the receive buffer is lost.
     #[inline(always)]
-    fn take_next(&mut self) -> bool {
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
-        let Some(receive_buffer) = &mut self.receive_buffer else { return false };
-        let (ring, sender) = (&self.core.shared().ring, self.core.next_sender());
-        let Some(length) = ring.find_next(slice, sender) else { return false };
-        if self.missed > 0 || !self.core.is_counted() || self.core.is_terminated() {
-            return false;
-        }
-        receive_buffer.clear();
-        ring.copy_racing(slice, 0, receive_buffer.space(length as usize));
-        if !ring.is_intact(slice) {
-            return false;
-        }
-        self.place = Place::at(slice).after(length);
-        self.core.count_next_message(length);
-        self.core.record_place(self.place);
-        receive_buffer.keep(Header::of_next(sender, slice, length));
-        true
+    fn take_next(&mut self) -> Option<Header> {
+        let Self { core, place, receive_buffer, missed, .. } = self;
+        take_next(core, place, *missed, |length| receive_buffer.room_alone(length))
     }
 
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
-    fn find_and_take(&mut self) -> Result<bool, TryReadError> {
-        self.with_receive_buffer(|reader, receive_buffer| {
-            let taken = reader.take_to(receive_buffer)?;
-            Ok(taken.map(|header| receive_buffer.keep(header)).is_some())
-        })
+    fn find_and_take(&mut self) -> Result<Option<Header>, TryReadError> {
+        let before = self.core.before();
+        let taken =
+            self.with_receive_buffer(|reader, receive_buffer| reader.take_to(receive_buffer));
+        self.tell_event(before);
+        taken
     }
 
     /// The slice behind those that were just taken, if it is there: so many bytes.
@@ -478,12 +461,47 @@ impl WeakReader {
         &mut self,
         work: impl FnOnce(&mut Self, &mut ReceiveBuffer) -> T,
     ) -> T {
-        let mut receive_buffer = self.receive_buffer.take().unwrap_or_default();
+        let mut receive_buffer = std::mem::take(&mut self.receive_buffer);
         receive_buffer.clear();
         let result = work(self, &mut receive_buffer);
-        self.receive_buffer = Some(receive_buffer);
+        self.receive_buffer = receive_buffer;
         result
     }
+}
+
+/// Steps over the next slice, which was read as a whole.
+#[inline(always)]
+fn step_over(core: &mut Core, place: &mut Place, length: u64) {
+    // The rest of the place is that of the start of a slice.
+    let next = place.after(length);
+    place.slice = next.slice;
+    core.count_next(length);
+    core.record_place(next);
+}
+
+/// The quick way, for a reader that has no gap to tell: the next slice is right here, was intact, and is the
+/// next message of the writer of the last one. If not, nothing has happened, but that there may be anything in
+/// the `room`.
+#[inline(always)]
+fn take_next<'a>(
+    core: &mut Core,
+    place: &mut Place,
+    missed: u64,
+    room: impl FnOnce(usize) -> &'a mut [u8],
+) -> Option<Header> {
+    let Place { slice, length: None, .. } = *place else { return None };
+    let (ring, sender) = (&core.shared().ring, core.next_sender());
+    let length = ring.find_next(slice, sender)?;
+    if missed > 0 || core.is_terminated() {
+        return None;
+    }
+    let bytes = ring.racing(slice, length)?;
+    ring.copy_all(&bytes, room(length as usize));
+    if !ring.is_intact(slice) {
+        return None;
+    }
+    step_over(core, place, length);
+    Some(Header::of_next(sender, slice, length))
 }
 
 /// Takes what is left of the slice at `place`, so many bytes; nothing if it was overwritten
@@ -511,13 +529,28 @@ fn take_slice(
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        if self.take_next() {
-            return Ok(true);
-        }
-        let before = self.core.before();
-        let taken = self.find_and_take();
-        self.tell_event(before);
-        taken
+        let header = match self.take_next() {
+            Some(header) => header,
+            None => match self.find_and_take()? {
+                Some(header) => header,
+                None => return Ok(false),
+            },
+        };
+        self.receive_buffer.keep_alone(header);
+        Ok(true)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+        let header = match self.take_next() {
+            Some(header) => header,
+            None => match self.find_and_take()? {
+                Some(header) => header,
+                None => return Ok(None),
+            },
+        };
+        let bytes = self.receive_buffer.bytes_alone(&header);
+        Ok(Some(Message::copied(header, bytes, self.core.shared())))
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -545,6 +578,12 @@ impl Receive for WeakReader {
                 if receive_buffer.headers().len() == limit || !reader.place.slice.is_before(end) {
                     break;
                 }
+                let Self { core, place, missed, .. } = &mut *reader;
+                let next = take_next(core, place, *missed, |length| receive_buffer.space(length));
+                if let Some(next) = next {
+                    header = next;
+                    continue;
+                }
                 let Some(left) = reader.next_slice() else { break };
                 match take_slice(&mut reader.core, &mut reader.place, left, receive_buffer) {
                     Some(next) => header = next,
@@ -562,13 +601,12 @@ impl Receive for WeakReader {
 
     #[inline]
     fn message(&mut self) -> Message<'_> {
-        let receive_buffer = self.receive_buffer.get_or_insert_default();
-        let header = &receive_buffer.headers()[0];
-        Message::copied(header, receive_buffer.next(&mut 0, header), self.core.shared())
+        let (header, bytes) = self.receive_buffer.alone();
+        Message::copied(header, bytes, self.core.shared())
     }
 
     fn messages(&mut self) -> Messages<'_> {
-        Messages::copied(self.receive_buffer.get_or_insert_default(), self.core.shared())
+        Messages::copied(&self.receive_buffer, self.core.shared())
     }
 
     fn skip_to(&mut self, start: StartAt) -> Skipped {
@@ -611,7 +649,7 @@ impl Receive for WeakReader {
                 ring.copy_racing(slice, offset, receive_buffer.space(left as usize));
                 if ring.is_intact(slice) {
                     let missed = reader.core.would_miss(&description, offset);
-                    receive_buffer.keep(Header::of(&description, slice, offset, missed));
+                    receive_buffer.keep_alone(Header::of(&description, slice, offset, missed));
                     return Ok(Some(description));
                 }
                 reader.catch_up();
@@ -622,9 +660,7 @@ impl Receive for WeakReader {
     }
 
     fn seen(&self) -> (Header, &[u8]) {
-        let Some(receive_buffer) = &self.receive_buffer else { unreachable!("it was looked at") };
-        let header = receive_buffer.headers()[0];
-        (header, receive_buffer.next(&mut 0, &header))
+        self.receive_buffer.alone()
     }
 
     fn consume_seen(&mut self, description: &Description) {

@@ -45,8 +45,6 @@ pub(crate) struct Core {
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
     /// here by whatever the writer does next.
     in_flight: Reservation,
-    /// Of the messages of a batch, while it is sent.
-    lengths: Vec<u64>,
     /// The place in the line for room, once this writer had to wait.
     ticket: Option<Ticket>,
     done: Option<Done>,
@@ -73,7 +71,6 @@ impl Core {
             lane,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,
-            lengths: Vec::new(),
             ticket: None,
             done: None,
             was_panicking: true,

@@ -133,6 +133,20 @@ fn short_slices_that_were_lent_together_are_stored_back_from_end_to_end() {
     assert_eq!(state(&ring), if can_store { STORES } else { EXCLUSIVE });
 }
 
+/// As when a message is dropped that was received ahead of the hold.
+#[test]
+fn nothing_is_handed_back_of_what_lies_behind_the_reader() {
+    let _could_be_here = stores_back();
+    let (ring, mut held) = ring();
+    write(&ring, &bytes_of(1, 4096));
+    let second = write(&ring, &bytes_of(2, 4096));
+    assert!(held.mark());
+    let place = held.position();
+    ring.hand_back(&mut held, second, place);
+    assert!(!held.unmark());
+    assert_eq!(state(&ring), EXCLUSIVE);
+}
+
 #[test]
 fn a_reader_on_the_core_of_the_writer_does_not_store_back() {
     let (ring, mut held) = ring();

@@ -5,13 +5,44 @@ use super::hold::Hold;
 use crate::channel::loss::Missed;
 use crate::channel::reader::message::Header;
 use crate::channel::shared::Shared;
-use crate::ring::Seen;
+use crate::ring::position::Position;
+use crate::ring::{Lender, Seen};
+use std::iter::Enumerate;
+use std::slice;
 
 /// A message that was taken and lies in the ring still.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub(super) seen: Seen,
     pub(super) missed: Missed,
+}
+
+/// The message that was received last.
+#[derive(Debug)]
+pub(super) struct Latest {
+    pub(super) seen: Seen,
+    /// What was missed before the message that lies there; nothing before any other one. So the quick way, on
+    /// which nothing is missed, need not touch it.
+    missed: (Position, Missed),
+}
+
+impl Default for Latest {
+    fn default() -> Self {
+        Self { seen: Seen::NOTHING, missed: (Seen::NOTHING.slice, Missed::default()) }
+    }
+}
+
+impl Latest {
+    pub(super) fn set(&mut self, Taken { seen, missed }: Taken) {
+        (self.seen, self.missed) = (seen, (seen.slice, missed));
+    }
+
+    #[inline]
+    pub(super) fn taken(&self) -> Taken {
+        let (place, missed) = self.missed;
+        let missed = if place == self.seen.slice { missed } else { Missed::default() };
+        Taken { seen: self.seen, missed }
+    }
 }
 
 /// Messages that were taken in one go.
@@ -23,28 +54,18 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    #[inline]
-    fn get(&self, index: usize) -> Option<Taken> {
-        let seen = *self.seen.get(index)?;
+    fn missed_before(&self, index: usize) -> Missed {
         let found = self.missed.binary_search_by_key(&index, |&(index, _)| index);
-        let missed = found.map_or(Missed::default(), |found| self.missed[found].1);
-        Some(Taken { seen, missed })
+        found.map_or(Missed::default(), |found| self.missed[found].1)
     }
 }
 
 impl StrongReader {
-    /// The message that was received last and not given back.
     #[inline(always)]
-    pub(super) fn taken(&self) -> &Taken {
-        let Some(taken) = &self.taken else { unreachable!("it was taken") };
-        taken
-    }
-
-    #[inline(always)]
-    pub(super) fn lend_message(&self, taken: &Taken) -> &[u8] {
+    pub(super) fn lend_message(&self, seen: &Seen) -> &[u8] {
         let Hold { shared, held, .. } = &self.hold;
         let Some(held) = held else { unreachable!("what was taken is held") };
-        shared.ring.lend_seen(held, &taken.seen)
+        shared.ring.lend_seen(held, seen)
     }
 
     #[inline]
@@ -55,19 +76,20 @@ impl StrongReader {
     }
 }
 
-/// The message that was received last. Dropped, it gives its room back.
+/// The message that was received last. Dropped, it gives back what lies before the reader: its room, if the
+/// reader has come past it, and else nothing.
 #[derive(Debug)]
 pub(crate) struct Lent<'a>(pub(super) &'a mut StrongReader);
 
 impl Lent<'_> {
     #[inline(always)]
     pub(crate) fn header(&self) -> Header {
-        self.0.header_of(self.0.taken())
+        self.0.header_of(&self.0.last.taken())
     }
 
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.lend_message(self.0.taken())
+        self.0.lend_message(&self.0.last.seen)
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -78,33 +100,7 @@ impl Lent<'_> {
 impl Drop for Lent<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let slice = self.0.taken().seen.slice;
-        self.0.settle_behind(slice);
-    }
-}
-
-/// The message that was received last, ahead of the hold. Dropped, it stays where it is, and its room as well.
-#[derive(Debug)]
-pub(crate) struct LentAhead<'a>(pub(super) &'a mut StrongReader);
-
-impl LentAhead<'_> {
-    pub(crate) fn header(&self) -> Header {
-        self.0.header_of(self.0.taken())
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.lend_message(self.0.taken())
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0.hold.shared
-    }
-}
-
-impl Drop for LentAhead<'_> {
-    fn drop(&mut self) {
-        // The reader stands before it. So the hold stays, and the mark is off.
-        self.0.settle();
+        self.0.settle_behind(self.0.last.seen.slice);
     }
 }
 
@@ -117,11 +113,15 @@ impl LentBatch<'_> {
         self.0.batch.seen.len()
     }
 
-    #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> Option<LentOne<'_>> {
-        let reader = &*self.0;
-        let taken = reader.batch.get(index)?;
-        Some(LentOne { reader, taken, bytes: reader.lend_message(&taken) })
+    #[inline]
+    pub(crate) fn iter(&self) -> LentIter<'_> {
+        let (reader, Hold { shared, held, .. }) = (&*self.0, &self.0.hold);
+        let seen = &reader.batch.seen;
+        let lender = seen.first().map(|first| {
+            let Some(held) = held else { unreachable!("what was taken is held") };
+            shared.ring.lender(held, first.slice)
+        });
+        LentIter { reader, lender, seen: seen.iter().enumerate() }
     }
 }
 
@@ -129,23 +129,47 @@ impl Drop for LentBatch<'_> {
     #[inline]
     fn drop(&mut self) {
         match self.0.batch.seen.first() {
-            Some(first) => self.0.settle_lent(first.slice),
+            Some(first) => self.0.settle_behind(first.slice),
             None => self.0.settle(),
         }
+    }
+}
+
+/// Goes through them.
+#[derive(Debug)]
+pub(crate) struct LentIter<'a> {
+    reader: &'a StrongReader,
+    /// If there are any.
+    lender: Option<Lender<'a>>,
+    seen: Enumerate<slice::Iter<'a, Seen>>,
+}
+
+impl<'a> LentIter<'a> {
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<LentOne<'a>> {
+        let (lender, (index, seen)) = (self.lender?, self.seen.next()?);
+        Some(LentOne { reader: self.reader, index, seen, bytes: lender.lend(seen) })
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.seen.len()
     }
 }
 
 /// One of them, for as long as all are kept.
 pub(crate) struct LentOne<'a> {
     reader: &'a StrongReader,
-    taken: Taken,
+    index: usize,
+    seen: &'a Seen,
     bytes: &'a [u8],
 }
 
 impl<'a> LentOne<'a> {
     #[inline]
     pub(crate) fn header(&self) -> Header {
-        self.reader.header_of(&self.taken)
+        let missed = self.reader.batch.missed_before(self.index);
+        self.reader.header_of(&Taken { seen: *self.seen, missed })
     }
 
     #[inline(always)]

@@ -3,7 +3,6 @@
 use super::StrongReader;
 use super::find::Next;
 use super::lent::{Lent, LentBatch, Taken};
-use crate::channel::loss::Missed;
 use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
@@ -11,6 +10,7 @@ use crate::channel::reader::skip::{Skipped, target};
 use crate::channel::terms::{Ending, StartAt};
 use crate::error::TryReadError;
 use crate::ring::descriptor::Description;
+use crate::ring::position::slice_size;
 use crate::ring::{Found, Seen};
 
 impl StrongReader {
@@ -37,18 +37,43 @@ impl StrongReader {
     }
 
     /// The quick way: the next slice is right here, and is the next message of the writer of the last one.
-    /// Nothing if not, or if it `may` not be taken.
+    /// Nothing if not, or if the hold was taken.
     #[inline(always)]
-    fn take_next_if(&mut self, may: impl FnOnce(&Self) -> bool) -> Option<Seen> {
-        let Place { slice, offset: 0, length: None } = self.place else { return None };
-        let seen = self.hold.shared.ring.see_next(slice, self.core.next_sender())?;
-        if !self.core.is_counted() || !may(self) {
+    fn take_next(&mut self) -> Option<Seen> {
+        let Place { slice, length: None, .. } = self.place else { return None };
+        let shared = &self.hold.shared;
+        let seen = shared.ring.see_next(slice, self.core.next_sender())?;
+        // One that was terminated has no hold to mark.
+        let may = self.core.is_counted() && shared.ending() != Ending::Terminated;
+        if !may || !self.hold.mark() {
             return None;
         }
-        self.place = Place::at(slice).after(seen.left);
+        // The rest of the place is that of the start of a slice.
+        self.place.slice = self.place.after(seen.left).slice;
         self.lent.bytes = 0;
-        self.core.count_next_message(seen.left);
+        self.core.count_next_messages(1, seen.left);
         Some(seen)
+    }
+
+    /// Takes for the batch what [`Self::take_next`] would take one by one, while the hold is marked.
+    fn take_run(&mut self, limit: usize) {
+        let Place { slice, length: None, .. } = self.place else { return };
+        if !self.core.is_counted() {
+            return;
+        }
+        let (ring, seen) = (&self.hold.shared.ring, &mut self.batch.seen);
+        let (writer, first) = self.core.next_sender();
+        let (mut next, mut sequence, mut bytes) = (slice, first, 0);
+        while seen.len() < limit {
+            let Some(message) = ring.see_next(next, (writer, sequence)) else { break };
+            seen.push(message);
+            next = next.plus(slice_size(message.left));
+            sequence += 1;
+            bytes += message.left;
+        }
+        self.place.slice = next;
+        self.lent.bytes = 0;
+        self.core.count_next_messages(sequence - first, bytes);
     }
 
     /// Looks first, for what is not just a slice at the present place.
@@ -56,8 +81,9 @@ impl StrongReader {
     fn find_and_take(&mut self) -> Result<bool, TryReadError> {
         match self.find_slice()? {
             Next::Slice(_) => {
-                self.taken = self.take_slice();
-                if self.taken.is_some() { Ok(true) } else { Err(self.give_way().into()) }
+                let Some(taken) = self.take_slice() else { return Err(self.give_way().into()) };
+                self.last.set(taken);
+                Ok(true)
             }
             Next::Nothing => Err(TryReadError::Empty),
             Next::End => Ok(false),
@@ -80,14 +106,16 @@ impl StrongReader {
 impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        // One that was terminated has no hold to mark.
-        let may =
-            |reader: &Self| reader.hold.shared.ending() != Ending::Terminated && reader.hold.mark();
-        if let Some(seen) = self.take_next_if(may) {
-            self.taken = Some(Taken { seen, missed: Missed::default() });
+        if let Some(seen) = self.take_next() {
+            self.last.seen = seen;
             return Ok(true);
         }
         self.find_and_take()
+    }
+
+    #[inline(always)]
+    fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
+        Ok(if self.take()? { Some(self.message()) } else { None })
     }
 
     fn take_into(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Header>, TryReadError> {
@@ -105,18 +133,19 @@ impl Receive for StrongReader {
         if limit == 0 {
             return Ok(true);
         }
-        match self.find_slice()? {
-            Next::Slice(_) => {}
-            Next::Nothing => return Err(TryReadError::Empty),
-            Next::End => return Ok(false),
+        match self.take_next() {
+            Some(seen) => self.batch.seen.push(seen),
+            None => match self.find_slice()? {
+                Next::Slice(_) if self.hold.mark() => {}
+                Next::Slice(_) => return Err(self.give_way().into()),
+                Next::Nothing => return Err(TryReadError::Empty),
+                Next::End => return Ok(false),
+            },
         }
-        if !self.hold.mark() {
-            return Err(self.give_way().into());
-        }
-        while self.batch.seen.len() < limit {
-            if let Some(seen) = self.take_next_if(|_| true) {
-                self.batch.seen.push(seen);
-                continue;
+        loop {
+            self.take_run(limit);
+            if self.batch.seen.len() == limit {
+                break;
             }
             let Some(Taken { seen, missed }) = self.take_slice_if(|_| true) else {
                 if self.is_at_slice() { continue } else { break }
@@ -158,30 +187,35 @@ impl Receive for StrongReader {
     }
 
     fn peek_next(&mut self) -> Result<Option<Description>, TryReadError> {
-        let left = match self.find_slice()? {
-            Next::Slice(left) => left,
+        match self.find_slice()? {
+            Next::Slice(_) => {}
             Next::Nothing => return Err(TryReadError::Empty),
             Next::End => return Ok(None),
-        };
+        }
         // The mark stays on while it is looked at.
         if !self.hold.mark() {
             return Err(self.give_way().into());
         }
         let Place { slice, offset, .. } = self.place;
-        let description = self.hold.shared.ring.describe(slice);
+        let ring = &self.hold.shared.ring;
+        let Some(seen) = ring.see(slice, offset) else {
+            unreachable!("it was found, and is held since")
+        };
+        let description = ring.describe(slice);
         let missed = self.core.would_miss(&description, offset);
-        self.taken = Some(Taken { seen: Seen { slice, offset, left }, missed });
+        self.last.set(Taken { seen, missed });
         Ok(Some(description))
     }
 
     fn seen(&self) -> (Header, &[u8]) {
-        let taken = self.taken();
-        (self.header_of(taken), self.lend_message(taken))
+        let taken = self.last.taken();
+        (self.header_of(&taken), self.lend_message(&taken.seen))
     }
 
     fn consume_seen(&mut self, _description: &Description) {
         // It is marked since it was looked at, so that it is there, even if the hold is wanted by now.
-        self.taken = self.take_slice_if(|_| true);
+        let Some(taken) = self.take_slice_if(|_| true) else { unreachable!("it was looked at") };
+        self.last.set(taken);
     }
 
     fn leave_seen(&mut self) {

@@ -11,7 +11,7 @@
 
 use super::StrongReader;
 use super::find::Next;
-use super::lent::{LentAhead, Taken};
+use super::lent::{Lent, Taken};
 use crate::channel::loss::{Missed, missed_between};
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::Message;
@@ -116,7 +116,7 @@ impl Ahead {
         };
         let description = ring.describe(slice);
         let missed = self.missed_before(reader, &description, offset);
-        reader.taken = Some(Taken { seen, missed });
+        reader.last.set(Taken { seen, missed });
         self.unreleased.push_back(Unreleased { place, description });
         self.next = Some(place.after(u64::from(description.length)));
         Ok(true)
@@ -253,7 +253,7 @@ impl<'a> Window<'a> {
 
     /// The message that was taken.
     pub(crate) fn message(&mut self) -> Message<'_> {
-        Message::ahead(LentAhead(self.reader))
+        Message::lent(Lent(self.reader))
     }
 
     /// Gives back the room of the oldest `messages` that were received, and counts these as read. They need

@@ -3,10 +3,53 @@
 use super::Core;
 use crate::channel::trace;
 use crate::ring::descriptor::{Description, Joins};
-use crate::ring::position::{Position, slice_size};
-use crate::ring::{Count, Reservation};
+use crate::ring::position::Position;
+use crate::ring::{Count, Reservation, Ring};
 use crate::sync::lock;
 use crate::sync::pause;
+
+/// Messages that are sent side by side.
+pub(super) struct Many<'a> {
+    ring: &'a Ring,
+    writer: u32,
+    /// What is left of the reservation.
+    rest: Reservation,
+    /// What had been sent before, and with those that are described.
+    sent: Count,
+    next: Count,
+}
+
+impl Many<'_> {
+    /// Describes the next one, and tells where it goes. No thread sees it yet.
+    #[inline(always)]
+    pub(super) fn describe(&mut self, length: u64) -> Reservation {
+        let slice = self.rest.split(length);
+        let description = Description {
+            length: length as u32,
+            writer: self.writer,
+            sequence: self.next.messages,
+            bytes: self.next.bytes,
+            joins: Joins::default(),
+        };
+        self.next = self.next.plus(Count::new(1, length));
+        self.ring.describe_in_flight(&slice, description);
+        slice
+    }
+
+    /// The same, and writes it.
+    #[inline(always)]
+    pub(super) fn write(&mut self, message: &[u8]) {
+        let slice = self.describe(message.len() as u64);
+        self.ring.write(&slice, 0, message);
+    }
+
+    /// How many there were, and their bytes. They fill the reservation.
+    #[inline]
+    pub(super) fn count(self) -> Count {
+        assert_eq!(self.rest.size, 0, "messages have become shorter meanwhile");
+        self.next.minus(self.sent)
+    }
+}
 
 impl Core {
     /// Ends the watch for sleepers when it has been in vain for long.
@@ -60,9 +103,12 @@ impl Core {
         if let Some(reservation) = self.in_flight.take() {
             self.open_lane(&reservation);
             self.end_record();
-            self.lengths.clear();
-            self.lengths.extend_from_slice(lengths);
-            self.publish_many(reservation);
+            let mut many = self.begin_many(reservation);
+            for &length in lengths {
+                let _written_before = many.describe(length);
+            }
+            let count = many.count();
+            self.publish_many(reservation, count);
         }
     }
 
@@ -105,30 +151,20 @@ impl Core {
         self.after_count(reservation.position, 1, length);
     }
 
-    /// Commits messages of the lengths noted, which have been written side by side into a reservation of
-    /// just their size. The last one goes first: nobody comes to it before the first one is there, and so
-    /// readers see all of them or none.
-    pub(crate) fn publish_many(&mut self, reservation: Reservation) {
-        let (figures, lengths) = (&self.slot.figures, &self.lengths);
-        let count = Count::new(lengths.len() as u64, lengths.iter().sum());
-        let sent = figures.sent.own();
-        let (mut offset, mut left) = (reservation.size, sent.plus(count));
-        for &length in lengths.iter().rev() {
-            offset -= slice_size(length);
-            left = left.minus(Count::new(1, length));
-            let description = Description {
-                length: length as u32,
-                writer: self.id,
-                sequence: left.messages,
-                bytes: left.bytes,
-                joins: Joins::default(),
-            };
-            self.shared.ring.commit(reservation.part(offset, length), description);
-        }
-        let last = reservation.size - slice_size(lengths[lengths.len() - 1]);
-        self.slot.last.set(reservation.position.plus(last).raw());
+    /// Begins to send messages side by side in `reservation`.
+    #[inline]
+    pub(super) fn begin_many(&self, reservation: Reservation) -> Many<'_> {
+        let sent = self.slot.figures.sent.own();
+        Many { ring: &self.shared.ring, writer: self.id, rest: reservation, sent, next: sent }
+    }
+
+    /// Commits so many messages, which are described, written, and fill the reservation, and counts them.
+    pub(super) fn publish_many(&mut self, reservation: Reservation, count: Count) {
+        let (ring, figures) = (&self.shared.ring, &self.slot.figures);
+        let last = ring.commit_many(&reservation);
+        self.slot.last.set(last.raw());
         pause::point();
-        figures.sent.add(count, lengths[0]);
+        figures.sent.add(count, u64::from(ring.describe(reservation.position).length));
         figures.ring_bytes.add(reservation.size);
         self.after_count(reservation.position, count.messages, count.bytes);
     }

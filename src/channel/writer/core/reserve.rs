@@ -205,6 +205,12 @@ impl Core {
     /// has closed the lane.
     #[inline]
     pub(super) fn reserve_exclusive(&mut self, length: u64) -> Option<Reservation> {
-        self.shared.ring.reserve_exclusive(&mut self.lane, slice_size(length))
+        self.reserve_whole_exclusive(slice_size(length))
+    }
+
+    /// The same for `size` ring bytes, whole granules.
+    #[inline]
+    pub(super) fn reserve_whole_exclusive(&mut self, size: u64) -> Option<Reservation> {
+        self.shared.ring.reserve_exclusive(&mut self.lane, size)
     }
 }

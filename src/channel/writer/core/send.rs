@@ -64,10 +64,19 @@ impl Core {
         if is_empty(messages) {
             return Ok(());
         }
-        let size = self.begin_to_send(total_size(messages))?;
-        let reservation = self.reserve_to_send(size)?;
+        let size = total_size(messages);
+        let reservation = match self.reserve_whole_exclusive(size) {
+            Some(reservation) => reservation,
+            None => self.reserve_many(size)?,
+        };
         self.send_slices(reservation, messages);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn reserve_many(&mut self, size: u64) -> Result<Reservation, TrySendError> {
+        let size = self.begin_to_send(size)?;
+        self.reserve_to_send(size)
     }
 
     /// As [`Core::poll_send`].
@@ -81,6 +90,10 @@ impl Core {
             return Poll::Ready(Ok(Sent::Delivered));
         }
         let size = total_size(messages);
+        if let Some(reservation) = self.reserve_whole_exclusive(size) {
+            self.send_slices(reservation, messages);
+            return Poll::Ready(Ok(Sent::Delivered));
+        }
         let reserved = self.poll_to_send(context, size, wait);
         Poll::Ready(Ok(match ready!(reserved)? {
             Some(reservation) => {
@@ -146,19 +159,16 @@ impl Core {
         self.end_record();
         // The iterator and `as_ref` are code of others. If they panic, or tell more than before, the
         // slice is given up by what this writer does next.
-        self.set_in_flight(reservation);
-        self.lengths.clear();
-        let mut offset = 0;
+        self.in_flight = reservation;
+        let lane = self.lane.suspend();
+        let mut many = self.begin_many(reservation);
         for message in messages.clone() {
-            let message = message.as_ref();
-            self.fill(&reservation, offset, message);
-            self.lengths.push(message.len() as u64);
-            offset += slice_size(message.len() as u64);
+            many.write(message.as_ref());
         }
-        assert_eq!(offset, reservation.size, "messages have become shorter meanwhile");
+        let count = many.count();
         let _whole = self.in_flight.take();
-        self.open_lane(&reservation);
-        self.publish_many(reservation);
+        self.lane.resume(lane);
+        self.publish_many(reservation, count);
     }
 
     /// Counts messages as dropped that another place has lost, and their bytes.
