@@ -205,7 +205,8 @@
 //! | `start:A` | `start:B` | a reader's start and a writer's count: one sees the other (`channel/account.rs`) |
 //! | `start:D` | `start:C` | a reader's slot before a writer that finds its start |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
-//! | `parked:B` | `parked:A` | the raised count of parked readers before a thread that lowers it |
+//! | `parked:B` | `parked:A` | the raised count of further parked readers before a thread that lowers it |
+//! | `try:A` | `try:B` | the waker that was left, or taken, before a thread that gets its lock (`sync/try_lock.rs`) |
 //! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/line.rs`) |
 //! | `line:C` | `line:A` | the end of a channel before a joiner of the line that it emptied |
 //!
