@@ -86,7 +86,13 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
         // The light fence of the watch is before both looks.
-        (self.watch.must_check() || held.must_check()) && self.check_after_move(held)
+        (self.watch.must_check() | held.must_check()) && self.check_after_move(held)
+    }
+
+    /// The same for one that [has passed](Ring::pass) a slice.
+    #[inline(always)]
+    pub(crate) fn after_pass(&self, held: &Held, must_check: bool) -> bool {
+        (self.watch.must_check() | must_check) && self.check_after_move(held)
     }
 
     #[inline(never)]

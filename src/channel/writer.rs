@@ -54,7 +54,7 @@ macro_rules! writer_methods {
             ///
             /// Reserving and committing are lock-free. Readers see slices in the order in which
             /// they were reserved.
-            #[inline]
+            #[inline(always)]
             pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
                 self.core_mut().try_write(bytes)
             }

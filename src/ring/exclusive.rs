@@ -80,7 +80,7 @@ const EXCLUSIVE: u64 = 1;
 const STORES: u64 = 2;
 
 /// Pieces of up to this length are not even asked about: it is that of copies that are inlined (`copy.rs`).
-pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
+pub(crate) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 /// Shorter pieces are only copied.
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
 /// Less that was lent, in granules, is only given back: its lines are gone through for nothing else.
@@ -262,12 +262,12 @@ impl Ring {
         may_store
     }
 
-    /// Writes a piece that is not short, and notes the core if it is long.
+    /// Writes a piece, and notes the core if it is long.
     ///
     /// # Safety
     ///
     /// As for [`Storage::write`](super::Storage::write).
-    #[inline(never)]
+    #[inline]
     pub(super) unsafe fn write_and_note(&self, slice: Position, offset: u64, bytes: &[u8]) {
         if let (true, COPIED.., Some(core)) = (self.hands_lines_back, bytes.len(), rseq::core()) {
             self.reserved.note_core(core);

@@ -49,7 +49,7 @@ pub(crate) struct Position(u64);
 impl Position {
     /// In the models a turn is a few laps, so that positions come round within each of them.
     const BITS: u32 = if cfg!(overfall_loom) { 5 } else { 61 };
-    const SHIFT: u32 = u64::BITS - Self::BITS;
+    pub(super) const SHIFT: u32 = u64::BITS - Self::BITS;
     /// The bits of a position in bytes, as users see it.
     const LABEL: u64 = (1 << 63) - 1;
 

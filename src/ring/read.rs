@@ -6,6 +6,7 @@ use super::descriptor::{Description, State};
 use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
+use crate::sync::asymmetric;
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
@@ -40,6 +41,16 @@ impl Held {
     #[inline]
     pub(crate) fn position(&self) -> Position {
         self.hold.position()
+    }
+
+    /// That of a reader that has come to it slice by slice: it has not jumped, or the gate has come to where
+    /// it did. Its hold moves on with one store.
+    #[inline(always)]
+    pub(crate) fn walked(held: &mut Option<Self>) -> Option<&mut Self> {
+        match held {
+            Some(held @ Self { jumped_to: None, .. }) => Some(held),
+            _ => None,
+        }
     }
 
     /// The owner of the channel may take it from here on, by this number of its reader.
@@ -124,6 +135,29 @@ impl Ring {
     #[track_caller]
     pub(crate) fn join_beside(&self, other: &Held) -> Held {
         Held { hold: self.gate.join_beside(&other.hold), jumped_to: other.jumped_to }
+    }
+
+    /// Marks the hold of a reader that has [walked](Held::walked), has `read` copy what lies before `next`, and
+    /// gives that up. Nothing, and nothing has happened, if the hold cannot be marked; else whether it has to
+    /// be asked behind a full fence who [wants it](Held::is_wanted).
+    #[inline(always)]
+    pub(crate) fn pass(
+        &self,
+        held: &mut Held,
+        next: Position,
+        read: impl FnOnce(&Held),
+    ) -> Option<bool> {
+        debug_assert!(held.jumped_to.is_none());
+        // Once for all, since what is stored might lie where the reader keeps the address.
+        let hold: &Hold = &held.hold;
+        if !hold.mark() {
+            return None;
+        }
+        read(held);
+        pause::point();
+        hold.move_to(next, false);
+        asymmetric::light();
+        Some(hold.must_check())
     }
 
     /// Gives up what lies before `position`, a place at or after the hold.
@@ -544,8 +578,21 @@ impl Ring {
             return self.copy_and_hand_back(held, slice, offset, to);
         }
         #[cfg(not(overfall_loom))]
-        self.storage.read(slice, offset, to);
+        self.read_short(slice, offset, to);
         #[cfg(overfall_loom)]
         self.storage.read_lent(slice, offset, to);
+    }
+
+    /// Copies no more than a granule can have.
+    #[cfg(not(overfall_loom))]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn read_short(&self, slice: Position, offset: u64, to: &mut [u8]) {
+        if offset == 0 && to.len() as u64 <= GRANULE {
+            // SAFETY: it is no longer.
+            unsafe { self.storage.read_granule(slice, to) }
+        } else {
+            self.storage.read(slice, offset, to);
+        }
     }
 }

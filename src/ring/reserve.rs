@@ -126,7 +126,11 @@ impl Ring {
     /// Reserves `size` ring bytes, if this writer owns the cursor and its lane is open that far.
     #[inline]
     pub(crate) fn reserve_exclusive(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
-        if size / GRANULE > u64::from(lane.room) {
+        let granules = u32::try_from(size / GRANULE).unwrap_or(u32::MAX);
+        let (room, is_short) = lane.room.overflowing_sub(granules);
+        lane.room = room;
+        if is_short {
+            lane.close();
             return None;
         }
         // If the step succeeds, no other thread has moved the cursor since the lane was opened.
@@ -135,7 +139,6 @@ impl Ring {
             lane.close();
             return None;
         }
-        lane.room -= (size / GRANULE) as u32;
         // ORD(reserved:A) as in `reserve`.
         fence(Ordering::Release);
         Some(Reservation { position, size })
@@ -478,6 +481,17 @@ impl Ring {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
+        if offset > 0 || bytes.len() > SHORT || reservation.size == 0 {
+            return self.write_anywhere(reservation, offset, bytes);
+        }
+        // SAFETY: as in `write_anywhere`. It is no more than a granule, which is the least that is reserved.
+        unsafe { self.storage.write_granule(reservation.position, bytes) }
+    }
+
+    /// The same for what is not just one granule.
+    #[allow(unsafe_code)]
+    #[inline(never)]
+    fn write_anywhere(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(
             end.is_some_and(|end| end <= reservation.size),
@@ -486,12 +500,7 @@ impl Ring {
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
-        unsafe {
-            match bytes.len() {
-                ..=SHORT => self.storage.write(reservation.position, offset, bytes),
-                _ => self.write_and_note(reservation.position, offset, bytes),
-            }
-        }
+        unsafe { self.write_and_note(reservation.position, offset, bytes) }
     }
 
     /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.

@@ -366,6 +366,14 @@ impl Core {
         self.figures().payload_bytes.add(bytes);
     }
 
+    /// The same, up to `place`.
+    #[inline(always)]
+    pub(crate) fn count_up_to(&self, bytes: u64, place: Place) {
+        let figures = self.figures();
+        figures.payload_bytes.add(bytes);
+        figures.position.set(place.byte());
+    }
+
     /// A strong reader of bytes stepped over an empty message: it has to find out anew what is
     /// expected.
     #[cold]

@@ -6,17 +6,21 @@ use super::{Loan, StrongReader};
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
 use crate::channel::reader::core::{Core, Place};
+use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
-use crate::ring::position::slice_size;
-use crate::ring::{Found, Seen};
+use crate::ring::position::{GRANULE, slice_size};
+use crate::ring::{Found, Held, SHORT, Seen};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
 impl StrongReader {
-    /// What has no quick way.
+    /// What is longer than a granule, or has no quick way.
     #[inline(never)]
     fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if buffer.is_empty() || self.read_long(buffer) {
+            return Ok(buffer.len());
+        }
         match self.copy(buffer) {
             0 => self.find_and_read(buffer),
             copied => Ok(copied),
@@ -43,7 +47,10 @@ impl StrongReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
-        let copied = self.copy(buffer);
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let copied = if self.read_long(buffer) { buffer.len() } else { self.copy(buffer) };
         if copied > 0 {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
@@ -64,27 +71,42 @@ impl StrongReader {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
-    /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
-    /// It is worth its place in the caller's code, as that of a write.
+    /// The quick way of a short read. It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
-    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
-        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
+    fn read_short(&mut self, buffer: &mut [u8]) -> bool {
+        (1..=SHORT).contains(&buffer.len()) && self.read_whole(buffer, GRANULE)
+    }
+
+    /// The same of a longer one.
+    #[inline]
+    fn read_long(&mut self, buffer: &mut [u8]) -> bool {
+        buffer.len() > SHORT && self.read_whole(buffer, slice_size(buffer.len() as u64))
+    }
+
+    /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has
+    /// happened.
+    #[inline(always)]
+    fn read_whole(&mut self, buffer: &mut [u8], size: u64) -> bool {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, Some(held)): (&Shared, _) = (shared, Held::walked(held)) else { return false };
+        // Only of a slice whose length it knows has a reader read a part.
+        let Place { slice, length: None, .. } = self.place else { return false };
+        debug_assert_eq!(self.place.offset, 0);
         let length = buffer.len() as u64;
         if shared.ring.find_committed(slice) != Some(length)
             || shared.ending() == Ending::Terminated
-            || !held.mark()
         {
             return false;
         }
-        shared.ring.copy_held(held, slice, 0, buffer);
-        let next = slice.plus(slice_size(length));
+        let next = slice.plus(size);
+        let passed = shared.ring.pass(held, next, |held| {
+            shared.ring.copy_held(held, slice, 0, buffer);
+            self.core.count_up_to(length, Place::at(next));
+        });
+        let Some(must_check) = passed else { return false };
         self.place.slice = next;
         self.lent.bytes = 0;
-        self.core.count_payload(length);
-        self.core.record_place(Place::at(next));
-        shared.ring.release_up_to(held, next);
-        if shared.after_move(held) {
+        if shared.after_pass(held, must_check) {
             self.give_way();
         }
         true
@@ -186,8 +208,7 @@ impl StrongReader {
         shared.ring.hand_back(held, self.place.slice, self.lent.end);
         self.lent.bytes = 0;
         self.place = Place::at(self.lent.end);
-        self.core.count_payload(amount);
-        self.core.record_place(self.place);
+        self.core.count_up_to(amount, self.place);
         shared.ring.release_up_to(held, self.place.slice);
         if shared.after_move(held) {
             self.give_way();
@@ -345,7 +366,7 @@ impl StrongReader {
 impl Read for StrongReader {
     #[inline(always)]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if buffer.is_empty() || self.read_whole(buffer) {
+        if self.read_short(buffer) {
             return Ok(buffer.len());
         }
         self.read_across(buffer)
@@ -357,10 +378,7 @@ impl Read for StrongReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        if self.read_whole(buffer) {
+        if self.read_short(buffer) {
             self.core.unpark();
             return Poll::Ready(Ok(buffer.len()));
         }

@@ -6,11 +6,12 @@
 
 use super::Core;
 use super::wait::Wait;
+use crate::channel::shared::Shared;
 use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
-use crate::ring::position::GRANULE;
-use crate::ring::{Refused, Reservation};
+use crate::ring::position::{GRANULE, slice_size};
+use crate::ring::{Refused, Reservation, SHORT, WriterSlot};
 use std::num::NonZero;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
@@ -74,21 +75,38 @@ impl Core {
     }
 
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
-    /// room. If not, nothing has happened. It is worth its place in the caller's code: a call, and the
-    /// registers that it saves, would be a seventh of it.
+    /// room. If not, nothing has happened. Where they fit into a granule it is worth its place in the
+    /// caller's code: a call, and the registers that it saves, would be a seventh of it.
     #[inline(always)]
     pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
-        let length = bytes.len() as u64;
-        if length == 0 {
-            return false;
+        if (1..=SHORT).contains(&bytes.len()) {
+            self.write_into(GRANULE, bytes)
+        } else {
+            self.write_long(bytes)
         }
-        let Some(reservation) = self.reserve_exclusive(length) else { return false };
-        self.fill(&reservation, 0, bytes);
-        self.publish(reservation, length, Joins::default());
+    }
+
+    #[inline(never)]
+    fn write_long(&mut self, bytes: &[u8]) -> bool {
+        !bytes.is_empty() && self.write_into(slice_size(bytes.len() as u64), bytes)
+    }
+
+    /// Writes `bytes`, which take `size` ring bytes.
+    #[inline(always)]
+    fn write_into(&mut self, size: u64, bytes: &[u8]) -> bool {
+        let (shared, slot): (&Shared, &WriterSlot) = (&self.shared, &self.slot);
+        let Some(reservation) = shared.ring.reserve_exclusive(&mut self.lane, size) else {
+            return false;
+        };
+        shared.ring.write(&reservation, 0, bytes);
+        let length = bytes.len() as u64;
+        if Self::announce((shared, slot), self.id, &reservation, length, Joins::default()) {
+            self.check_after_count(reservation.position, 1, length);
+        }
         true
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
         if self.write_exclusive(bytes) { Ok(bytes.len()) } else { self.try_write_shared(bytes) }
     }
