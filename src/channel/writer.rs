@@ -80,6 +80,7 @@ macro_rules! writer_methods {
             /// - [`TryReserveError::Closed`] if the channel takes no more slices, or this writer
             ///   was shut down.
             /// - [`TryReserveError::Terminated`] if the channel or this writer was terminated.
+            #[inline]
             pub fn try_reserve(&mut self, len: usize) -> Result<Slice<'_>, TryReserveError> {
                 let reservation = self.core_mut().try_reserve(len)?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))

@@ -76,6 +76,8 @@ pub(crate) struct Lane {
     /// The granules from the cursor on that this writer may reserve, if it is the owner. All are
     /// free and on one lap, and they are no more than a slice can have.
     room: u32,
+    /// What the room was, while a slice is in flight that was reserved the quick way.
+    kept: u32,
     /// Where the gate was when this writer last looked at it.
     gate: Position,
     /// Where the last reservation ended that did not take the quick way.
@@ -90,7 +92,21 @@ impl Lane {
     /// The quick way is closed until [`Ring::open`].
     #[inline]
     pub(crate) fn close(&mut self) {
-        self.room = 0;
+        (self.room, self.kept) = (0, 0);
+    }
+
+    /// Closes the quick way while a slice is in flight that was reserved by it.
+    #[inline]
+    pub(crate) fn suspend(&mut self) {
+        self.kept = std::mem::take(&mut self.room);
+    }
+
+    /// Opens the quick way again, if it is only suspended, and there is room left. As between two quick writes,
+    /// nothing has come in its way: whatever does closes it, or takes the cursor away.
+    #[inline]
+    pub(crate) fn resume(&mut self) -> bool {
+        self.room = std::mem::take(&mut self.kept);
+        self.room > 0
     }
 
     /// Makes the next reservation take the cursor. Otherwise that takes many reservations first.
@@ -120,7 +136,7 @@ impl Ring {
     /// What a new writer knows.
     pub(crate) fn lane(&self) -> Lane {
         let gate = self.gate();
-        Lane { room: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
+        Lane { room: 0, kept: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
     }
 
     /// Reserves `size` ring bytes, if this writer owns the cursor and its lane is open that far.
@@ -148,7 +164,7 @@ impl Ring {
     /// room or of the lap, and for no more than a slice can have.
     #[inline]
     pub(crate) fn open(&self, lane: &mut Lane, reservation: &Reservation) {
-        lane.room = 0;
+        lane.close();
         if self.reserved.is_owner(lane.reign) {
             let position = reservation.position.plus(reservation.size);
             // The gate is at most a capacity behind; or this is an old copy of it, and then there

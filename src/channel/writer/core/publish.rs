@@ -4,7 +4,7 @@ use super::Core;
 use crate::channel::shared::Shared;
 use crate::channel::trace;
 use crate::ring::descriptor::{Description, Joins};
-use crate::ring::position::{Position, slice_size};
+use crate::ring::position::{GRANULE, Position, slice_size};
 use crate::ring::{Count, Reservation, WriterSlot};
 use crate::sync::lock;
 use crate::sync::pause;
@@ -39,19 +39,33 @@ impl Core {
     }
 
     /// Commits the first `length` bytes of the slice in flight.
+    #[inline]
     pub(crate) fn commit(&mut self, length: u64) {
-        if let Some(mut reservation) = self.in_flight.take() {
-            let reserved = reservation.size;
+        if let Some(reservation) = self.in_flight.take() {
+            // Nobody writes a record, nor as a channel, the quick way.
+            if reservation.size == GRANULE && length <= GRANULE && self.lane.resume() {
+                self.publish(reservation, length, Joins::default());
+            } else {
+                self.commit_among_others(reservation, length);
+            }
+        }
+    }
+
+    /// The same of what may have to be trimmed, or was not reserved the quick way.
+    #[inline(never)]
+    fn commit_among_others(&mut self, mut reservation: Reservation, length: u64) {
+        let reserved = reservation.size;
+        if !self.lane.resume() {
             // The next one may be reserved as the owner again.
             self.open_lane(&reservation);
-            self.shared.ring.trim(&mut reservation, length);
-            // What was trimmed was used up as well.
-            self.slot.figures.ring_bytes.add(reserved - reservation.size);
-            self.end_record();
-            match self.strength {
-                Some(_) => self.publish(reservation, length, Joins::default()),
-                None => self.publish_anonymous(reservation, length),
-            }
+        }
+        self.shared.ring.trim(&mut reservation, length);
+        // What was trimmed was used up as well.
+        self.slot.figures.ring_bytes.add(reserved - reservation.size);
+        self.end_record();
+        match self.strength {
+            Some(_) => self.publish(reservation, length, Joins::default()),
+            None => self.publish_anonymous(reservation, length),
         }
     }
 
