@@ -78,6 +78,9 @@ pub(crate) struct Lane {
     room: u32,
     /// What the room was, while a slice is in flight that was reserved the quick way.
     kept: u32,
+    /// Whether this writer may reserve a granule by an exchange and look at nothing but the line for room. Set by
+    /// [`Ring::open`] if it is not the owner.
+    is_shared: bool,
     /// Where the gate was when this writer last looked at it.
     gate: Position,
     /// Where the last reservation ended that did not take the quick way.
@@ -92,7 +95,13 @@ impl Lane {
     /// The quick way is closed until [`Ring::open`].
     #[inline]
     pub(crate) fn close(&mut self) {
-        (self.room, self.kept) = (0, 0);
+        (self.room, self.kept, self.is_shared) = (0, 0, false);
+    }
+
+    /// Whether [`Ring::reserve_shared`] may be tried.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Closes the quick way while a slice is in flight that was reserved by it.
@@ -118,9 +127,9 @@ impl Lane {
 
     /// Records a reservation that did not take the quick way.
     #[inline]
-    fn record(&mut self, position: Position, size: u64) {
+    fn record(&mut self, position: Position, end: Position) {
         let is_next = position == self.end;
-        self.end = position.plus(size);
+        self.end = end;
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
     }
 }
@@ -136,7 +145,15 @@ impl Ring {
     /// What a new writer knows.
     pub(crate) fn lane(&self) -> Lane {
         let gate = self.gate();
-        Lane { room: 0, kept: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
+        Lane {
+            room: 0,
+            kept: 0,
+            is_shared: false,
+            gate,
+            end: gate,
+            undisturbed: 0,
+            reign: Reign::NONE,
+        }
     }
 
     /// Reserves `size` ring bytes, if this writer owns the cursor and its lane is open that far.
@@ -146,7 +163,7 @@ impl Ring {
         let (room, is_short) = lane.room.overflowing_sub(granules);
         lane.room = room;
         if is_short {
-            lane.close();
+            lane.room = 0;
             return None;
         }
         // If the step succeeds, no other thread has moved the cursor since the lane was opened.
@@ -165,6 +182,7 @@ impl Ring {
     #[inline]
     pub(crate) fn open(&self, lane: &mut Lane, reservation: &Reservation) {
         lane.close();
+        lane.is_shared = true;
         if self.reserved.is_owner(lane.reign) {
             let position = reservation.position.plus(reservation.size);
             // The gate is at most a capacity behind; or this is an old copy of it, and then there
@@ -172,6 +190,7 @@ impl Ring {
             let granules = self.geometry.granules() as u64;
             let free = granules.saturating_sub(position.since(lane.gate));
             let rest = granules - (position.granule() & (granules - 1));
+            lane.is_shared = false;
             // A slice has less than 4 GiB.
             lane.room = free.min(rest).min(self.geometry.max_slice_granules()) as u32;
         }
@@ -220,21 +239,44 @@ impl Ring {
             }
             let padding = Reservation { position: reserved, size: self.padding(reserved, size) };
             let slice = Reservation { position: padding.end(), size };
-            point();
-            if let Err(now) = self.move_cursor(lane, word, slice.end()) {
+            if let Err(now) = self.take(lane, word, slice.end()) {
                 word = now;
                 continue;
             }
-            // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
-            // byte or word that we write from here on sees that we had reserved it.
-            fence(Ordering::Release);
-            lane.record(reserved, padding.size + size);
             let is_padded = padding.size > 0;
             if is_padded {
                 self.skip_padding(lane, padding, &slice);
             }
             return Ok(Reserved { slice, is_padded });
         }
+    }
+
+    /// Reserves a granule by one exchange, if that is all it takes, for a lane that
+    /// [is shared](Lane::is_shared). If not, nothing has happened.
+    #[inline(always)]
+    pub(crate) fn reserve_shared(&self, lane: &mut Lane) -> Option<Reservation> {
+        let word = self.reserved.load();
+        let position = word.position();
+        // It needs no padding. Soon it may be worth it to take the cursor.
+        let slice = Reservation { position, size: GRANULE };
+        let is_free = !word.is_closed() & !word.is_owned();
+        let is_quick = is_free
+            && lane.undisturbed < THRESHOLD
+            && self.has_room(slice.end(), lane.gate)
+            && self.take(lane, word, slice.end()).is_ok();
+        is_quick.then_some(slice)
+    }
+
+    /// Moves the cursor from `seen` to `end`, behind which all that is reserved may be written.
+    #[inline(always)]
+    fn take(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
+        point();
+        self.move_cursor(lane, seen, end)?;
+        // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
+        // byte or word that we write from here on sees that we had reserved it.
+        fence(Ordering::Release);
+        lane.record(seen.position(), end);
+        Ok(())
     }
 
     /// Skips the padding that was reserved before `slice`. If the two are longer than the ring, the
@@ -254,7 +296,7 @@ impl Ring {
 
     /// Moves the cursor from `seen` to `end`: by a step, if this writer owns it, or by an exchange,
     /// which may make this writer the owner. If that fails, tells where the cursor is.
-    #[inline]
+    #[inline(always)]
     fn move_cursor(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
         let cursor = &self.reserved;
         if seen.is_owned() {

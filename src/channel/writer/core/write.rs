@@ -11,7 +11,7 @@ use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::{GRANULE, slice_size};
-use crate::ring::{Refused, Reservation, SHORT, WriterSlot};
+use crate::ring::{Lane, Refused, Reservation, Ring, SHORT, WriterSlot};
 use std::num::NonZero;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
@@ -80,7 +80,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
         if (1..=SHORT).contains(&bytes.len()) {
-            self.write_into(GRANULE, bytes)
+            self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, GRANULE))
         } else {
             self.write_long(bytes)
         }
@@ -88,16 +88,29 @@ impl Core {
 
     #[inline(never)]
     fn write_long(&mut self, bytes: &[u8]) -> bool {
-        !bytes.is_empty() && self.write_into(slice_size(bytes.len() as u64), bytes)
+        let size = slice_size(bytes.len() as u64);
+        !bytes.is_empty() && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, size))
     }
 
-    /// Writes `bytes`, which take `size` ring bytes.
+    /// The same where other writers move the cursor as well, for what fits into a granule.
     #[inline(always)]
-    fn write_into(&mut self, size: u64, bytes: &[u8]) -> bool {
+    fn write_shared(&mut self, bytes: &[u8]) -> bool {
+        (1..=SHORT).contains(&bytes.len())
+            && self.lane.is_shared()
+            && !self.owes()
+            && self.shared.room.is_empty()
+            && self.write_into(bytes, Ring::reserve_shared)
+    }
+
+    /// Writes `bytes` into what `reserve` gives, which is of their size.
+    #[inline(always)]
+    fn write_into(
+        &mut self,
+        bytes: &[u8],
+        reserve: impl FnOnce(&Ring, &mut Lane) -> Option<Reservation>,
+    ) -> bool {
         let (shared, slot): (&Shared, &WriterSlot) = (&self.shared, &self.slot);
-        let Some(reservation) = shared.ring.reserve_exclusive(&mut self.lane, size) else {
-            return false;
-        };
+        let Some(reservation) = reserve(&shared.ring, &mut self.lane) else { return false };
         shared.ring.write(&reservation, 0, bytes);
         let length = bytes.len() as u64;
         if Self::announce((shared, slot), self.id, &reservation, length, Joins::default()) {
@@ -113,7 +126,12 @@ impl Core {
 
     #[inline(never)]
     fn try_write_shared(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-        match self.write_shared(bytes) {
+        if self.write_shared(bytes) { Ok(bytes.len()) } else { self.try_write_at_rest(bytes) }
+    }
+
+    #[inline(never)]
+    fn try_write_at_rest(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+        match self.write_at_rest(bytes) {
             Some(true) => Ok(bytes.len()),
             Some(false) => Err(TryWriteError::Full),
             None => self.try_write_among_others(&[bytes]),
@@ -123,7 +141,7 @@ impl Core {
     /// A write of `bytes` that become one slice, where only other writers are in the way of the quick one. Tells
     /// whether there was room; nothing if there is more to look at, and then nothing has happened.
     #[inline]
-    fn write_shared(&mut self, bytes: &[u8]) -> Option<bool> {
+    fn write_at_rest(&mut self, bytes: &[u8]) -> Option<bool> {
         let length = bytes.len() as u64;
         let is_one_slice = (1..=self.max_slice()).contains(&length) && self.rest.is_none();
         if !is_one_slice || !self.is_at_rest() || self.owes() {
@@ -152,7 +170,7 @@ impl Core {
 
     #[inline(never)]
     fn write_shared_at_once(&mut self, bytes: &[u8]) -> bool {
-        self.write_shared(bytes) == Some(true)
+        self.write_shared(bytes) || self.write_at_rest(bytes) == Some(true)
     }
 
     /// [`Core::try_write`] of several buffers, and of one that had no luck there.
