@@ -357,11 +357,11 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-pub(crate) use exclusive::{Exclusive, SHORT};
+pub(crate) use exclusive::{Exclusive, LENT, SHORT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};
-pub(crate) use read::{Found, Held, Seen};
+pub(crate) use read::{Found, Held, Passing, Run, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 #[cfg(overfall_loom)]

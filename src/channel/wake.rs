@@ -86,13 +86,14 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
         // The light fence of the watch is before both looks.
-        (self.watch.must_check() | held.must_check()) && self.check_after_move(held)
+        (self.watch.must_check() || held.must_check()) && self.check_after_move(held)
     }
 
-    /// The same for one that [has passed](Ring::pass) a slice.
+    /// The same for one that [has passed](crate::ring::Passing) a slice, and what that told.
     #[inline(always)]
-    pub(crate) fn after_pass(&self, held: &Held, must_check: bool) -> bool {
-        (self.watch.must_check() | must_check) && self.check_after_move(held)
+    pub(crate) fn after_pass(&self, held: &Held, checks: u32) -> bool {
+        // One branch for both.
+        (self.watch.checks() | checks) != 0 && self.check_after_move(held)
     }
 
     #[inline(never)]

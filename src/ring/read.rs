@@ -53,6 +53,14 @@ impl Held {
         }
     }
 
+    /// Marks the hold of a reader that is about to pass a slice. Nothing, and nothing has happened, if it cannot
+    /// be marked.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self) -> Option<Passing<'_>> {
+        let hold: &Hold = &self.hold;
+        hold.mark().then_some(Passing { held: self, hold })
+    }
+
     /// The owner of the channel may take it from here on, by this number of its reader.
     pub(crate) fn name(&self, reader: u32) {
         self.hold.name(reader);
@@ -78,6 +86,13 @@ impl Held {
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.hold.is_marked()
+    }
+
+    /// As [`Held::pass`], if it is marked already.
+    #[inline(always)]
+    pub(crate) fn pass_marked(&mut self) -> Option<Passing<'_>> {
+        let hold: &Hold = &self.hold;
+        hold.is_marked().then_some(Passing { held: self, hold })
     }
 
     /// Takes the mark off, and tells whether the owner wants the hold by now.
@@ -106,6 +121,27 @@ impl Held {
     }
 }
 
+/// The marked hold of a reader that passes a slice. It knows where the hold is: what is stored might lie where
+/// the reader keeps that, as far as the compiler can tell.
+#[derive(Debug)]
+pub(crate) struct Passing<'a> {
+    pub(crate) held: &'a Held,
+    hold: &'a Hold,
+}
+
+impl Passing<'_> {
+    /// Gives up what lies before `next`, if the reader has [walked](Held::walked). Tells whether it has to be asked, behind a full fence, whether anybody
+    /// [wants the hold](Held::is_wanted): 0 if not.
+    #[inline(always)]
+    pub(crate) fn end(self, next: Position) -> u32 {
+        debug_assert!(self.held.jumped_to.is_none());
+        pause::point();
+        self.hold.move_to(next, false);
+        asymmetric::light();
+        self.hold.checks()
+    }
+}
+
 /// A committed slice whose stamp a strong reader has seen, or what is left of it from an offset on.
 /// Made by [`Ring::see`] and [`Ring::see_next`] alone.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +149,29 @@ pub(crate) struct Seen {
     pub(crate) slice: Position,
     pub(crate) offset: u64,
     pub(crate) left: u64,
+}
+
+/// The bytes of committed slices that lie side by side, which a strong reader has seen while its hold was
+/// marked. Made by [`Ring::run`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    slice: Position,
+    offset: u64,
+    length: u64,
+    end: Position,
+}
+
+impl Run {
+    #[inline]
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The place behind the last slice.
+    #[inline]
+    pub(crate) fn end(&self) -> Position {
+        self.end
+    }
 }
 
 impl Ring {
@@ -135,29 +194,6 @@ impl Ring {
     #[track_caller]
     pub(crate) fn join_beside(&self, other: &Held) -> Held {
         Held { hold: self.gate.join_beside(&other.hold), jumped_to: other.jumped_to }
-    }
-
-    /// Marks the hold of a reader that has [walked](Held::walked), has `read` copy what lies before `next`, and
-    /// gives that up. Nothing, and nothing has happened, if the hold cannot be marked; else whether it has to
-    /// be asked behind a full fence who [wants it](Held::is_wanted).
-    #[inline(always)]
-    pub(crate) fn pass(
-        &self,
-        held: &mut Held,
-        next: Position,
-        read: impl FnOnce(&Held),
-    ) -> Option<bool> {
-        debug_assert!(held.jumped_to.is_none());
-        // Once for all, since what is stored might lie where the reader keeps the address.
-        let hold: &Hold = &held.hold;
-        if !hold.mark() {
-            return None;
-        }
-        read(held);
-        pause::point();
-        hold.move_to(next, false);
-        asymmetric::light();
-        Some(hold.must_check())
     }
 
     /// Gives up what lies before `position`, a place at or after the hold.
@@ -499,42 +535,54 @@ impl Ring {
         self.storage.read(slice, offset, to);
     }
 
-    /// Lends what was seen of a slice, and the committed slices behind it, while their bytes lie side by
-    /// side. So the loan ends where a slice does not fill its granules, or where the lap ends. It also ends
-    /// at a quarter of the ring, so that writers get room back. Tells the place behind the last slice.
+    /// What was seen of a slice, and the committed slices behind it, while their bytes lie side by
+    /// side. So it ends where a slice does not fill its granules, or where the lap ends. It also ends
+    /// at a quarter of the ring, so that writers get room back. `passing` stands for the mark on the hold.
+    #[cfg(not(overfall_loom))]
+    #[inline(always)]
+    pub(crate) fn run(&self, passing: &Passing<'_>, seen: &Seen) -> Run {
+        debug_assert!(passing.hold.is_lending(seen.slice));
+        pause::point();
+        let mut length = seen.offset + seen.left;
+        let mut end = seen.slice.plus(slice_size(length));
+        let enough = self.capacity() / 4;
+        while length % GRANULE == 0 && length < enough && !self.storage.is_first(end) {
+            let Some(more @ 1..) = self.find_committed(end) else { break };
+            length += more;
+            end = end.plus(slice_size(more));
+        }
+        Run { slice: seen.slice, offset: seen.offset, length: length - seen.offset, end }
+    }
+
+    /// In the models, the rest of the one slice.
+    #[cfg(overfall_loom)]
+    pub(crate) fn run(&self, _passing: &Passing<'_>, seen: &Seen) -> Run {
+        let Seen { slice, offset, left } = *seen;
+        Run { slice, offset, length: left, end: slice.plus(slice_size(offset + left)) }
+    }
+
+    /// Lends a run.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
     #[inline(always)]
-    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
-        assert!(held.hold.is_lending(seen.slice));
-        pause::point();
-        let mut length = seen.offset + seen.left;
-        let mut next = seen.slice.plus(slice_size(length));
-        loop {
-            let is_lap_over = self.geometry.rest_of_lap(next) == self.capacity();
-            if length % GRANULE != 0 || is_lap_over || length >= self.capacity() / 4 {
-                break;
-            }
-            let Some(more @ 1..) = self.find_committed(next) else { break };
-            length += more;
-            next = next.plus(slice_size(more));
-        }
-        let length = (length - seen.offset) as usize;
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, run: &Run) -> &'a [u8] {
+        assert!(held.hold.is_lending(run.slice));
         // SAFETY: the bytes from `slice` on are those of slices whose stamps were seen to be committed,
-        // the first one by `see` and the others just now, one right behind the other. The hold stands at
+        // the first one by `see` and the others by `run`, one right behind the other. The hold stands at
         // or before the first slice for
         // as long as `held` is borrowed: moving the hold takes `held` mutably, and leaving takes it
         // whole. It is marked, and taking the mark off takes `held` mutably as well, so that no thread
         // takes the hold meanwhile (`hold.rs`); and none had before, or it could not be marked. The gate
         // does not pass a committed slice that is held: `advance_gate` walks past a hold over skipped
-        // slices only.
-        (unsafe { self.storage.lend(seen.slice, seen.offset, length) }, next)
+        // slices only. It was marked as well when they were seen, and what a reader has seen does not outlive
+        // its hold, as in `lend_seen`.
+        unsafe { self.storage.lend(run.slice, run.offset, run.length as usize) }
     }
 
-    /// In the models, the rest of the one slice.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend(&self, held: &Held, seen: &Seen) -> (&[u8], Position) {
-        (self.lend_seen(held, seen), seen.slice.plus(slice_size(seen.offset + seen.left)))
+    pub(crate) fn lend(&self, held: &Held, run: &Run) -> &[u8] {
+        let Run { slice, offset, length: left, .. } = *run;
+        self.lend_seen(held, &Seen { slice, offset, left })
     }
 
     /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong

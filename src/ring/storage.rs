@@ -33,19 +33,29 @@ impl Storage {
         Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
     }
 
+    /// The place in bytes of the descriptor of the granule at `position`, masked into the ring.
+    #[inline(always)]
+    fn place(&self, position: Position) -> usize {
+        // Of a word whose low bits are 0, one shift makes a place.
+        const SHIFT: u32 = size_of::<Descriptor>().trailing_zeros() - Position::SHIFT;
+        (position.raw() << SHIFT) as usize & self.masks.1
+    }
+
     /// The descriptor of the granule at `position`, masked into the ring.
     #[inline(always)]
     pub(super) fn descriptor(&self, position: Position) -> &Descriptor {
-        // Of a word whose low bits are 0, one shift makes a place.
-        const SHIFT: u32 = size_of::<Descriptor>().trailing_zeros() - Position::SHIFT;
-        let place = (position.raw() << SHIFT) as usize & self.masks.1;
-        debug_assert_eq!(
-            place / size_of::<Descriptor>(),
-            position.granule() as usize % self.memory.second().len()
-        );
+        let place = self.place(position);
+        debug_assert!(place % size_of::<Descriptor>() == 0);
+        debug_assert!(place < size_of_val(self.memory.second()));
         // SAFETY: the mask is the place of the last descriptor, and has no bit that leads elsewhere than to the
         // start of one (`new`).
         unsafe { &*self.memory.second().as_ptr().byte_add(place) }
+    }
+
+    /// Whether it is the first granule of a lap.
+    #[inline(always)]
+    pub(super) fn is_first(&self, position: Position) -> bool {
+        self.place(position) == 0
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of

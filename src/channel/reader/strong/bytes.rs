@@ -10,7 +10,7 @@ use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::position::{GRANULE, slice_size};
-use crate::ring::{Found, Held, SHORT, Seen};
+use crate::ring::{Found, Held, LENT, Run, SHORT};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
@@ -99,14 +99,13 @@ impl StrongReader {
             return false;
         }
         let next = slice.plus(size);
-        let passed = shared.ring.pass(held, next, |held| {
-            shared.ring.copy_held(held, slice, 0, buffer);
-            self.core.count_up_to(length, Place::at(next));
-        });
-        let Some(must_check) = passed else { return false };
+        let Some(passing) = held.pass() else { return false };
+        shared.ring.copy_held(passing.held, slice, 0, buffer);
+        self.core.count_up_to(length, Place::at(next));
         self.place.slice = next;
         self.lent.bytes = 0;
-        if shared.after_pass(held, must_check) {
+        let checks = passing.end(next);
+        if shared.after_pass(held, checks) {
             self.give_way();
         }
         true
@@ -163,54 +162,56 @@ impl StrongReader {
     }
 
     fn lend(&mut self) -> Result<&[u8], ReadError> {
-        if !self.hold.mark() {
-            return Err(self.give_way());
-        }
-        let Place { slice, offset, .. } = self.place;
-        let Some(seen) = self.hold.shared.ring.see(slice, offset) else {
+        let Hold { shared, held } = &mut self.hold;
+        let Some(passing) = held.as_mut().and_then(Held::pass) else { return Err(self.give_way()) };
+        let Some(seen) = shared.ring.see(self.place.slice, self.place.offset) else {
             unreachable!("it was found, and is held since")
         };
-        Ok(self.lend_marked(&seen))
+        let run = shared.ring.run(&passing, &seen);
+        Ok(self.lend_run(&run))
     }
 
-    /// What is seen, and the slices behind it. The hold is marked.
+    /// What was seen. The hold is marked.
     #[inline(always)]
-    fn lend_marked(&mut self, seen: &Seen) -> &[u8] {
-        let Hold { shared, held: Some(held), .. } = &self.hold else {
-            unreachable!("it is marked")
-        };
-        let (lent, end) = shared.ring.lend(held, seen);
-        self.lent = Loan { bytes: lent.len() as u64, end };
-        lent
+    fn lend_run(&mut self, run: &Run) -> &[u8] {
+        let Hold { shared, held: Some(held) } = &self.hold else { unreachable!("it is marked") };
+        self.lent = Loan { bytes: run.length(), end: run.end() };
+        shared.ring.lend(held, run)
     }
 
-    /// The quick way to a loan: it begins with a slice, there is nothing to give back before, and the hold
-    /// is marked. If not, nothing has happened.
+    /// The quick way to a loan: it begins with a slice, and there is nothing to give back before. Marks the
+    /// hold. If not, nothing has happened.
     #[inline(always)]
-    fn see_whole(&self) -> Option<Seen> {
-        let Hold { shared, held: Some(held), .. } = &self.hold else { return None };
-        let Place { slice, offset: 0, length: None } = self.place else { return None };
+    fn see_run(&mut self) -> Option<Run> {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, held): (&Shared, _) = (shared, Held::walked(held)?);
+        // Only of a slice whose length it knows has a reader read a part.
+        let Place { slice, length: None, .. } = self.place else { return None };
         let seen = shared.ring.see(slice, 0)?;
-        let is_quick = seen.left > 0
-            && held.position() == slice
-            && shared.ending() != Ending::Terminated
-            && held.mark();
-        is_quick.then_some(seen)
+        let is_quick =
+            seen.left > 0 && held.position() == slice && shared.ending() != Ending::Terminated;
+        let passing = if is_quick { held.pass()? } else { return None };
+        Some(shared.ring.run(&passing, &seen))
     }
 
     /// The quick way to consume all of a loan. If not, nothing has happened.
     #[inline(always)]
     fn consume_whole(&mut self, amount: u64) -> bool {
-        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        if amount != self.lent.bytes || amount == 0 || !held.is_marked() {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, Some(held)): (&Shared, _) = (shared, Held::walked(held)) else { return false };
+        if amount != self.lent.bytes || amount == 0 {
             return false;
         }
-        shared.ring.hand_back(held, self.place.slice, self.lent.end);
+        let Some(passing) = held.pass_marked() else { return false };
+        let end = self.lent.end;
+        if amount >= LENT {
+            shared.ring.hand_back_long(&passing, self.place.slice, end);
+        }
+        self.core.count_up_to(amount, Place::at(end));
         self.lent.bytes = 0;
-        self.place = Place::at(self.lent.end);
-        self.core.count_up_to(amount, self.place);
-        shared.ring.release_up_to(held, self.place.slice);
-        if shared.after_move(held) {
+        self.place = Place::at(end);
+        let checks = passing.end(end);
+        if shared.after_pass(held, checks) {
             self.give_way();
         }
         true
@@ -250,8 +251,8 @@ impl StrongReader {
     ///   ([`take_hold`](crate::Channel::take_hold)).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
-        match self.see_whole() {
-            Some(seen) => Ok(self.lend_marked(&seen)),
+        match self.see_run() {
+            Some(run) => Ok(self.lend_run(&run)),
             None => self.find_and_lend(),
         }
     }
@@ -275,9 +276,9 @@ impl StrongReader {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
-        if let Some(seen) = self.see_whole() {
+        if let Some(run) = self.see_run() {
             self.core.unpark();
-            return Poll::Ready(Ok(self.lend_marked(&seen)));
+            return Poll::Ready(Ok(self.lend_run(&run)));
         }
         match self.poll_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => {
@@ -370,6 +371,16 @@ impl Read for StrongReader {
             return Ok(buffer.len());
         }
         self.read_across(buffer)
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
+        let is_read = self.read_short(buffer);
+        if is_read {
+            self.core.unpark();
+        }
+        is_read
     }
 
     #[inline(always)]
