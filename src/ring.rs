@@ -357,7 +357,7 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-pub(crate) use exclusive::{Exclusive, LENT, SHORT};
+pub(crate) use exclusive::{Exclusive, LENT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};

@@ -6,8 +6,7 @@
 use super::duplex::Duplex;
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crate::ring::SHORT;
-use crate::ring::position::GRANULE;
+use crate::ring::position::{GRANULE, fits_a_granule};
 use crate::wait::budget::poll_proceed;
 use std::io::{self, IoSlice};
 use std::ops::Deref;
@@ -67,7 +66,7 @@ macro_rules! async_read {
                 let reader = self.get_mut();
                 ready!(reader.core_mut().allowance.poll_take(context));
                 let length = buffer.remaining();
-                if length <= SHORT && reader.read_at_once(buffer.initialize_unfilled()) {
+                if fits_a_granule(length) && reader.read_at_once(buffer.initialize_unfilled()) {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
@@ -110,7 +109,7 @@ macro_rules! async_write {
             ) -> Poll<io::Result<usize>> {
                 let core = self.get_mut().writer_core();
                 ready!(core.allowance.poll_take(context));
-                if bytes.len() <= SHORT && core.write_at_once(bytes) {
+                if fits_a_granule(bytes.len()) && core.write_at_once(bytes) {
                     return Poll::Ready(Ok(bytes.len()));
                 }
                 poll_write(core, context, &[bytes])

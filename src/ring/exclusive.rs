@@ -80,7 +80,7 @@ const EXCLUSIVE: u64 = 1;
 const STORES: u64 = 2;
 
 /// Pieces of up to this length are not even asked about: it is that of copies that are inlined (`copy.rs`).
-pub(crate) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
+pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 /// Shorter pieces are only copied.
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
 /// Fewer bytes that were lent are only given back: their lines are gone through for nothing else.

@@ -38,6 +38,12 @@ pub(crate) const fn slice_size(length: u64) -> u64 {
     if length == 0 { GRANULE } else { (length + (GRANULE - 1)) & !(GRANULE - 1) }
 }
 
+/// Whether a slice of so many payload bytes has some, and takes one granule.
+#[inline(always)]
+pub(crate) const fn fits_a_granule(length: usize) -> bool {
+    length.wrapping_sub(1) < GRANULE as usize
+}
+
 /// The number of a granule since the channel was made; 61 bits, never masked into the ring.
 ///
 /// They are the high bits of a word, so that arithmetic wraps by itself. The low bits are free for

@@ -9,8 +9,8 @@ use crate::channel::reader::core::{Core, Place};
 use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
-use crate::ring::position::{GRANULE, slice_size};
-use crate::ring::{Found, Held, LENT, Run, SHORT};
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::{Found, Held, LENT, Run};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
@@ -74,13 +74,13 @@ impl StrongReader {
     /// The quick way of a short read. It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
     fn read_short(&mut self, buffer: &mut [u8]) -> bool {
-        (1..=SHORT).contains(&buffer.len()) && self.read_whole(buffer, GRANULE)
+        fits_a_granule(buffer.len()) && self.read_whole(buffer, GRANULE)
     }
 
     /// The same of a longer one.
     #[inline]
     fn read_long(&mut self, buffer: &mut [u8]) -> bool {
-        buffer.len() > SHORT && self.read_whole(buffer, slice_size(buffer.len() as u64))
+        !fits_a_granule(buffer.len()) && self.read_whole(buffer, slice_size(buffer.len() as u64))
     }
 
     /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has

@@ -5,8 +5,8 @@ use super::end::{Done, Ended};
 use super::wait::Wait;
 use crate::channel::terms::Ending;
 use crate::error::{ReserveError, TryReserveError};
-use crate::ring::position::{GRANULE, slice_size};
-use crate::ring::{Refused, Reservation, Reserved, SHORT};
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::{Refused, Reservation, Reserved};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll, ready};
 
@@ -122,7 +122,7 @@ impl Core {
 
     #[inline(always)]
     pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
-        if (1..=SHORT).contains(&length) {
+        if fits_a_granule(length) {
             if let Some(reservation) = self.shared.ring.reserve_exclusive(&mut self.lane, GRANULE) {
                 self.suspend_for(reservation);
                 return Ok(reservation);

@@ -10,8 +10,8 @@ use crate::channel::shared::Shared;
 use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
-use crate::ring::position::{GRANULE, slice_size};
-use crate::ring::{Lane, Refused, Reservation, Ring, SHORT, WriterSlot};
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::{Lane, Refused, Reservation, Ring, WriterSlot};
 use std::num::NonZero;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
@@ -79,7 +79,7 @@ impl Core {
     /// caller's code: a call, and the registers that it saves, would be a seventh of it.
     #[inline(always)]
     pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
-        if (1..=SHORT).contains(&bytes.len()) {
+        if fits_a_granule(bytes.len()) {
             self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, GRANULE))
         } else {
             self.write_long(bytes)
@@ -95,7 +95,7 @@ impl Core {
     /// The same where other writers move the cursor as well, for what fits into a granule.
     #[inline(always)]
     fn write_shared(&mut self, bytes: &[u8]) -> bool {
-        (1..=SHORT).contains(&bytes.len())
+        fits_a_granule(bytes.len())
             && self.lane.is_shared()
             && !self.owes()
             && self.shared.room.is_empty()
