@@ -1,7 +1,7 @@
 //! The io traits of tokio.
 //!
-//! Every operation that gets something done takes a unit of the task's co-operative budget, so that
-//! a task that always finds work still lets the other tasks of its thread run.
+//! Every operation that gets something done takes a unit of the task's co-operative budget, or a part of one
+//! (`wait/budget.rs`), so that a task that always finds work still lets the other tasks of its thread run.
 
 use super::duplex::Duplex;
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};

@@ -46,14 +46,6 @@ impl Storage {
         unsafe { self.write(position, 0, bytes) }
     }
 
-    /// # Safety
-    ///
-    /// As above.
-    #[allow(unsafe_code)]
-    pub(crate) unsafe fn read_granule(&self, position: Position, to: &mut [u8]) {
-        self.read(position, 0, to);
-    }
-
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
     }

@@ -277,7 +277,7 @@ impl Ring {
     /// # Safety
     ///
     /// As for [`Storage::write`](super::Storage::write).
-    #[inline]
+    #[inline(never)]
     pub(super) unsafe fn write_and_note(&self, slice: Position, offset: u64, bytes: &[u8]) {
         if let (true, COPIED.., Some(core)) = (self.hands_lines_back, bytes.len(), rseq::core()) {
             self.reserved.note_core(core);

@@ -130,13 +130,14 @@ pub(crate) struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Gives up what lies before `next`, if the reader has [walked](Held::walked). Tells whether it has to be asked, behind a full fence, whether anybody
-    /// [wants the hold](Held::is_wanted): 0 if not.
+    /// Gives up what lies before `next`, if the reader has [walked](Held::walked). Tells whether it has to be
+    /// asked, behind a full fence, whether anybody [wants the hold](Held::is_wanted): 0 if not.
     #[inline(always)]
     pub(crate) fn end(self, next: Position) -> u32 {
         debug_assert!(self.held.jumped_to.is_none());
         pause::point();
         self.hold.move_to(next, false);
+        // ORD(light) pairs with ORD(heavy) in `Wanted::new`, as in `Hold::is_wanted_since`.
         asymmetric::light();
         self.hold.checks()
     }

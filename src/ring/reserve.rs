@@ -66,9 +66,10 @@ pub(crate) struct Reserved {
 
 /// What a writer knows of the cursor and of the gate.
 ///
-/// The quick way of a reservation looks at `room` alone. For all else that it would have to look
-/// at, `room` is set to 0 ([`Lane::close`]): a slice in flight, a writer that waits in the line for
-/// room, a write that goes on with the next one, a writer that is done. So `room` is more than 0
+/// The quick way of a reservation looks at `room` alone, or, where other writers move the cursor as well, at
+/// `is_shared` and at the line for room. For all else that it would have to look at, these are 0
+/// ([`Lane::close`]): a slice in flight, a writer that waits in the line for
+/// room, a write that goes on with the next one, a writer that is done. So they are something else
 /// only from [`Ring::open`] until the writer does something that is not a reservation of the quick
 /// way.
 #[derive(Debug)]
@@ -172,7 +173,7 @@ impl Ring {
             lane.close();
             return None;
         }
-        // ORD(reserved:A) as in `reserve`.
+        // ORD(reserved:A) as in `take`.
         fence(Ordering::Release);
         Some(Reservation { position, size })
     }
@@ -539,16 +540,17 @@ impl Ring {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
-        if offset > 0 || bytes.len() > SHORT || reservation.size == 0 {
+        if bytes.len() > SHORT || offset % GRANULE != 0 || offset >= reservation.size {
             return self.write_anywhere(reservation, offset, bytes);
         }
-        // SAFETY: as in `write_anywhere`. It is no more than a granule, which is the least that is reserved.
-        unsafe { self.storage.write_granule(reservation.position, bytes) }
+        // SAFETY: as in `write_anywhere`. It is no more than the granule at `offset`, and what is reserved is whole
+        // granules.
+        unsafe { self.storage.write_granule(reservation.position.plus(offset), bytes) }
     }
 
-    /// The same for what is not just one granule.
+    /// The same for what is not just in one granule.
     #[allow(unsafe_code)]
-    #[inline(never)]
+    #[inline]
     fn write_anywhere(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(
