@@ -63,7 +63,9 @@
 //! not help, try to move the gate. Then exchange `reserved`. The copy may be stale, which is safe:
 //! the gate only moves forward. Before the ring is told to be full the gate is read anew, no older
 //! than the cursor (`cursor:B`). If `reserved` has moved meanwhile, the exchange fails, and all is
-//! done again. If there is no room, nothing was reserved, and nobody is the worse for it.
+//! done again. If there is no room, nothing was reserved, and nobody is the worse for it. A granule needs
+//! no padding, wherever the cursor is; where the copy of the gate leaves room for it, that is all
+//! ([`Ring::reserve_shared`]).
 //!
 //! *Padding*. A slice never wraps. One that would run past the end of the lap begins with the next lap,
 //! and the rest of this one becomes padding, a slice of its own which is skipped. One exchange reserves
@@ -89,7 +91,8 @@
 //! comparison with the room that the gate and the lap allow, and one section: look whether the
 //! writer still owns the cursor, and store (`sync/rseq.rs`). Nothing else changes: the cursor's
 //! word, the fence behind the reservation, the slice and its commit are the same. Readers see no
-//! difference.
+//! difference. While a slice is in flight that is filled piece by piece, the room is put aside: if the
+//! cursor was taken away meanwhile, the next section finds that out.
 //!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
@@ -362,7 +365,7 @@ pub(crate) use exclusive::{Exclusive, LENT};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};
-pub(crate) use read::{Found, Held, Lender, Seen};
+pub(crate) use read::{Found, Held, Lender, Passing, Run, Seen};
 pub(crate) use reserve::{Lane, Refused, Reservation, Reserved};
 use storage::Storage;
 #[cfg(overfall_loom)]

@@ -37,6 +37,14 @@ pub(crate) trait Read {
     /// Reads without waiting; an empty buffer is `Ok(0)` at once.
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError>;
 
+    /// Fills a buffer of no more than a granule, as [`Read::poll_read`] would, if that takes no more than a
+    /// look at one slice. If not, nothing has happened.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    fn read_at_once(&mut self, _buffer: &mut [u8]) -> bool {
+        false
+    }
+
     /// Reads, or registers the context's waker.
     fn poll_read(
         &mut self,
@@ -227,6 +235,11 @@ impl Reader {
 impl Read for Reader {
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         self.as_read_mut().read_now(buffer)
+    }
+
+    #[cfg(feature = "tokio")]
+    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
+        self.as_read_mut().read_at_once(buffer)
     }
 
     fn poll_read(

@@ -95,6 +95,13 @@ impl Shared {
         self.watch.must_check() || held.must_check()
     }
 
+    /// The same for one that [has passed](crate::ring::Passing) a slice, and what that told.
+    #[inline(always)]
+    pub(crate) fn after_pass(&self, held: &Held, checks: u32) -> bool {
+        // One branch for both.
+        (self.watch.checks() | checks) != 0 && self.check_after_move(held)
+    }
+
     #[inline(never)]
     pub(crate) fn check_after_move(&self, held: &Held) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with

@@ -54,7 +54,7 @@ macro_rules! writer_methods {
             ///
             /// Reserving and committing are lock-free. Readers see slices in the order in which
             /// they were reserved.
-            #[inline]
+            #[inline(always)]
             pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
                 self.core_mut().try_write(bytes)
             }
@@ -80,6 +80,7 @@ macro_rules! writer_methods {
             /// - [`TryReserveError::Closed`] if the channel takes no more slices, or this writer
             ///   was shut down.
             /// - [`TryReserveError::Terminated`] if the channel or this writer was terminated.
+            #[inline]
             pub fn try_reserve(&mut self, len: usize) -> Result<Slice<'_>, TryReserveError> {
                 let reservation = self.core_mut().try_reserve(len)?;
                 Ok(Slice::of_writer(self.core_mut(), reservation, len))

@@ -152,6 +152,12 @@ impl Read for Duplex {
         self.reader.read_now(buffer)
     }
 
+    #[cfg(feature = "tokio")]
+    #[inline]
+    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
+        self.reader.read_at_once(buffer)
+    }
+
     #[inline]
     fn poll_read(
         &mut self,

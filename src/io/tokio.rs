@@ -1,14 +1,15 @@
 //! The io traits of tokio.
 //!
-//! Every operation that gets something done takes a unit of the task's co-operative budget, so that
-//! a task that always finds work still lets the other tasks of its thread run.
+//! Every operation that gets something done takes a unit of the task's co-operative budget, or a part of one
+//! (`wait/budget.rs`), so that a task that always finds work still lets the other tasks of its thread run.
 
 use super::duplex::Duplex;
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
-use crate::channel::writer::{HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crate::ring::position::GRANULE;
+use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
+use crate::ring::position::{GRANULE, fits_a_granule};
 use crate::wait::budget::poll_proceed;
 use std::io::{self, IoSlice};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -29,6 +30,31 @@ fn initialize<'a>(buffer: &'a mut ReadBuf<'_>, reader: &impl Read) -> &'a mut [u
     buffer.initialize_unfilled_to(needed)
 }
 
+/// A read that may have to wait, and has taken its part of the budget.
+#[inline(never)]
+fn poll_read(
+    reader: &mut impl Read,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let room = initialize(buffer, reader);
+    let read = reader.poll_read(context, room);
+    let read = ready!(reader.core_mut().allowance.settle(read))?;
+    buffer.advance(read);
+    Poll::Ready(Ok(()))
+}
+
+/// The same for a write.
+#[inline(never)]
+fn poll_write(
+    core: &mut Core,
+    context: &mut Context<'_>,
+    buffers: &[impl Deref<Target = [u8]>],
+) -> Poll<io::Result<usize>> {
+    let written = core.poll_write(context, buffers, Wait::MayBeForgotten);
+    Poll::Ready(Ok(ready!(core.allowance.settle(written))?))
+}
+
 macro_rules! async_read {
     ($($reader:ident)*) => {$(
         impl AsyncRead for $reader {
@@ -37,13 +63,14 @@ macro_rules! async_read {
                 context: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                let budget = ready!(poll_proceed(context));
                 let reader = self.get_mut();
-                let room = initialize(buffer, reader);
-                let read = ready!(Read::poll_read(reader, context, room))?;
-                budget.made_progress();
-                buffer.advance(read);
-                Poll::Ready(Ok(()))
+                ready!(reader.core_mut().allowance.poll_take(context));
+                let length = buffer.remaining();
+                if fits_a_granule(length) && reader.read_at_once(buffer.initialize_unfilled()) {
+                    buffer.advance(length);
+                    return Poll::Ready(Ok(()));
+                }
+                poll_read(reader, context, buffer)
             }
         }
     )*};
@@ -59,7 +86,7 @@ macro_rules! async_buf_read {
             ) -> Poll<io::Result<&[u8]>> {
                 let budget = ready!(poll_proceed(context));
                 let lent = ready!(self.get_mut().lender().poll_fill_buf(context))?;
-                budget.made_progress();
+                let _whether_there_was_one = budget.made_progress();
                 Poll::Ready(Ok(lent))
             }
 
@@ -80,11 +107,12 @@ macro_rules! async_write {
                 context: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                let budget = ready!(poll_proceed(context));
                 let core = self.get_mut().writer_core();
-                let written = ready!(core.poll_write(context, &[bytes], Wait::MayBeForgotten))?;
-                budget.made_progress();
-                Poll::Ready(Ok(written))
+                ready!(core.allowance.poll_take(context));
+                if fits_a_granule(bytes.len()) && core.write_at_once(bytes) {
+                    return Poll::Ready(Ok(bytes.len()));
+                }
+                poll_write(core, context, &[bytes])
             }
 
             fn poll_write_vectored(
@@ -92,11 +120,9 @@ macro_rules! async_write {
                 context: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let budget = ready!(poll_proceed(context));
                 let core = self.get_mut().writer_core();
-                let written = ready!(core.poll_write(context, buffers, Wait::MayBeForgotten))?;
-                budget.made_progress();
-                Poll::Ready(Ok(written))
+                ready!(core.allowance.poll_take(context));
+                poll_write(core, context, buffers)
             }
 
             fn is_write_vectored(&self) -> bool {

@@ -20,7 +20,11 @@ impl Owner {
 
     /// Writes a granule, as the owner if that is possible.
     fn write(&mut self, ring: &Ring, byte: Fill) -> Result<(), Refused> {
-        let reservation = match ring.reserve_exclusive(&mut self.0, GRANULE) {
+        let mut quick = ring.reserve_exclusive(&mut self.0, GRANULE);
+        if quick.is_none() && self.0.is_shared() {
+            quick = ring.reserve_shared(&mut self.0);
+        }
+        let reservation = match quick {
             Some(reservation) => reservation,
             None => reserve_in(ring, &mut self.0, 1)?,
         };
@@ -192,4 +196,86 @@ fn what_a_weak_reader_gets_of_an_owner_is_whole() {
         }
         thread.join().unwrap();
     });
+}
+
+/// Guards that a granule that is reserved by one exchange needs room as any other slice does.
+#[test]
+fn writers_that_share_the_cursor_write_over_nothing_that_is_unread() {
+    model(2, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let (mut one, mut other) = (Owner::new(&ring), Owner::new(&ring));
+        one.write(&ring, 1).unwrap();
+        other.write(&ring, 2).unwrap();
+        let writing = ring.clone();
+        let thread = thread::spawn(move || {
+            let first = one.write(&writing, 3).is_ok();
+            let second = one.write(&writing, 4).is_ok();
+            usize::from(first) + usize::from(second)
+        });
+        let written = [5, 6].map(|byte| usize::from(other.write(&ring, byte).is_ok()));
+        assert_eq!(thread.join().unwrap() + written[0] + written[1], 2, "there was room for two");
+        let all = read_all(&ring, &mut held);
+        assert_eq!((all.len(), &all[..2]), (4, &[1, 2][..]));
+    });
+}
+
+/// Guards that a granule that is reserved by one exchange comes before the end, or is refused.
+#[test]
+fn a_drain_and_a_writer_that_shares_the_cursor_agree_on_the_final_position() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let mut writer = Owner::new(&ring);
+        writer.write(&ring, 1).unwrap();
+        let writing = ring.clone();
+        let thread = thread::spawn(move || {
+            let first = writer.write(&writing, 2).is_ok();
+            let second = writer.write(&writing, 3).is_ok();
+            1 + usize::from(first) + usize::from(second)
+        });
+        ring.close();
+        let end = ring.end();
+        let written = thread.join().unwrap();
+        assert_eq!(ring.end(), end);
+        assert_eq!(end, Some(start(4).plus(written as u64 * GRANULE)));
+        assert_eq!(read_all(&ring, &mut held).len(), written);
+    });
+}
+
+/// Guards that a reservation is no slice of the quick way any more once it is in flight: what was kept of
+/// the room is room only for as long as no other writer takes the cursor away.
+#[test]
+fn a_writer_that_resumes_its_reign_finds_out_that_it_has_ended() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        let (mut owner, mut other) = (Owner::new(&ring), Owner::new(&ring));
+        owner.take(&ring, 1).unwrap();
+        let writing = ring.clone();
+        let thread = thread::spawn(move || {
+            let reservation = writing_quickly(&mut owner, &writing);
+            owner.0.suspend();
+            if !owner.0.resume() {
+                writing.open(&mut owner.0, &reservation);
+            }
+            fill(&writing, reservation, 2);
+            owner.write(&writing, 3).unwrap();
+        });
+        other.write(&ring, 4).unwrap();
+        thread.join().unwrap();
+        assert_eq!(read_all(&ring, &mut held), [1, 2, 3, 4]);
+    });
+}
+
+/// A granule, as the owner if that is possible.
+fn writing_quickly(owner: &mut Owner, ring: &Ring) -> Reservation {
+    match ring.reserve_exclusive(&mut owner.0, GRANULE) {
+        Some(reservation) => reservation,
+        None => {
+            let reservation = reserve_in(ring, &mut owner.0, 1).unwrap();
+            ring.open(&mut owner.0, &reservation);
+            reservation
+        }
+    }
 }

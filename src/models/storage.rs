@@ -48,6 +48,15 @@ impl Storage {
         }
     }
 
+    /// # Safety
+    ///
+    /// As above.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn write_granule(&self, position: Position, bytes: &[u8]) {
+        // SAFETY: passed on.
+        unsafe { self.write(position, 0, bytes) }
+    }
+
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
     }

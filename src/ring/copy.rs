@@ -41,7 +41,7 @@ mod words {
     ///
     /// The words that hold `to..to + from.len()` are valid for reads and writes, are written by no
     /// other thread, and are read by other threads only through [`load`].
-    #[inline]
+    #[inline(always)]
     pub(in super::super) unsafe fn store(to: *mut u8, mut from: &[u8]) {
         let before = to.addr() % WORD;
         let mut word = to.wrapping_sub(before).cast::<u64>();
@@ -82,7 +82,7 @@ mod words {
     ///
     /// The words that hold `from..from + to.len()` are valid for reads, and are written by other
     /// threads only through [`store`].
-    #[inline]
+    #[inline(always)]
     pub(in super::super) unsafe fn load(from: *const u8, mut to: &mut [u8]) {
         let before = from.addr() % WORD;
         let mut word = from.wrapping_sub(before).cast::<u64>().cast_mut();
@@ -125,7 +125,7 @@ mod assembly {
     ///
     /// `to..to + from.len()` is valid for writes, is written by no other thread, and is read by
     /// other threads only through [`load`].
-    #[inline]
+    #[inline(always)]
     pub(in super::super) unsafe fn store(to: *mut u8, from: &[u8]) {
         // SAFETY: passed on.
         unsafe { copy(to, from.as_ptr(), from.len()) }
@@ -137,7 +137,7 @@ mod assembly {
     ///
     /// `from..from + to.len()` is valid for reads, and is written by other threads only through
     /// [`store`], or by a section that stores back (`sync/rseq/imp/store_back.rs`).
-    #[inline]
+    #[inline(always)]
     pub(in super::super) unsafe fn load(from: *const u8, to: &mut [u8]) {
         // SAFETY: passed on.
         unsafe { copy(to.as_mut_ptr(), from, to.len()) }
@@ -166,7 +166,7 @@ mod assembly {
     ///
     /// `from` is valid for reads of `length` bytes and `to` for writes; they do not overlap; where
     /// other threads may access either, they do so through this function.
-    #[inline]
+    #[inline(always)]
     unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
         // SAFETY: passed on; and each move stays within `length`: a branch that moves w bytes at a
         // time is only taken with at least w of them. Moves that end at `length` go over bytes that

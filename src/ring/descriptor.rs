@@ -2,7 +2,7 @@
 
 use super::position::Position;
 use crate::sync::pause::point;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The slice holds payload.
 const COMMITTED: u64 = 1;
@@ -66,7 +66,8 @@ impl Joins {
 #[repr(C, align(32))]
 pub(crate) struct Descriptor {
     stamp: AtomicU64,
-    length_and_writer: AtomicU64,
+    length: AtomicU32,
+    writer: AtomicU32,
     sequence: AtomicU64,
     bytes: AtomicU64,
 }
@@ -95,9 +96,9 @@ impl Descriptor {
     /// Fills the descriptor of a slice in flight, which ends in this state.
     #[inline]
     pub(crate) fn fill(&self, state: State, description: Description) {
-        let length_and_writer = u64::from(description.length) << 32 | u64::from(description.writer);
         point();
-        self.length_and_writer.store(length_and_writer, Ordering::Relaxed);
+        self.length.store(description.length, Ordering::Relaxed);
+        self.writer.store(description.writer, Ordering::Relaxed);
         point();
         if state == State::Committed {
             let sequence = description.sequence | description.joins.bits();
@@ -122,13 +123,13 @@ impl Descriptor {
     #[inline]
     pub(crate) fn length(&self) -> u64 {
         point();
-        self.length_and_writer.load(Ordering::Relaxed) >> 32
+        self.length.load(Ordering::Relaxed).into()
     }
 
     /// Stores a word that is there already, for a strong reader that holds the slice (`exclusive.rs`).
     #[inline]
     pub(crate) fn store_back(&self) {
-        let word = &self.length_and_writer;
+        let word = &self.length;
         point();
         // Relaxed: the caller's fence orders it (ORD(reserved:C)).
         word.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -138,20 +139,18 @@ impl Descriptor {
     /// write; all to be trusted as the length.
     #[inline(always)]
     pub(crate) fn length_of(&self, (writer, sequence): (u32, u64)) -> Option<u64> {
-        let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
-        let is_it =
-            length_and_writer as u32 == writer && self.sequence.load(Ordering::Relaxed) == sequence;
-        is_it.then_some(length_and_writer >> 32)
+        let is_it = self.writer.load(Ordering::Relaxed) == writer
+            && self.sequence.load(Ordering::Relaxed) == sequence;
+        is_it.then(|| self.length.load(Ordering::Relaxed).into())
     }
 
     /// All that the descriptor says, to be trusted as the length.
     #[inline]
     pub(crate) fn describe(&self) -> Description {
-        let length_and_writer = self.length_and_writer.load(Ordering::Relaxed);
         let sequence = self.sequence.load(Ordering::Relaxed);
         Description {
-            length: (length_and_writer >> 32) as u32,
-            writer: length_and_writer as u32,
+            length: self.length.load(Ordering::Relaxed),
+            writer: self.writer.load(Ordering::Relaxed),
             sequence: sequence & (u64::MAX >> 2),
             bytes: self.bytes.load(Ordering::Relaxed),
             joins: Joins::of_bits(sequence),

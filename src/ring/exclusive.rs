@@ -64,7 +64,7 @@
 #![allow(unsafe_code)]
 
 use super::position::{GRANULE, Position, slice_size};
-use super::{Held, Ring};
+use super::{Held, Passing, Ring};
 use crate::sync::asymmetric;
 use crate::sync::figure::Figure;
 use crate::sync::pause;
@@ -83,8 +83,8 @@ const STORES: u64 = 2;
 pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 /// Shorter pieces are only copied.
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
-/// Less that was lent, in granules, is only given back: its lines are gone through for nothing else.
-pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 / GRANULE };
+/// Fewer bytes that were lent are only given back: their lines are gone through for nothing else.
+pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 };
 
 /// So many long pieces are read between two looks at the core of the writer.
 const LOOK_EVERY: u64 = 64;
@@ -225,20 +225,32 @@ impl Ring {
     /// of what lies behind `end`.
     #[inline(always)]
     pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, end: Position) {
-        if end.since(slice) >= LENT {
-            self.hand_long_back(held, slice, end);
+        if end.since(slice) >= LENT.div_ceil(GRANULE) {
+            self.hand_back_if_long(held, slice, end);
         }
     }
 
     #[inline(never)]
-    fn hand_long_back(&self, held: &mut Held, slice: Position, end: Position) {
-        if slice.is_before(end) && held.is_marked() && self.may_hand_back(held) {
-            self.store_back(held, slice, end);
+    fn hand_back_if_long(&self, held: &mut Held, slice: Position, end: Position) {
+        if slice.is_before(end) {
+            if let Some(passing) = held.pass_marked() {
+                self.hand_back_long(&passing, slice, end);
+            }
+        }
+    }
+
+    /// The same of what is known to be long, by a reader that is about to pass it.
+    #[inline]
+    pub(crate) fn hand_back_long(&self, passing: &Passing<'_>, slice: Position, end: Position) {
+        if self.may_hand_back(passing.held) {
+            self.store_back(passing.held, slice, end);
         }
     }
 
     /// Many short slices are one long piece, which is stored back from end to end.
-    fn store_back(&self, held: &mut Held, mut slice: Position, end: Position) {
+    #[cold]
+    #[inline(never)]
+    fn store_back(&self, held: &Held, mut slice: Position, end: Position) {
         debug_assert!(slice.is_before(end) && held.hold.is_lending(slice));
         debug_assert!(self.find_committed(slice).is_some());
         let mut next = slice;
@@ -269,7 +281,7 @@ impl Ring {
         may_store
     }
 
-    /// Writes a piece that is not short, and notes the core if it is long.
+    /// Writes a piece, and notes the core if it is long.
     ///
     /// # Safety
     ///

@@ -177,7 +177,13 @@ impl Hold {
     /// Whether that has to be asked. Behind a light fence that follows a store to the word.
     #[inline(always)]
     pub(super) fn must_check(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & BITS != 0
+        self.checks() != 0
+    }
+
+    /// The same, 0 if not.
+    #[inline(always)]
+    pub(super) fn checks(&self) -> u32 {
+        (self.state.load(Ordering::Relaxed) & BITS) as u32
     }
 
     /// Whether another thread wants the hold, or has taken it, behind the reader's store to the word.

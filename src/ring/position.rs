@@ -39,6 +39,12 @@ pub(crate) const fn slice_size(length: u64) -> u64 {
     (length + (GRANULE - 1)) & !(GRANULE - 1)
 }
 
+/// Whether a slice of so many payload bytes has some, and takes one granule.
+#[inline(always)]
+pub(crate) const fn fits_a_granule(length: usize) -> bool {
+    length.wrapping_sub(1) < GRANULE as usize
+}
+
 /// The number of a granule since the channel was made; 61 bits, never masked into the ring.
 ///
 /// They are the high bits of a word, so that arithmetic wraps by itself. The low bits are free for
@@ -50,7 +56,7 @@ pub(crate) struct Position(u64);
 impl Position {
     /// In the models a turn is a few laps, so that positions come round within each of them.
     const BITS: u32 = if cfg!(overfall_loom) { 5 } else { 61 };
-    const SHIFT: u32 = u64::BITS - Self::BITS;
+    pub(super) const SHIFT: u32 = u64::BITS - Self::BITS;
     /// The bits of a position in bytes, as users see it.
     const LABEL: u64 = (1 << 63) - 1;
 
@@ -64,14 +70,6 @@ impl Position {
     #[inline]
     pub(crate) const fn granule(self) -> u64 {
         self.0 >> Self::SHIFT
-    }
-
-    /// The low bits of the number of the granule times `SIZE`, a power of two of 8 or more.
-    #[cfg(not(overfall_loom))]
-    #[inline]
-    pub(super) const fn times<const SIZE: usize>(self) -> u64 {
-        const { assert!(SIZE.is_power_of_two() && SIZE >= 1 << Self::SHIFT) };
-        self.0 << (SIZE.trailing_zeros() - Self::SHIFT)
     }
 
     /// The position as a word whose three low bits are 0.

@@ -7,6 +7,7 @@ use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
 use super::storage::Racing;
+use crate::sync::asymmetric;
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
@@ -42,6 +43,24 @@ impl Held {
     #[inline]
     pub(crate) fn position(&self) -> Position {
         self.hold.position()
+    }
+
+    /// That of a reader that has come to it slice by slice: it has not jumped, or the gate has come to where
+    /// it did. Its hold moves on with one store.
+    #[inline(always)]
+    pub(crate) fn walked(held: &mut Option<Self>) -> Option<&mut Self> {
+        match held {
+            Some(held @ Self { jumped_to: None, .. }) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Marks the hold of a reader that is about to pass a slice. Nothing, and nothing has happened, if it cannot
+    /// be marked.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self) -> Option<Passing<'_>> {
+        let hold: &Hold = &self.hold;
+        hold.mark().then_some(Passing { held: self, hold })
     }
 
     /// The owner of the channel may take it from here on, by this number of its reader.
@@ -84,6 +103,13 @@ impl Held {
         self.hold.is_marked()
     }
 
+    /// As [`Held::pass`], if it is marked already.
+    #[inline(always)]
+    pub(crate) fn pass_marked(&mut self) -> Option<Passing<'_>> {
+        let hold: &Hold = &self.hold;
+        hold.is_marked().then_some(Passing { held: self, hold })
+    }
+
     /// Takes the mark off, and tells whether the owner wants the hold by now.
     #[inline(never)]
     pub(crate) fn unmark(&mut self) -> bool {
@@ -107,6 +133,28 @@ impl Held {
     #[inline]
     pub(crate) fn is_in_effect(&self) -> bool {
         self.hold.is_in_effect()
+    }
+}
+
+/// The marked hold of a reader that passes a slice. It knows where the hold is: what is stored might lie where
+/// the reader keeps that, as far as the compiler can tell.
+#[derive(Debug)]
+pub(crate) struct Passing<'a> {
+    pub(crate) held: &'a Held,
+    hold: &'a Hold,
+}
+
+impl Passing<'_> {
+    /// Gives up what lies before `next`, if the reader has [walked](Held::walked). Tells whether it has to be
+    /// asked, behind a full fence, whether anybody [wants the hold](Held::is_wanted): 0 if not.
+    #[inline(always)]
+    pub(crate) fn end(self, next: Position) -> u32 {
+        debug_assert!(self.held.jumped_to.is_none());
+        pause::point();
+        self.hold.move_to(next, false);
+        // ORD(light) pairs with ORD(heavy) in `Wanted::new`, as in `Hold::is_wanted_since`.
+        asymmetric::light();
+        self.hold.checks()
     }
 }
 
@@ -155,6 +203,29 @@ impl<'a> Lender<'a> {
         debug_assert!(!seen.slice.is_before(self.first));
         self.ring.storage.read_lent(seen.slice, seen.offset, &mut bytes);
         bytes.leak()
+    }
+}
+
+/// The bytes of committed slices that lie side by side, which a strong reader has seen while its hold was
+/// marked. Made by [`Ring::run`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    slice: Position,
+    offset: u64,
+    length: u64,
+    end: Position,
+}
+
+impl Run {
+    #[inline]
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The place behind the last slice.
+    #[inline]
+    pub(crate) fn end(&self) -> Position {
+        self.end
     }
 }
 
@@ -531,42 +602,54 @@ impl Ring {
         self.storage.read(slice, offset, to);
     }
 
-    /// Lends what was seen of a slice, and the committed slices behind it, while their bytes lie side by
-    /// side. So the loan ends where a slice does not fill its granules, or where the lap ends. It also ends
-    /// at a quarter of the ring, so that writers get room back. Tells the place behind the last slice.
+    /// What was seen of a slice, and the committed slices behind it, while their bytes lie side by
+    /// side. So it ends where a slice does not fill its granules, or where the lap ends. It also ends
+    /// at a quarter of the ring, so that writers get room back. `passing` stands for the mark on the hold.
+    #[cfg(not(overfall_loom))]
+    #[inline(always)]
+    pub(crate) fn run(&self, passing: &Passing<'_>, seen: &Seen) -> Run {
+        debug_assert!(passing.hold.is_lending(seen.slice));
+        pause::point();
+        let mut length = seen.offset + seen.left;
+        let mut end = seen.slice.plus(slice_size(length));
+        let enough = self.capacity() / 4;
+        while length % GRANULE == 0 && length < enough && !self.storage.is_first(end) {
+            let Some(more @ 1..) = self.find_committed(end) else { break };
+            length += more;
+            end = end.plus(slice_size(more));
+        }
+        Run { slice: seen.slice, offset: seen.offset, length: length - seen.offset, end }
+    }
+
+    /// In the models, the rest of the one slice.
+    #[cfg(overfall_loom)]
+    pub(crate) fn run(&self, _passing: &Passing<'_>, seen: &Seen) -> Run {
+        let Seen { slice, offset, left } = *seen;
+        Run { slice, offset, length: left, end: slice.plus(slice_size(offset + left)) }
+    }
+
+    /// Lends a run.
     #[cfg(not(overfall_loom))]
     #[allow(unsafe_code)]
     #[inline(always)]
-    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
-        assert!(held.hold.is_lending(seen.slice));
-        pause::point();
-        let mut length = seen.offset + seen.left;
-        let mut next = seen.slice.plus(slice_size(length));
-        loop {
-            let is_lap_over = self.geometry.rest_of_lap(next) == self.capacity();
-            if length % GRANULE != 0 || is_lap_over || length >= self.capacity() / 4 {
-                break;
-            }
-            let Some(more @ 1..) = self.find_committed(next) else { break };
-            length += more;
-            next = next.plus(slice_size(more));
-        }
-        let length = (length - seen.offset) as usize;
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, run: &Run) -> &'a [u8] {
+        assert!(held.hold.is_lending(run.slice));
         // SAFETY: the bytes from `slice` on are those of slices whose stamps were seen to be committed,
-        // the first one by `see` and the others just now, one right behind the other. The hold stands at
+        // the first one by `see` and the others by `run`, one right behind the other. The hold stands at
         // or before the first slice for
         // as long as `held` is borrowed: moving the hold takes `held` mutably, and leaving takes it
         // whole. It is marked, and taking the mark off takes `held` mutably as well, so that no thread
         // takes the hold meanwhile (`hold.rs`); and none had before, or it could not be marked. The gate
         // does not pass a committed slice that is held: `advance_gate` walks past a hold over skipped
-        // slices only.
-        (unsafe { self.storage.lend(seen.slice, seen.offset, length) }, next)
+        // slices only. It was marked as well when they were seen, and what a reader has seen does not outlive
+        // its hold, as in `lend_seen`.
+        unsafe { self.storage.lend(run.slice, run.offset, run.length as usize) }
     }
 
-    /// In the models, the rest of the one slice.
     #[cfg(overfall_loom)]
-    pub(crate) fn lend<'a>(&'a self, held: &'a Held, seen: &Seen) -> (&'a [u8], Position) {
-        (self.lend_seen(held, seen), seen.slice.plus(slice_size(seen.offset + seen.left)))
+    pub(crate) fn lend(&self, held: &Held, run: &Run) -> &[u8] {
+        let Run { slice, offset, length: left, .. } = *run;
+        self.lend_seen(held, &Seen { slice, offset, left })
     }
 
     /// What is left of the slice at `slice` from `offset` on, if it is committed, for a strong
@@ -600,8 +683,21 @@ impl Ring {
             return self.copy_and_hand_back(held, slice, offset, to);
         }
         #[cfg(not(overfall_loom))]
-        self.storage.read(slice, offset, to);
+        self.read_short(slice, offset, to);
         #[cfg(overfall_loom)]
         self.storage.read_lent(slice, offset, to);
+    }
+
+    /// Copies no more than a granule can have.
+    #[cfg(not(overfall_loom))]
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn read_short(&self, slice: Position, offset: u64, to: &mut [u8]) {
+        if offset == 0 && to.len() as u64 <= GRANULE {
+            // SAFETY: it is no longer.
+            unsafe { self.storage.read_granule(slice, to) }
+        } else {
+            self.storage.read(slice, offset, to);
+        }
     }
 }

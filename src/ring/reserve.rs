@@ -68,9 +68,10 @@ pub(crate) struct Reserved {
 
 /// What a writer knows of the cursor and of the gate.
 ///
-/// The quick way of a reservation looks at `room` alone. For all else that it would have to look
-/// at, `room` is set to 0 ([`Lane::close`]): a slice in flight, a writer that waits in the line for
-/// room, a write that goes on with the next one, a writer that is done. So `room` is more than 0
+/// The quick way of a reservation looks at `room` alone, or, where other writers move the cursor as well, at
+/// `is_shared` and at the line for room. For all else that it would have to look at, these are 0
+/// ([`Lane::close`]): a slice in flight, a writer that waits in the line for
+/// room, a write that goes on with the next one, a writer that is done. So they are something else
 /// only from [`Ring::open`] until the writer does something that is not a reservation of the quick
 /// way.
 #[derive(Debug)]
@@ -78,6 +79,11 @@ pub(crate) struct Lane {
     /// The granules from the cursor on that this writer may reserve, if it is the owner. All are
     /// free and on one lap, and they are no more than a slice can have.
     room: u32,
+    /// What the room was, while a slice is in flight.
+    kept: u32,
+    /// Whether this writer may reserve a granule by an exchange and look at nothing but the line for room. Set by
+    /// [`Ring::open`] if it is not the owner.
+    is_shared: bool,
     /// Where the gate was when this writer last looked at it.
     gate: Position,
     /// Where the last reservation ended that did not take the quick way.
@@ -88,26 +94,31 @@ pub(crate) struct Lane {
     reign: Reign,
 }
 
-/// The room of a lane that is closed meanwhile.
-#[derive(Debug)]
-pub(crate) struct Suspended(u32);
-
 impl Lane {
     /// The quick way is closed until [`Ring::open`].
     #[inline]
     pub(crate) fn close(&mut self) {
-        self.room = 0;
+        (self.room, self.kept, self.is_shared) = (0, 0, false);
     }
 
-    /// Closes the quick way until [`Lane::resume`] opens it as it was. Nothing is reserved in between.
+    /// Whether [`Ring::reserve_shared`] may be tried.
     #[inline]
-    pub(crate) fn suspend(&mut self) -> Suspended {
-        Suspended(std::mem::take(&mut self.room))
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
+    /// Closes the quick way while a slice is in flight.
     #[inline]
-    pub(crate) fn resume(&mut self, Suspended(room): Suspended) {
-        self.room = room;
+    pub(crate) fn suspend(&mut self) {
+        (self.room, self.kept, self.is_shared) = (0, self.room, false);
+    }
+
+    /// Opens the quick way again, if it is only suspended, and there is room left. As between two quick writes,
+    /// nothing has come in its way: whatever does closes it, or takes the cursor away.
+    #[inline]
+    pub(crate) fn resume(&mut self) -> bool {
+        self.room = std::mem::take(&mut self.kept);
+        self.room > 0
     }
 
     /// Makes the next reservation take the cursor. Otherwise that takes many reservations first.
@@ -119,9 +130,9 @@ impl Lane {
 
     /// Records a reservation that did not take the quick way.
     #[inline]
-    fn record(&mut self, position: Position, size: u64) {
+    fn record(&mut self, position: Position, end: Position) {
         let is_next = position == self.end;
-        self.end = position.plus(size);
+        self.end = end;
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
     }
 }
@@ -137,13 +148,25 @@ impl Ring {
     /// What a new writer knows.
     pub(crate) fn lane(&self) -> Lane {
         let gate = self.gate();
-        Lane { room: 0, gate, end: gate, undisturbed: 0, reign: Reign::NONE }
+        Lane {
+            room: 0,
+            kept: 0,
+            is_shared: false,
+            gate,
+            end: gate,
+            undisturbed: 0,
+            reign: Reign::NONE,
+        }
     }
 
     /// Reserves `size` ring bytes, if this writer owns the cursor and its lane is open that far.
     #[inline]
     pub(crate) fn reserve_exclusive(&self, lane: &mut Lane, size: u64) -> Option<Reservation> {
-        if size / GRANULE > u64::from(lane.room) {
+        let granules = u32::try_from(size / GRANULE).unwrap_or(u32::MAX);
+        let (room, is_short) = lane.room.overflowing_sub(granules);
+        lane.room = room;
+        if is_short {
+            lane.room = 0;
             return None;
         }
         // If the step succeeds, no other thread has moved the cursor since the lane was opened.
@@ -152,8 +175,7 @@ impl Ring {
             lane.close();
             return None;
         }
-        lane.room -= (size / GRANULE) as u32;
-        // ORD(reserved:A) as in `reserve`.
+        // ORD(reserved:A) as in `take`.
         fence(Ordering::Release);
         Some(Reservation { position, size })
     }
@@ -162,7 +184,8 @@ impl Ring {
     /// room or of the lap, and for no more than a slice can have.
     #[inline]
     pub(crate) fn open(&self, lane: &mut Lane, reservation: &Reservation) {
-        lane.room = 0;
+        lane.close();
+        lane.is_shared = true;
         if self.reserved.is_owner(lane.reign) {
             let position = reservation.position.plus(reservation.size);
             // The gate is at most a capacity behind; or this is an old copy of it, and then there
@@ -170,6 +193,7 @@ impl Ring {
             let granules = self.geometry.granules() as u64;
             let free = granules.saturating_sub(position.since(lane.gate));
             let rest = granules - (position.granule() & (granules - 1));
+            lane.is_shared = false;
             // A slice has less than 4 GiB.
             lane.room = free.min(rest).min(self.geometry.max_slice_granules()) as u32;
         }
@@ -218,21 +242,44 @@ impl Ring {
             }
             let padding = Reservation { position: reserved, size: self.padding(reserved, size) };
             let slice = Reservation { position: padding.end(), size };
-            point();
-            if let Err(now) = self.move_cursor(lane, word, slice.end()) {
+            if let Err(now) = self.take(lane, word, slice.end()) {
                 word = now;
                 continue;
             }
-            // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
-            // byte or word that we write from here on sees that we had reserved it.
-            fence(Ordering::Release);
-            lane.record(reserved, padding.size + size);
             let is_padded = padding.size > 0;
             if is_padded {
                 self.skip_padding(lane, padding, &slice);
             }
             return Ok(Reserved { slice, is_padded });
         }
+    }
+
+    /// Reserves a granule by one exchange, if that is all it takes, for a lane that
+    /// [is shared](Lane::is_shared). If not, nothing has happened.
+    #[inline(always)]
+    pub(crate) fn reserve_shared(&self, lane: &mut Lane) -> Option<Reservation> {
+        let word = self.reserved.load();
+        let position = word.position();
+        // It needs no padding. Soon it may be worth it to take the cursor.
+        let slice = Reservation { position, size: GRANULE };
+        let is_free = !word.is_closed() & !word.is_owned();
+        let is_quick = is_free
+            && lane.undisturbed < THRESHOLD
+            && self.has_room(slice.end(), lane.gate)
+            && self.take(lane, word, slice.end()).is_ok();
+        is_quick.then_some(slice)
+    }
+
+    /// Moves the cursor from `seen` to `end`, behind which all that is reserved may be written.
+    #[inline(always)]
+    fn take(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
+        point();
+        self.move_cursor(lane, seen, end)?;
+        // ORD(reserved:A) Release, pairs with ORD(reserved:B): a weak reader that sees any
+        // byte or word that we write from here on sees that we had reserved it.
+        fence(Ordering::Release);
+        lane.record(seen.position(), end);
+        Ok(())
     }
 
     /// Skips the padding that was reserved before `slice`. If the two are longer than the ring, the
@@ -252,7 +299,7 @@ impl Ring {
 
     /// Moves the cursor from `seen` to `end`: by a step, if this writer owns it, or by an exchange,
     /// which may make this writer the owner. If that fails, tells where the cursor is.
-    #[inline]
+    #[inline(always)]
     fn move_cursor(&self, lane: &mut Lane, seen: Word, end: Position) -> Result<(), Word> {
         let cursor = &self.reserved;
         if seen.is_owned() {
@@ -518,6 +565,18 @@ impl Ring {
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) fn write(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
+        if bytes.len() > SHORT || offset % GRANULE != 0 || offset >= reservation.size {
+            return self.write_anywhere(reservation, offset, bytes);
+        }
+        // SAFETY: as in `write_anywhere`. It is no more than the granule at `offset`, and what is reserved is whole
+        // granules.
+        unsafe { self.storage.write_granule(reservation.position.plus(offset), bytes) }
+    }
+
+    /// The same for what is not just in one granule.
+    #[allow(unsafe_code)]
+    #[inline]
+    fn write_anywhere(&self, reservation: &Reservation, offset: u64, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len() as u64);
         assert!(
             end.is_some_and(|end| end <= reservation.size),
@@ -526,12 +585,7 @@ impl Ring {
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
-        unsafe {
-            match bytes.len() {
-                ..=SHORT => self.storage.write(reservation.position, offset, bytes),
-                _ => self.write_and_note(reservation.position, offset, bytes),
-            }
-        }
+        unsafe { self.write_and_note(reservation.position, offset, bytes) }
     }
 
     /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.

@@ -4,7 +4,7 @@
 use super::copy;
 use super::descriptor::Descriptor;
 use super::exclusive::Exclusive;
-use super::position::Position;
+use super::position::{GRANULE, Position};
 use super::zeroed::Zeroed;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -16,8 +16,8 @@ pub(super) struct Storage {
     /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
     /// stamp of no slice.
     memory: Zeroed<UnsafeCell<u8>, Descriptor>,
-    /// What masks a byte into the ring, one less than there are, and what masks a byte of the descriptors: they
-    /// begin at multiples of their size.
+    /// What masks the place of a byte into the ring, one less than there are, and that of a descriptor, of
+    /// which there are so many bytes. Its low bits are 0: it leads to no place within one.
     masks: (usize, usize),
 }
 
@@ -34,16 +34,29 @@ impl Storage {
         Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
     }
 
+    /// The place in bytes of the descriptor of the granule at `position`, masked into the ring.
+    #[inline(always)]
+    fn place(&self, position: Position) -> usize {
+        // Of a word whose low bits are 0, one shift makes a place.
+        const SHIFT: u32 = size_of::<Descriptor>().trailing_zeros() - Position::SHIFT;
+        (position.raw() << SHIFT) as usize & self.masks.1
+    }
+
     /// The descriptor of the granule at `position`, masked into the ring.
     #[inline(always)]
     pub(super) fn descriptor(&self, position: Position) -> &Descriptor {
-        // One shift, where an index takes two.
-        let offset = position.times::<{ size_of::<Descriptor>() }>() as usize & self.masks.1;
-        let descriptors = self.memory.second();
-        debug_assert!(offset < size_of_val(descriptors));
-        // SAFETY: the offset is a multiple of the size of a descriptor, and at most the mask, where the last one
-        // begins (`new`).
-        unsafe { &*descriptors.as_ptr().byte_add(offset) }
+        let place = self.place(position);
+        debug_assert!(place % size_of::<Descriptor>() == 0);
+        debug_assert!(place < size_of_val(self.memory.second()));
+        // SAFETY: the mask is the place of the last descriptor, and has no bit that leads elsewhere than to the
+        // start of one (`new`).
+        unsafe { &*self.memory.second().as_ptr().byte_add(place) }
+    }
+
+    /// Whether it is the first granule of a lap.
+    #[inline(always)]
+    pub(super) fn is_first(&self, position: Position) -> bool {
+        self.place(position) == 0
     }
 
     /// The address of `length` bytes from `offset` behind `position`, masked into the ring. All of
@@ -58,6 +71,38 @@ impl Storage {
         }
         // From all of the bytes, which are cells and so may be written.
         self.memory.first().as_ptr().cast::<u8>().cast_mut().wrapping_add(index)
+    }
+
+    /// The address of the granule at `position`, masked into the ring.
+    #[inline(always)]
+    fn granule(&self, position: Position) -> *mut u8 {
+        // A position is that of a whole granule, and there is a whole number of them: all of it is inside.
+        let index = position.byte(0) as usize & self.masks.0;
+        self.memory.first().as_ptr().cast::<u8>().cast_mut().wrapping_add(index)
+    }
+
+    /// Copies at most a granule of `bytes` to where it starts.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Storage::write`].
+    #[inline(always)]
+    pub(super) unsafe fn write_granule(&self, position: Position, bytes: &[u8]) {
+        debug_assert!(bytes.len() as u64 <= GRANULE);
+        // SAFETY: as in `write`; no more than a granule, which is inside.
+        unsafe { copy::store(self.granule(position), bytes) }
+    }
+
+    /// Copies at most a granule from where it starts; as [`Storage::read`].
+    ///
+    /// # Safety
+    ///
+    /// `to` is no longer than a granule.
+    #[inline(always)]
+    pub(super) unsafe fn read_granule(&self, position: Position, to: &mut [u8]) {
+        debug_assert!(to.len() as u64 <= GRANULE);
+        // SAFETY: as in `read`; no more than a granule, which is inside.
+        unsafe { copy::load(self.granule(position), to) }
     }
 
     /// Copies `bytes` into the ring.

@@ -82,7 +82,8 @@ fn read(ring: &Ring, held: &mut Held) -> Option<u8> {
             Found::Slice(length) => {
                 assert!(held.mark());
                 let seen = ring.see(position, 0).expect("it is committed");
-                let byte = ring.lend(held, &seen).0[0];
+                let run = ring.run(&held.pass().unwrap(), &seen);
+                let byte = ring.lend(held, &run)[0];
                 ring.release_up_to(held, position.plus(slice_size(length)));
                 return Some(byte);
             }

@@ -32,7 +32,7 @@ impl AsyncRead for SpoolReader {
         let needed = buffer.remaining().min(unread.unwrap_or(usize::MAX).max(LITTLE));
         let room = buffer.initialize_unfilled_to(needed);
         let read = ready!(SpoolReader::poll_read(reader, context, room))?;
-        budget.made_progress();
+        let _whether_there_was_one = budget.made_progress();
         buffer.advance(read);
         Poll::Ready(Ok(()))
     }
@@ -44,7 +44,7 @@ impl AsyncBufRead for SpoolReader {
         let reader = self.get_mut();
         reader.give_up_seek();
         ready!(reader.poll_ready(context))?;
-        budget.made_progress();
+        let _whether_there_was_one = budget.made_progress();
         Poll::Ready(Ok(reader.try_fill_buf()?))
     }
 
@@ -64,7 +64,7 @@ impl AsyncSeek for SpoolReader {
         let Some(to) = reader.seeking else { return Poll::Ready(Ok(reader.position())) };
         let budget = ready!(poll_proceed(context));
         let sought = ready!(SpoolReader::poll_seek(reader, context, to));
-        budget.made_progress();
+        let _whether_there_was_one = budget.made_progress();
         reader.seeking = None;
         Poll::Ready(Ok(sought?))
     }
@@ -86,7 +86,7 @@ impl AsyncWrite for SpoolWriter {
     ) -> Poll<io::Result<usize>> {
         let budget = ready!(poll_proceed(context));
         let written = ready!(self.get_mut().poll_write_all_of(context, buffers))?;
-        budget.made_progress();
+        let _whether_there_was_one = budget.made_progress();
         Poll::Ready(Ok(written))
     }
 

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "tokio")]
 use super::inside::is_inside;
+#[cfg(feature = "tokio")]
+use crate::ring::position::GRANULE;
 use std::task::{Context, Poll};
 
 /// For tokio's own traits: takes a unit of the budget.
@@ -22,11 +24,13 @@ mod unit {
     pub(crate) struct Unit(Option<RestoreOnPending>);
 
     impl Unit {
+        /// Whether there was one.
         #[inline]
-        pub(crate) fn made_progress(&self) {
+        pub(crate) fn made_progress(&self) -> bool {
             if let Some(unit) = &self.0 {
                 unit.made_progress();
             }
+            self.0.is_some()
         }
     }
 
@@ -43,6 +47,53 @@ mod unit {
 }
 #[cfg(feature = "tokio")]
 pub(crate) use unit::poll_proceed;
+
+/// What an endpoint has left of the last unit that it took for tokio's own traits.
+///
+/// To take a unit costs as much as the rest of a read of a few bytes. So one stands for [`SMALL`] operations
+/// of an endpoint of which none is longer than a granule, or for one that is. The first operation of an
+/// endpoint takes one. A task yields all the same, after some more of what takes tens of nanoseconds.
+#[cfg(feature = "tokio")]
+#[derive(Debug, Default)]
+pub(crate) struct Allowance {
+    left: u8,
+}
+
+/// So many operations of a granule or less are one unit of the budget.
+#[cfg(feature = "tokio")]
+const SMALL: u8 = 4;
+
+#[cfg(feature = "tokio")]
+impl Allowance {
+    /// Takes what an operation needs, before it: a part of a unit. One that may wait, or be longer than a granule,
+    /// [settles](Self::settle) that behind it.
+    #[inline(always)]
+    pub(crate) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (left, is_spent) = self.left.overflowing_sub(1);
+        self.left = left;
+        if is_spent { self.poll_renew(context) } else { Poll::Ready(()) }
+    }
+
+    #[inline(never)]
+    fn poll_renew(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.left = 0;
+        if std::task::ready!(poll_proceed(context)).made_progress() {
+            self.left = SMALL - 1;
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes the rest of the unit for an operation of more than a granule, and gives back what one has taken that
+    /// got nothing done.
+    pub(crate) fn settle<E>(&mut self, done: Poll<Result<usize, E>>) -> Poll<Result<usize, E>> {
+        match done {
+            Poll::Ready(Ok(bytes)) if bytes as u64 > GRANULE => self.left = 0,
+            Poll::Ready(_) => {}
+            Poll::Pending => self.left += 1,
+        }
+        done
+    }
+}
 
 /// What a future, or a stream, keeps of the budget from one poll to the next.
 #[derive(Debug, Default)]

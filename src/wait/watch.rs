@@ -63,9 +63,15 @@ impl Watch {
     /// full fence.
     #[inline]
     pub(crate) fn must_check(&self) -> bool {
+        self.checks() != OFF
+    }
+
+    /// The same, 0 if not.
+    #[inline]
+    pub(crate) fn checks(&self) -> u32 {
         // ORD(light) pairs with ORD(heavy) in `rise`.
         asymmetric::light();
-        self.state.load(Ordering::Relaxed) != OFF
+        self.state.load(Ordering::Relaxed)
     }
 
     /// Called by a thread that has registered and is about to sleep. From the return on all threads

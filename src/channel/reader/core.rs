@@ -13,6 +13,8 @@ use crate::ring::position::{Position, slice_size};
 use crate::ring::{Count, Found};
 use crate::sync::Ordering;
 use crate::sync::table::Seat;
+#[cfg(feature = "tokio")]
+use crate::wait::budget::Allowance;
 use crate::wait::inside::is_inside;
 use crate::wait::panics::{Panics, drop_waker};
 use crate::wait::parking::Slot;
@@ -86,6 +88,8 @@ pub(crate) struct Core {
     /// when a strong reader read bytes in between.
     counted: u64,
     losses: Losses,
+    #[cfg(feature = "tokio")]
+    pub(crate) allowance: Allowance,
     /// Once it was terminated.
     last: Option<Box<Last>>,
 }
@@ -119,6 +123,8 @@ impl Core {
             registered: false,
             counted: 0,
             losses,
+            #[cfg(feature = "tokio")]
+            allowance: Allowance::default(),
             last: None,
         }
     }
@@ -346,7 +352,8 @@ impl Core {
     /// panic, and then what was found would be lost.
     #[inline]
     pub(crate) fn unpark(&mut self) {
-        if std::mem::take(&mut self.parked) {
+        if self.parked {
+            self.parked = false;
             self.shared.unpark(&self.slot);
         }
     }
@@ -364,6 +371,14 @@ impl Core {
     #[inline]
     pub(crate) fn count_payload(&self, bytes: u64) {
         self.figures().payload_bytes.add(bytes);
+    }
+
+    /// The same, up to `place`.
+    #[inline(always)]
+    pub(crate) fn count_up_to(&self, bytes: u64, place: Place) {
+        let figures = self.figures();
+        figures.payload_bytes.add(bytes);
+        figures.position.set(place.byte());
     }
 
     /// A strong reader of bytes stepped over an empty message: it has to find out anew what is

@@ -19,6 +19,8 @@ use crate::channel::waiting::Flushed;
 use crate::ring::position::Position;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
+#[cfg(feature = "tokio")]
+use crate::wait::budget::Allowance;
 use crate::wait::line::Ticket;
 use crate::wait::owed::Lease;
 use crate::wait::panics::Panics;
@@ -51,6 +53,8 @@ pub(crate) struct Core {
     /// Whether the thread panicked already when this writer was made. So it is said of one that is being
     /// made, too.
     was_panicking: bool,
+    #[cfg(feature = "tokio")]
+    pub(crate) allowance: Allowance,
     /// The last slice was a piece of a record, of which this is still to come.
     rest: Option<Rest>,
 }
@@ -74,6 +78,8 @@ impl Core {
             ticket: None,
             done: None,
             was_panicking: true,
+            #[cfg(feature = "tokio")]
+            allowance: Allowance::default(),
             rest: None,
         };
         if let Some(strength) = strength {

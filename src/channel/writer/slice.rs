@@ -70,7 +70,8 @@ enum Owner<'a> {
     Writer(&'a mut Core),
     /// A writer for this slice alone. The guard borrows the handle, and so the handle
     /// outlives the slice even if the guard is leaked.
-    Channel(Core, PhantomData<&'a ()>),
+    /// It stands elsewhere, so that the guard is short.
+    Channel(Box<Core>, PhantomData<&'a ()>),
 }
 
 impl<'a> Slice<'a> {
@@ -81,15 +82,15 @@ impl<'a> Slice<'a> {
 
     pub(crate) fn of_channel(core: Core, reservation: Reservation, len: usize) -> Self {
         core.mark_in_flight();
-        let owner = Owner::Channel(core, PhantomData);
+        let owner = Owner::Channel(Box::new(core), PhantomData);
         Self { owner, filling: Filling::new(reservation, len) }
     }
 
     #[inline]
     fn parts(&mut self) -> (&mut Core, &mut Filling) {
         let core = match &mut self.owner {
-            Owner::Writer(core) => core,
-            Owner::Channel(core, _) => core,
+            Owner::Writer(core) => &mut **core,
+            Owner::Channel(core, _) => &mut **core,
         };
         (core, &mut self.filling)
     }
@@ -112,7 +113,7 @@ impl<'a> Slice<'a> {
     pub(crate) fn fill(&self, offset: usize, bytes: &[u8]) {
         let core = match &self.owner {
             Owner::Writer(core) => &**core,
-            Owner::Channel(core, _) => core,
+            Owner::Channel(core, _) => &**core,
         };
         core.fill(&self.filling.reservation, offset as u64, bytes);
     }

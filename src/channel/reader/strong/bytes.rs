@@ -6,17 +6,21 @@ use super::{Loan, StrongReader};
 use crate::channel::reader::Lend;
 use crate::channel::reader::Read;
 use crate::channel::reader::core::{Core, Place};
+use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
-use crate::ring::position::slice_size;
-use crate::ring::{Found, Seen};
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::{Found, Held, LENT, Run};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
 impl StrongReader {
-    /// What has no quick way.
+    /// What is longer than a granule, or has no quick way.
     #[inline(never)]
     fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if buffer.is_empty() || self.read_long(buffer) {
+            return Ok(buffer.len());
+        }
         match self.copy(buffer) {
             0 => self.find_and_read(buffer),
             copied => Ok(copied),
@@ -43,7 +47,10 @@ impl StrongReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
-        let copied = self.copy(buffer);
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let copied = if self.read_long(buffer) { buffer.len() } else { self.copy(buffer) };
         if copied > 0 {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
@@ -64,27 +71,41 @@ impl StrongReader {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
-    /// The quick way of a read: the next slice just fills `buffer`. If not, nothing has happened.
-    /// It is worth its place in the caller's code, as that of a write.
+    /// The quick way of a short read. It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
-    fn read_whole(&mut self, buffer: &mut [u8]) -> bool {
-        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        let Place { slice, offset: 0, length: None } = self.place else { return false };
+    fn read_short(&mut self, buffer: &mut [u8]) -> bool {
+        fits_a_granule(buffer.len()) && self.read_whole(buffer, GRANULE)
+    }
+
+    /// The same of a longer one.
+    #[inline]
+    fn read_long(&mut self, buffer: &mut [u8]) -> bool {
+        !fits_a_granule(buffer.len()) && self.read_whole(buffer, slice_size(buffer.len() as u64))
+    }
+
+    /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has
+    /// happened.
+    #[inline(always)]
+    fn read_whole(&mut self, buffer: &mut [u8], size: u64) -> bool {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, Some(held)): (&Shared, _) = (shared, Held::walked(held)) else { return false };
+        // Only of a slice whose length it knows has a reader read a part.
+        let Place { slice, length: None, .. } = self.place else { return false };
+        debug_assert_eq!(self.place.offset, 0);
         let length = buffer.len() as u64;
         if shared.ring.find_committed(slice) != Some(length)
             || shared.ending() == Ending::Terminated
-            || !held.mark()
         {
             return false;
         }
-        shared.ring.copy_held(held, slice, 0, buffer);
-        let next = slice.plus(slice_size(length));
+        let next = slice.plus(size);
+        let Some(passing) = held.pass() else { return false };
+        shared.ring.copy_held(passing.held, slice, 0, buffer);
+        self.core.count_up_to(length, Place::at(next));
         self.place.slice = next;
         self.lent.bytes = 0;
-        self.core.count_payload(length);
-        self.core.record_place(Place::at(next));
-        shared.ring.release_up_to(held, next);
-        if shared.after_move(held) {
+        let checks = passing.end(next);
+        if shared.after_pass(held, checks) {
             self.give_way();
         }
         true
@@ -141,55 +162,56 @@ impl StrongReader {
     }
 
     fn lend(&mut self) -> Result<&[u8], ReadError> {
-        if !self.hold.mark() {
-            return Err(self.give_way());
-        }
-        let Place { slice, offset, .. } = self.place;
-        let Some(seen) = self.hold.shared.ring.see(slice, offset) else {
+        let Hold { shared, held } = &mut self.hold;
+        let Some(passing) = held.as_mut().and_then(Held::pass) else { return Err(self.give_way()) };
+        let Some(seen) = shared.ring.see(self.place.slice, self.place.offset) else {
             unreachable!("it was found, and is held since")
         };
-        Ok(self.lend_marked(&seen))
+        let run = shared.ring.run(&passing, &seen);
+        Ok(self.lend_run(&run))
     }
 
-    /// What is seen, and the slices behind it. The hold is marked.
+    /// What was seen. The hold is marked.
     #[inline(always)]
-    fn lend_marked(&mut self, seen: &Seen) -> &[u8] {
-        let Hold { shared, held: Some(held), .. } = &self.hold else {
-            unreachable!("it is marked")
-        };
-        let (lent, end) = shared.ring.lend(held, seen);
-        self.lent = Loan { bytes: lent.len() as u64, end };
-        lent
+    fn lend_run(&mut self, run: &Run) -> &[u8] {
+        let Hold { shared, held: Some(held) } = &self.hold else { unreachable!("it is marked") };
+        self.lent = Loan { bytes: run.length(), end: run.end() };
+        shared.ring.lend(held, run)
     }
 
-    /// The quick way to a loan: it begins with a slice, there is nothing to give back before, and the hold
-    /// is marked. If not, nothing has happened.
+    /// The quick way to a loan: it begins with a slice, and there is nothing to give back before. Marks the
+    /// hold. If not, nothing has happened.
     #[inline(always)]
-    fn see_whole(&self) -> Option<Seen> {
-        let Hold { shared, held: Some(held), .. } = &self.hold else { return None };
-        let Place { slice, offset: 0, length: None } = self.place else { return None };
+    fn see_run(&mut self) -> Option<Run> {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, held): (&Shared, _) = (shared, Held::walked(held)?);
+        // Only of a slice whose length it knows has a reader read a part.
+        let Place { slice, length: None, .. } = self.place else { return None };
         let seen = shared.ring.see(slice, 0)?;
-        let is_quick = seen.left > 0
-            && held.position() == slice
-            && shared.ending() != Ending::Terminated
-            && held.mark();
-        is_quick.then_some(seen)
+        let is_quick =
+            seen.left > 0 && held.position() == slice && shared.ending() != Ending::Terminated;
+        let passing = if is_quick { held.pass()? } else { return None };
+        Some(shared.ring.run(&passing, &seen))
     }
 
     /// The quick way to consume all of a loan. If not, nothing has happened.
     #[inline(always)]
     fn consume_whole(&mut self, amount: u64) -> bool {
-        let Hold { shared, held: Some(held), .. } = &mut self.hold else { return false };
-        if amount != self.lent.bytes || amount == 0 || !held.is_marked() {
+        let Hold { shared, held } = &mut self.hold;
+        let (shared, Some(held)): (&Shared, _) = (shared, Held::walked(held)) else { return false };
+        if amount != self.lent.bytes || amount == 0 {
             return false;
         }
-        shared.ring.hand_back(held, self.place.slice, self.lent.end);
+        let Some(passing) = held.pass_marked() else { return false };
+        let end = self.lent.end;
+        if amount >= LENT {
+            shared.ring.hand_back_long(&passing, self.place.slice, end);
+        }
+        self.core.count_up_to(amount, Place::at(end));
         self.lent.bytes = 0;
-        self.place = Place::at(self.lent.end);
-        self.core.count_payload(amount);
-        self.core.record_place(self.place);
-        shared.ring.release_up_to(held, self.place.slice);
-        if shared.after_move(held) {
+        self.place = Place::at(end);
+        let checks = passing.end(end);
+        if shared.after_pass(held, checks) {
             self.give_way();
         }
         true
@@ -229,8 +251,8 @@ impl StrongReader {
     ///   ([`take_hold`](crate::Channel::take_hold)).
     #[inline]
     pub fn try_fill_buf(&mut self) -> Result<&[u8], TryReadError> {
-        match self.see_whole() {
-            Some(seen) => Ok(self.lend_marked(&seen)),
+        match self.see_run() {
+            Some(run) => Ok(self.lend_run(&run)),
             None => self.find_and_lend(),
         }
     }
@@ -254,9 +276,9 @@ impl StrongReader {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<&[u8], ReadError>> {
-        if let Some(seen) = self.see_whole() {
+        if let Some(run) = self.see_run() {
             self.core.unpark();
-            return Poll::Ready(Ok(self.lend_marked(&seen)));
+            return Poll::Ready(Ok(self.lend_run(&run)));
         }
         match self.poll_find(context) {
             Poll::Ready(Ok(Next::Slice(_))) => {
@@ -345,10 +367,20 @@ impl StrongReader {
 impl Read for StrongReader {
     #[inline(always)]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if buffer.is_empty() || self.read_whole(buffer) {
+        if self.read_short(buffer) {
             return Ok(buffer.len());
         }
         self.read_across(buffer)
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
+        let is_read = self.read_short(buffer);
+        if is_read {
+            self.core.unpark();
+        }
+        is_read
     }
 
     #[inline(always)]
@@ -357,10 +389,7 @@ impl Read for StrongReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
-        if buffer.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        if self.read_whole(buffer) {
+        if self.read_short(buffer) {
             self.core.unpark();
             return Poll::Ready(Ok(buffer.len()));
         }

@@ -1,10 +1,11 @@
 //! Filling and committing what was reserved, and counting it.
 
 use super::Core;
+use crate::channel::shared::Shared;
 use crate::channel::trace;
 use crate::ring::descriptor::{Description, Joins};
-use crate::ring::position::Position;
-use crate::ring::{Count, Reservation, Ring};
+use crate::ring::position::{GRANULE, Position};
+use crate::ring::{Count, Reservation, Ring, WriterSlot};
 use crate::sync::lock;
 use crate::sync::pause;
 
@@ -81,19 +82,33 @@ impl Core {
     }
 
     /// Commits the first `length` bytes of the slice in flight.
+    #[inline]
     pub(crate) fn commit(&mut self, length: u64) {
-        if let Some(mut reservation) = self.in_flight.take() {
-            let reserved = reservation.size;
+        if let Some(reservation) = self.in_flight.take() {
+            // Nobody writes a record, nor as a channel, the quick way.
+            if reservation.size == GRANULE && length <= GRANULE && self.lane.resume() {
+                self.publish(reservation, length, Joins::default());
+            } else {
+                self.commit_among_others(reservation, length);
+            }
+        }
+    }
+
+    /// The same of what may have to be trimmed, or was not reserved the quick way.
+    #[inline(never)]
+    fn commit_among_others(&mut self, mut reservation: Reservation, length: u64) {
+        let reserved = reservation.size;
+        if !self.lane.resume() {
             // The next one may be reserved as the owner again.
             self.open_lane(&reservation);
-            self.shared.ring.trim(&mut reservation, length);
-            // What was trimmed was used up as well.
-            self.slot.figures.ring_bytes.add(reserved - reservation.size);
-            self.end_record();
-            match self.strength {
-                Some(_) => self.publish(reservation, length, Joins::default()),
-                None => self.publish_anonymous(reservation, length),
-            }
+        }
+        self.shared.ring.trim(&mut reservation, length);
+        // What was trimmed was used up as well.
+        self.slot.figures.ring_bytes.add(reserved - reservation.size);
+        self.end_record();
+        match self.strength {
+            Some(_) => self.publish(reservation, length, Joins::default()),
+            None => self.publish_anonymous(reservation, length),
         }
     }
 
@@ -134,21 +149,32 @@ impl Core {
     /// Commits a reservation of just the size of `length` bytes, and counts them.
     #[inline(always)]
     pub(crate) fn publish(&mut self, reservation: Reservation, length: u64, joins: Joins) {
-        let figures = &self.slot.figures;
-        let sent = figures.sent.own();
-        let description = Description {
-            length: length as u32,
-            writer: self.id,
-            sequence: sent.messages,
-            bytes: sent.bytes,
-            joins,
-        };
-        self.shared.ring.commit(reservation, description);
-        self.slot.last.set(reservation.position.raw());
+        let seat = (&*self.shared, &*self.slot);
+        if Self::announce(seat, self.id, &reservation, length, joins) {
+            self.check_after_count(reservation.position, 1, length);
+        }
+    }
+
+    /// The same without what has to be done behind it, if it says so. The writer is taken apart, as nobody
+    /// writes to what its pointers lead to, but what it writes to might lie where it has them.
+    #[inline(always)]
+    pub(super) fn announce(
+        (shared, slot): (&Shared, &WriterSlot),
+        writer: u32,
+        reservation: &Reservation,
+        length: u64,
+        joins: Joins,
+    ) -> bool {
+        let sent = slot.figures.sent.own();
+        let Count { messages: sequence, bytes } = sent;
+        let description = Description { length: length as u32, writer, sequence, bytes, joins };
+        shared.ring.commit(*reservation, description);
+        slot.last.set(reservation.position.raw());
         pause::point();
-        figures.sent.raise(sent, Count::new(1, length));
-        figures.ring_bytes.add(reservation.size);
-        self.after_count(reservation.position, 1, length);
+        slot.figures.sent.raise(sent, Count::new(1, length));
+        slot.figures.ring_bytes.add(reservation.size);
+        pause::point();
+        shared.must_check(reservation.position)
     }
 
     /// Begins to send messages side by side in `reservation`.
@@ -166,21 +192,16 @@ impl Core {
         pause::point();
         figures.sent.add(count, u64::from(ring.describe(reservation.position).length));
         figures.ring_bytes.add(reservation.size);
-        self.after_count(reservation.position, count.messages, count.bytes);
+        pause::point();
+        if self.shared.must_check(reservation.position) {
+            self.check_after_count(reservation.position, count.messages, count.bytes);
+        }
     }
 
     /// Keeps what was counted at `position` from readers that started behind it, and wakes whom it may
     /// have unblocked.
-    #[inline]
-    fn after_count(&mut self, position: Position, messages: u64, bytes: u64) {
-        pause::point();
-        if self.shared.must_check(position) {
-            self.check_after_count(position, messages, bytes);
-        }
-    }
-
     #[inline(never)]
-    fn check_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
+    pub(super) fn check_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
         let count = Count { messages, bytes };
         if let Some(found) = self.shared.after_count(&self.slot, position, count) {
             self.count_check(found);

@@ -5,7 +5,7 @@ use super::end::{Done, Ended};
 use super::wait::Wait;
 use crate::channel::terms::Ending;
 use crate::error::{ReserveError, TryReserveError};
-use crate::ring::position::slice_size;
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
 use crate::ring::{Refused, Reservation, Reserved};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll, ready};
@@ -120,20 +120,26 @@ impl Core {
         if length as u64 <= max { Ok(length as u64) } else { Err((length, max as usize)) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_reserve(&mut self, length: usize) -> Result<Reservation, TryReserveError> {
-        match self.reserve_in_flight(length) {
-            Some(reservation) => Ok(reservation),
-            None => self.try_reserve_among_others(length),
+        if fits_a_granule(length) {
+            if let Some(reservation) = self.shared.ring.reserve_exclusive(&mut self.lane, GRANULE) {
+                self.suspend_for(reservation);
+                return Ok(reservation);
+            }
         }
+        self.try_reserve_among_others(length)
     }
 
-    /// [`Core::try_reserve`] of one that had no luck there.
+    /// [`Core::try_reserve`] of what is longer than a granule, or had no luck there.
     #[inline(never)]
     pub(super) fn try_reserve_among_others(
         &mut self,
         length: usize,
     ) -> Result<Reservation, TryReserveError> {
+        if let Some(reservation) = self.reserve_in_flight(length) {
+            return Ok(reservation);
+        }
         self.begin()?;
         let length = self
             .check_length(length)
@@ -151,8 +157,15 @@ impl Core {
         let can_be = (1..=self.max_slice()).contains(&(length as u64));
         let reservation =
             if can_be { self.reserve_exclusive(length as u64)? } else { return None };
-        self.set_in_flight(reservation);
+        self.suspend_for(reservation);
         Some(reservation)
+    }
+
+    /// The same of one that was reserved the quick way.
+    #[inline(always)]
+    fn suspend_for(&mut self, reservation: Reservation) {
+        self.in_flight = reservation;
+        self.lane.suspend();
     }
 
     pub(super) fn set_in_flight(&mut self, reservation: Reservation) {
@@ -196,6 +209,13 @@ impl Core {
     /// Gives the slice in flight up, if there is one.
     #[inline]
     pub(crate) fn abort(&mut self) {
+        if self.in_flight.size > 0 {
+            self.abort_in_flight();
+        }
+    }
+
+    #[inline(never)]
+    fn abort_in_flight(&mut self) {
         if let Some(reservation) = self.in_flight.take() {
             self.shared.give_up(reservation);
         }

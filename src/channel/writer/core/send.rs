@@ -160,14 +160,16 @@ impl Core {
         // The iterator and `as_ref` are code of others. If they panic, or tell more than before, the
         // slice is given up by what this writer does next.
         self.in_flight = reservation;
-        let lane = self.lane.suspend();
+        self.lane.suspend();
         let mut many = self.begin_many(reservation);
         for message in messages.clone() {
             many.write(message.as_ref());
         }
         let count = many.count();
         let _whole = self.in_flight.take();
-        self.lane.resume(lane);
+        if !self.lane.resume() {
+            self.open_lane(&reservation);
+        }
         self.publish_many(reservation, count);
     }
 

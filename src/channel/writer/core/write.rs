@@ -6,11 +6,12 @@
 
 use super::Core;
 use super::wait::Wait;
+use crate::channel::shared::Shared;
 use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
-use crate::ring::position::GRANULE;
-use crate::ring::{Refused, Reservation};
+use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::{Lane, Refused, Reservation, Ring, WriterSlot};
 use std::num::NonZero;
 use std::ops::Deref;
 use std::task::{Context, Poll, ready};
@@ -74,28 +75,63 @@ impl Core {
     }
 
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
-    /// room. If not, nothing has happened. It is worth its place in the caller's code: a call, and the
-    /// registers that it saves, would be a seventh of it.
+    /// room. If not, nothing has happened. Where they fit into a granule it is worth its place in the
+    /// caller's code: a call, and the registers that it saves, would be a seventh of it.
     #[inline(always)]
     pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
-        let length = bytes.len() as u64;
-        if length == 0 {
-            return false;
+        if fits_a_granule(bytes.len()) {
+            self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, GRANULE))
+        } else {
+            self.write_long(bytes)
         }
-        let Some(reservation) = self.reserve_exclusive(length) else { return false };
-        self.fill(&reservation, 0, bytes);
-        self.publish(reservation, length, Joins::default());
+    }
+
+    #[inline(never)]
+    fn write_long(&mut self, bytes: &[u8]) -> bool {
+        let size = slice_size(bytes.len() as u64);
+        !bytes.is_empty() && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, size))
+    }
+
+    /// The same where other writers move the cursor as well, for what fits into a granule.
+    #[inline(always)]
+    fn write_shared(&mut self, bytes: &[u8]) -> bool {
+        fits_a_granule(bytes.len())
+            && self.lane.is_shared()
+            && !self.owes()
+            && self.shared.room.is_empty()
+            && self.write_into(bytes, Ring::reserve_shared)
+    }
+
+    /// Writes `bytes` into what `reserve` gives, which is of their size.
+    #[inline(always)]
+    fn write_into(
+        &mut self,
+        bytes: &[u8],
+        reserve: impl FnOnce(&Ring, &mut Lane) -> Option<Reservation>,
+    ) -> bool {
+        let (shared, slot): (&Shared, &WriterSlot) = (&self.shared, &self.slot);
+        let Some(reservation) = reserve(&shared.ring, &mut self.lane) else { return false };
+        shared.ring.write(&reservation, 0, bytes);
+        let length = bytes.len() as u64;
+        if Self::announce((shared, slot), self.id, &reservation, length, Joins::default()) {
+            self.check_after_count(reservation.position, 1, length);
+        }
         true
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
         if self.write_exclusive(bytes) { Ok(bytes.len()) } else { self.try_write_shared(bytes) }
     }
 
     #[inline(never)]
     fn try_write_shared(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-        match self.write_shared(bytes) {
+        if self.write_shared(bytes) { Ok(bytes.len()) } else { self.try_write_at_rest(bytes) }
+    }
+
+    #[inline(never)]
+    fn try_write_at_rest(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
+        match self.write_at_rest(bytes) {
             Some(true) => Ok(bytes.len()),
             Some(false) => Err(TryWriteError::Full),
             None => self.try_write_among_others(&[bytes]),
@@ -105,7 +141,7 @@ impl Core {
     /// A write of `bytes` that become one slice, where only other writers are in the way of the quick one. Tells
     /// whether there was room; nothing if there is more to look at, and then nothing has happened.
     #[inline]
-    fn write_shared(&mut self, bytes: &[u8]) -> Option<bool> {
+    fn write_at_rest(&mut self, bytes: &[u8]) -> Option<bool> {
         let length = bytes.len() as u64;
         let is_one_slice = (1..=self.max_slice()).contains(&length) && self.rest.is_none();
         if !is_one_slice || !self.is_at_rest() || self.owes() {
@@ -134,7 +170,7 @@ impl Core {
 
     #[inline(never)]
     fn write_shared_at_once(&mut self, bytes: &[u8]) -> bool {
-        self.write_shared(bytes) == Some(true)
+        self.write_shared(bytes) || self.write_at_rest(bytes) == Some(true)
     }
 
     /// [`Core::try_write`] of several buffers, and of one that had no luck there.
