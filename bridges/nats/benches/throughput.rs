@@ -12,12 +12,15 @@ use async_nats::jetstream::{self, consumer::AckPolicy};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use overfall::Channel;
-use overfall_nats::{Inlet, Outlet};
+use overfall::spool::Spool;
+use overfall_nats::{Inlet, Outlet, SpoolOutlet};
 use server::Server;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 const WINDOW: usize = 256;
+/// Bytes of a spool.
+const SPOOLED: usize = 200 << 20;
 
 #[tokio::main]
 async fn main() {
@@ -38,6 +41,11 @@ async fn main() {
             median(&mut ratios)
         );
     }
+    let mut rates = Vec::new();
+    for _ in 0..rounds {
+        rates.push(SPOOLED as f64 / from_a_spool().await.as_secs_f64() / 1e6);
+    }
+    println!("from a spool: {:.0} MB/s (median of {rounds})", median(&mut rates));
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -126,6 +134,33 @@ async fn bridge(size: usize, messages: u64) -> Duration {
     assert_eq!(received, messages);
     send.await.expect("no panic");
     outlet.await.expect("no panic").expect("answered");
+    inlet.await.expect("no panic").expect("the end");
+    took
+}
+
+/// One frame is in flight at a time. So it is the time of an answer that counts.
+async fn from_a_spool() -> Duration {
+    let server = server().await;
+    let far = Channel::new(1 << 23);
+    let mut inlet = Inlet::durable(server.client().await, "lab.x", "far", far.new_writer());
+    let mut reader = far.new_strong_reader();
+    let spool = Spool::memory();
+    let mut writer = spool.writer().expect("the first");
+    let bytes = vec![7; SPOOLED];
+    assert_eq!(writer.try_write(&bytes).expect("it keeps all"), SPOOLED);
+    writer.finish().expect("it is open");
+    let spooled = spool.reader().expect("it is there");
+    let mut outlet = SpoolOutlet::new(server.client().await, "lab.x", "bench", spooled);
+    let inlet = tokio::spawn(async move { inlet.run().await });
+    let started = Instant::now();
+    let outlet = tokio::spawn(async move { outlet.run().await });
+    let mut received = 0;
+    while let Some(batch) = reader.recv_many(WINDOW).await.expect("a clean end") {
+        received += batch.iter().map(|message| message.len()).sum::<usize>();
+    }
+    let took = started.elapsed();
+    assert_eq!(received, SPOOLED);
+    outlet.await.expect("no panic").expect("stored");
     inlet.await.expect("no panic").expect("the end");
     took
 }

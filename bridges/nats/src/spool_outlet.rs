@@ -88,7 +88,8 @@ impl SpoolOutlet {
         OutletProbe(Arc::clone(&self.core.figures))
     }
 
-    /// What this outlet has done so far, and at which position of the spool it stands.
+    /// What this outlet has done so far, and at which position of the spool it stands. What is acknowledged counts from
+    /// the beginning of the epoch, by whatever outlets.
     pub fn stats(&self) -> OutletStats {
         self.core.figures.read()
     }

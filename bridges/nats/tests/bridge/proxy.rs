@@ -65,15 +65,6 @@ impl Proxy {
         overfall_nats::connect(&self.address()).await.expect("the server is up")
     }
 
-    /// What `cut` does, for another thread.
-    pub(crate) fn cutter(&self) -> impl Fn() + Send + 'static {
-        let (cuts, refuses) = (self.cuts.clone(), Arc::clone(&self.refuses));
-        move || {
-            refuses.store(true, Ordering::SeqCst);
-            cuts.send_modify(|cuts| *cuts += 1);
-        }
-    }
-
     /// Closes all connections, and lets nobody in until `mend`.
     pub(crate) fn cut(&self) {
         self.refuses.store(true, Ordering::SeqCst);

@@ -186,3 +186,33 @@ async fn a_termination_of_a_spool_reaches_an_inlet_that_has_no_room() {
     assert_eq!(outlet.await.expect("no panic").expect("stored"), Ended::Terminated);
     assert_eq!(inlet.await.expect("no panic").expect("the end"), Ended::Terminated);
 }
+
+/// As when one that was thought to be dead is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_outlets_of_one_name_at_a_time_send_each_byte_once() {
+    let server = Server::start().await;
+    server.stream().await;
+    let received = received(server.client().await, "lab.spool");
+    let spool = Spool::memory();
+    let mut writer = spool.writer().expect("the first");
+    let mut outlets = Vec::new();
+    for _ in 0..2 {
+        let reader = spool.reader().expect("it is open");
+        let mut outlet = SpoolOutlet::new(server.client().await, "lab.spool", "one", reader);
+        outlets.push(tokio::spawn(async move { (outlet.run().await, outlet) }));
+    }
+    let sent = bytes(400_000);
+    for piece in sent.chunks(2_000) {
+        writer.try_write(piece).expect("it keeps all");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    writer.finish().expect("it is open");
+    let mut published = 0;
+    for outlet in outlets {
+        let (ended, outlet) = outlet.await.expect("no panic");
+        assert_eq!(ended.expect("stored"), Ended::Drained);
+        published += outlet.stats().published_bytes;
+    }
+    assert!(received.await.expect("no panic") == sent);
+    assert!(published <= 400_000, "{published}");
+}
