@@ -88,8 +88,8 @@
 //! # Only while somebody listens
 //!
 //! A spool tells when its [last reader has gone](crate::spool::Spool::without_readers) and when
-//! [one is there](crate::spool::Spool::with_readers). A pump in a task stands still meanwhile: its future is dropped, which
-//! loses nothing, and run again later.
+//! [one is there](crate::spool::Spool::with_readers). A pump in a task stands still meanwhile: its future is
+//! dropped, which loses nothing, and run again later.
 //!
 //! ```
 //! use futures::future::{Either, select};

@@ -116,8 +116,8 @@
 //!   in flight behind. If all have jumped, the target is reached by a walk from the gate, which
 //!   stops at the first slice in flight.
 //! - Without strong readers, the target is reached by a walk from slice to slice, as far as is
-//!   wanted and an eighth of the ring more (nothing more for outputs of children). The walk stops at a slice in flight, whose writer still
-//!   writes there.
+//!   wanted and an eighth of the ring more (nothing more for outputs of children). The walk stops at a slice
+//!   in flight, whose writer still writes there.
 //!
 //! Then the move is announced by the limit, the holds are looked at again, and the gate is
 //! exchanged ([`gate`]).

@@ -108,8 +108,9 @@ impl<T> Channel<T> {
         channel::Channel::with_parameters(size, backpressure).into()
     }
 
-    /// The channel of bytes beneath: for the names of writers, and for all else that a channel has. If somebody writes other bytes through it, readers of `T` get [`InvalidMessage`]s,
-    /// unless those bytes happen to be valid.
+    /// The channel of bytes beneath: for the names of writers, and for all else that a channel has. If
+    /// somebody writes other bytes through it, readers of `T` get [`InvalidMessage`]s, unless those bytes
+    /// happen to be valid.
     pub fn bytes(&self) -> &Arc<channel::Channel> {
         &self.bytes
     }

@@ -65,8 +65,8 @@ impl Builder {
     /// hold. A channel that is made behind the filter does without it in any case.
     ///
     /// With `membarrier(false)`, a channel that is made before the filter lives through it. It uses
-    /// locked instructions and full fences instead. A short write then costs about twice as much, and a read of a strong reader a full
-    /// fence more.
+    /// locked instructions and full fences instead. A short write then costs about twice as much, and a read
+    /// of a strong reader a full fence more.
     ///
     /// ```
     /// use overfall::Channel;

@@ -89,9 +89,9 @@ macro_rules! handle_methods {
             /// oldest.
             ///
             /// What the reader lends is never overwritten. Messages, and bytes that
-            /// [`try_fill_buf`](StrongReader::try_fill_buf) or a peek has lent, hold writers back until the reader drops or
-            /// consumes them, or does something else. Then the hold is taken
-            /// [after that](TakesEffect::AfterLend).
+            /// [`try_fill_buf`](StrongReader::try_fill_buf) or a peek has lent, hold writers back until the
+            /// reader drops or consumes them, or does something else. Then the hold is taken [after
+            /// that](TakesEffect::AfterLend).
             ///
             /// Returns `None` if there is no strong reader with this number, or its hold was taken before.
             ///

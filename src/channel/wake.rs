@@ -178,8 +178,8 @@ impl Shared {
         self.parking.unpark(slot);
     }
 
-    /// Joins the line for room, as [`Line::join`](crate::wait::line::Line::join). After this the writer must try once more
-    /// before it sleeps.
+    /// Joins the line for room, as [`Line::join`](crate::wait::line::Line::join). After this the writer must
+    /// try once more before it sleeps.
     pub(crate) fn wait_for_room(
         &self,
         ticket: &mut Option<Ticket>,

@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// A child process, the leader of a process group, or on Windows of a job. Made by [`Command::spawn`](super::Command::spawn).
+/// A child process, the leader of a process group, or on Windows of a job. Made by
+/// [`Command::spawn`](super::Command::spawn).
 ///
 /// All methods take `&self`: one task can wait while another one sends a signal. What waits does so on
 /// whatever runtime there is, or none. The work is done on a thread of this crate.

@@ -48,7 +48,8 @@ use std::time::Duration;
 ///
 /// A `std::process::Command` becomes one by `From`, and tokio's by its `into_std()`. Program, arguments,
 /// environment, directory, user and `pre_exec` stay. Its stdio and its process group are overwritten by what
-/// is set here, or by the defaults, as are its creation flags on Windows, and tokio's `kill_on_drop` is gone: a dropped child is killed in any case.
+/// is set here, or by the defaults, as are its creation flags on Windows, and tokio's `kill_on_drop` is gone:
+/// a dropped child is killed in any case.
 ///
 /// ```
 /// # futures::executor::block_on(async {

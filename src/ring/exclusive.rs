@@ -53,7 +53,8 @@
 //!
 //! Short pieces gain nothing, and neither does to ask for the lines before they are read as one that will write them
 //! (`prefetchw`, tried on the AMD of `sync/processor.rs`). Nor do processors that are not in the table;
-//! [`Builder::hand_lines_back`] says otherwise. Where there are no sections nothing is ever stored: the state stays `EXCLUSIVE`.
+//! [`Builder::hand_lines_back`] says otherwise. Where there are no sections nothing is ever stored: the state
+//! stays `EXCLUSIVE`.
 //!
 //! A reader on the *core of the writer* has the lines already, and stores that are for nothing make a copy half
 //! as long again. So a writer leaves a note with each long piece, on which core it was: beside the cursor, on

@@ -145,8 +145,8 @@ impl Storage {
     pub(super) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         let from = self.at(position, offset, to.len());
         // SAFETY: `at` has checked the bounds, and the ring starts and ends on whole words. The
-        // only writes are those of `write` and `read_from`, and of `store_back`, which are of single bytes as well: where
-        // there are sections that store back, `copy` is in assembly.
+        // only writes are those of `write` and `read_from`, and of `store_back`, which are of single bytes as
+        // well: where there are sections that store back, `copy` is in assembly.
         unsafe { copy::load(from, to) }
     }
 

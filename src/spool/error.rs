@@ -381,7 +381,8 @@ impl From<StartError> for io::Error {
 
 #[cfg(feature = "futures")]
 impl From<FreezeError> for io::Error {
-    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, `Read` is as for [`ReadError`], the others are as for [`Ended`].
+    /// `Unfinished` is `WouldBlock`, `Evicted` is `InvalidInput`, `OutOfMemory` is `OutOfMemory`, `Read` is
+    /// as for [`ReadError`], the others are as for [`Ended`].
     fn from(error: FreezeError) -> Self {
         match error {
             FreezeError::Unfinished => Self::new(io::ErrorKind::WouldBlock, error),

@@ -26,9 +26,9 @@
 //! *Whether it is finished* is told by a mark, a file beside it (`mark.rs`). In the file itself it
 //! would have to be a head or a tail, and other programs could not read the stream, nor play half of a
 //! download. A mark that is there says *finished*: were it the other way round, one that got lost would turn
-//! half a stream into a whole one. It holds the length, so that a file that was cut later is found out. A name that changes when the
-//! stream ends would tell the same without a second file, but not the length. The mark is put before
-//! readers see the end, so who has seen it can open the file.
+//! half a stream into a whole one. It holds the length, so that a file that was cut later is found out. A
+//! name that changes when the stream ends would tell the same without a second file, but not the length. The
+//! mark is put before readers see the end, so who has seen it can open the file.
 //!
 //! *One writer.* A spool that may write a file locks it, until the stream has ended and its writer has
 //! gone. The lock is one of the system (`sync/file_lock.rs`), so that nothing is left of it after a crash. A
@@ -47,9 +47,10 @@
 //! Other programs see zeros in the place of what was let go of. *Not in a spool that spills*: with a bound,
 //! memory is bounded as it is, and who wants less of it can have the file from the first byte on.
 //!
-//! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is
-//! short, without an error, and the next one fails. So nothing is published but what the call said. Past a
-//! limit of the process (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.
+//! *Full disks.* A file system can be too full for the mark, too: then the stream is not finished. What the
+//! system did on ext4 and tmpfs, Linux 6.18: the write that comes to the limit is short, without an error,
+//! and the next one fails. So nothing is published but what the call said. Past a limit of the process
+//! (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.
 
 mod error;
 mod kept;

@@ -17,8 +17,8 @@ use std::task::{Context, Poll, ready};
 
 /// Reads a spool at a place of its own, from [`Spool::reader`](super::Spool::reader).
 ///
-/// Readers know nothing of each other. A clone begins where its original is, as strong as that. A reader that comes after
-/// the end gets the same bytes, and the same end.
+/// Readers know nothing of each other. A clone begins where its original is, as strong as that. A reader that
+/// comes after the end gets the same bytes, and the same end.
 ///
 /// A read returns what is there, at least one byte; it waits only if there is none. Behind the last byte
 /// it returns 0, if the stream is finished, or the error with which it failed, as often as it is asked.

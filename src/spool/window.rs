@@ -31,9 +31,10 @@
 //! value; Miri and x86 do the same. So no model and no test here fails with `Relaxed` in their place. It is
 //! Arm and the compiler that they are for: A could load the pointer behind its exchange, or count its share behind
 //! the one by which it leaves; and B could store the next pointer before it ends the turn, or take the shares
-//! of the slot before it knows who is entering. `ci/mutants` exchanges the two pairs of A's steps in the text, and then a
-//! model fails. B's are argued here alone: between the first two lies the whole of the next segment's making, and
-//! the last ones cannot be exchanged in the text, since the second needs the number that the first finds.
+//! of the slot before it knows who is entering. `ci/mutants` exchanges the two pairs of A's steps in the
+//! text, and then a model fails. B's are argued here alone: between the first two lies the whole of the next
+//! segment's making, and the last ones cannot be exchanged in the text, since the second needs the number
+//! that the first finds.
 #![allow(unsafe_code)]
 
 use super::segment::Segment;

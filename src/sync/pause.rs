@@ -2,11 +2,11 @@
 //! meanwhile.
 //!
 //! An operation passes a [`point`] between its accesses to what others change, wherever somebody may
-//! come in between that matters to the ring or to the endpoints. In the unit tests of this crate `at` does some work at the nth of them, and `each` at each, as if the
-//! thread had been stopped there for as long as that takes. With `--cfg overfall_pauses` a thread
-//! stops at any of them by chance, now and then. So a machine with few processors meets
-//! interleavings that otherwise take many processors (`ci/pauses`). Everywhere else a point does
-//! nothing.
+//! come in between that matters to the ring or to the endpoints. In the unit tests of this crate `at` does
+//! some work at the nth of them, and `each` at each, as if the thread had been stopped there for as long as
+//! that takes. With `--cfg overfall_pauses` a thread stops at any of them by chance, now and then. So a
+//! machine with few processors meets interleavings that otherwise take many processors (`ci/pauses`).
+//! Everywhere else a point does nothing.
 
 #[cfg(not(any(overfall_pauses, all(test, not(overfall_loom)))))]
 #[inline(always)]

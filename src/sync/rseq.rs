@@ -237,7 +237,8 @@ mod imp {
             let area = AREA.load(Ordering::Relaxed);
             debug_assert!(area % 32 == 0);
             let result: u64;
-            // SAFETY: the caller has asked `is_ready`. So `prepare` has found where the C library keeps each thread's area, in which
+            // SAFETY: the caller has asked `is_ready`. So `prepare` has found where the C library keeps each
+            // thread's area, in which
             // `cpu_id` stands at 4 and `rseq_cs` at 8 (`linux/rseq.h`); a negative `cpu_id` says
             // that this thread is not registered, and then nothing is touched. `rseq_cs` is the
             // thread's own. It is set to a description that lives as long as this code, and cleared

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::{mem, thread};
 
-/// A channel of so many granules of 64 bytes, which overwrites without a strong reader, with light fences if there are any, and without.
+/// A channel of so many granules of 64 bytes, which overwrites without a strong reader, with light fences if
+/// there are any, and without.
 fn channels(granules: usize) -> impl Iterator<Item = Arc<Channel>> {
     let builder = move || {
         let builder = Channel::builder().size(64 * granules);

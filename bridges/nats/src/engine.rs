@@ -61,8 +61,8 @@ pub(crate) trait Chain: Publisher {
     /// What is stored last.
     fn last(&self) -> impl Future<Output = Result<Last, Refused>> + Send;
 
-    /// Stores a frame if the last thing that is stored lies at this place (0: if nothing is), and tells its own place. If
-    /// it is an error, it may be stored or not.
+    /// Stores a frame if the last thing that is stored lies at this place (0: if nothing is), and tells its
+    /// own place. If it is an error, it may be stored or not.
     fn append(
         &self,
         frame: Envelope,
@@ -111,7 +111,8 @@ pub(crate) trait Subscription: Send {
     /// So many frames will be held before the first of them is settled: the engine must deliver as many.
     fn make_room(&mut self, frames: u64) -> impl Future<Output = Result<(), InletError>> + Send;
 
-    /// These frames, by their numbers, are held, and will be settled together. The engine need not deliver them again meanwhile.
+    /// These frames, by their numbers, are held, and will be settled together. The engine need not deliver
+    /// them again meanwhile.
     fn hold(&mut self, held: &VecDeque<(u64, Self::Token)>) -> impl Future<Output = ()> + Send;
 
     /// What the frame says is in the ring now.

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 /// Writes what an [`Outlet`](crate::Outlet) publishes into a ring.
 ///
-/// Each writer of the other side has a local writer, of the same name if it has one, so that readers of the local channel learn of each
-/// what they missed, exactly, in [`missed`](overfall::WeakReader::missed) and in headers: on the other
-/// side, on the way, or here. When the channel on the other side ends, the local one ends as it did:
-/// drained, failed with the text of its error, or terminated.
+/// Each writer of the other side has a local writer, of the same name if it has one, so that readers of the
+/// local channel learn of each what they missed, exactly, in [`missed`](overfall::WeakReader::missed) and in
+/// headers: on the other side, on the way, or here. When the channel on the other side ends, the local one
+/// ends as it did: drained, failed with the text of its error, or terminated.
 ///
 /// From [JetStream](Self::durable) each frame is acknowledged once it is in the ring. A ring that is full
 /// stops the consumer. From [core NATS](Self::core) whoever does not keep up loses messages, and is told

@@ -149,7 +149,8 @@ impl Outlet {
     /// # Cancel safety
     ///
     /// If the future is dropped, nothing is lost of a reliable outlet, and it may be called again. Of a lossy one
-    /// the frame that is being sent may be; it is told as missed. Until then the engine is told nothing, so that the inlet may become [`Silent`](crate::InletError::Silent).
+    /// the frame that is being sent may be; it is told as missed. Until then the engine is told nothing, so
+    /// that the inlet may become [`Silent`](crate::InletError::Silent).
     pub async fn run(&mut self) -> Result<Ended, OutletError> {
         self.core.run().await
     }

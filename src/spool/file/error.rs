@@ -94,7 +94,8 @@ impl FileError {
 }
 
 impl From<FileError> for io::Error {
-    /// `Exists` is `AlreadyExists`, `Busy` is `ResourceBusy`, `System` and `NoHoles` have the kind of their error, the others are
+    /// `Exists` is `AlreadyExists`, `Busy` is `ResourceBusy`, `System` and `NoHoles` have the kind of their
+    /// error, the others are
     /// `InvalidInput`.
     fn from(error: FileError) -> Self {
         let kind = match &error {

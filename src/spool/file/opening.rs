@@ -236,8 +236,9 @@ impl Builder {
 
     /// Makes a spool in a temporary file, which nobody finds and which goes with the spool.
     ///
-    /// It has no name, where the system can do that (Linux, on most file systems); else it loses its name as soon as it has been made
-    /// (Unix), or is deleted when it is closed (Windows). So nothing of it is left behind.
+    /// It has no name, where the system can do that (Linux, on most file systems); else it loses its name as
+    /// soon as it has been made (Unix), or is deleted when it is closed (Windows). So nothing of it is left
+    /// behind.
     ///
     /// With [`Retain::Last`] it keeps the last bytes, in steps of [segments](Self::growth), and gives the
     /// space of the others back to the system in pieces of 64 KiB. So it takes the space of what is to be

@@ -69,9 +69,9 @@ impl Core {
     }
 
     /// Opens the quick way after `reservation`, the last one of this writer. The quick way does not look
-    /// at the line for room, nor at what is owed. So it stays closed while a writer waits there. A writer that joins the line
-    /// later takes the cursor away from this one first. The quick way also stays closed in the middle of
-    /// a write that was split: it does not mark pieces.
+    /// at the line for room, nor at what is owed. So it stays closed while a writer waits there. A writer
+    /// that joins the line later takes the cursor away from this one first. The quick way also stays closed
+    /// in the middle of a write that was split: it does not mark pieces.
     #[inline]
     pub(super) fn open_lane(&mut self, reservation: &Reservation) {
         if self.shared.room.is_empty() && self.rest.is_none() && !self.owes() {
