@@ -361,7 +361,7 @@ use crate::sync::table::Table;
 use cursor::Cursor;
 pub(crate) use cursor::WriterSlot;
 use descriptor::Descriptor;
-pub(crate) use exclusive::{Exclusive, LENT};
+pub(crate) use exclusive::{Exclusive, LENT, LENT_GRANULES};
 use gate::Gate;
 pub(crate) use hold::Claim;
 use position::{GRANULE, Geometry, Position};

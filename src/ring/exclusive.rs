@@ -86,6 +86,8 @@ pub(super) const SHORT: usize = if cfg!(overfall_loom) { 0 } else { 64 };
 const COPIED: usize = if cfg!(overfall_loom) { 1 } else { 1024 };
 /// Fewer bytes that were lent are only given back: their lines are gone through for nothing else.
 pub(crate) const LENT: u64 = if cfg!(overfall_loom) { 1 } else { 2048 };
+/// The granules of so many bytes.
+pub(crate) const LENT_GRANULES: u64 = LENT.div_ceil(GRANULE);
 
 /// So many long pieces are read between two looks at the core of the writer.
 const LOOK_EVERY: u64 = 64;
@@ -226,7 +228,7 @@ impl Ring {
     /// of what lies behind `end`.
     #[inline(always)]
     pub(crate) fn hand_back(&self, held: &mut Held, slice: Position, end: Position) {
-        if end.since(slice) >= LENT.div_ceil(GRANULE) {
+        if end.since(slice) >= LENT_GRANULES {
             self.hand_back_if_long(held, slice, end);
         }
     }

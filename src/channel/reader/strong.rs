@@ -23,7 +23,7 @@ use crate::channel::terms::{StartAt, Strength};
 use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{ReadError, TryReadError};
 use crate::ring::position::Position;
-use crate::ring::{Claim, Found, Held, LENT};
+use crate::ring::{Claim, Found, Held, LENT_GRANULES};
 use crate::wait::panics::Panics;
 use hold::{Hold, Joined};
 use lent::{Batch, Latest};
@@ -250,7 +250,7 @@ impl StrongReader {
     pub(super) fn settle_behind(&mut self, slice: Position) {
         match &mut self.hold {
             Hold { held: Some(held), shared } if held.is_walked() => {
-                if self.place.slice.since(slice) >= LENT {
+                if self.place.slice.since(slice) >= LENT_GRANULES {
                     return self.settle_behind_at_length(slice);
                 }
                 self.core.record_place(self.place);
