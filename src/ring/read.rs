@@ -647,7 +647,7 @@ impl Ring {
     }
 
     #[cfg(overfall_loom)]
-    pub(crate) fn lend(&self, held: &Held, run: &Run) -> &[u8] {
+    pub(crate) fn lend<'a>(&'a self, held: &'a Held, run: &Run) -> &'a [u8] {
         let Run { slice, offset, length: left, .. } = *run;
         self.lend_seen(held, &Seen { slice, offset, left })
     }
