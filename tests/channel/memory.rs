@@ -446,7 +446,7 @@ fn weak_endpoints_on_threads_that_wait_allocate_nothing() {
             }
         })
     });
-    assert_eq!((of_asker, within(LIMIT, || thread.join().unwrap())), (360, 320));
+    assert_eq!((of_asker, within(LIMIT, || thread.join().unwrap())), (0, 0));
     drop((there, back));
 }
 
@@ -583,7 +583,7 @@ fn threads_that_wait_allocate_nothing() {
             assert_eq!(reader.read_timeout(&mut last, LIMIT).unwrap(), 8);
         })
     });
-    assert_eq!((of_reader, within(LIMIT, || thread.join().unwrap())), (360, 320));
+    assert_eq!((of_reader, within(LIMIT, || thread.join().unwrap())), (0, 0));
 }
 
 #[test]
