@@ -295,9 +295,13 @@ impl Model {
                 return 0;
             }
             reader.lent = 0;
-            model.end_lend(reader);
-            if reader.terminated {
-                return 0;
+            // What was lent is held still, and passed before the hold is given up.
+            let lends = std::mem::replace(&mut reader.lends, false);
+            if !lends {
+                model.end_lend(reader);
+                if reader.terminated {
+                    return 0;
+                }
             }
             if !reader.is_strong && !model.is_intact(reader.slice) {
                 // One whose hold was taken tells that when it is weak.
@@ -314,6 +318,7 @@ impl Model {
             model.hear_bytes(reader, sent.writer, sent.sequence, sent.len() as u64);
             reader.payload += left;
             reader.step(size(sent.len()), sent.len() as u64);
+            model.end_lend(reader);
             left
         })
     }

@@ -228,7 +228,8 @@ impl Receive for StrongReader {
             return 0;
         }
         self.lent.bytes = 0;
-        if !self.hold.mark() {
+        // What was lent is held still, also if the hold is wanted by now: it is passed, and then given up.
+        if !self.hold.keeps_lent() {
             self.give_way();
             return self.pass_unheld(left);
         }
