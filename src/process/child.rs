@@ -320,15 +320,20 @@ impl Inner {
             Some((took, survivors)) => (Some(took), survivors),
             None => (None, Vec::new()),
         };
+        let drained = exit.at.elapsed();
+        let stdin = match &self.stdin {
+            Some(feed) => Some(feed.outcome().await),
+            None => None,
+        };
         Outcome {
             name: self.name.clone(),
             status: exit.status,
             ran: exit.at - self.started_at,
-            drained: exit.at.elapsed(),
+            drained,
             stdout,
             stderr,
             output,
-            stdin: self.stdin.as_ref().map(Feed::outcome),
+            stdin,
             shut_down,
             survivors,
         }

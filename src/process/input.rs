@@ -1,7 +1,7 @@
 //! What a child reads: its stdin.
 
 use super::driver::Either::{First, Second};
-use super::driver::first;
+use super::driver::{self, first};
 use super::outcome::InputOutcome;
 use super::system::pipe::Writing;
 use super::system::{Descriptor, is_our_terminal};
@@ -14,6 +14,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// So long what writes may take to learn of the exit.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// What a child reads as its stdin. If nothing is said it is at its end from the start: a child that
 /// inherits it may swallow what is meant for the next one, or wait for bytes that never come.
@@ -112,10 +118,12 @@ impl Input {
         let Some(pipe) = pipe else { return Ok(None) };
         let mut pipe = Writing::new(pipe)?;
         let taken = Arc::<Taken>::default();
+        let (running, runs) = watch::channel(());
         let writer = match &self.0 {
             Kind::Bytes(bytes) => {
                 let (bytes, taken) = (bytes.clone(), taken.clone());
                 tokio::spawn(async move {
+                    let _until_it_ends = runs;
                     let _broken = write_all(&mut pipe, &bytes, &taken).await;
                 });
                 None
@@ -124,11 +132,15 @@ impl Input {
                 let builder = Channel::builder().size(RING).name(format!("{name}: stdin"));
                 let channel = builder.build().map_err(io::Error::other)?;
                 let reader = channel.new_strong_reader();
-                tokio::spawn(pass_on(reader, pipe, taken.clone()));
+                let passing = pass_on(reader, pipe, taken.clone());
+                tokio::spawn(async move {
+                    let _until_it_ends = runs;
+                    passing.await;
+                });
                 Some(channel.new_strong_writer())
             }
         };
-        Ok(Some(Feed { writer: Mutex::new(writer), taken }))
+        Ok(Some(Feed { writer: Mutex::new(writer), taken, running }))
     }
 }
 
@@ -138,6 +150,8 @@ pub(super) struct Feed {
     /// `None` once it was taken, or closed.
     writer: Mutex<Option<StrongWriter>>,
     taken: Arc<Taken>,
+    /// Closed when what writes has ended.
+    running: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -151,7 +165,12 @@ impl Feed {
         lock(&self.writer).take()
     }
 
-    pub(super) fn outcome(&self) -> InputOutcome {
+    /// To be asked behind the exit. What writes learns of a pipe that nobody reads any more in a moment; if it
+    /// does not, another process has that, or somebody writes on.
+    pub(super) async fn outcome(&self) -> InputOutcome {
+        if let Ok(moment) = driver::sleep_until(Instant::now() + MOMENT) {
+            first(self.running.closed(), moment).await;
+        }
         // Relaxed: figures order nothing.
         InputOutcome {
             bytes: self.taken.bytes.load(Ordering::Relaxed),
