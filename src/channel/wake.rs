@@ -3,7 +3,7 @@
 
 use crate::channel::shared::Shared;
 use crate::ring::position::Position;
-use crate::ring::{Count, Held, Ring, WriterSlot};
+use crate::ring::{Count, Held, Passing, Ring, WriterSlot};
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence as full_fence};
 use crate::wait::line::{Request, Room, Ticket};
@@ -85,25 +85,20 @@ impl Shared {
     /// the hold: then nobody was woken, and the reader gives the hold up, which wakes.
     #[inline(always)]
     pub(crate) fn after_move(&self, held: &Held) -> bool {
-        self.must_check_after_move(held) && self.check_after_move(held)
-    }
-
-    /// Whether [`Shared::check_after_move`] is to be called.
-    #[inline(always)]
-    pub(crate) fn must_check_after_move(&self, held: &Held) -> bool {
         // The light fence of the watch is before both looks.
-        self.watch.must_check() || held.must_check()
+        (self.watch.must_check() || held.must_check()) && self.check_after_move(held)
     }
 
-    /// The same for one that [has passed](crate::ring::Passing) a slice, and what that told.
+    /// The same for one that has [passed](Passing::end) a slice.
     #[inline(always)]
-    pub(crate) fn after_pass(&self, held: &Held, checks: u32) -> bool {
-        // One branch for both.
-        (self.watch.checks() | checks) != 0 && self.check_after_move(held)
+    pub(crate) fn after_pass(&self, passed: &Passing<'_>) -> bool {
+        // The light fence of the watch is before both looks. One branch for both.
+        let checks = self.watch.checks() | passed.checks();
+        checks != 0 && self.check_after_move(passed.held)
     }
 
     #[inline(never)]
-    pub(crate) fn check_after_move(&self, held: &Held) -> bool {
+    fn check_after_move(&self, held: &Held) -> bool {
         // ORD(park:B) SeqCst, pairs with ORD(park:A); and ORD(lent:A), pairs with ORD(lent:B), or with
         // ORD(heavy).
         full_fence(Ordering::SeqCst);

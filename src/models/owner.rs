@@ -131,21 +131,14 @@ fn a_slow_taker_leaves_the_next_reign_alone() {
 fn a_drain_and_an_owner_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
-        let mut held = ring.join();
+        let held = ring.join();
         let mut owner = Owner::new(&ring);
         owner.take(&ring, 1).unwrap();
-        let writing = ring.clone();
-        let thread = thread::spawn(move || {
-            let first = owner.write(&writing, 2).is_ok();
-            let second = owner.write(&writing, 3).is_ok();
+        close_while(&ring, held, move |ring| {
+            let first = owner.write(ring, 2).is_ok();
+            let second = owner.write(ring, 3).is_ok();
             1 + usize::from(first) + usize::from(second)
         });
-        ring.close();
-        let end = ring.end();
-        let written = thread.join().unwrap();
-        assert_eq!(ring.end(), end);
-        assert_eq!(end, Some(start(4).plus(written as u64 * GRANULE)));
-        assert_eq!(read_all(&ring, &mut held).len(), written);
     });
 }
 
@@ -155,20 +148,13 @@ fn a_drain_and_a_writer_that_takes_the_cursor_agree_on_the_final_position() {
     // The writer begins its reign, takes the cursor, and makes a step, with a part of the drain between.
     model(PREEMPTIONS + 1, || {
         let ring = ring(4);
-        let mut held = ring.join();
+        let held = ring.join();
         let mut owner = Owner::new(&ring);
-        let writing = ring.clone();
-        let thread = thread::spawn(move || {
-            let first = owner.take(&writing, 1).is_ok();
-            let second = owner.write(&writing, 2).is_ok();
+        close_while(&ring, held, move |ring| {
+            let first = owner.take(ring, 1).is_ok();
+            let second = owner.write(ring, 2).is_ok();
             usize::from(first) + usize::from(second)
         });
-        ring.close();
-        let end = ring.end();
-        let written = thread.join().unwrap();
-        assert_eq!(ring.end(), end);
-        assert_eq!(end, Some(start(4).plus(written as u64 * GRANULE)));
-        assert_eq!(read_all(&ring, &mut held).len(), written);
     });
 }
 
@@ -225,21 +211,14 @@ fn writers_that_share_the_cursor_write_over_nothing_that_is_unread() {
 fn a_drain_and_a_writer_that_shares_the_cursor_agree_on_the_final_position() {
     model(PREEMPTIONS, || {
         let ring = ring(4);
-        let mut held = ring.join();
+        let held = ring.join();
         let mut writer = Owner::new(&ring);
         writer.write(&ring, 1).unwrap();
-        let writing = ring.clone();
-        let thread = thread::spawn(move || {
-            let first = writer.write(&writing, 2).is_ok();
-            let second = writer.write(&writing, 3).is_ok();
+        close_while(&ring, held, move |ring| {
+            let first = writer.write(ring, 2).is_ok();
+            let second = writer.write(ring, 3).is_ok();
             1 + usize::from(first) + usize::from(second)
         });
-        ring.close();
-        let end = ring.end();
-        let written = thread.join().unwrap();
-        assert_eq!(ring.end(), end);
-        assert_eq!(end, Some(start(4).plus(written as u64 * GRANULE)));
-        assert_eq!(read_all(&ring, &mut held).len(), written);
     });
 }
 
@@ -266,6 +245,19 @@ fn a_writer_that_resumes_its_reign_finds_out_that_it_has_ended() {
         thread.join().unwrap();
         assert_eq!(read_all(&ring, &mut held), [1, 2, 3, 4]);
     });
+}
+
+/// Closes the ring while another thread writes slices of a granule, and tells how many: these are what there is, and
+/// the end lies behind them.
+fn close_while(ring: &Arc<Ring>, mut held: Held, write: impl FnOnce(&Ring) -> usize + 'static) {
+    let writing = ring.clone();
+    let thread = thread::spawn(move || write(&writing));
+    ring.close();
+    let end = ring.end();
+    let written = thread.join().unwrap();
+    assert_eq!(ring.end(), end);
+    assert_eq!(end, Some(start(4).plus(written as u64 * GRANULE)));
+    assert_eq!(read_all(ring, &mut held).len(), written);
 }
 
 /// A granule, as the owner if that is possible.

@@ -86,14 +86,18 @@ fn two_further_readers_are_woken_by_two_commits() {
     });
 }
 
-fn woken_by_two_commits<R: Read + 'static>(shared: &Arc<Shared>, mut one: R, mut other: impl Read) {
-    let ring = shared.clone();
-    let writing = thread::spawn(move || {
+fn two_commits(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || {
         for byte in [1, 2] {
-            write(&ring.ring, 1, byte).unwrap();
-            ring.after_commit();
+            write(&shared.ring, 1, byte).unwrap();
+            shared.after_commit();
         }
-    });
+    })
+}
+
+fn woken_by_two_commits<R: Read + 'static>(shared: &Arc<Shared>, mut one: R, mut other: impl Read) {
+    let writing = two_commits(shared);
     let reading = thread::spawn(move || {
         assert_eq!(block_on(read_byte(&mut one)), Ok(Some(1)));
         // It stays: the channel closes with its last strong reader.
@@ -113,13 +117,7 @@ fn a_reader_that_parks_again_while_its_last_waker_is_taken_is_woken() {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         park(&mut reader, Waker::noop());
-        let ring = shared.clone();
-        let thread = thread::spawn(move || {
-            for byte in [1, 2] {
-                write(&ring.ring, 1, byte).unwrap();
-                ring.after_commit();
-            }
-        });
+        let thread = two_commits(&shared);
         let mut expected = 1;
         if reader.read_now(&mut [0; GRANULE as usize]).is_ok() {
             expected = 2;

@@ -7,7 +7,6 @@ use super::exclusive::SHORT;
 use super::hold::{Claim, Hold};
 use super::position::{GRANULE, Position, slice_size};
 use super::storage::Racing;
-use crate::sync::asymmetric;
 use crate::sync::pause;
 use crate::sync::table::Seat;
 use crate::sync::{Ordering, fence};
@@ -85,19 +84,6 @@ impl Held {
         self.hold.mark()
     }
 
-    #[inline(always)]
-    pub(crate) fn is_walked(&self) -> bool {
-        self.jumped_to.is_none()
-    }
-
-    /// As [`Ring::release_up_to`].
-    #[inline(always)]
-    pub(crate) fn move_at_once(&mut self, position: Position) {
-        debug_assert!(self.jumped_to.is_none());
-        pause::point();
-        self.hold.move_to(position, false);
-    }
-
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.hold.is_marked()
@@ -145,15 +131,17 @@ pub(crate) struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// Gives up what lies before `next`, if the reader has [walked](Held::walked). Tells whether it has to be
-    /// asked, behind a full fence, whether anybody [wants the hold](Held::is_wanted): 0 if not.
+    /// Gives up what lies before `next`, if the reader has [walked](Held::walked).
     #[inline(always)]
-    pub(crate) fn end(self, next: Position) -> u32 {
+    pub(crate) fn end(&self, next: Position) {
         debug_assert!(self.held.jumped_to.is_none());
         pause::point();
         self.hold.move_to(next, false);
-        // ORD(light) pairs with ORD(heavy) in `Wanted::new`, as in `Hold::is_wanted_since`.
-        asymmetric::light();
+    }
+
+    /// As [`Held::must_check`], behind [the end](Self::end): 0 if not.
+    #[inline(always)]
+    pub(crate) fn checks(&self) -> u32 {
         self.hold.checks()
     }
 }

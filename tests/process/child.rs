@@ -1,6 +1,6 @@
 //! Starting, waiting, stdin, spawn errors.
 
-use crate::support::{Busy, Guard, gone, members, process, shell, until};
+use crate::support::{Busy, Guard, gone, members, process, shell, shell_that_waits, until};
 use overfall::process::{
     Capture, Collect, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Start, Took,
 };
@@ -114,7 +114,7 @@ fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
 /// The child has exited, and the last of it is in the pipe until its consumer has room for it.
 #[test]
 fn a_slow_consumer_gets_all_of_it_though_it_takes_longer_than_the_child_may_be_quiet() {
-    let mut command = shell("head -c 40000 /dev/zero");
+    let mut command = shell_that_waits("head -c 40000 /dev/zero");
     command.stdout(Capture::ring(4096)).drain(Duration::from_millis(10), Duration::MAX);
     let child = command.spawn().unwrap();
     let mut slow = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap().blocking();

@@ -1,6 +1,6 @@
 //! Consumer tasks: collectors, and what is written to elsewhere.
 
-use crate::support::{Guard, shell};
+use crate::support::{Guard, Stuck, begin, shell, shell_that_waits};
 use overfall::lines::Builder;
 use overfall::lines::LineError;
 use overfall::process::{
@@ -203,23 +203,14 @@ fn dropped_or_aborted_a_consumer_lets_go_of_its_reader() {
 
 #[test]
 fn a_consumer_that_is_aborted_in_the_middle_of_a_write_holds_nobody_up() {
-    struct Stuck(mpsc::Receiver<()>);
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _let_go = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     within(LIMIT, || {
-        let mut command = shell("head -c 1000000 /dev/zero");
+        let mut command = shell_that_waits("head -c 1000000 /dev/zero");
         let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
         let output = child.stdout().unwrap();
         let (let_go, is_stuck) = mpsc::channel();
         let reader = output.strong_reader(Start::Oldest).unwrap();
         let forwarding = Forward::new().into_write(reader, Stuck(is_stuck)).unwrap();
+        begin(&child);
         until("it holds the child up", || output.stats().waiting_writers == 1);
         forwarding.abort();
         let outcome = block_on(child.wait());

@@ -1,6 +1,6 @@
 //! Outputs of children, and their consumers.
 
-use crate::support::{Guard, shell, until};
+use crate::support::{Guard, begin, shell, shell_that_waits, until};
 use overfall::Reader;
 use overfall::error::TryReadError;
 use overfall::process::{Capture, Child, Collect, Command, Input, Output, SecondConsumer, Start};
@@ -276,16 +276,15 @@ fn an_output_that_is_closed_ends_a_child_that_writes_for_ever() {
 
 #[test]
 fn the_outcome_tells_what_each_consumer_has_read_and_missed() {
-    let mut command = shell("read line; exec seq 100000");
-    let child = command.stdin(Input::pipe()).stdout(Capture::ring(4096)).spawn().unwrap();
+    let mut command = shell_that_waits("exec seq 100000");
+    let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
     let output = stdout(&child);
     let mut weak = output.weak_reader(Start::Oldest).unwrap();
     weak.set_name("view");
     weak.set_silent(true);
     let mut strong = output.strong_reader(Start::Oldest).unwrap();
     strong.set_name("log");
-    // Not before: without a consumer the child does not wait.
-    drop(child.take_stdin());
+    begin(&child);
     while block_on(strong.recv()).unwrap().is_some() {}
     while weak.try_recv().unwrap().is_some() {}
     let stats = block_on(child.wait()).stdout.unwrap().stats;

@@ -1,6 +1,6 @@
 //! What the documentation promises, and no other file shows.
 
-use crate::support::{Guard, gone, members, process, shell, until};
+use crate::support::{Guard, begin, gone, members, process, shell, shell_that_waits, until};
 use overfall::lines::{Builder, End, LineError};
 use overfall::process::{Capture, Collect, Command, Forward, Input, Start};
 use overfall_tests::{LIMIT, block_on, within};
@@ -77,7 +77,7 @@ fn if_nothing_is_said_each_output_has_a_ring_of_1_mib_and_the_name_of_the_progra
 fn writes_of_any_size_come_as_they_are() {
     for size in [1, 4096, 4097, 5000, 65_536, 70_000] {
         let script = format!("dd if=/dev/zero bs={size} count=100 status=none");
-        let child = shell(&script).stdout(Capture::ring(4096)).spawn().unwrap();
+        let child = shell_that_waits(&script).stdout(Capture::ring(4096)).spawn().unwrap();
         let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
         let all = Collect::first(0).bytes_of(reader).unwrap();
         assert!(block_on(child.wait()).success());
@@ -192,7 +192,7 @@ fn a_consumer_whose_runtime_has_gone_holds_nobody_up() {
     }
     within(LIMIT, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut command = shell("head -c 1000000 /dev/zero");
+        let mut command = shell_that_waits("head -c 1000000 /dev/zero");
         let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
         let output = child.stdout().unwrap();
         let reader = output.strong_reader(Start::Oldest).unwrap();
@@ -201,6 +201,7 @@ fn a_consumer_whose_runtime_has_gone_holds_nobody_up() {
         drop(within_it);
         // It runs for a moment.
         runtime.block_on(tokio::task::yield_now());
+        begin(&child);
         until("it holds the child up", || output.stats().waiting_writers == 1);
         drop(runtime);
         let outcome = block_on(child.wait());
@@ -304,7 +305,7 @@ fn a_consumer_may_read_as_a_stream() {
 #[test]
 fn a_child_that_is_ended_while_it_writes_has_no_line_lost_before() {
     let script = "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo $i; done; kill -SEGV $$";
-    let child = shell(script).stdout(Capture::ring(4096)).spawn().unwrap();
+    let child = shell_that_waits(script).stdout(Capture::ring(4096)).spawn().unwrap();
     let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
     let all = Collect::last(usize::MAX).lines_of(reader).unwrap();
     assert_eq!(block_on(child.wait()).status.signal(), Some(11));

@@ -1,6 +1,6 @@
 //! Waiting for a line.
 
-use crate::support::{Busy, Guard, shell, until};
+use crate::support::{Busy, Guard, begin, shell, shell_that_waits, until};
 use overfall::lines::{Builder, End, Line, LineError};
 use overfall::process::{Capture, Input, NoLine, Start};
 use overfall::spool::Spool;
@@ -219,13 +219,14 @@ fn a_bad_byte_among_many_lines_stops_neither_the_reader_nor_the_child() {
 #[test]
 fn the_child_waits_for_a_watch_of_a_strong_reader_and_no_line_is_gone() {
     within(LIMIT, || {
-        let script = "seq 50000; echo ready; seq 50000; exec sleep 100";
-        let child = shell(script).stdout(Capture::ring(4096)).spawn().unwrap();
+        let script = "echo begun; read line; seq 50000; echo ready; seq 50000; exec sleep 100";
+        let child = shell(script).stdin(Input::pipe()).stdout(Capture::ring(4096)).spawn().unwrap();
         let _guard = Guard::of(&child);
         let output = child.stdout().unwrap();
         until("it has begun", || output.stats().payload_bytes > 0);
         let reader = output.strong_reader(Start::Now).unwrap();
         let mut watch = output.line_watch_of(reader);
+        begin(&child);
         let before = output.stats().payload_bytes;
         for n in [49_998, 50_000] {
             let ready = block_on(watch.wait_for(Duration::MAX, is(&n.to_string()))).unwrap();
@@ -237,7 +238,7 @@ fn the_child_waits_for_a_watch_of_a_strong_reader_and_no_line_is_gone() {
         // It waits for the watch now, and then for nobody.
         until("it is held up", || output.stats().waiting_writers == 1);
         drop(watch);
-        until("all has come", || output.stats().payload_bytes == 2 * 288_894 + 6);
+        until("all has come", || output.stats().payload_bytes == 2 * 288_894 + 12);
         block_on(child.kill());
     });
 }
@@ -245,11 +246,12 @@ fn the_child_waits_for_a_watch_of_a_strong_reader_and_no_line_is_gone() {
 #[test]
 fn a_watch_that_held_the_child_up_too_long_goes_on_weakly_and_counts_what_it_misses() {
     within(LIMIT, || {
-        let mut command = shell("seq 50000; echo ready");
+        let mut command = shell_that_waits("seq 50000; echo ready");
         command.stdout(Capture::ring(4096)).drain(Duration::ZERO, Duration::ZERO);
         let child = command.spawn().unwrap();
         let output = child.stdout().unwrap();
         let mut watch = output.line_watch_of(output.strong_reader(Start::Oldest).unwrap());
+        begin(&child);
         until("it is held up", || output.stats().waiting_writers == 1);
         let outcome = block_on(child.kill());
         assert_eq!(outcome.stdout.unwrap().held_by, [std::sync::Arc::from("line watch")]);
@@ -295,7 +297,7 @@ fn what_was_not_gone_is_not_told_as_gone() {
 #[test]
 fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
     within(LIMIT, || {
-        let mut command = shell("seq 200000; echo ready; exec sleep 100");
+        let mut command = shell_that_waits("seq 200000; echo ready; exec sleep 100");
         command
             .stdout(Capture::ring(4096))
             .drain(Duration::from_millis(10), Duration::from_millis(10));
@@ -303,6 +305,7 @@ fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
         let _guard = Guard::of(&child);
         let output = child.stdout().unwrap();
         let viewer = output.strong_reader(Start::Oldest).unwrap();
+        begin(&child);
         until("it is held up", || output.stats().waiting_writers == 1);
         let mut watch = output.line_watch().unwrap();
         let missing = watch.wait_for(Duration::from_millis(10), is("ready"));
@@ -324,9 +327,11 @@ fn the_exit_ends_a_wait_for_ever_though_somebody_else_makes_no_room() {
 #[test]
 fn a_line_that_had_no_room_before_the_exit_is_found_when_there_is_some() {
     within(LIMIT, || {
-        let child = shell("seq 3000; echo ready").stdout(Capture::ring(4096)).spawn().unwrap();
+        let mut command = shell_that_waits("seq 3000; echo ready");
+        let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
         let output = child.stdout().unwrap();
         let viewer = output.strong_reader(Start::Oldest).unwrap();
+        begin(&child);
         until("it has exited", || child.status().is_some());
         let going = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));

@@ -1,7 +1,7 @@
 //! What the system has only so much of. Each test starts this program anew, as a process of its own (`places.rs`).
 
 use crate::places::run;
-use crate::support::{children, descriptors, gone, process, shell, until};
+use crate::support::{Stuck, children, descriptors, gone, process, shell, until};
 use overfall::process::{
     Capture, Child, Collect, Command, Consumer, Forward, Input, Outcome, Pipeline, ShutDown,
     SpawnError, Start, Took,
@@ -15,7 +15,7 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with}
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -425,20 +425,6 @@ fn no_pages_for_pipes() {
 #[test]
 fn a_consumer_that_stands_still_costs_its_ring_and_where_it_is_weak_the_others_go_on() {
     run("", "stalled");
-}
-
-/// A sink that stands still until it is let go.
-struct Stuck(mpsc::Receiver<()>);
-
-impl Write for Stuck {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _let_go = self.0.recv();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn stalled() {

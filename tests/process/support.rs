@@ -1,11 +1,12 @@
 //! What the tests of children share.
 
-use overfall::process::{Child, Command};
+use overfall::process::{Child, Command, Input};
 use overfall_tests::LIMIT;
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,33 @@ pub(crate) fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]).drain(Duration::from_millis(300), Duration::from_secs(2));
     command
+}
+
+/// The same, which begins when [`begin`] says so, or its stdin is closed: a child does not wait for consumers that
+/// have not come yet, and what its ring cannot keep is gone.
+pub(crate) fn shell_that_waits(script: &str) -> Command {
+    let mut command = shell(&format!("read line; {script}"));
+    command.stdin(Input::pipe());
+    command
+}
+
+/// The consumers of this child are there.
+pub(crate) fn begin(child: &Child) {
+    drop(child.take_stdin().expect("nobody has taken it"));
+}
+
+/// A sink that stands still until it is let go.
+pub(crate) struct Stuck(pub(crate) mpsc::Receiver<()>);
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _let_go = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Has this program fail at its end if a child of it is left then, be it a zombie: no test is to leave one. Programs

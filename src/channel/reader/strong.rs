@@ -248,19 +248,19 @@ impl StrongReader {
     /// short enough to be inlined.
     #[inline(always)]
     pub(super) fn settle_behind(&mut self, slice: Position) {
-        match &mut self.hold {
-            Hold { held: Some(held), shared } if held.is_walked() => {
-                if self.place.slice.since(slice) >= LENT_GRANULES {
-                    return self.settle_behind_at_length(slice);
-                }
+        let next = self.place.slice;
+        if next.since(slice) < LENT_GRANULES {
+            let Hold { shared, held } = &mut self.hold;
+            if let Some(passing) = Held::walked(held).and_then(Held::pass_marked) {
                 self.core.record_place(self.place);
-                held.move_at_once(self.place.slice);
-                if shared.must_check_after_move(held) {
-                    self.look_around();
+                passing.end(next);
+                if shared.after_pass(&passing) {
+                    self.give_way_at_last();
                 }
+                return;
             }
-            _ => self.settle_behind_at_length(slice),
         }
+        self.settle_behind_at_length(slice);
     }
 
     #[inline(never)]
@@ -268,14 +268,6 @@ impl StrongReader {
         self.hold.hand_back(slice, &self.place);
         self.core.record_place(self.place);
         if self.hold.move_on_to(&self.place) {
-            self.give_way_at_last();
-        }
-    }
-
-    /// Wakes whom the last move may have unblocked, or gives way.
-    #[inline(never)]
-    fn look_around(&mut self) {
-        if self.hold.look_around() {
             self.give_way_at_last();
         }
     }

@@ -104,8 +104,8 @@ impl StrongReader {
         self.core.count_up_to(length, Place::at(next));
         self.place.slice = next;
         self.lent.bytes = 0;
-        let checks = passing.end(next);
-        if shared.after_pass(held, checks) {
+        passing.end(next);
+        if shared.after_pass(&passing) {
             self.give_way();
         }
         true
@@ -210,8 +210,8 @@ impl StrongReader {
         self.core.count_up_to(amount, Place::at(end));
         self.lent.bytes = 0;
         self.place = Place::at(end);
-        let checks = passing.end(end);
-        if shared.after_pass(held, checks) {
+        passing.end(end);
+        if shared.after_pass(&passing) {
             self.give_way();
         }
         true

@@ -162,12 +162,6 @@ impl Hold {
         self.shared.after_move(held)
     }
 
-    /// After a move: wakes, or tells that the reader has to give way.
-    #[must_use]
-    pub(super) fn look_around(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| self.shared.check_after_move(held))
-    }
-
     /// Hands the lines back of what was lent, from the committed slice `first` on, and lies before `place`.
     #[inline(always)]
     pub(super) fn hand_back(&mut self, first: Position, place: &Place) {
