@@ -260,6 +260,36 @@ fn close_while(ring: &Arc<Ring>, mut held: Held, write: impl FnOnce(&Ring) -> us
     assert_eq!(read_all(ring, &mut held).len(), written);
 }
 
+/// Guards that what was kept of the room is gone with the next reservation that took another way: that one may
+/// have come to the end of the room.
+#[test]
+fn a_room_that_was_kept_is_gone_behind_another_reservation() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut owner = Owner::new(&ring);
+        owner.take(&ring, 1).unwrap();
+        let leaked = writing_quickly(&mut owner, &ring);
+        owner.0.suspend();
+        ring.abort(leaked);
+        fill(&ring, reserve_in(&ring, &mut owner.0, 2).unwrap(), 3);
+        assert!(!owner.0.resume(), "the ring is full");
+    });
+}
+
+/// Guards that the way of an exchange is closed as well while a slice is in flight: on it no writer looks for one
+/// that was leaked.
+#[test]
+fn a_writer_that_shares_the_cursor_has_no_quick_way_while_a_slice_is_in_flight() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut writer = Owner::new(&ring);
+        writer.write(&ring, 1).unwrap();
+        assert!(writer.0.is_shared());
+        writer.0.suspend();
+        assert!(!writer.0.is_shared() && !writer.0.resume());
+    });
+}
+
 /// A granule, as the owner if that is possible.
 fn writing_quickly(owner: &mut Owner, ring: &Ring) -> Reservation {
     match ring.reserve_exclusive(&mut owner.0, GRANULE) {
