@@ -8,7 +8,7 @@
 //! There are two forms. `words` is portable: it works on whole, aligned `AtomicU64`, the same words
 //! on both sides, so that no two accesses to a byte differ in size. On x86_64 `assembly` takes its
 //! place. It does what a loop of Relaxed loads and stores of single bytes would do, which gives it
-//! a meaning in the abstract machine, but it moves 16 or 32 bytes at a time. It is worth its lines
+//! a meaning in the abstract machine, but it moves 16 or 32 bytes at a time, or a string. It is worth its lines
 //! because copies of a few hundred bytes and more are faster (`cargo bench --bench copy`, with and
 //! without the cfg below). `--cfg overfall_portable` keeps to `words` everywhere, for Miri, for
 //! sanitizers, and for users that prefer it.
@@ -114,8 +114,11 @@ mod words {
 
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
 mod assembly {
+    use crate::sync::processor;
     use core::arch::asm;
 
+    /// From this length on the processors that are fast at it move a string.
+    const STRING: usize = 2048;
     /// Up to this length a copy is inlined into the caller: it is a few moves.
     const SHORT: usize = 64;
 
@@ -212,12 +215,35 @@ mod assembly {
     /// As for [`copy`], and `length` is more than [`SHORT`].
     #[inline(never)]
     unsafe fn copy_long(to: *mut u8, from: *const u8, length: usize) {
-        if std::arch::is_x86_feature_detected!("avx") {
-            // SAFETY: passed on; the processor has the instructions.
-            unsafe { copy_with_avx(to, from, length) }
-        } else {
-            // SAFETY: passed on.
-            unsafe { copy_with_sse(to, from, length) }
+        // SAFETY: passed on; the processor has the instructions.
+        unsafe {
+            if length >= STRING && processor::moves_strings_fast() {
+                move_string(to, from, length);
+            } else if std::arch::is_x86_feature_detected!("avx") {
+                copy_with_avx(to, from, length);
+            } else {
+                copy_with_sse(to, from, length);
+            }
+        }
+    }
+
+    /// A string move is one of single bytes, as far as anybody can tell. Other processors may see its stores in
+    /// another order among themselves, but none behind the store of a stamp, which is no part of it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`copy_long`].
+    #[inline(always)]
+    unsafe fn move_string(to: *mut u8, from: *const u8, length: usize) {
+        // SAFETY: so many bytes are moved upwards: at a call, by the ABI, the direction flag is clear.
+        unsafe {
+            asm!(
+                "rep movsb",
+                inout("rcx") length => _,
+                inout("rsi") from => _,
+                inout("rdi") to => _,
+                options(nostack, preserves_flags),
+            );
         }
     }
 
@@ -256,40 +282,63 @@ mod assembly {
         }
     }
 
-    /// # Safety
-    ///
-    /// As for [`store`].
+    /// The ways of a long copy that this processor has, each as a store and a load, whichever is the fastest.
     #[cfg(test)]
-    pub(in super::super) unsafe fn store_with_sse(to: *mut u8, from: &[u8]) {
-        let form = if from.len() > SHORT { copy_with_sse } else { copy };
-        // SAFETY: passed on.
-        unsafe { form(to, from.as_ptr(), from.len()) }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`load`].
-    #[cfg(test)]
-    pub(in super::super) unsafe fn load_with_sse(from: *const u8, to: &mut [u8]) {
-        let form = if to.len() > SHORT { copy_with_sse } else { copy };
-        // SAFETY: passed on.
-        unsafe { form(to.as_mut_ptr(), from, to.len()) }
+    pub(in super::super) fn ways() -> Vec<(&'static str, super::tests::Store, super::tests::Load)> {
+        macro_rules! way {
+            ($name:literal, $copy:ident) => {{
+                unsafe fn store(to: *mut u8, from: &[u8]) {
+                    let way = if from.len() > SHORT { $copy } else { copy };
+                    // SAFETY: as in `super::store`.
+                    unsafe { way(to, from.as_ptr(), from.len()) }
+                }
+                unsafe fn load(from: *const u8, to: &mut [u8]) {
+                    let way = if to.len() > SHORT { $copy } else { copy };
+                    // SAFETY: as in `super::load`.
+                    unsafe { way(to.as_mut_ptr(), from, to.len()) }
+                }
+                ($name, store as super::tests::Store, load as super::tests::Load)
+            }};
+        }
+        let mut ways = vec![way!("moves of 16", copy_with_sse), way!("a string", move_string)];
+        if std::arch::is_x86_feature_detected!("avx") {
+            ways.push(way!("moves of 32", copy_with_avx));
+        }
+        ways
     }
 
     /// # Safety
     ///
     /// As for [`copy_long`], and the processor has AVX.
-    #[target_feature(enable = "avx")]
+    #[inline(always)]
     unsafe fn copy_with_avx(to: *mut u8, from: *const u8, length: usize) {
-        // SAFETY: whole blocks of 128 bytes, while at least 128 are left. Then the rest: if more
-        // than 64 are left, the next 64 first; and then the last 64 of all. These end at `length`,
-        // and start inside, because `length` is more than 64.
+        // SAFETY: up to 128 bytes, the first 64 and the last 64, which lie inside because `length` is more than
+        // 64. Up to 256, the first 128 and the last 128 in the same way. If there are more, the first 32 and the
+        // last 128, and in between blocks of 128: each begins before the last 128, and so ends inside, and the
+        // first one begins at most 32 bytes on. All may overlap: then bytes are moved twice.
         unsafe {
             asm!(
-                "2:",
                 "cmp rdx, 128",
-                "jb 3f",
+                "ja 2f",
                 "vmovdqu ymm0, [rsi]",
+                "vmovdqu ymm1, [rsi + 32]",
+                "vmovdqu ymm2, [rsi + rdx - 64]",
+                "vmovdqu ymm3, [rsi + rdx - 32]",
+                "vmovdqu [rdi], ymm0",
+                "vmovdqu [rdi + 32], ymm1",
+                "vmovdqu [rdi + rdx - 64], ymm2",
+                "vmovdqu [rdi + rdx - 32], ymm3",
+                "jmp 5f",
+                "2:",
+                "vmovdqu ymm4, [rsi + rdx - 128]",
+                "vmovdqu ymm5, [rsi + rdx - 96]",
+                "vmovdqu ymm6, [rsi + rdx - 64]",
+                "vmovdqu ymm7, [rsi + rdx - 32]",
+                "vmovdqu ymm0, [rsi]",
+                // Where the last 128 go.
+                "lea rcx, [rdi + rdx - 128]",
+                "cmp rdx, 256",
+                "ja 3f",
                 "vmovdqu ymm1, [rsi + 32]",
                 "vmovdqu ymm2, [rsi + 64]",
                 "vmovdqu ymm3, [rsi + 96]",
@@ -297,29 +346,36 @@ mod assembly {
                 "vmovdqu [rdi + 32], ymm1",
                 "vmovdqu [rdi + 64], ymm2",
                 "vmovdqu [rdi + 96], ymm3",
-                "sub rsi, -128",
-                "sub rdi, -128",
-                "sub rdx, 128",
-                "jmp 2b",
+                "jmp 6f",
                 "3:",
-                "test rdx, rdx",
-                "jz 5f",
-                "cmp rdx, 64",
-                "jbe 4f",
-                "vmovdqu ymm0, [rsi]",
-                "vmovdqu ymm1, [rsi + 32]",
                 "vmovdqu [rdi], ymm0",
-                "vmovdqu [rdi + 32], ymm1",
+                // Stores that lie across two cache lines are slow: the blocks go to multiples of 32.
+                "sub rsi, rdi",
+                "or rdi, 31",
+                "inc rdi",
                 "4:",
-                "vmovdqu ymm0, [rsi + rdx - 64]",
-                "vmovdqu ymm1, [rsi + rdx - 32]",
-                "vmovdqu [rdi + rdx - 64], ymm0",
-                "vmovdqu [rdi + rdx - 32], ymm1",
+                "vmovdqu ymm0, [rdi + rsi]",
+                "vmovdqu ymm1, [rdi + rsi + 32]",
+                "vmovdqu ymm2, [rdi + rsi + 64]",
+                "vmovdqu ymm3, [rdi + rsi + 96]",
+                "vmovdqa [rdi], ymm0",
+                "vmovdqa [rdi + 32], ymm1",
+                "vmovdqa [rdi + 64], ymm2",
+                "vmovdqa [rdi + 96], ymm3",
+                "sub rdi, -128",
+                "cmp rdi, rcx",
+                "jb 4b",
+                "6:",
+                "vmovdqu [rcx], ymm4",
+                "vmovdqu [rcx + 32], ymm5",
+                "vmovdqu [rcx + 64], ymm6",
+                "vmovdqu [rcx + 96], ymm7",
                 "5:",
                 "vzeroupper",
                 inout("rsi") from => _,
                 inout("rdi") to => _,
-                inout("rdx") length => _,
+                in("rdx") length,
+                out("rcx") _,
                 // `vzeroupper` changes all vector registers.
                 clobber_abi("C"),
                 options(nostack),
@@ -332,18 +388,18 @@ mod assembly {
 mod tests {
     use super::*;
 
-    type Store = unsafe fn(*mut u8, &[u8]);
-    type Load = unsafe fn(*const u8, &mut [u8]);
+    pub(super) type Store = unsafe fn(*mut u8, &[u8]);
+    pub(super) type Load = unsafe fn(*const u8, &mut [u8]);
 
     fn forms() -> Vec<(&'static str, Store, Load)> {
-        vec![
-            ("words", words::store as Store, words::load as Load),
-            #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
-            ("assembly", assembly::store, assembly::load),
-            // What processors without AVX get.
-            #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
-            ("assembly without AVX", assembly::store_with_sse, assembly::load_with_sse),
-        ]
+        #[allow(unused_mut, reason = "there may be words alone")]
+        let mut forms = vec![("words", words::store as Store, words::load as Load)];
+        #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
+        {
+            forms.push(("assembly", assembly::store, assembly::load));
+            forms.extend(assembly::ways());
+        }
+        forms
     }
 
     #[repr(align(64))]
@@ -356,7 +412,8 @@ mod tests {
     ) {
         let mut memory = Box::new(Memory([0xA5; SIZE]));
         // The caller's buffer has another alignment than the ring.
-        let from: Vec<u8> = (0..length + 5).map(|i| (i * 31 + length + 1) as u8).collect();
+        let from: Vec<u8> =
+            (0..length + 5).map(|i| ((i * 31 + length + 1) ^ (i >> 7)) as u8).collect();
         let from = &from[5 - alignment % 5..][..length];
         let base = memory.0.as_mut_ptr().wrapping_add(64 + alignment);
         let mut to = vec![0; length];
@@ -382,8 +439,8 @@ mod tests {
     fn every_short_length_at_every_alignment_comes_through() {
         for form in forms() {
             for alignment in 0..64 {
-                for length in 0..=300 {
-                    check::<512>(form, alignment, length);
+                for length in 0..=600 {
+                    check::<768>(form, alignment, length);
                 }
             }
         }

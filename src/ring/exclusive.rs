@@ -198,7 +198,7 @@ impl Ring {
     }
 
     /// As [`Ring::copy_held`], for pieces that are not short.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn copy_and_hand_back(
         &self,
         held: &Held,
@@ -206,21 +206,32 @@ impl Ring {
         offset: u64,
         to: &mut [u8],
     ) {
-        let copied = if to.len() >= COPIED && self.may_hand_back(held) {
-            // SAFETY: the caller's hold is marked, and is before the slice or at it, whose stamp it has seen
-            // (`Ring::copy_held`).
-            unsafe { self.storage.read_and_store_back(slice, offset, to, &self.exclusive) }
+        let copied = if self.hands_lines_back && to.len() >= COPIED {
+            self.copy_back(held, slice, offset, to)
         } else {
             0
         };
-        if copied > 0 {
-            self.descriptor(slice).store_back();
-        }
         let rest = &mut to[copied..];
         #[cfg(not(overfall_loom))]
         self.storage.read(slice, offset + copied as u64, rest);
         #[cfg(overfall_loom)]
         self.storage.read_lent(slice, offset + copied as u64, rest);
+    }
+
+    /// Copies what it may hand back at the same time, and tells how many bytes.
+    #[inline(never)]
+    fn copy_back(&self, held: &Held, slice: Position, offset: u64, to: &mut [u8]) -> usize {
+        if !self.may_hand_back(held) {
+            return 0;
+        }
+        // SAFETY: the caller's hold is marked, and is before the slice or at it, whose stamp it has seen
+        // (`Ring::copy_held`).
+        let copied =
+            unsafe { self.storage.read_and_store_back(slice, offset, to, &self.exclusive) };
+        if copied > 0 {
+            self.descriptor(slice).store_back();
+        }
+        copied
     }
 
     /// Hands the lines of slices back that were lent, and are not any more, before the hold is moved on: from
@@ -289,13 +300,20 @@ impl Ring {
     /// # Safety
     ///
     /// As for [`Storage::write`](super::Storage::write).
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn write_and_note(&self, slice: Position, offset: u64, bytes: &[u8]) {
-        if let (true, COPIED.., Some(core)) = (self.hands_lines_back, bytes.len(), rseq::core()) {
-            self.reserved.note_core(core);
+        if self.hands_lines_back && bytes.len() >= COPIED {
+            self.note_core();
         }
         // SAFETY: passed on.
         unsafe { self.storage.write(slice, offset, bytes) }
+    }
+
+    #[inline(never)]
+    fn note_core(&self) {
+        if let Some(core) = rseq::core() {
+            self.reserved.note_core(core);
+        }
     }
 }
 
