@@ -303,7 +303,13 @@
 //! - *Cache lines handed back, by a strong reader that is alone.* A reader that stores to each line it has
 //!   read leaves it in a state that some processors fetch back several times faster; on others the writer's
 //!   next lap is a quarter to a third slower for it. So it hangs on the processor, and it is done where
-//!   nobody else can be lent the bytes ([`exclusive`]). Prefetches for writing ahead of the writer do not help.
+//!   nobody else can be lent the bytes ([`exclusive`]).
+//! - *Lines that a writer asks for ahead*, with each slice, half a KiB ahead (`storage.rs`). Where they are on
+//!   another core its stores need not wait for them one by one. On an Intel Xeon (family 6, model 207), far cores, a
+//!   writer and a reader that poll: 8 bytes 62 -> 20 ns, 64 bytes 66 -> 18, 256 bytes 88 -> 37, 1 KiB 215 -> 100, 4 KiB
+//!   490 -> 360; on one thread the same as before, from 256 bytes on a tenth less. On the AMD of `sync/processor.rs` it
+//!   had no effect. A reader that asks ahead for what it will read gains nothing, and takes lines away from a writer
+//!   that is just there: 64 bytes 18 -> 25 ns, 256 bytes 37 -> 65.
 //! - *Taking the cursor away with a restartable sequence.* The owner used to say where it went, and who
 //!   took the cursor away waited for that step: for a second, if the owner was of lower priority on the
 //!   same core, and for ever in a child of a fork. A section costs a few instructions more, and no

@@ -23,15 +23,20 @@ mod kernel;
 pub(super) use kernel::read;
 
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
-pub(super) use assembly::{load, store};
+pub(super) use assembly::{load, prefetch_for_writing, store};
 #[cfg(not(all(target_arch = "x86_64", not(overfall_portable), not(miri))))]
-pub(super) use words::{load, store};
+pub(super) use words::{load, prefetch_for_writing, store};
 
 #[cfg(any(test, not(target_arch = "x86_64"), overfall_portable, miri))]
 mod words {
     use crate::sync::{AtomicU64, Ordering};
 
     const WORD: usize = size_of::<u64>();
+
+    /// Nothing, here.
+    #[cfg(not(all(target_arch = "x86_64", not(overfall_portable), not(miri))))]
+    #[inline(always)]
+    pub(in super::super) fn prefetch_for_writing<const BEHIND: usize>(_address: *const u8) {}
 
     /// Copies `from` to `to`, which other threads may be reading. The word that holds the last byte
     /// is padded with zeros. If the word that holds the first byte has bytes before it, it keeps
@@ -121,6 +126,23 @@ mod assembly {
     const STRING: usize = 2048;
     /// Up to this length a copy is inlined into the caller: it is a few moves.
     const SHORT: usize = 64;
+
+    /// Says that this thread will soon write so many bytes behind an address. It is only a hint: there may be
+    /// anything, or nothing.
+    #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
+    #[inline(always)]
+    pub(in super::super) fn prefetch_for_writing<const BEHIND: usize>(address: *const u8) {
+        // SAFETY: it changes nothing that a program can see, and never faults. A processor that does not know
+        // the instruction does nothing.
+        unsafe {
+            asm!(
+                "prefetchw [{} + {}]",
+                in(reg) address,
+                const BEHIND,
+                options(nomem, nostack, preserves_flags),
+            );
+        }
+    }
 
     /// Copies `from` to `to`, which other threads may be reading.
     ///
@@ -330,10 +352,6 @@ mod assembly {
                 "vmovdqu [rdi + rdx - 32], ymm3",
                 "jmp 5f",
                 "2:",
-                "vmovdqu ymm4, [rsi + rdx - 128]",
-                "vmovdqu ymm5, [rsi + rdx - 96]",
-                "vmovdqu ymm6, [rsi + rdx - 64]",
-                "vmovdqu ymm7, [rsi + rdx - 32]",
                 "vmovdqu ymm0, [rsi]",
                 // Where the last 128 go.
                 "lea rcx, [rdi + rdx - 128]",
@@ -342,12 +360,20 @@ mod assembly {
                 "vmovdqu ymm1, [rsi + 32]",
                 "vmovdqu ymm2, [rsi + 64]",
                 "vmovdqu ymm3, [rsi + 96]",
+                "vmovdqu ymm4, [rsi + rdx - 128]",
+                "vmovdqu ymm5, [rsi + rdx - 96]",
+                "vmovdqu ymm6, [rsi + rdx - 64]",
+                "vmovdqu ymm7, [rsi + rdx - 32]",
                 "vmovdqu [rdi], ymm0",
                 "vmovdqu [rdi + 32], ymm1",
                 "vmovdqu [rdi + 64], ymm2",
                 "vmovdqu [rdi + 96], ymm3",
                 "jmp 6f",
                 "3:",
+                "vmovdqu ymm4, [rsi + rdx - 128]",
+                "vmovdqu ymm5, [rsi + rdx - 96]",
+                "vmovdqu ymm6, [rsi + rdx - 64]",
+                "vmovdqu ymm7, [rsi + rdx - 32]",
                 "vmovdqu [rdi], ymm0",
                 // Stores that lie across two cache lines are slow: the blocks go to multiples of 32.
                 "sub rsi, rdi",

@@ -522,6 +522,8 @@ impl Ring {
     pub(crate) fn commit(&self, reservation: Reservation, description: Description) {
         let Reservation { position, size } = reservation;
         debug_assert_eq!(size, slice_size(u64::from(description.length)));
+        #[cfg(not(overfall_loom))]
+        self.storage.prefetch_descriptor(position, size);
         self.descriptor(position).publish(position, State::Committed, description);
     }
 

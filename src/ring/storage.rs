@@ -11,6 +11,15 @@ use std::marker::PhantomData;
 #[cfg(unix)]
 use std::{io, os::fd::BorrowedFd};
 
+/// How far ahead of what it writes a writer asks for the lines that it will write next, in bytes. Readers have read
+/// these a lap ago, and a store to such a line waits until it has come from their core. Stores leave the core one
+/// by one, so that each waits by itself, unless the lines are there by then. Any distance from a quarter of a
+/// KiB to two and a half does the same. Where the lap ends it is a line elsewhere, which is asked for in vain.
+const AHEAD: usize = 512;
+/// For how many bytes a long piece asks at once: there are no more places to wait in.
+const MOST_AT_ONCE: usize = 4096;
+const LINE: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Storage {
     /// The bytes, a power of two of them, and a descriptor for each granule. Those that are zero have the
@@ -53,6 +62,16 @@ impl Storage {
         unsafe { &*self.memory.second().as_ptr().byte_add(place) }
     }
 
+    /// Asks for a descriptor that is written soon, as for [bytes ahead](AHEAD): the fourth from that at `position`,
+    /// if all slices take `size` ring bytes.
+    #[inline(always)]
+    pub(super) fn prefetch_descriptor(&self, position: Position, size: u64) {
+        const FOURTH: usize = 4 * size_of::<Descriptor>();
+        let descriptor: *const Descriptor = self.descriptor(position);
+        let rest = (size / GRANULE - 1) as usize * FOURTH;
+        copy::prefetch_for_writing::<FOURTH>(descriptor.cast::<u8>().wrapping_add(rest));
+    }
+
     /// Whether it is the first granule of a lap.
     #[inline(always)]
     pub(super) fn is_first(&self, position: Position) -> bool {
@@ -89,8 +108,10 @@ impl Storage {
     #[inline(always)]
     pub(super) unsafe fn write_granule(&self, position: Position, bytes: &[u8]) {
         debug_assert!(bytes.len() as u64 <= GRANULE);
+        let to = self.granule(position);
+        copy::prefetch_for_writing::<AHEAD>(to);
         // SAFETY: as in `write`; no more than a granule, which is inside.
-        unsafe { copy::store(self.granule(position), bytes) }
+        unsafe { copy::store(to, bytes) }
     }
 
     /// Copies at most a granule from where it starts; as [`Storage::read`].
@@ -114,6 +135,13 @@ impl Storage {
     #[inline]
     pub(super) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
         let to = self.at(position, offset, bytes.len());
+        for four in (0..bytes.len().min(MOST_AT_ONCE)).step_by(4 * LINE) {
+            let to = to.wrapping_add(four);
+            copy::prefetch_for_writing::<AHEAD>(to);
+            copy::prefetch_for_writing::<{ AHEAD + LINE }>(to);
+            copy::prefetch_for_writing::<{ AHEAD + 2 * LINE }>(to);
+            copy::prefetch_for_writing::<{ AHEAD + 3 * LINE }>(to);
+        }
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
         // no other thread writes here. No reader is lent these bytes any more: their writer has
         // reserved them, and so has seen the gate pass every reader that was lent them (`lend` says

@@ -15,7 +15,7 @@ const LIKED: &[(&[u8; 12], u32)] = &[
 /// Those that copy 2 KiB and more faster by a string move than by moves of 32 bytes (`ring/copy.rs`): vendor,
 /// family and model. A new processor is measured by `cargo bench --bench copy`, and for two threads, where it
 /// matters what becomes of the lines, by the case `bytes` of the comparison.
-#[cfg(all(target_arch = "x86_64", not(any(overfall_loom, miri))))]
+#[cfg(all(target_arch = "x86_64", not(any(overfall_portable, overfall_loom, miri))))]
 const STRINGS: &[(&[u8; 12], u32, u32)] = &[
     // Xeon, Linux in a virtual machine, November 2026. A write and a read on one thread, 4 KiB 133 -> 133 ns, 16 KiB
     // 800 -> 580; of buffers that are not aligned 168 -> 132, 970 -> 590. A writer and a reader that poll: 3000 bytes
@@ -27,7 +27,7 @@ const STRINGS: &[(&[u8; 12], u32, u32)] = &[
 #[cfg(all(target_arch = "x86_64", not(any(overfall_loom, miri))))]
 #[allow(unsafe_code)]
 mod imp {
-    use super::{LIKED, STRINGS};
+    use super::LIKED;
     use crate::sync::OnceLock;
     use std::arch::x86_64::__cpuid;
 
@@ -39,12 +39,13 @@ mod imp {
     }
 
     /// Whether a string move is the fastest copy of what is long.
+    #[cfg(not(overfall_portable))]
     #[inline]
     pub(crate) fn moves_strings_fast() -> bool {
         static ANSWER: OnceLock<bool> = OnceLock::new();
         *ANSWER.get_or_init(|| {
             let (family, model) = family_and_model();
-            STRINGS.iter().any(|&fast| fast == (&vendor(), family, model))
+            super::STRINGS.iter().any(|&fast| fast == (&vendor(), family, model))
         })
     }
 
@@ -99,6 +100,6 @@ mod imp {
 
 #[cfg(overfall_loom)]
 pub(crate) use imp::STORES_BACK;
-#[cfg(all(target_arch = "x86_64", not(any(overfall_loom, miri))))]
+#[cfg(all(target_arch = "x86_64", not(any(overfall_portable, overfall_loom, miri))))]
 pub(crate) use imp::moves_strings_fast;
 pub(crate) use imp::{can_store_back, likes_lines_back};
