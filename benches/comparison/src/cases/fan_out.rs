@@ -23,7 +23,7 @@ fn of<const N: usize>(options: &Options, size: usize) {
                 |s| async_broadcast::new(s, shared),
             );
         }
-        group.best(2.0);
+        group.best(1.0);
 
         let mut group = options.group(name("tasks"), setup, tasks, ours::tasks);
         group.against("async-broadcast", tasks, |s| async_broadcast::tasks(s, array::<N>));

@@ -5,7 +5,8 @@ use crate::rivals::{crossbeam, kanal, nexus, thingbuf, tokio_broadcast, tokio_mp
 use ::bytes::Bytes;
 
 pub(super) const RUNS: Runs = &[(64, of::<64>), (1024, of::<1024>)];
-const GOAL: f64 = 1.2;
+const GOAL: f64 = 1.1;
+const WEAK: f64 = 1.5;
 
 fn of<const N: usize>(options: &Options, size: usize) {
     let copied = Bytes::copy_from_slice;
@@ -48,7 +49,7 @@ fn of<const N: usize>(options: &Options, size: usize) {
         let name = format!("by turns, {}, {}", count(readers, "weak reader"), length(size));
         options
             .group(name, Setup { readers, ..Setup::of(size) }, keeping_up, ours::weak_messages)
-            .goal(GOAL)
+            .goal(WEAK)
             .against("tokio broadcast, Bytes", keeping_up, |s| tokio_broadcast::new(s, copied));
     }
 }

@@ -17,7 +17,7 @@ fn run(options: &Options, size: usize) {
         .group(length(size), Setup::of(size), one_thread, ours::polled)
         .goal(than_copies)
         .against("two memcpys", pass_on, memcpys::new)
-        .goal(1.0)
+        .goal(1.1)
         .against("rtrb", one_thread, rtrb::new)
         .against("nexus-logbuf spsc", one_thread, nexus::polled_spsc)
         .against("nexus-logbuf mpsc", one_thread, nexus::polled_mpsc)

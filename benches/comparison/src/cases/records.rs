@@ -20,7 +20,7 @@ fn of<const N: usize>(options: &Options, size: usize) {
             channels(&mut group, ", boxed", boxed);
         }
         let a_read_each = |s| ours::pipe(s, ours::write, ours::read);
-        group.best(1.2).against("ours, a read each", threads, a_read_each);
+        group.best(1.1).against("ours, a read each", threads, a_read_each);
     }
 }
 

@@ -50,6 +50,6 @@ fn of<const N: usize>(options: &Options, size: usize) {
             let shared = |s| tokio_broadcast::new(s, shared);
             group.against("tokio broadcast, Arc", |s, e| start(kind, s, e), shared);
         }
-        group.best(3.0).against("outcry", |s, e| start(kind, s, e), outcry::new);
+        group.best(1.5).against("outcry", |s, e| start(kind, s, e), outcry::new);
     }
 }

@@ -8,6 +8,7 @@ use rkyv::util::AlignedVec;
 
 pub(super) const RUNS: Runs = &[(SIZE, run)];
 const GOAL: f64 = 2.0;
+const WEAK: f64 = 1.3;
 
 fn run(options: &Options, size: usize) {
     let setup = Setup { is_typed: true, ..Setup::of(size) };
@@ -35,7 +36,7 @@ fn run(options: &Options, size: usize) {
         let name = format!("by turns, {}", count(readers, "weak reader"));
         options
             .group(name, Setup { readers, ..setup }, keeping_up, ours::typed_weak)
-            .goal(GOAL)
+            .goal(WEAK)
             .against("tokio broadcast, Bytes", keeping_up, |s| {
                 let mut pack = pack();
                 tokio_broadcast::new(s, move |message: &[u8]| Bytes::from_owner(pack(message)))
