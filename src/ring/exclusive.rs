@@ -195,6 +195,9 @@ impl Ring {
     /// So many strong readers are there from now on: see [`Exclusive::count`].
     pub(crate) fn count_strong_readers(&self, readers: usize) {
         self.exclusive.count(readers);
+        // Weak readers that are alone may be right ahead of the writer.
+        #[cfg(not(overfall_loom))]
+        self.storage.ask_ahead(readers > 0);
     }
 
     /// As [`Ring::copy_held`], for pieces that are not short.

@@ -6,6 +6,7 @@ use super::descriptor::Descriptor;
 use super::exclusive::Exclusive;
 use super::position::{GRANULE, Position};
 use super::zeroed::Zeroed;
+use crate::sync::{AtomicBool, Ordering};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 #[cfg(unix)]
@@ -28,6 +29,8 @@ pub(super) struct Storage {
     /// What masks the place of a byte into the ring, one less than there are, and that of a descriptor, of
     /// which there are so many bytes. Its low bits are 0: it leads to no place within one.
     masks: (usize, usize),
+    /// Whether writers ask for lines [ahead](AHEAD). It is only read, but when strong readers come and go.
+    asks_ahead: AtomicBool,
 }
 
 // SAFETY: the memory belongs to no thread. `write`, `read` and `store_back` access it atomically, and the
@@ -40,7 +43,8 @@ impl Storage {
     pub(super) fn new(capacity: usize, granules: usize) -> Option<Self> {
         assert!(capacity.is_power_of_two() && granules.is_power_of_two());
         let masks = (capacity - 1, (granules - 1) * size_of::<Descriptor>());
-        Some(Self { memory: Zeroed::new((capacity, granules))?, masks })
+        let memory = Zeroed::new((capacity, granules))?;
+        Some(Self { memory, masks, asks_ahead: AtomicBool::new(false) })
     }
 
     /// The place in bytes of the descriptor of the granule at `position`, masked into the ring.
@@ -62,14 +66,40 @@ impl Storage {
         unsafe { &*self.memory.second().as_ptr().byte_add(place) }
     }
 
-    /// Asks for a descriptor that is written soon, as for [bytes ahead](AHEAD): the fourth from that at `position`,
-    /// if all slices take `size` ring bytes.
+    /// Says whether writers ask for lines [ahead](AHEAD).
+    pub(super) fn ask_ahead(&self, asks: bool) {
+        // Relaxed: only the speed of writers hangs on it.
+        self.asks_ahead.store(asks, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn asks_ahead(&self) -> bool {
+        self.asks_ahead.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the fourth descriptor from that at `position`, if all slices take `size` ring bytes.
     #[inline(always)]
     pub(super) fn prefetch_descriptor(&self, position: Position, size: u64) {
         const FOURTH: usize = 4 * size_of::<Descriptor>();
-        let descriptor: *const Descriptor = self.descriptor(position);
-        let rest = (size / GRANULE - 1) as usize * FOURTH;
-        copy::prefetch_for_writing::<FOURTH>(descriptor.cast::<u8>().wrapping_add(rest));
+        if self.asks_ahead() {
+            let descriptor: *const Descriptor = self.descriptor(position);
+            let rest = (size / GRANULE - 1) as usize * FOURTH;
+            copy::prefetch_for_writing::<FOURTH>(descriptor.cast::<u8>().wrapping_add(rest));
+        }
+    }
+
+    /// Asks for the lines ahead of so many bytes.
+    #[inline(always)]
+    fn prefetch_lines(&self, to: *const u8, length: usize) {
+        if self.asks_ahead() {
+            for four in (0..length.min(MOST_AT_ONCE)).step_by(4 * LINE) {
+                let to = to.wrapping_add(four);
+                copy::prefetch_for_writing::<AHEAD>(to);
+                copy::prefetch_for_writing::<{ AHEAD + LINE }>(to);
+                copy::prefetch_for_writing::<{ AHEAD + 2 * LINE }>(to);
+                copy::prefetch_for_writing::<{ AHEAD + 3 * LINE }>(to);
+            }
+        }
     }
 
     /// Whether it is the first granule of a lap.
@@ -109,7 +139,9 @@ impl Storage {
     pub(super) unsafe fn write_granule(&self, position: Position, bytes: &[u8]) {
         debug_assert!(bytes.len() as u64 <= GRANULE);
         let to = self.granule(position);
-        copy::prefetch_for_writing::<AHEAD>(to);
+        if self.asks_ahead() {
+            copy::prefetch_for_writing::<AHEAD>(to);
+        }
         // SAFETY: as in `write`; no more than a granule, which is inside.
         unsafe { copy::store(to, bytes) }
     }
@@ -135,13 +167,7 @@ impl Storage {
     #[inline]
     pub(super) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
         let to = self.at(position, offset, bytes.len());
-        for four in (0..bytes.len().min(MOST_AT_ONCE)).step_by(4 * LINE) {
-            let to = to.wrapping_add(four);
-            copy::prefetch_for_writing::<AHEAD>(to);
-            copy::prefetch_for_writing::<{ AHEAD + LINE }>(to);
-            copy::prefetch_for_writing::<{ AHEAD + 2 * LINE }>(to);
-            copy::prefetch_for_writing::<{ AHEAD + 3 * LINE }>(to);
-        }
+        self.prefetch_lines(to, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
         // no other thread writes here. No reader is lent these bytes any more: their writer has
         // reserved them, and so has seen the gate pass every reader that was lent them (`lend` says
