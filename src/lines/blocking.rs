@@ -106,8 +106,8 @@ impl<R: Source> Blocking<Lines<R>> {
 
     #[inline]
     fn next_line_until(&mut self, until: Until) -> Result<Option<Line<'_>>, LineError> {
-        if let Some(piece) = self.get_mut().cut() {
-            return self.get_mut().lend(piece);
+        if let Some(line) = self.get_mut().cut_whole() {
+            return self.get_mut().lend_whole(line);
         }
         let found = self.find_until(until);
         self.get_mut().give(found)

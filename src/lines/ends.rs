@@ -9,11 +9,15 @@
 const BLOCK: usize = 64;
 /// Of how many ends it looks for no more at a time: there may be an end at every byte.
 const ENOUGH: usize = 64;
+/// The places of as many as it finds at a time.
+const PLACES: usize = ENOUGH + BLOCK;
+/// Stands where no end is known. It is behind all of them.
+const NONE: usize = usize::MAX;
 
 /// The ends of lines that are known and not passed.
 #[derive(Default, Debug)]
 pub(super) struct Ends {
-    /// From `next` on they are not passed.
+    /// From `next` on, up to [`NONE`], they are not passed. It has [`PLACES`], or none before the first search.
     found: Vec<usize>,
     next: usize,
     /// Before this place all were found.
@@ -24,32 +28,49 @@ impl Ends {
     /// The bytes are others.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.found.clear();
+        if let Some(first) = self.found.first_mut() {
+            *first = NONE;
+        }
         (self.next, self.searched) = (0, 0);
+    }
+
+    /// The first end that is known, or a place behind all of them.
+    #[inline(always)]
+    pub(super) fn first(&self) -> usize {
+        self.found.get(self.next).copied().unwrap_or(NONE)
+    }
+
+    /// The first end, which is known, is passed.
+    #[inline(always)]
+    pub(super) fn pass_first(&mut self) {
+        self.next += 1;
+    }
+
+    /// Those before this place are passed.
+    #[inline]
+    pub(super) fn pass_to(&mut self, at: usize) {
+        while self.first() < at {
+            self.pass_first();
+        }
     }
 
     /// The first end of a line in `bytes` from `at` on, which is a `\n`, or with `returns` a `\r`. Bytes may be
     /// appended from one call to the next, and `at` does not go back.
     #[inline]
-    pub(super) fn next(&mut self, bytes: &[u8], at: usize, returns: bool) -> Option<usize> {
-        loop {
-            while let Some(&end) = self.found.get(self.next) {
-                if end >= at {
-                    return Some(end);
-                }
-                self.next += 1;
-            }
+    pub(super) fn find(&mut self, bytes: &[u8], at: usize, returns: bool) -> Option<usize> {
+        self.pass_to(at);
+        while self.first() == NONE {
             if self.searched == bytes.len() {
                 return None;
             }
             self.search(bytes, returns);
+            self.pass_to(at);
         }
+        Some(self.first())
     }
 
     #[inline(never)]
     fn search(&mut self, bytes: &[u8], returns: bool) {
-        self.found.clear();
-        self.next = 0;
         if returns {
             self.search_for(bytes, |byte| byte == b'\n' || byte == b'\r');
         } else {
@@ -59,47 +80,57 @@ impl Ends {
 
     #[inline]
     fn search_for(&mut self, bytes: &[u8], is_end: impl Fn(u8) -> bool) {
-        while let Some(block) = bytes[self.searched..].first_chunk() {
-            self.note(find(block, &is_end));
-            self.searched += BLOCK;
-            if self.found.len() >= ENOUGH {
-                return;
-            }
+        self.found.resize(PLACES, NONE);
+        self.next = 0;
+        let Some(found) = self.found.first_chunk_mut::<PLACES>() else { return };
+        let (mut count, mut at) = (0, self.searched);
+        while let (true, Some(block)) = (count < ENOUGH, bytes[at..].first_chunk()) {
+            count = note(found, count, at, find(block, &is_end));
+            at += BLOCK;
         }
-        let rest = &bytes[self.searched..];
-        let mut last = [0; BLOCK];
-        last[..rest.len()].copy_from_slice(rest);
-        self.note(find(&last, &is_end));
-        self.searched = bytes.len();
-    }
-
-    /// These bytes from `searched` on are ends.
-    #[inline]
-    fn note(&mut self, mut ends: u64) {
-        while ends != 0 {
-            self.found.push(self.searched + ends.trailing_zeros() as usize);
-            ends &= ends - 1;
+        if count < ENOUGH {
+            let rest = &bytes[at..];
+            let mut last = [0; BLOCK];
+            last[..rest.len()].copy_from_slice(rest);
+            count = note(found, count, at, find(&last, &is_end));
+            at = bytes.len();
+        }
+        self.searched = at;
+        if let Some(behind) = found.get_mut(count) {
+            *behind = NONE;
         }
     }
 }
 
-/// The bytes of a block that are such, as bits.
+/// Notes the ends of the block at `at`, which [`find`] has found, behind `count` others. Tells how many there are.
+#[inline(always)]
+fn note(found: &mut [usize; PLACES], mut count: usize, at: usize, rows: u64) -> usize {
+    if rows & rows.wrapping_sub(1) == 0 {
+        // One at most, which most blocks have. If there is none, the next one takes its place: whether there is
+        // cannot be foreseen, and a branch that is guessed wrong takes longer than a store.
+        let place = rows.trailing_zeros() as usize;
+        found[count % PLACES] = at + (place << 3 | place >> 3) % BLOCK;
+        return count + usize::from(rows != 0);
+    }
+    let mut ends = transpose(rows);
+    while ends != 0 {
+        found[count % PLACES] = at + ends.trailing_zeros() as usize;
+        count += 1;
+        ends &= ends - 1;
+    }
+    count
+}
+
+/// The bytes of a block that are such, as bits, in eight rows of eight bytes: the number of the row is that of the
+/// bit. So the rows lie upon each other in one word, in which the number of a byte is that of the column.
 #[inline]
 fn find(block: &[u8; BLOCK], is_end: impl Fn(u8) -> bool) -> u64 {
-    // Eight rows of eight bytes: the number of the row is that of the bit. So the rows lie upon each other in
-    // one word, in which the number of a byte is that of the column.
     let mut ends = [0; BLOCK];
     for (index, (end, byte)) in ends.iter_mut().zip(block).enumerate() {
         *end = if is_end(*byte) { 1_u8 << (index / 8) } else { 0 };
     }
     let row = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-    let rows = ends.chunks_exact(8).fold(0, |rows, bytes| rows | row(bytes));
-    if rows & rows.wrapping_sub(1) == 0 {
-        // One at most, which most blocks have.
-        let place = rows.trailing_zeros();
-        return u64::from(rows != 0) << (place % 8 * 8 + place / 8 % 8);
-    }
-    transpose(rows)
+    ends.chunks_exact(8).fold(0, |rows, bytes| rows | row(bytes))
 }
 
 /// Exchanges rows and columns of eight times eight bits.
@@ -120,8 +151,8 @@ mod tests {
 
     fn all(bytes: &[u8], returns: bool) -> Vec<usize> {
         let (mut ends, mut at, mut found) = (Ends::default(), 0, Vec::new());
-        while let Some(end) = ends.next(bytes, at, returns) {
-            assert_eq!(ends.next(bytes, at, returns), Some(end), "it stays until it is passed");
+        while let Some(end) = ends.find(bytes, at, returns) {
+            assert_eq!(ends.find(bytes, at, returns), Some(end), "it stays until it is passed");
             found.push(end);
             at = end + 1;
         }
@@ -164,7 +195,7 @@ mod tests {
             for skip in [1, 2, 9, 70] {
                 let (mut ends, mut at, mut found) = (Ends::default(), 0, Vec::new());
                 for length in (step..text.len()).step_by(step).chain([text.len()]) {
-                    while let Some(end) = ends.next(&text[..length], at, false) {
+                    while let Some(end) = ends.find(&text[..length], at, false) {
                         assert_eq!(
                             text[at..=end].iter().position(|&byte| byte == b'\n'),
                             Some(end - at)
