@@ -308,7 +308,11 @@ impl<R: Source> Lines<R> {
     }
 
     /// The next piece of what has come already.
+    #[inline]
     fn cut(&mut self) -> Option<Piece> {
+        if self.input.rest().is_empty() {
+            return None;
+        }
         self.cutter.next(&self.settings, &mut self.input)
     }
 

@@ -143,11 +143,12 @@ impl Cutter {
         if is_line && self.line == Line::Kept && self.after == Return::None {
             // A whole line may be right here.
             if let Some(ending) = find(settings, input) {
-                if ending.at < settings.whole_below() {
+                let below = settings.whole_below();
+                if ending.at < below {
                     let place = Place::Input(input.at(), input.at() + ending.at);
                     input.pass(ending.at + ending.len());
                     if !settings.returns {
-                        self.whole_below = settings.whole_below();
+                        self.whole_below = below;
                     }
                     return Some(self.whole(place, &ending));
                 }
@@ -396,6 +397,7 @@ fn visible(settings: &Settings, begun: &[u8]) -> usize {
 }
 
 /// The next end of a line.
+#[inline(always)]
 fn find(settings: &Settings, input: &mut Input) -> Option<Ending> {
     let at = input.next_end(settings.returns)?;
     let rest = input.rest();
