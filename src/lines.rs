@@ -248,6 +248,9 @@ impl<R: Source> Lines<R> {
         &mut self,
         mut quiet: impl FnMut() -> Q,
     ) -> Result<Option<Line<'_>>, LineError> {
+        if let Some(line) = self.cut_whole() {
+            return self.lend_whole(line);
+        }
         let mut timer = pin!(None);
         let mut since = 0;
         let found = until_ready(&mut *self, Self::stop_waiting, |lines, context| {

@@ -147,7 +147,7 @@ impl Cutter {
                 if ending.at < below {
                     let place = Place::Input(input.at(), input.at() + ending.at);
                     input.pass(ending.at + ending.len());
-                    if !settings.returns {
+                    if !ending.is_last {
                         self.whole_below = below;
                     }
                     return Some(self.whole(place, &ending));

@@ -13,11 +13,14 @@ const ENOUGH: usize = 64;
 const PLACES: usize = ENOUGH + BLOCK;
 /// Stands where no end is known. It is behind all of them.
 const NONE: usize = usize::MAX;
+/// Stands in the place of an end that is a `\r`, which is behind all others by that. No vector has so many bytes.
+const RETURN: usize = 1 << (usize::BITS - 1);
 
 /// The ends of lines that are known and not passed.
 #[derive(Default, Debug)]
 pub(super) struct Ends {
-    /// From `next` on, up to [`NONE`], they are not passed. It has [`PLACES`], or none before the first search.
+    /// From `next` on, up to [`NONE`], they are not passed. It has [`PLACES`], or none before the first search. With
+    /// each `\r` stands [`RETURN`].
     found: Vec<usize>,
     next: usize,
     /// Before this place all were found.
@@ -34,7 +37,7 @@ impl Ends {
         (self.next, self.searched) = (0, 0);
     }
 
-    /// The first end that is known, or a place behind all of them.
+    /// The first end, if that is known and a `\n`, or a place behind all of them.
     #[inline(always)]
     pub(super) fn first(&self) -> usize {
         self.found.get(self.next).copied().unwrap_or(NONE)
@@ -49,7 +52,7 @@ impl Ends {
     /// Those before this place are passed.
     #[inline]
     pub(super) fn pass_to(&mut self, at: usize) {
-        while self.first() < at {
+        while self.first() & !RETURN < at {
             self.pass_first();
         }
     }
@@ -61,7 +64,8 @@ impl Ends {
         if self.first() == NONE {
             self.search(bytes, at, returns);
         }
-        Some(self.first()).filter(|&first| first != NONE)
+        let first = self.first();
+        if first == NONE { None } else { Some(first & !RETURN) }
     }
 
     /// Searches from `at` on, where that was not done before.
@@ -73,6 +77,11 @@ impl Ends {
         }
         if returns {
             self.search_for(bytes, |byte| byte == b'\n' || byte == b'\r');
+            for place in self.found.iter_mut().take_while(|place| **place != NONE) {
+                if bytes[*place] == b'\r' {
+                    *place |= RETURN;
+                }
+            }
         } else {
             self.search_for(bytes, |byte| byte == b'\n');
         }
