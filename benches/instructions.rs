@@ -47,6 +47,10 @@ const KINDS: &[(&str, Kind)] = &[
     ("reread", reread),
     #[cfg(feature = "tokio")]
     ("poll", poll),
+    #[cfg(feature = "lines")]
+    ("lines", lines),
+    #[cfg(feature = "lines")]
+    ("lines-utf8", lines_of_text),
 ];
 
 fn main() {
@@ -234,4 +238,43 @@ fn reread(from: &[u8], to: &mut [u8], count: u64) {
             reader.try_seek(SeekFrom::Start(0)).unwrap();
         }
     }
+}
+
+/// Thirty-two lines that are written in one go, read and cut.
+#[cfg(feature = "lines")]
+fn lines(from: &[u8], _to: &mut [u8], count: u64) {
+    cut(overfall::lines::Builder::new(), from, count);
+}
+
+/// The same, of text.
+#[cfg(feature = "lines")]
+fn lines_of_text(from: &[u8], _to: &mut [u8], count: u64) {
+    cut(overfall::lines::Builder::new().utf8(), from, count);
+}
+
+#[cfg(feature = "lines")]
+fn cut(cut: overfall::lines::Builder, from: &[u8], count: u64) {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    const LINES: usize = 32;
+    let mut page = Page::new(0);
+    let text = &mut page.0[..LINES * from.len()];
+    for line in text.chunks_exact_mut(from.len()) {
+        let (end, before) = line.split_last_mut().expect("it is not empty");
+        before.copy_from_slice(&from[1..]);
+        *end = b'\n';
+    }
+    let (mut writer, reader) = overfall::pipe(RING);
+    let mut lines = cut.lines(reader);
+    let task = pin!(async {
+        for _ in 0..count {
+            assert_eq!(writer.try_write(black_box(text)), Ok(text.len()));
+            for _ in 0..LINES {
+                let line = lines.next_line().await.expect("it is text").expect("no end");
+                assert_eq!(black_box(line).len() + 1, from.len());
+            }
+        }
+    });
+    assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_ready(), "all is there");
 }

@@ -81,7 +81,7 @@ use crate::wait::until::until_ready;
 use cutter::{Cutter, Piece, Place};
 use gone::Sweep;
 use input::Input;
-use line::{About, Content};
+use line::{About, Content, Terminator};
 use settings::{Encoding, Settings};
 #[cfg(feature = "process")]
 pub(crate) use source::Feed;
@@ -90,6 +90,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::ops::Range;
 use std::pin::pin;
 use std::str;
 use std::task::{Context, Poll, ready};
@@ -122,8 +123,10 @@ pub struct Lines<R> {
     last_gaps: Vec<Gap>,
     /// What a wait has found, on its way out.
     found: Option<Found>,
-    /// What is known of the line that was lent last.
+    /// What is known of the line that was lent last, if that was no whole one.
     about: About,
+    /// What is known of a whole line.
+    whole: About,
     /// The text of a line that was not UTF-8.
     decoded: String,
     /// Whether a stream has told its last item.
@@ -158,6 +161,7 @@ impl<R: Source> Lines<R> {
             last_gaps: Vec::new(),
             found: None,
             about: About::default(),
+            whole: About::of_whole_line(0),
             decoded: String::new(),
             is_over: false,
             budget: Budget::default(),
@@ -181,8 +185,8 @@ impl<R: Source> Lines<R> {
     /// - [`LineError::Spool`], if a spool could not be read.
     #[inline]
     pub fn try_next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        match self.cut() {
-            Some(piece) => self.lend(piece),
+        match self.cut_whole() {
+            Some(line) => self.lend_whole(line),
             None => {
                 let found = self.find();
                 self.give(found)
@@ -201,17 +205,16 @@ impl<R: Source> Lines<R> {
     ///
     /// If the future is dropped while it waits, nothing is lost.
     pub async fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        let piece = self.cut();
-        if piece.is_none() {
+        if let Some(line) = self.cut_whole() {
+            return self.lend_whole(line);
+        }
+        if !self.cut_to_found() {
             // It goes out by way of `self`. If it did by a result of its own, the compiler would pass all lines
             // through the memory in which that one lies, and to copy them there and back takes longer than all
             // the rest.
             self.found = Some(until_ready(&mut *self, Self::stop_waiting, Self::poll_find).await);
         }
-        match piece {
-            Some(piece) => self.lend(piece),
-            None => self.give_found(),
-        }
+        self.give_found()
     }
 
     /// The next line; or, if nothing comes for a while, what there is of it, which ends by [`End::Quiet`].
@@ -245,6 +248,9 @@ impl<R: Source> Lines<R> {
         &mut self,
         mut quiet: impl FnMut() -> Q,
     ) -> Result<Option<Line<'_>>, LineError> {
+        if let Some(line) = self.cut_whole() {
+            return self.lend_whole(line);
+        }
         let mut timer = pin!(None);
         let mut since = 0;
         let found = until_ready(&mut *self, Self::stop_waiting, |lines, context| {
@@ -305,9 +311,41 @@ impl<R: Source> Lines<R> {
     }
 
     /// The next piece of what has come already.
-    #[inline(always)]
+    #[inline]
     fn cut(&mut self) -> Option<Piece> {
+        if self.input.rest().is_empty() {
+            return None;
+        }
         self.cutter.next(&self.settings, &mut self.input)
+    }
+
+    /// The same by way of `found`. Tells whether there is one.
+    #[inline(never)]
+    fn cut_to_found(&mut self) -> bool {
+        self.found = self.cut().map(|piece| Ok(Some(piece)));
+        self.found.is_some()
+    }
+
+    /// The next line, if all that is to be known of it is its place. Most lines are like that. It comes before any
+    /// [piece](Self::cut).
+    #[inline(always)]
+    fn cut_whole(&mut self) -> Option<Range<usize>> {
+        self.cutter.next_whole(&mut self.input)
+    }
+
+    /// Lends such a line.
+    #[inline(always)]
+    fn lend_whole(&mut self, place: Range<usize>) -> Result<Option<Line<'_>>, LineError> {
+        let (content, has_return) = self.input.line(place);
+        let (about, encoding) = (&mut self.whole, self.settings.encoding);
+        about.terminator = if has_return { Terminator::ReturnNewline } else { Terminator::Newline };
+        match content {
+            // Not all that came with it is text.
+            Content::Bytes(bytes) if encoding != Encoding::Bytes => {
+                decode(encoding, bytes, about, &mut self.decoded)
+            }
+            content => Ok(Some(Line::new(content, about))),
+        }
     }
 
     /// The next piece, without waiting.
@@ -428,6 +466,7 @@ impl<R: Source> Lines<R> {
     #[inline(never)]
     fn turn_to_another(&mut self, writer: u32) {
         let before = mem::replace(&mut self.writer, writer);
+        self.whole = About::of_whole_line(writer);
         let cutter = match self.others.remove(&writer) {
             Some(cutter) => cutter,
             // Between two lines it can go on with the buffer of the other one.
@@ -475,7 +514,6 @@ impl<R: Source> Lines<R> {
         }
     }
 
-    #[inline(always)]
     fn lend(&mut self, piece: Piece) -> Result<Option<Line<'_>>, LineError> {
         let Piece { place, end, terminator, continues, cut } = piece;
         self.about = About { writer: self.writer, end, terminator, continues, cut };
@@ -529,8 +567,8 @@ impl<R> Lines<R> {
     fn map<S>(self, change: impl FnOnce(R) -> S) -> Lines<S> {
         let Self { source, settings, input, writer, cutter, others, .. } = self;
         let (dropped, told, arrivals) = (self.dropped, self.told, self.arrivals);
-        let (ended, last_gaps, about, decoded) =
-            (self.ended, self.last_gaps, self.about, self.decoded);
+        let (ended, last_gaps, decoded) = (self.ended, self.last_gaps, self.decoded);
+        let (about, whole) = (self.about, self.whole);
         let (is_over, budget) = (self.is_over, self.budget);
         let (gone, sweep) = (self.gone, self.sweep);
         Lines {
@@ -549,6 +587,7 @@ impl<R> Lines<R> {
             last_gaps,
             found: None,
             about,
+            whole,
             decoded,
             is_over,
             budget,

@@ -54,6 +54,9 @@ impl<R: Source> Blocking<Lines<R>> {
     ///
     /// As there.
     pub fn next_line_or_quiet(&mut self, quiet: Duration) -> Result<Option<Line<'_>>, LineError> {
+        if let Some(line) = self.get_mut().cut_whole() {
+            return self.get_mut().lend_whole(line);
+        }
         let found = loop {
             let is_begun = self.get_ref().has_unfinished();
             let since = self.get_ref().arrivals;
@@ -106,8 +109,8 @@ impl<R: Source> Blocking<Lines<R>> {
 
     #[inline]
     fn next_line_until(&mut self, until: Until) -> Result<Option<Line<'_>>, LineError> {
-        if let Some(piece) = self.get_mut().cut() {
-            return self.get_mut().lend(piece);
+        if let Some(line) = self.get_mut().cut_whole() {
+            return self.get_mut().lend_whole(line);
         }
         let found = self.find_until(until);
         self.get_mut().give(found)

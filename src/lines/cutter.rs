@@ -10,6 +10,7 @@ use super::line::{End, Terminator};
 use super::settings::{Encoding, Settings};
 use super::utf8::{Measured, floor, without_half_character};
 use std::mem;
+use std::ops::Range;
 
 /// A piece of a line, which is still to be lent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,9 @@ pub(super) struct Cutter {
     shown: usize,
     line: Line,
     after: Return,
+    /// A line of less bytes than this that lies in the input is [given at once](Self::next_whole). It is zero unless
+    /// nothing of a line has come, and none has to be known of the one before.
+    whole_below: usize,
     /// How many bytes of torn lines were dropped.
     dropped: u64,
 }
@@ -124,20 +128,28 @@ impl Cutter {
         &begun[..visible(settings, begun)]
     }
 
-    /// The next piece of the input. If there is none, all of it was taken.
+    /// The next line of the input, if there is nothing else to be thought of than where it ends, and where that is
+    /// is known: that is its [place](Input::line). If there is none, there may be a [piece](Self::next).
     #[inline(always)]
+    pub(super) fn next_whole(&self, input: &mut Input) -> Option<Range<usize>> {
+        input.pass_line(self.whole_below)
+    }
+
+    /// The next piece of the input. If there is none, all of it was taken.
+    #[inline(never)]
     pub(super) fn next(&mut self, settings: &Settings, input: &mut Input) -> Option<Piece> {
         self.release();
-        // The quick way: a whole line is right here.
-        if self.begun.is_empty()
-            && self.line == Line::Kept
-            && self.after == Return::None
-            && self.shown == 0
-        {
+        let is_line = self.begun.is_empty() && self.shown == 0;
+        if is_line && self.line == Line::Kept && self.after == Return::None {
+            // A whole line may be right here.
             if let Some(ending) = find(settings, input) {
-                if settings.surely_fits(ending.at) {
+                let below = settings.whole_below();
+                if ending.at < below {
                     let place = Place::Input(input.at(), input.at() + ending.at);
                     input.pass(ending.at + ending.len());
+                    if !ending.is_last {
+                        self.whole_below = below;
+                    }
                     return Some(self.whole(place, &ending));
                 }
             }
@@ -145,7 +157,6 @@ impl Cutter {
         self.find_next(settings, input)
     }
 
-    #[inline(never)]
     fn find_next(&mut self, settings: &Settings, input: &mut Input) -> Option<Piece> {
         loop {
             let first = *input.rest().first()?;
@@ -243,7 +254,6 @@ impl Cutter {
     }
 
     /// The line has ended with this piece.
-    #[inline(always)]
     fn whole(&mut self, place: Place, ending: &Ending) -> Piece {
         let end = match ending.terminator {
             Terminator::Return => End::CarriageReturn,
@@ -361,6 +371,7 @@ impl Cutter {
     /// What was given out is done with.
     #[inline]
     fn release(&mut self) {
+        self.whole_below = 0;
         if self.given > 0 {
             self.begun.drain(..self.given);
             (self.given, self.measured) = (0, Measured::default());

@@ -1,7 +1,9 @@
 //! What has come and is not cut yet.
 
 use super::ends::Ends;
+use super::line::Content;
 use std::mem;
+use std::ops::Range;
 
 #[derive(Default, Debug)]
 pub(super) struct Input {
@@ -86,6 +88,38 @@ impl Input {
     #[inline]
     pub(super) fn pass(&mut self, bytes: usize) {
         self.at += bytes;
+        self.ends.pass_to(self.at);
+    }
+
+    /// Passes the next line, if its end is known and it has less than so many bytes. Tells where it is.
+    #[inline(always)]
+    pub(super) fn pass_line(&mut self, below: usize) -> Option<Range<usize>> {
+        let (from, end) = (self.at, self.ends.first());
+        // An end that is not known is too far off.
+        if end - from >= below {
+            return None;
+        }
+        self.at = end + 1;
+        self.ends.pass_first();
+        Some(from..end)
+    }
+
+    /// A line that was passed, and whether a return belongs to its end. It is text, if all of the input was found to
+    /// be that, and it does not begin within a character, before which exact bytes were read.
+    #[inline(always)]
+    pub(super) fn line(&self, place: Range<usize>) -> (Content<'_>, bool) {
+        if let All::Text(text) = &self.all {
+            if let Some(line) = text.get(place.clone()) {
+                return match line.strip_suffix('\r') {
+                    Some(line) => (Content::Text(line), true),
+                    None => (Content::Text(line), false),
+                };
+            }
+        }
+        match &self.all.bytes()[place] {
+            [line @ .., b'\r'] => (Content::Bytes(line), true),
+            line => (Content::Bytes(line), false),
+        }
     }
 
     /// Takes all of it away.
@@ -124,7 +158,7 @@ impl Input {
     /// How far the next end of a line is, which is a `\n`, or with `returns` a `\r`.
     #[inline]
     pub(super) fn next_end(&mut self, returns: bool) -> Option<usize> {
-        let end = self.ends.next(self.all.bytes(), self.at, returns)?;
+        let end = self.ends.find(self.all.bytes(), self.at, returns)?;
         Some(end - self.at)
     }
 }

@@ -42,6 +42,14 @@ pub(super) struct About {
     pub(super) cut: u64,
 }
 
+impl About {
+    /// A line that ends by a newline, and of which no piece came before.
+    pub(super) fn of_whole_line(writer: u32) -> Self {
+        let (end, terminator) = (End::Newline, Terminator::Newline);
+        Self { writer, end, terminator, ..Self::default() }
+    }
+}
+
 impl Default for About {
     fn default() -> Self {
         let (end, terminator) = (End::End, Terminator::None);

@@ -26,13 +26,14 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// A line of so many bytes fits, whatever is in it.
-    #[inline]
-    pub(super) fn surely_fits(&self, bytes: usize) -> bool {
+    /// A line of less bytes than this fits, whatever is in it.
+    pub(super) fn whole_below(&self) -> usize {
+        // A vector has no more than `isize::MAX` bytes.
+        let longest = self.longest.min(isize::MAX as usize);
         match self.encoding {
             // One byte that is no character becomes one of three bytes.
-            Encoding::Utf8Lossy => bytes <= self.longest / 3,
-            _ => bytes <= self.longest,
+            Encoding::Utf8Lossy => longest / 3 + 1,
+            _ => longest + 1,
         }
     }
 }

@@ -29,16 +29,21 @@ impl<R: Source + Unpin> Stream for Lines<R> {
         if this.is_over {
             return Poll::Ready(None);
         }
-        let found = match this.cut() {
-            Some(piece) => Ok(Some(piece)),
-            None => {
-                let mut budget = std::mem::take(&mut this.budget);
-                let found = budget.poll(context, |context| this.poll_find(context));
-                this.budget = budget;
-                ready!(found)
-            }
+        let line = if let Some(place) = this.cut_whole() {
+            this.lend_whole(place)
+        } else {
+            let found = match this.cut() {
+                Some(piece) => Ok(Some(piece)),
+                None => {
+                    let mut budget = std::mem::take(&mut this.budget);
+                    let found = budget.poll(context, |context| this.poll_find(context));
+                    this.budget = budget;
+                    ready!(found)
+                }
+            };
+            this.give(found)
         };
-        let item = this.give(found).map(|line| line.map(|line| line.to_owned())).transpose();
+        let item = line.map(|line| line.map(|line| line.to_owned())).transpose();
         this.is_over = is_last(&item);
         Poll::Ready(item)
     }

@@ -8,8 +8,8 @@ impl<R: Source> Lines<R> {
     /// The next line of what was taken from the reader already; `Empty`, if there is none.
     #[inline]
     pub(crate) fn next_taken_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
-        match self.cut() {
-            Some(piece) => self.lend(piece),
+        match self.cut_whole() {
+            Some(line) => self.lend_whole(line),
             None => {
                 let found = self.cut_or_end().unwrap_or(Err(LineError::Empty));
                 self.give(found)

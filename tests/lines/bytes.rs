@@ -127,3 +127,24 @@ fn taken_apart_they_give_the_reader_and_what_it_has_read_ahead() {
     assert_eq!(parts.unread, b"two\nthr");
     assert_eq!(parts.reader.try_recv().unwrap().unwrap(), b"ee");
 }
+
+#[test]
+fn a_line_that_begins_within_a_character_is_no_text_and_the_next_one_is() {
+    for skipped in [1, 2, 3] {
+        let text = "one\n\u{1f980}two\r\nthree\n";
+        let mut lines = Builder::new().utf8_lossy().lines(written(&[text.as_bytes()]));
+        assert_eq!(*lines.try_next_line().unwrap().unwrap(), *b"one");
+        lines.try_read_exact(&mut vec![0; skipped]).unwrap();
+        let line = lines.try_next_line().unwrap().unwrap();
+        assert_eq!(line.text(), String::from_utf8_lossy(&text.as_bytes()[4 + skipped..11]));
+        assert_eq!(line.terminator(), b"\r\n");
+        assert_eq!(*lines.try_next_line().unwrap().unwrap(), *b"three");
+
+        let mut lines = Builder::new().utf8().lines(written(&[text.as_bytes()]));
+        assert_eq!(*lines.try_next_line().unwrap().unwrap(), *b"one");
+        lines.try_read_exact(&mut vec![0; skipped]).unwrap();
+        let error = lines.try_next_line().unwrap_err();
+        assert!(matches!(error, LineError::NotUtf8(_)), "{error}");
+        assert_eq!(*lines.try_next_line().unwrap().unwrap(), *b"three");
+    }
+}

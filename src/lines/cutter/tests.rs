@@ -1,5 +1,6 @@
 //! Every short text, in every encoding, split everywhere, against cutting it as a whole.
 
+use super::super::line::Content;
 use super::*;
 
 /// What a piece comes to.
@@ -41,11 +42,23 @@ fn tell(cutter: &Cutter, input: &Input, piece: Piece) -> Told {
     Told { text: text.to_vec(), end, terminator, continues, cut }
 }
 
+fn tell_whole(input: &Input, place: Range<usize>) -> Told {
+    let (Content::Bytes(text), has_return) = input.line(place) else { unreachable!("not checked") };
+    let terminator = if has_return { Terminator::ReturnNewline } else { Terminator::Newline };
+    Told { text: text.to_vec(), end: End::Newline, terminator, continues: false, cut: 0 }
+}
+
 fn cut_input(cutter: &mut Cutter, settings: &Settings, bytes: &[u8], told: &mut Vec<Told>) {
     let mut input = Input::default();
     input.extendable().extend_from_slice(bytes);
-    while let Some(piece) = cutter.next(settings, &mut input) {
-        told.push(tell(cutter, &input, piece));
+    loop {
+        if let Some(place) = cutter.next_whole(&mut input) {
+            told.push(tell_whole(&input, place));
+        } else if let Some(piece) = cutter.next(settings, &mut input) {
+            told.push(tell(cutter, &input, piece));
+        } else {
+            break;
+        }
     }
     assert!(input.rest().is_empty(), "all was taken");
 }
