@@ -120,6 +120,7 @@ mod consumer;
 mod drain;
 mod driver;
 mod each_line;
+mod expected;
 mod forward;
 mod input;
 mod job;

@@ -1,10 +1,15 @@
 //! Reads the pipes of an output into its ring: a task for each, on the thread of `driver.rs`.
 //!
+//! Many consumers that are woken for each slice cost more than all the rest. So while there is more to be read, several
+//! slices are committed first, for [`LATER`] at most. Nobody waits for a drain that waits: consumers are woken
+//! before the task is suspended for whatever reason, and before it ends ([`Drain::run`]).
+//!
 //! The wakers of consumers run here, and may panic. That must not end the draining: the ring is in order by
 //! then (`wait/panics.rs`), the panic hook of the program has told it, and the task goes on.
 
 use super::driver::Either::{First, Second};
 use super::driver::first;
+use super::expected::Expected;
 use super::looking::Looking;
 use super::spooling::Spooling;
 use super::system::{Descriptor, pipe::Reading};
@@ -73,14 +78,17 @@ impl Progress {
         self.is_held_up().then_some(goes_on)
     }
 
-    fn note(&self) {
-        let since = self.began.elapsed().as_nanos();
+    /// Notes that it reads, and when.
+    fn note(&self) -> Instant {
+        let now = Instant::now();
+        let since = now.saturating_duration_since(self.began).as_nanos();
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         // Relaxed: who waits does so on this thread, that of children.
         if self.is_held_up() {
             self.is_held_up.store(false, Ordering::Relaxed);
             self.goes_on.notify_waiters();
         }
+        now
     }
 }
 
@@ -110,8 +118,11 @@ impl Drop for End {
     }
 }
 
-/// How many bytes are read at a time.
-const READ: usize = 64 << 10;
+/// How many bytes are read at a time: all that a [wide](super::system::pipe) pipe holds.
+const READ: usize = 256 << 10;
+
+/// How long consumers sleep while there is more to be read. That is a few times what it takes to wake one.
+const LATER: Duration = Duration::from_micros(100);
 
 /// What there is in a pipe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +146,9 @@ pub(super) struct Drain {
     /// Who waits for an answer to [`Order::Look`].
     looking: Looking,
     progress: Arc<Progress>,
+    expected: Expected,
+    /// The first slice for which consumers were not woken, if there is one.
+    unseen: Option<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -142,12 +156,13 @@ impl Drain {
     /// Makes the pipe, which is ours alone, one that does not block. This must run within the runtime.
     pub(super) fn new(
         pipe: Descriptor,
-        writer: StrongWriter,
+        mut writer: StrongWriter,
         spooling: Option<Arc<Mutex<Spooling>>>,
         orders: mpsc::UnboundedReceiver<Order>,
         progress: Arc<Progress>,
         end: Arc<End>,
     ) -> io::Result<Self> {
+        writer.wake_later();
         Ok(Self {
             pipe: Reading::new(pipe)?,
             // A slice and its padding are at most a quarter of the ring.
@@ -157,6 +172,8 @@ impl Drain {
             orders: Some(orders),
             looking: Looking::default(),
             progress,
+            expected: Expected::new(end.channel.capacity()),
+            unseen: None,
             end,
             buffer: Vec::new(),
         })
@@ -165,7 +182,13 @@ impl Drain {
     /// Reads until the end.
     pub(super) async fn run(mut self) {
         loop {
-            match unless_it_panics(self.turn()).await {
+            let turn = async {
+                let turn = self.turn().await?;
+                // The other children have their turn after a while.
+                Waking(&mut self.writer, &mut self.unseen).during(coop::consume_budget()).await;
+                io::Result::Ok(turn)
+            };
+            match unless_it_panics(turn).await {
                 None | Some(Ok(Continue(()))) => {}
                 Some(Ok(Break(()))) => break,
                 Some(Err(error)) => {
@@ -173,9 +196,8 @@ impl Drain {
                     break;
                 }
             }
-            // The other children have their turn after a while.
-            coop::consume_budget().await;
         }
+        unless_it_panics(async { self.wake() }).await;
         let (spooling, error) = (self.spooling.take(), self.end.error.clone());
         drop(self);
         let Some(spooling) = spooling else { return };
@@ -190,7 +212,9 @@ impl Drain {
     /// Waits for bytes, and for room for them, and reads once; or takes an order.
     async fn turn(&mut self) -> io::Result<ControlFlow<()>> {
         let there = if self.looking.is_empty() {
-            match first(next(&mut self.orders), self.pipe.wait()).await {
+            let (pipe, expected) = (&mut self.pipe, &mut self.expected);
+            let arrival = first(next(&mut self.orders), arrival(pipe, expected));
+            match Waking(&mut self.writer, &mut self.unseen).during(arrival).await {
                 First(order) => return self.take(order),
                 Second(there) => there?,
             }
@@ -208,12 +232,17 @@ impl Drain {
         if self.read_now(there)? {
             return Ok(Continue(()));
         }
+        if self.expected.must_ask() {
+            return Ok(Continue(()));
+        }
+        self.progress.is_held_up.store(true, Ordering::Relaxed);
         self.looking.has_no_room();
         self.wait_and_read(there).await
     }
 
     /// Waits until there is room in the spool and in the ring, and reads; or takes an order.
     async fn wait_and_read(&mut self, there: u64) -> io::Result<ControlFlow<()>> {
+        self.wake();
         let length = self.length(there);
         let (writer, spooling) = (&mut self.writer, &self.spooling);
         let room = async {
@@ -227,18 +256,20 @@ impl Drain {
             };
             writer.reserve(length).await.map(|slice| (slice, spooling))
         };
-        let order = match first(next(&mut self.orders), room).await {
-            First(order) => order,
+        let read = match first(next(&mut self.orders), room).await {
+            First(order) => Err(order),
             Second(Ok((slice, spooling))) => {
-                self.progress.note();
-                fill(slice, &mut self.pipe, spooling, &mut self.buffer)?;
-                self.looking.has_read(length);
-                return Ok(Continue(()));
+                let now = self.progress.note();
+                Ok((fill(slice, &mut self.pipe, spooling, &mut self.buffer)?, now))
             }
             Second(Err(ReserveError::Closed | ReserveError::Terminated)) => return Ok(Break(())),
             Second(Err(error)) => return Err(io::Error::other(error)),
         };
-        self.take(order)
+        match read {
+            Ok((read, now)) => self.has_read(read, length, now),
+            Err(order) => return self.take(order),
+        }
+        Ok(Continue(()))
     }
 
     /// Reads what is there, if there is room for it now.
@@ -250,17 +281,31 @@ impl Drain {
             Some(Err(_)) => false,
             None => true,
         };
-        if has_room {
-            // If there is another reason than that it is full, it is told where this waits.
-            if let Ok(slice) = self.writer.try_reserve(length) {
-                self.progress.note();
-                fill(slice, &mut self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
-                self.looking.has_read(length);
-                return Ok(true);
-            }
+        if !has_room {
+            return Ok(false);
         }
-        self.progress.is_held_up.store(true, Ordering::Relaxed);
-        Ok(false)
+        // If there is another reason than that it is full, it is told where this waits.
+        let Ok(slice) = self.writer.try_reserve(length) else { return Ok(false) };
+        let now = self.progress.note();
+        let spooling = spooling.and_then(Result::ok);
+        let read = fill(slice, &mut self.pipe, spooling, &mut self.buffer)?;
+        self.has_read(read, length, now);
+        Ok(true)
+    }
+
+    /// So much was read of what was reserved, and is committed.
+    fn has_read(&mut self, read: usize, reserved: usize, now: Instant) {
+        self.expected.has_read(read, reserved);
+        self.looking.has_read(read);
+        let first = *self.unseen.get_or_insert(now);
+        if now.saturating_duration_since(first) >= LATER {
+            self.wake();
+        }
+    }
+
+    /// Wakes the consumers of what was committed.
+    fn wake(&mut self) {
+        Waking(&mut self.writer, &mut self.unseen).wake();
     }
 
     fn take(&mut self, order: Option<Order>) -> io::Result<ControlFlow<()>> {
@@ -283,27 +328,70 @@ impl Drain {
     }
 }
 
-/// Reads as much as was reserved, which is there: nobody else reads this pipe.
+/// A writer, and the first slice for which it has not woken consumers.
+struct Waking<'a>(&'a mut StrongWriter, &'a mut Option<Instant>);
+
+impl Waking<'_> {
+    fn wake(&mut self) {
+        *self.1 = None;
+        self.0.wake();
+    }
+
+    /// Awaits `future`, and wakes them if that is not ready at once.
+    async fn during<T>(mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            let poll = future.as_mut().poll(context);
+            if poll.is_pending() {
+                self.wake();
+            }
+            poll
+        })
+        .await
+    }
+}
+
+/// Waits until something is there, as [`Reading::wait`] does, and tells how much that is, or probably is.
+async fn arrival(pipe: &mut Reading, expected: &mut Expected) -> io::Result<There> {
+    if let Some(guess) = expected.guess() {
+        if pipe.has_some()? {
+            return Ok(There::Bytes(guess));
+        }
+    }
+    let there = pipe.wait().await?;
+    if let There::Bytes(there) = there {
+        expected.asked(there);
+    }
+    Ok(there)
+}
+
+/// Reads as much as was reserved, or is there, and tells how much that is: nobody else reads this pipe.
 fn fill(
     mut slice: Slice<'_>,
     pipe: &mut Reading,
     spooling: Option<MutexGuard<'_, Spooling>>,
     buffer: &mut Vec<u8>,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     let Some(mut spooling) = spooling else {
-        if at_once(pipe.fill(&mut slice))?.is_some() {
-            slice.commit();
+        if at_once(pipe.fill(&mut slice))?.is_none() {
+            return Ok(0);
         }
-        return Ok(());
+        // If more was guessed, the rest may have come meanwhile.
+        while slice.remaining() > 0 && matches!(pipe.has_some(), Ok(true)) {
+            // An error comes again, behind what was read.
+            let Ok(1..) = pipe.fill(&mut slice) else { break };
+        }
+        let read = slice.written();
+        slice.commit();
+        return Ok(read);
     };
     buffer.resize(slice.len(), 0);
-    let Some(read) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(()) };
+    let Some(read) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(0) };
     slice.write_all(&buffer[..read])?;
     spooling.take(&buffer[..read]);
-    // A waker may panic. Then the spool gets them later.
     slice.commit();
     spooling.write();
-    Ok(())
+    Ok(read)
 }
 
 /// What was read; nothing, if it is to be tried again.
