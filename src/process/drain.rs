@@ -1,7 +1,7 @@
 //! Reads the pipes of an output into its ring: a task for each, on the thread of `driver.rs`.
 //!
 //! Many consumers that are woken for each slice cost more than all the rest. So while there is more to be read, several
-//! slices are committed first, for [`LATER`] at most. Nobody waits for a drain that waits: consumers are woken
+//! slices are committed first, for [`LATER`] at most. What little comes after a pause is told at once. Nobody waits for a drain that waits: consumers are woken
 //! before the task is suspended for whatever reason, and before it ends ([`Drain::run`]).
 //!
 //! The wakers of consumers run here, and may panic. That must not end the draining: the ring is in order by
@@ -20,6 +20,7 @@ use crate::error::{Failure, ReserveError};
 use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -124,6 +125,9 @@ const READ: usize = 256 << 10;
 /// How long consumers sleep while there is more to be read. That is a few times what it takes to wake one.
 const LATER: Duration = Duration::from_micros(100);
 
+/// What is shorter, and comes after a pause, is probably all that there is.
+const SHORT: usize = 4 << 10;
+
 /// What there is in a pipe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum There {
@@ -149,6 +153,8 @@ pub(super) struct Drain {
     expected: Expected,
     /// The first slice for which consumers were not woken, if there is one.
     unseen: Option<Instant>,
+    /// Whether the pipe was empty before.
+    has_paused: bool,
     buffer: Vec<u8>,
 }
 
@@ -174,6 +180,7 @@ impl Drain {
             progress,
             expected: Expected::new(end.channel.capacity()),
             unseen: None,
+            has_paused: true,
             end,
             buffer: Vec::new(),
         })
@@ -225,6 +232,8 @@ impl Drain {
             There::Bytes(there) => there,
             There::End => return Ok(Break(())),
             There::Nothing => {
+                self.wake();
+                self.has_paused = true;
                 self.looking.has_read_all();
                 return Ok(Continue(()));
             }
@@ -298,7 +307,8 @@ impl Drain {
         self.expected.has_read(read, reserved);
         self.looking.has_read(read);
         let first = *self.unseen.get_or_insert(now);
-        if now.saturating_duration_since(first) >= LATER {
+        let is_alone = mem::take(&mut self.has_paused) && read < SHORT;
+        if is_alone || now.saturating_duration_since(first) >= LATER {
             self.wake();
         }
     }
@@ -373,9 +383,7 @@ fn fill(
     buffer: &mut Vec<u8>,
 ) -> io::Result<usize> {
     let Some(mut spooling) = spooling else {
-        if at_once(pipe.fill(&mut slice))?.is_none() {
-            return Ok(0);
-        }
+        let Some(1..) = at_once(pipe.fill(&mut slice))? else { return Ok(0) };
         // If more was guessed, the rest may have come meanwhile.
         while slice.remaining() > 0 && matches!(pipe.has_some(), Ok(true)) {
             // An error comes again, behind what was read.
@@ -386,7 +394,7 @@ fn fill(
         return Ok(read);
     };
     buffer.resize(slice.len(), 0);
-    let Some(read) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(0) };
+    let Some(read @ 1..) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(0) };
     slice.write_all(&buffer[..read])?;
     spooling.take(&buffer[..read]);
     slice.commit();

@@ -50,9 +50,12 @@ impl Expected {
         self.is_guess
     }
 
-    /// So much was read of what was reserved.
+    /// So much was read of what was reserved. If that was too much, it is to be asked.
     pub(super) fn has_read(&mut self, read: usize, reserved: usize) {
         let lost = reserved.saturating_sub(read) as u64;
+        if lost > 0 {
+            self.there = 0;
+        }
         self.budget = (self.budget + read as u64 / PART).min(self.limit).saturating_sub(lost);
     }
 }

@@ -62,9 +62,10 @@ impl Reading {
         There::Bytes(there)
     }
 
-    /// Whether something is there. It takes no lock of the pipe, as [`look`](Self::look) does, and tells no end.
+    /// Whether something is there. It takes no lock of the pipe, as [`look`](Self::look) does. The end, and an error,
+    /// are no such thing, but on a socket they may seem to be.
     pub(in crate::process) fn has_some(&self) -> io::Result<bool> {
-        Ok(polled(&self.pipe)?.contains(PollFlags::IN))
+        Ok(polled(&self.pipe)? == PollFlags::IN)
     }
 
     /// Reads as much as the slice has room for, and as is there.
