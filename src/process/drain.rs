@@ -430,3 +430,32 @@ async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
     })
     .await
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::driver::handle;
+    use super::*;
+    use crate::error::TryReadError;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn where_less_comes_than_was_guessed_that_is_a_message_and_nothing_is_none() {
+        let (from, mut to) = UnixStream::pair().unwrap();
+        let handle = handle().unwrap();
+        let _within_it = handle.enter();
+        let mut pipe = Reading::new(from.into()).unwrap();
+        let (mut writer, mut reader) = crate::pipe(4096);
+        let mut read = |writer: &mut StrongWriter| {
+            let slice = writer.try_reserve(100).unwrap();
+            fill(slice, &mut pipe, None, &mut Vec::new()).unwrap()
+        };
+        assert_eq!(read(&mut writer), 0);
+        to.write_all(b"short").unwrap();
+        assert_eq!(read(&mut writer), 5);
+        drop(to);
+        assert_eq!(read(&mut writer), 0);
+        assert_eq!(reader.try_recv().unwrap().unwrap(), *b"short");
+        assert!(matches!(reader.try_recv(), Err(TryReadError::Empty)));
+    }
+}
