@@ -1,8 +1,8 @@
 //! Reads the pipes of an output into its ring: a task for each, on the thread of `driver.rs`.
 //!
-//! Many consumers that are woken for each slice cost more than all the rest. So while there is more to be read, several
-//! slices are committed first, for [`LATER`] at most. What little comes after a pause is told at once. Nobody waits for a drain that waits: consumers are woken
-//! before the task is suspended for whatever reason, and before it ends ([`Drain::run`]).
+//! To wake consumers for each slice costs about as much as to read it. So while there is more to be read, several slices
+//! are committed first, for [`LATER`] at most. What little comes after a pause is told at once. Nobody waits for a drain
+//! that waits: consumers are woken before the task is suspended, for whatever reason, and before it ends.
 //!
 //! The wakers of consumers run here, and may panic. That must not end the draining: the ring is in order by
 //! then (`wait/panics.rs`), the panic hook of the program has told it, and the task goes on.
@@ -119,8 +119,8 @@ impl Drop for End {
     }
 }
 
-/// How many bytes are read at a time: all that a [wide](super::system::pipe) pipe holds.
-const READ: usize = 256 << 10;
+/// How many bytes are read at a time: half of what a wide pipe holds.
+const READ: usize = 128 << 10;
 
 /// How long consumers sleep while there is more to be read. That is a few times what it takes to wake one.
 const LATER: Duration = Duration::from_micros(100);

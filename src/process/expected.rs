@@ -5,6 +5,8 @@
 //! guessed from the one before. What is reserved in the ring and not filled is lost to its history: there is a budget
 //! for that, and no guess beyond it.
 
+use std::mem;
+
 /// Less is asked for: many small reads are worse than the question.
 const LEAST: u64 = 4 << 10;
 /// More is asked for: beside such a read the question costs little.
@@ -47,7 +49,7 @@ impl Expected {
     /// is there.
     pub(super) fn must_ask(&mut self) -> bool {
         self.there = 0;
-        self.is_guess
+        mem::take(&mut self.is_guess)
     }
 
     /// So much was read of what was reserved. If that was too much, it is to be asked.
@@ -88,6 +90,19 @@ mod tests {
         let (guesses, total, lost) = lost(1 << 20, 1000, |_| 8192);
         assert!(guesses > 800 && guesses < 875, "{guesses}");
         assert_eq!((total, lost), (1000 * 8192, 0));
+    }
+
+    #[test]
+    fn where_a_guess_finds_no_room_it_is_asked_once() {
+        let mut expected = Expected::new(1 << 20);
+        expected.has_read(1 << 20, 1 << 20);
+        expected.asked(8192);
+        assert!(!expected.must_ask(), "that was no guess");
+        expected.asked(8192);
+        assert_eq!(expected.guess(), Some(8192));
+        assert!(expected.must_ask());
+        assert_eq!(expected.guess(), None);
+        assert!(!expected.must_ask());
     }
 
     #[test]
