@@ -445,7 +445,8 @@ mod tests {
         let handle = handle().unwrap();
         let _within_it = handle.enter();
         let mut pipe = Reading::new(from.into()).unwrap();
-        let (mut writer, mut reader) = crate::pipe(4096);
+        let channel = Channel::new(4096);
+        let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
         let mut read = |writer: &mut StrongWriter| {
             let slice = writer.try_reserve(100).unwrap();
             fill(slice, &mut pipe, None, &mut Vec::new()).unwrap()
