@@ -47,6 +47,19 @@ impl Shared {
         position: Position,
         count: Count,
     ) -> Option<bool> {
+        if !self.keep_late(writer, position, count) {
+            return None;
+        }
+        let somebody = self.is_anybody_asleep();
+        if somebody {
+            self.wake_sleepers();
+        }
+        Some(somebody)
+    }
+
+    /// The same without waking anybody. Tells whether somebody may sleep: then [`Shared::after_commit`] is to be
+    /// called later. It looks for itself, with its own fence, so whoever finds nothing and sleeps in between is found.
+    pub(crate) fn keep_late(&self, writer: &WriterSlot, position: Position, count: Count) -> bool {
         let must_check = self.watch.must_check();
         if must_check {
             // ORD(start:B), as ORD(park:B): the count comes before the look at the furthest start.
@@ -55,14 +68,7 @@ impl Shared {
         if self.may_be_late(position) {
             self.count_late(writer, position, count);
         }
-        if !must_check {
-            return None;
-        }
-        let somebody = self.is_anybody_asleep();
-        if somebody {
-            self.wake_sleepers();
-        }
-        Some(somebody)
+        must_check
     }
 
     /// Whether a reader may have started behind `position`.

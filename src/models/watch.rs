@@ -60,6 +60,35 @@ fn a_reader_that_sleeps_while_nobody_looks_is_woken() {
     });
 }
 
+/// Guards that a writer which wakes later owes that for each commit after which somebody may sleep: a reader finds
+/// nothing before the first one, and sleeps, or finds that one, and sleeps before the second. Were the wake kept from
+/// it, or not owed, it would sleep for ever.
+#[test]
+fn who_sleeps_while_a_writer_puts_its_wakes_off_is_woken_in_the_end() {
+    for is_watched in [true, false] {
+        model_of_heavy_fences(PREEMPTIONS, move || {
+            let shared = shared(2);
+            let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+            let mut writer = StrongWriter::new(&shared);
+            writer.writer_core().wakes_later = true;
+            if !is_watched {
+                shared.end_watch();
+            }
+            let thread = thread::spawn(move || {
+                for byte in 1..=2 {
+                    let full = [byte; GRANULE as usize];
+                    assert_eq!(writer.try_write(&full), Ok(full.len()));
+                }
+                writer.writer_core().wake();
+                writer
+            });
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
+            assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(2)));
+            drop(thread.join().unwrap());
+        });
+    }
+}
+
 /// The same for a writer that waits for room.
 #[test]
 fn a_writer_that_sleeps_while_nobody_looks_is_woken() {

@@ -1,10 +1,15 @@
 //! Reads the pipes of an output into its ring: a task for each, on the thread of `driver.rs`.
 //!
+//! To wake consumers for each slice costs about as much as to read it. So while there is more to be read, several slices
+//! are committed first, for [`LATER`] at most. What little comes after a pause is told at once. Nobody waits for a drain
+//! that waits: consumers are woken before the task is suspended, for whatever reason, and before it ends.
+//!
 //! The wakers of consumers run here, and may panic. That must not end the draining: the ring is in order by
 //! then (`wait/panics.rs`), the panic hook of the program has told it, and the task goes on.
 
 use super::driver::Either::{First, Second};
 use super::driver::first;
+use super::expected::Expected;
 use super::looking::Looking;
 use super::spooling::Spooling;
 use super::system::{Descriptor, pipe::Reading};
@@ -15,6 +20,7 @@ use crate::error::{Failure, ReserveError};
 use crate::sync::{AtomicBool, AtomicU64, OnceLock, Ordering};
 use std::future::{pending, poll_fn};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -73,14 +79,17 @@ impl Progress {
         self.is_held_up().then_some(goes_on)
     }
 
-    fn note(&self) {
-        let since = self.began.elapsed().as_nanos();
+    /// Notes that it reads, and when.
+    fn note(&self) -> Instant {
+        let now = Instant::now();
+        let since = now.saturating_duration_since(self.began).as_nanos();
         self.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
         // Relaxed: who waits does so on this thread, that of children.
         if self.is_held_up() {
             self.is_held_up.store(false, Ordering::Relaxed);
             self.goes_on.notify_waiters();
         }
+        now
     }
 }
 
@@ -110,8 +119,14 @@ impl Drop for End {
     }
 }
 
-/// How many bytes are read at a time.
-const READ: usize = 64 << 10;
+/// How many bytes are read at a time: half of what a wide pipe holds.
+const READ: usize = 128 << 10;
+
+/// How long consumers sleep while there is more to be read. That is a few times what it takes to wake one.
+const LATER: Duration = Duration::from_micros(100);
+
+/// What is shorter, and comes after a pause, is probably all that there is.
+const SHORT: usize = 4 << 10;
 
 /// What there is in a pipe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +150,11 @@ pub(super) struct Drain {
     /// Who waits for an answer to [`Order::Look`].
     looking: Looking,
     progress: Arc<Progress>,
+    expected: Expected,
+    /// The first slice for which consumers were not woken, if there is one.
+    unseen: Option<Instant>,
+    /// Whether the pipe was empty before.
+    has_paused: bool,
     buffer: Vec<u8>,
 }
 
@@ -142,12 +162,13 @@ impl Drain {
     /// Makes the pipe, which is ours alone, one that does not block. This must run within the runtime.
     pub(super) fn new(
         pipe: Descriptor,
-        writer: StrongWriter,
+        mut writer: StrongWriter,
         spooling: Option<Arc<Mutex<Spooling>>>,
         orders: mpsc::UnboundedReceiver<Order>,
         progress: Arc<Progress>,
         end: Arc<End>,
     ) -> io::Result<Self> {
+        writer.wake_later();
         Ok(Self {
             pipe: Reading::new(pipe)?,
             // A slice and its padding are at most a quarter of the ring.
@@ -157,6 +178,9 @@ impl Drain {
             orders: Some(orders),
             looking: Looking::default(),
             progress,
+            expected: Expected::new(end.channel.capacity()),
+            unseen: None,
+            has_paused: true,
             end,
             buffer: Vec::new(),
         })
@@ -165,7 +189,13 @@ impl Drain {
     /// Reads until the end.
     pub(super) async fn run(mut self) {
         loop {
-            match unless_it_panics(self.turn()).await {
+            let turn = async {
+                let turn = self.turn().await?;
+                // The other children have their turn after a while.
+                Waking(&mut self.writer, &mut self.unseen).during(coop::consume_budget()).await;
+                io::Result::Ok(turn)
+            };
+            match unless_it_panics(turn).await {
                 None | Some(Ok(Continue(()))) => {}
                 Some(Ok(Break(()))) => break,
                 Some(Err(error)) => {
@@ -173,9 +203,8 @@ impl Drain {
                     break;
                 }
             }
-            // The other children have their turn after a while.
-            coop::consume_budget().await;
         }
+        unless_it_panics(async { self.wake() }).await;
         let (spooling, error) = (self.spooling.take(), self.end.error.clone());
         drop(self);
         let Some(spooling) = spooling else { return };
@@ -190,7 +219,9 @@ impl Drain {
     /// Waits for bytes, and for room for them, and reads once; or takes an order.
     async fn turn(&mut self) -> io::Result<ControlFlow<()>> {
         let there = if self.looking.is_empty() {
-            match first(next(&mut self.orders), self.pipe.wait()).await {
+            let (pipe, expected) = (&mut self.pipe, &mut self.expected);
+            let arrival = first(next(&mut self.orders), arrival(pipe, expected));
+            match Waking(&mut self.writer, &mut self.unseen).during(arrival).await {
                 First(order) => return self.take(order),
                 Second(there) => there?,
             }
@@ -201,6 +232,8 @@ impl Drain {
             There::Bytes(there) => there,
             There::End => return Ok(Break(())),
             There::Nothing => {
+                self.wake();
+                self.has_paused = true;
                 self.looking.has_read_all();
                 return Ok(Continue(()));
             }
@@ -208,12 +241,17 @@ impl Drain {
         if self.read_now(there)? {
             return Ok(Continue(()));
         }
+        if self.expected.must_ask() {
+            return Ok(Continue(()));
+        }
+        self.progress.is_held_up.store(true, Ordering::Relaxed);
         self.looking.has_no_room();
         self.wait_and_read(there).await
     }
 
     /// Waits until there is room in the spool and in the ring, and reads; or takes an order.
     async fn wait_and_read(&mut self, there: u64) -> io::Result<ControlFlow<()>> {
+        self.wake();
         let length = self.length(there);
         let (writer, spooling) = (&mut self.writer, &self.spooling);
         let room = async {
@@ -227,18 +265,20 @@ impl Drain {
             };
             writer.reserve(length).await.map(|slice| (slice, spooling))
         };
-        let order = match first(next(&mut self.orders), room).await {
-            First(order) => order,
+        let read = match first(next(&mut self.orders), room).await {
+            First(order) => Err(order),
             Second(Ok((slice, spooling))) => {
-                self.progress.note();
-                fill(slice, &mut self.pipe, spooling, &mut self.buffer)?;
-                self.looking.has_read(length);
-                return Ok(Continue(()));
+                let now = self.progress.note();
+                Ok((fill(slice, &mut self.pipe, spooling, &mut self.buffer)?, now))
             }
             Second(Err(ReserveError::Closed | ReserveError::Terminated)) => return Ok(Break(())),
             Second(Err(error)) => return Err(io::Error::other(error)),
         };
-        self.take(order)
+        match read {
+            Ok((read, now)) => self.has_read(read, length, now),
+            Err(order) => return self.take(order),
+        }
+        Ok(Continue(()))
     }
 
     /// Reads what is there, if there is room for it now.
@@ -250,17 +290,32 @@ impl Drain {
             Some(Err(_)) => false,
             None => true,
         };
-        if has_room {
-            // If there is another reason than that it is full, it is told where this waits.
-            if let Ok(slice) = self.writer.try_reserve(length) {
-                self.progress.note();
-                fill(slice, &mut self.pipe, spooling.and_then(Result::ok), &mut self.buffer)?;
-                self.looking.has_read(length);
-                return Ok(true);
-            }
+        if !has_room {
+            return Ok(false);
         }
-        self.progress.is_held_up.store(true, Ordering::Relaxed);
-        Ok(false)
+        // If there is another reason than that it is full, it is told where this waits.
+        let Ok(slice) = self.writer.try_reserve(length) else { return Ok(false) };
+        let now = self.progress.note();
+        let spooling = spooling.and_then(Result::ok);
+        let read = fill(slice, &mut self.pipe, spooling, &mut self.buffer)?;
+        self.has_read(read, length, now);
+        Ok(true)
+    }
+
+    /// So much was read of what was reserved, and is committed.
+    fn has_read(&mut self, read: usize, reserved: usize, now: Instant) {
+        self.expected.has_read(read, reserved);
+        self.looking.has_read(read);
+        let first = *self.unseen.get_or_insert(now);
+        let is_alone = mem::take(&mut self.has_paused) && read < SHORT;
+        if is_alone || now.saturating_duration_since(first) >= LATER {
+            self.wake();
+        }
+    }
+
+    /// Wakes the consumers of what was committed.
+    fn wake(&mut self) {
+        Waking(&mut self.writer, &mut self.unseen).wake();
     }
 
     fn take(&mut self, order: Option<Order>) -> io::Result<ControlFlow<()>> {
@@ -283,27 +338,68 @@ impl Drain {
     }
 }
 
-/// Reads as much as was reserved, which is there: nobody else reads this pipe.
+/// A writer, and the first slice for which it has not woken consumers.
+struct Waking<'a>(&'a mut StrongWriter, &'a mut Option<Instant>);
+
+impl Waking<'_> {
+    fn wake(&mut self) {
+        *self.1 = None;
+        self.0.wake();
+    }
+
+    /// Awaits `future`, and wakes them if that is not ready at once.
+    async fn during<T>(mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            let poll = future.as_mut().poll(context);
+            if poll.is_pending() {
+                self.wake();
+            }
+            poll
+        })
+        .await
+    }
+}
+
+/// Waits until something is there, as [`Reading::wait`] does, and tells how much that is, or probably is.
+async fn arrival(pipe: &mut Reading, expected: &mut Expected) -> io::Result<There> {
+    if let Some(guess) = expected.guess() {
+        if pipe.has_some()? {
+            return Ok(There::Bytes(guess));
+        }
+    }
+    let there = pipe.wait().await?;
+    if let There::Bytes(there) = there {
+        expected.asked(there);
+    }
+    Ok(there)
+}
+
+/// Reads as much as was reserved, or is there, and tells how much that is: nobody else reads this pipe.
 fn fill(
     mut slice: Slice<'_>,
     pipe: &mut Reading,
     spooling: Option<MutexGuard<'_, Spooling>>,
     buffer: &mut Vec<u8>,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     let Some(mut spooling) = spooling else {
-        if at_once(pipe.fill(&mut slice))?.is_some() {
-            slice.commit();
+        let Some(1..) = at_once(pipe.fill(&mut slice))? else { return Ok(0) };
+        // If more was guessed, the rest may have come meanwhile.
+        while slice.remaining() > 0 && matches!(pipe.has_some(), Ok(true)) {
+            // An error comes again, behind what was read.
+            let Ok(1..) = pipe.fill(&mut slice) else { break };
         }
-        return Ok(());
+        let read = slice.written();
+        slice.commit();
+        return Ok(read);
     };
     buffer.resize(slice.len(), 0);
-    let Some(read) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(()) };
+    let Some(read @ 1..) = at_once(pipe.read(&mut buffer[..]))? else { return Ok(0) };
     slice.write_all(&buffer[..read])?;
     spooling.take(&buffer[..read]);
-    // A waker may panic. Then the spool gets them later.
     slice.commit();
     spooling.write();
-    Ok(())
+    Ok(read)
 }
 
 /// What was read; nothing, if it is to be tried again.
@@ -333,4 +429,34 @@ async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
         poll.map_or(Poll::Ready(None), |poll| poll.map(Some))
     })
     .await
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::driver::handle;
+    use super::*;
+    use crate::error::TryReadError;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn where_less_comes_than_was_guessed_that_is_a_message_and_nothing_is_none() {
+        let (from, mut to) = UnixStream::pair().unwrap();
+        let handle = handle().unwrap();
+        let _within_it = handle.enter();
+        let mut pipe = Reading::new(from.into()).unwrap();
+        let channel = Channel::new(4096);
+        let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+        let mut read = |writer: &mut StrongWriter| {
+            let slice = writer.try_reserve(100).unwrap();
+            fill(slice, &mut pipe, None, &mut Vec::new()).unwrap()
+        };
+        assert_eq!(read(&mut writer), 0);
+        to.write_all(b"short").unwrap();
+        assert_eq!(read(&mut writer), 5);
+        drop(to);
+        assert_eq!(read(&mut writer), 0);
+        assert_eq!(reader.try_recv().unwrap().unwrap(), *b"short");
+        assert!(matches!(reader.try_recv(), Err(TryReadError::Empty)));
+    }
 }

@@ -42,6 +42,10 @@ pub(crate) struct Core {
     lease: Lease,
     /// Open while the quick way of a write has nothing else to look at.
     lane: Lane,
+    /// Whether readers are woken by [`Core::wake`], and not by each commit.
+    pub(crate) wakes_later: bool,
+    /// Whether there is something to wake them for.
+    owes_a_wake: bool,
     /// How many commits in a row looked for sleepers and found nobody.
     checked_in_vain: u32,
     /// The slice in flight. A writer has one at a time; should its guard be leaked, it is found
@@ -73,6 +77,8 @@ impl Core {
             backpressure,
             lease: Lease::default(),
             lane,
+            wakes_later: false,
+            owes_a_wake: false,
             checked_in_vain: 0,
             in_flight: Reservation::NONE,
             ticket: None,
@@ -156,6 +162,7 @@ impl Drop for Core {
         let mut panics = Panics::new();
         panics.run(|| self.abort());
         panics.run(|| self.stop_waiting());
+        panics.run(|| self.wake());
         self.mark_in_flight();
         panics.run(|| self.fail_if_panicking());
         panics.run(|| self.shared.remove_writer(&self.slot, self.id, self.strength));

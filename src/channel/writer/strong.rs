@@ -52,6 +52,19 @@ impl StrongWriter {
         &mut self.0
     }
 
+    /// Has its commits wake nobody until [`wake`](Self::wake), which is to be called before others may wait for it:
+    /// before it waits itself, and when it ends.
+    #[cfg(feature = "process")]
+    pub(crate) fn wake_later(&mut self) {
+        self.0.wakes_later = true;
+    }
+
+    /// Wakes the readers that wait for what was committed since.
+    #[cfg(feature = "process")]
+    pub(crate) fn wake(&mut self) {
+        self.0.wake();
+    }
+
     /// Converts this writer into a weak one. If it was the last strong one and no handle is left,
     /// the channel drains.
     #[inline]

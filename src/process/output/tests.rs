@@ -371,6 +371,38 @@ fn the_flags_of_a_source_from_outside_are_left_alone() {
     assert_eq!(text, "text");
 }
 
+/// A fast child that writes the same all the time is not asked how much there is. Then it writes less, and ends.
+#[test]
+fn what_comes_is_whole_though_less_comes_than_before() {
+    let pattern = Vec::from_iter((0..=250).cycle().take(256 << 10));
+    let write = |mut to: Box<dyn Write + Send>| {
+        let pattern = pattern.clone();
+        std::thread::spawn(move || {
+            let (mut written, lengths) =
+                (0, (0..4000).map(|n| if n % 97 == 96 { n } else { 8192 }));
+            for length in lengths.chain([8192; 40]) {
+                to.write_all(&pattern[written % 251..][..length]).unwrap();
+                written += length;
+            }
+            written
+        })
+    };
+    let (from, to) = pipe();
+    let (socket, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    for (from, to) in [(from, Box::new(to) as Box<_>), (socket.into(), Box::new(other) as Box<_>)] {
+        let output = Output::drain(from, &Ring::new(1 << 20), "test").unwrap();
+        let mut reader = output.strong_reader(Start::Oldest).unwrap();
+        let writing = write(to);
+        let mut read = 0;
+        while let Some(message) = block_on(reader.recv()).unwrap() {
+            assert!(!message.is_empty());
+            assert!(*message == pattern[read % 251..][..message.len()], "at {read}");
+            read += message.len();
+        }
+        assert_eq!(read, writing.join().unwrap());
+    }
+}
+
 #[test]
 fn short_lines_take_no_more_of_the_ring_than_their_slices() {
     let (mut child, output) = drained(64 << 10);

@@ -62,6 +62,12 @@ impl Reading {
         There::Bytes(there)
     }
 
+    /// Whether something is there. It takes no lock of the pipe, as [`look`](Self::look) does. The end, and an error,
+    /// are no such thing, but on a socket they may seem to be.
+    pub(in crate::process) fn has_some(&self) -> io::Result<bool> {
+        Ok(polled(&self.pipe)? == PollFlags::IN)
+    }
+
     /// Reads as much as the slice has room for, and as is there.
     pub(in crate::process) fn fill(&mut self, slice: &mut Slice<'_>) -> io::Result<usize> {
         slice.read_from(&self.pipe)
@@ -75,9 +81,13 @@ impl Reading {
 
 /// Whether nobody has the other end of an empty pipe.
 fn has_hung_up(pipe: &AsyncFd<OwnedFd>) -> io::Result<bool> {
+    Ok(polled(pipe)?.contains(PollFlags::HUP))
+}
+
+fn polled(pipe: &AsyncFd<OwnedFd>) -> io::Result<PollFlags> {
     let mut polled = [PollFd::new(pipe, PollFlags::IN)];
     rustix::event::poll(&mut polled, Some(&Timespec::default()))?;
-    Ok(polled[0].revents().contains(PollFlags::HUP))
+    Ok(polled[0].revents())
 }
 
 /// Where stdin is written.

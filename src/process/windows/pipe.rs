@@ -51,6 +51,11 @@ impl Reading {
         }
     }
 
+    /// Whether something is there: to be asked where [`look`](Self::look) costs more, which it does not here.
+    pub(in crate::process) fn has_some(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Reads as much as the slice has room for, and as is there: through a buffer.
     pub(in crate::process) fn fill(&mut self, slice: &mut Slice<'_>) -> io::Result<usize> {
         self.buffer.resize(slice.len(), 0);

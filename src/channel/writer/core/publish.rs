@@ -8,6 +8,7 @@ use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Count, Reservation, Ring, WriterSlot};
 use crate::sync::lock;
 use crate::sync::pause;
+use std::mem;
 
 /// Messages that are sent side by side.
 pub(super) struct Many<'a> {
@@ -203,8 +204,20 @@ impl Core {
     #[inline(never)]
     pub(super) fn check_after_count(&mut self, position: Position, messages: u64, bytes: u64) {
         let count = Count { messages, bytes };
-        if let Some(found) = self.shared.after_count(&self.slot, position, count) {
+        if self.wakes_later {
+            self.owes_a_wake |= self.shared.keep_late(&self.slot, position, count);
+        } else if let Some(found) = self.shared.after_count(&self.slot, position, count) {
             self.count_check(found);
+        }
+    }
+
+    /// Wakes whom the commits since the last call may have unblocked, if this writer
+    /// [wakes later](Self::wakes_later). Their wakers may panic; all of them are woken by then.
+    pub(crate) fn wake(&mut self) {
+        if mem::take(&mut self.owes_a_wake) {
+            if let Some(found) = self.shared.after_commit() {
+                self.count_check(found);
+            }
         }
     }
 
