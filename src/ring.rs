@@ -442,6 +442,12 @@ impl Ring {
         self.gate.leap_to(self.reserved());
     }
 
+    /// Whether writers ask for lines ahead.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn asks_ahead(&self) -> bool {
+        self.storage.asks_ahead()
+    }
+
     /// Where writers have their seats.
     #[inline]
     pub(crate) fn writers(&self) -> &Table<WriterSlot> {

@@ -73,7 +73,7 @@ impl Storage {
     }
 
     #[inline(always)]
-    fn asks_ahead(&self) -> bool {
+    pub(super) fn asks_ahead(&self) -> bool {
         self.asks_ahead.load(Ordering::Relaxed)
     }
 

@@ -223,3 +223,28 @@ fn figures_of_readers_that_idled_for_long_add_up() {
     drop(readers);
     assert_eq!(shared.stats().weak_readers, 0);
 }
+
+/// Weak readers that are alone may be right ahead of the writer, which must not take their lines.
+#[test]
+fn writers_ask_for_lines_ahead_while_there_are_strong_readers_however_these_come_and_go() {
+    let shared = channel(1024, Abilities::NONE);
+    let _writer = StrongWriter::new(&shared);
+    let asks = || shared.ring.asks_ahead();
+    let weak = WeakReader::new(&shared, StartAt::Oldest);
+    assert!(!asks(), "a weak one is alone");
+    let strong = weak.into_strong().unwrap();
+    assert!(asks(), "it was turned");
+    let clone = strong.clone();
+    drop(strong);
+    assert!(asks(), "its clone is there");
+    let weak = clone.into_weak();
+    assert!(!asks(), "it was turned back");
+    let strong = StrongReader::new(&shared, StartAt::Oldest);
+    assert!(asks(), "one came");
+    drop(strong);
+    assert!(!asks(), "it has gone");
+    let strong = StrongReader::new(&shared, StartAt::Oldest);
+    assert!(shared.take_hold(strong.stats().id, false).is_some());
+    assert!(!asks(), "its hold was taken");
+    drop((strong, weak));
+}
