@@ -23,9 +23,11 @@ mod kernel;
 pub(super) use kernel::read;
 
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
-pub(super) use assembly::{load, prefetch_for_writing, store};
+pub(super) use assembly::{load, load_long, prefetch_for_writing, store, store_long};
 #[cfg(not(all(target_arch = "x86_64", not(overfall_portable), not(miri))))]
-pub(super) use words::{load, prefetch_for_writing, store};
+pub(super) use words::{
+    load, load as load_long, prefetch_for_writing, store, store as store_long,
+};
 
 #[cfg(any(test, not(target_arch = "x86_64"), overfall_portable, miri))]
 mod words {
@@ -168,6 +170,30 @@ mod assembly {
         unsafe { copy(to.as_mut_ptr(), from, to.len()) }
     }
 
+    /// As [`store`], in the caller's code, where a call would be felt.
+    ///
+    /// # Safety
+    ///
+    /// As for [`store`], and `from` has more than 64 bytes.
+    #[inline(always)]
+    pub(in super::super) unsafe fn store_long(to: *mut u8, from: &[u8]) {
+        debug_assert!(from.len() > SHORT);
+        // SAFETY: passed on.
+        unsafe { copy_here(to, from.as_ptr(), from.len()) }
+    }
+
+    /// As [`load`], in the caller's code, where a call would be felt.
+    ///
+    /// # Safety
+    ///
+    /// As for [`load`], and `to` has more than 64 bytes.
+    #[inline(always)]
+    pub(in super::super) unsafe fn load_long(from: *const u8, to: &mut [u8]) {
+        debug_assert!(to.len() > SHORT);
+        // SAFETY: passed on.
+        unsafe { copy_here(to.as_mut_ptr(), from, to.len()) }
+    }
+
     /// Moves the first `$width` bytes and the last `$width` bytes, which may overlap: loads all
     /// into registers, and then stores them.
     macro_rules! move_ends {
@@ -237,6 +263,15 @@ mod assembly {
     /// As for [`copy`], and `length` is more than [`SHORT`].
     #[inline(never)]
     unsafe fn copy_long(to: *mut u8, from: *const u8, length: usize) {
+        // SAFETY: passed on.
+        unsafe { copy_here(to, from, length) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`copy_long`].
+    #[inline(always)]
+    unsafe fn copy_here(to: *mut u8, from: *const u8, length: usize) {
         // SAFETY: passed on; the processor has the instructions.
         unsafe {
             if length >= STRING && processor::moves_strings_fast() {
@@ -272,6 +307,7 @@ mod assembly {
     /// # Safety
     ///
     /// As for [`copy_long`].
+    #[inline(never)]
     unsafe fn copy_with_sse(to: *mut u8, from: *const u8, length: usize) {
         let last = length - 64;
         let mut offset = 0;

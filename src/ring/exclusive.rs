@@ -214,6 +214,13 @@ impl Ring {
         } else {
             0
         };
+        #[cfg(not(overfall_loom))]
+        if copied == 0 {
+            debug_assert!(to.len() > SHORT);
+            // SAFETY: it is longer than a granule.
+            unsafe { self.storage.read_long(slice, offset, to) }
+            return;
+        }
         let rest = &mut to[copied..];
         #[cfg(not(overfall_loom))]
         self.storage.read(slice, offset + copied as u64, rest);
@@ -298,18 +305,12 @@ impl Ring {
         may_store
     }
 
-    /// Writes a piece, and notes the core if it is long.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Storage::write`](super::Storage::write).
+    /// Notes the core where a piece of so many bytes is written, if it is long.
     #[inline(always)]
-    pub(super) unsafe fn write_and_note(&self, slice: Position, offset: u64, bytes: &[u8]) {
-        if self.hands_lines_back && bytes.len() >= COPIED {
+    pub(super) fn note_core_of(&self, length: usize) {
+        if self.hands_lines_back && length >= COPIED {
             self.note_core();
         }
-        // SAFETY: passed on.
-        unsafe { self.storage.write(slice, offset, bytes) }
     }
 
     #[inline(never)]

@@ -584,10 +584,25 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
+        self.note_core_of(bytes.len());
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
-        unsafe { self.write_and_note(reservation.position, offset, bytes) }
+        unsafe { self.storage.write(reservation.position, offset, bytes) }
+    }
+
+    /// Fills a slice. Callers know whether it has more than a granule: only one of the two is in their code.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) fn write_whole(&self, reservation: &Reservation, bytes: &[u8]) {
+        let length = bytes.len() as u64;
+        if length <= GRANULE {
+            return self.write(reservation, 0, bytes);
+        }
+        assert!(length <= reservation.size, "a write past the end of its slice");
+        self.note_core_of(bytes.len());
+        // SAFETY: as in `write_anywhere`, and it is longer than a granule.
+        unsafe { self.storage.write_long(reservation.position, 0, bytes) }
     }
 
     /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.

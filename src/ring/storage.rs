@@ -175,6 +175,19 @@ impl Storage {
         unsafe { copy::store(to, bytes) }
     }
 
+    /// The same, in the caller's code.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Storage::write`], and there are more bytes than a granule has.
+    #[inline(always)]
+    pub(super) unsafe fn write_long(&self, position: Position, offset: u64, bytes: &[u8]) {
+        let to = self.at(position, offset, bytes.len());
+        self.prefetch_lines(to, bytes.len());
+        // SAFETY: as in `write`.
+        unsafe { copy::store_long(to, bytes) }
+    }
+
     /// Reads from a descriptor into the ring, once, and tells how many bytes.
     ///
     /// # Safety
@@ -202,6 +215,18 @@ impl Storage {
         // only writes are those of `write` and `read_from`, and of `store_back`, which are of single bytes as
         // well: where there are sections that store back, `copy` is in assembly.
         unsafe { copy::load(from, to) }
+    }
+
+    /// The same, in the caller's code.
+    ///
+    /// # Safety
+    ///
+    /// There is room for more bytes than a granule has.
+    #[inline(always)]
+    pub(super) unsafe fn read_long(&self, position: Position, offset: u64, to: &mut [u8]) {
+        let from = self.at(position, offset, to.len());
+        // SAFETY: as in `read`.
+        unsafe { copy::load_long(from, to) }
     }
 
     /// So many bytes from `position` on, to be read as [`Storage::read`] does; nothing if they are not inside of

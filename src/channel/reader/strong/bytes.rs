@@ -15,11 +15,11 @@ use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
 
 impl StrongReader {
-    /// What is longer than a granule, or has no quick way.
+    /// What has no quick way.
     #[inline(never)]
     fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if buffer.is_empty() || self.read_long(buffer) {
-            return Ok(buffer.len());
+        if buffer.is_empty() {
+            return Ok(0);
         }
         match self.copy(buffer) {
             0 => self.find_and_read(buffer),
@@ -50,7 +50,7 @@ impl StrongReader {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let copied = if self.read_long(buffer) { buffer.len() } else { self.copy(buffer) };
+        let copied = self.copy(buffer);
         if copied > 0 {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
@@ -71,16 +71,20 @@ impl StrongReader {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
-    /// The quick way of a short read. It is worth its place in the caller's code, as that of a write.
+    /// The quick way of a read. Of a short one it is worth its place in the caller's code, as that of a write.
     #[inline(always)]
-    fn read_short(&mut self, buffer: &mut [u8]) -> bool {
-        fits_a_granule(buffer.len()) && self.read_whole(buffer, GRANULE)
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
+        if fits_a_granule(buffer.len()) {
+            self.read_whole(buffer, GRANULE)
+        } else {
+            self.read_long(buffer)
+        }
     }
 
-    /// The same of a longer one.
-    #[inline]
+    #[inline(never)]
     fn read_long(&mut self, buffer: &mut [u8]) -> bool {
-        !fits_a_granule(buffer.len()) && self.read_whole(buffer, slice_size(buffer.len() as u64))
+        let length = buffer.len() as u64;
+        length > GRANULE && self.read_whole(buffer, slice_size(length))
     }
 
     /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has
@@ -367,7 +371,7 @@ impl StrongReader {
 impl Read for StrongReader {
     #[inline(always)]
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
-        if self.read_short(buffer) {
+        if self.read_quick(buffer) {
             return Ok(buffer.len());
         }
         self.read_across(buffer)
@@ -376,7 +380,7 @@ impl Read for StrongReader {
     #[cfg(feature = "tokio")]
     #[inline(always)]
     fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
-        let is_read = self.read_short(buffer);
+        let is_read = self.read_quick(buffer);
         if is_read {
             self.core.unpark();
         }
@@ -389,7 +393,7 @@ impl Read for StrongReader {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, ReadError>> {
-        if self.read_short(buffer) {
+        if self.read_quick(buffer) {
             self.core.unpark();
             return Poll::Ready(Ok(buffer.len()));
         }

@@ -88,8 +88,9 @@ impl Core {
 
     #[inline(never)]
     fn write_long(&mut self, bytes: &[u8]) -> bool {
-        let size = slice_size(bytes.len() as u64);
-        !bytes.is_empty() && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, size))
+        let length = bytes.len() as u64;
+        length > GRANULE
+            && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, slice_size(length)))
     }
 
     /// The same where other writers move the cursor as well, for what fits into a granule.
@@ -102,7 +103,7 @@ impl Core {
             && self.write_into(bytes, Ring::reserve_shared)
     }
 
-    /// Writes `bytes` into what `reserve` gives, which is of their size.
+    /// Writes `bytes` into what `reserve` gives, which is of their size, and commits it.
     #[inline(always)]
     fn write_into(
         &mut self,
@@ -111,7 +112,7 @@ impl Core {
     ) -> bool {
         let (shared, slot): (&Shared, &WriterSlot) = (&self.shared, &self.slot);
         let Some(reservation) = reserve(&shared.ring, &mut self.lane) else { return false };
-        shared.ring.write(&reservation, 0, bytes);
+        shared.ring.write_whole(&reservation, bytes);
         let length = bytes.len() as u64;
         if Self::announce((shared, slot), self.id, &reservation, length, Joins::default()) {
             self.check_after_count(reservation.position, 1, length);
