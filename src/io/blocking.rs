@@ -3,6 +3,7 @@
 mod messages;
 mod own;
 mod park;
+mod spin;
 mod waiting;
 mod window;
 
@@ -309,9 +310,16 @@ impl<W: Writes> Blocking<W> {
             self.waits.spin.record_at_once();
             return Some(value);
         }
+        let before = core.reserved();
         self.waits.spin.is_for_room = true;
         let stop = |writer: &mut W| writer.writer_core().stop_waiting();
-        self.wait(until, stop, |writer, context| poll(writer.writer_core(), context))
+        let found = self.wait(until, stop, |writer, context| poll(writer.writer_core(), context));
+        // Other writers have filled the ring meanwhile: the time went to them.
+        let core = self.endpoint.writer_core();
+        if core.has_gone_round_since(before) {
+            self.waits.spin.forgive();
+        }
+        found
     }
 
     /// Reserves room for one slice of up to `len` payload bytes, and parks the thread until it is

@@ -25,9 +25,7 @@ pub(super) use kernel::read;
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
 pub(super) use assembly::{load, load_long, prefetch_for_writing, store, store_long};
 #[cfg(not(all(target_arch = "x86_64", not(overfall_portable), not(miri))))]
-pub(super) use words::{
-    load, load as load_long, prefetch_for_writing, store, store as store_long,
-};
+pub(super) use words::{load, load as load_long, prefetch_for_writing, store, store as store_long};
 
 #[cfg(any(test, not(target_arch = "x86_64"), overfall_portable, miri))]
 mod words {

@@ -1,13 +1,12 @@
 //! How a thread waits.
 
 use super::Blocking;
+use super::spin::{Spin, Turns};
 use crate::sync::{AtomicBool, Ordering};
 use crate::wait::inside::is_inside;
 use crossbeam_utils::sync::{Parker, Unparker};
-use std::hint::spin_loop;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to wait.
@@ -33,7 +32,7 @@ impl Until {
     }
 
     /// How much time is left; `None` if it has no end.
-    fn left(self) -> Option<Duration> {
+    pub(super) fn left(self) -> Option<Duration> {
         match self {
             Self::Now => Some(Duration::ZERO),
             Self::Deadline(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
@@ -50,143 +49,6 @@ pub(super) struct Waits {
     /// The same. It unparks the thread that is parked there.
     waker: Waker,
     pub(super) spin: Spin,
-}
-
-/// Whether a thread spins before it sleeps.
-///
-/// Spinning helps if the other side runs on another core and is about to be done: then a message
-/// costs a fraction of a microsecond, and not a sleep and a wake. On the same core it only keeps
-/// the other side waiting. So a thread spins as long as spinning has been of use now and then.
-///
-/// If there are more threads than cores, the threads that it waits for may have no core. It yields
-/// to them a few times, which is far cheaper than a sleep and a wake, and lets them fill or empty
-/// the ring in one go. But on a core that other threads keep busy, a yield gives a whole time slice
-/// away. So the thread looks at the clock, and once yields have taken too long ([`Spin::COSTLY`]),
-/// it does without them for a long time. It yields if it waits for room, or in a stream, where
-/// there was something to do at once since the last wait. It does not if it may wait for a short
-/// while only.
-///
-/// A writer in the line may have to leave the room that is there to writers before it, which were woken
-/// and have not run yet. Then it is woken at once, to ask again (`wait/line.rs`). It gives its core away
-/// first, to them or to the reader: without that, eight writers on two cores spent most of their time
-/// asking, and were three times slower.
-///
-/// Two sides that run at the same time are fastest if neither looks at what the other is about to
-/// change: each poll takes a cache line away from the other side. So where messages come in a
-/// stream, the first poll comes later and later, and finds several. What came before this wait
-/// tells a stream from an answer: in a stream, there was something to do at once after the last
-/// wait.
-#[derive(Default)]
-pub(super) struct Spin {
-    /// How many waits in a row went on after the spin, or would have.
-    misses: u32,
-    /// How many waits still go without yielding, because it was costly.
-    without: u32,
-    /// It waits for room, which comes in turns.
-    pub(super) is_for_room: bool,
-    /// The step that a spin begins with.
-    first: u32,
-    /// Whether there was something to do at once since the last wait.
-    was_at_once: bool,
-}
-
-impl Spin {
-    /// How often it tries again, with twice as many pauses each time. In all that takes a few
-    /// microseconds, about as long as to sleep and be woken.
-    const STEPS: u32 = 9;
-    /// The same, if it yields afterwards.
-    const STEPS_BEFORE_YIELDS: u32 = 7;
-    /// After so many misses spinning is of no use.
-    const THRESHOLD: u32 = 16;
-    /// Then so many waits in a row of each period find out whether it is of use again. They are in
-    /// a row because two threads that answer each other have to spin at the same time.
-    const PROBES: u32 = 2;
-    const PERIOD: u32 = 1024;
-    /// How often it yields.
-    const YIELDS: u32 = 12;
-    /// Threads that take turns with this one give the core back in less than that, all in all.
-    /// Threads that have other work use up a time slice each.
-    const COSTLY: Duration = Duration::from_millis(6);
-    /// It yields if it may wait for longer than this.
-    const LONG: Duration = Duration::from_millis(100);
-
-    /// There was something to do at once.
-    #[inline]
-    pub(super) fn record_at_once(&mut self) {
-        self.was_at_once = true;
-    }
-
-    /// Tries for a short while, if that is of use.
-    #[inline]
-    fn spin<T>(&mut self, until: Until, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
-        let is_stream = std::mem::take(&mut self.was_at_once);
-        self.first = match is_stream {
-            true => (self.first + 1).min(Self::STEPS - 1),
-            false => self.first.saturating_sub(2),
-        };
-        let is_long = until.left().is_none_or(|left| left > Self::LONG);
-        let yields = (is_stream || self.is_for_room) && is_long && self.without == 0;
-        self.without = self.without.saturating_sub(1);
-        if yields || self.misses < Self::THRESHOLD || self.misses % Self::PERIOD < Self::PROBES {
-            for step in if yields { 0 } else { self.first }..if yields {
-                Self::STEPS_BEFORE_YIELDS
-            } else {
-                Self::STEPS
-            } {
-                for _ in 0..1 << step {
-                    spin_loop();
-                }
-                let value = attempt();
-                if value.is_ready() {
-                    self.misses = 0;
-                    return value;
-                }
-            }
-        }
-        if yields {
-            if let Poll::Ready(value) = self.take_turns(attempt) {
-                self.misses = 0;
-                return Poll::Ready(value);
-            }
-        }
-        self.misses = self.misses.wrapping_add(1);
-        Poll::Pending
-    }
-
-    /// Lets other threads run a few times.
-    fn take_turns<T>(&mut self, mut attempt: impl FnMut() -> Poll<T>) -> Poll<T> {
-        let mut turns = Turns::default();
-        for _ in 0..Self::YIELDS {
-            let is_costly = !turns.give();
-            if is_costly {
-                self.without = Self::PERIOD;
-            }
-            let value = attempt();
-            if value.is_ready() || is_costly {
-                return value;
-            }
-        }
-        Poll::Pending
-    }
-}
-
-/// Turns that a thread gives to other threads, for as long as that is not too [costly](Spin::COSTLY).
-#[derive(Default)]
-struct Turns {
-    started: Option<Instant>,
-    were_costly: bool,
-}
-
-impl Turns {
-    /// Tells whether another turn may be given.
-    fn give(&mut self) -> bool {
-        if !self.were_costly {
-            let started = *self.started.get_or_insert_with(Instant::now);
-            thread::yield_now();
-            self.were_costly = started.elapsed() > Spin::COSTLY;
-        }
-        !self.were_costly
-    }
 }
 
 /// Wakes the thread that is parked in an operation.
@@ -309,6 +171,7 @@ impl<E> Blocking<E> {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::channel::writer::Wait;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// It counts how often it was looked at, registered and stopped.
@@ -368,44 +231,25 @@ mod tests {
     }
 
     #[test]
-    fn turns_that_were_costly_are_the_last() {
-        let started = Instant::now().checked_sub(2 * Spin::COSTLY);
-        let mut turns = Turns { started, were_costly: false };
-        assert!(!turns.give() && turns.were_costly);
-        turns.started = Some(Instant::now());
-        assert!(!turns.give());
-    }
-
-    /// How many looks a spin takes that finds nothing.
-    fn polls_of_a_spin(spin: &mut Spin) -> u32 {
-        let mut looks = 0;
-        let _nothing = spin.spin(Until::timeout(Duration::from_millis(10)), || {
-            looks += 1;
-            Poll::<()>::Pending
-        });
-        looks
-    }
-
-    #[test]
-    fn a_spin_that_is_of_no_use_is_left_out_but_now_and_then() {
-        let mut spin = Spin::default();
-        let waits = 10 * Spin::PERIOD;
-        let spun = (0..waits).filter(|_| polls_of_a_spin(&mut spin) > 0).count() as u32;
-        assert_eq!(spun, Spin::THRESHOLD + 9 * Spin::PROBES);
-        // It finds out that it is of use.
-        while spin.spin(Until::Now, || Poll::Ready(())).is_pending() {}
-        assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS);
-    }
-
-    #[test]
-    fn in_a_stream_the_first_look_comes_later_and_an_answer_is_looked_for_at_once() {
-        let mut spin = Spin::default();
-        for first in [1, 2, 3, 4, 5, 6, 7, 8, 8, 8] {
-            spin.record_at_once();
-            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
-        }
-        for first in [6, 4, 2, 0, 0] {
-            assert_eq!(polls_of_a_spin(&mut spin), Spin::STEPS - first);
+    fn yields_that_took_long_while_others_filled_the_ring_were_not_costly() {
+        for filled in [false, true] {
+            let (mut other, mut reader) = crate::pipe(128);
+            let mut writer = other.clone().blocking();
+            writer.waits.spin.without = Spin::PERIOD;
+            let mut looks = 0;
+            let found = writer.until_room(Until::Forever, Wait::LeavesWhenDropped, |_, _| {
+                looks += 1;
+                if looks == 1 {
+                    return Poll::Pending;
+                }
+                for byte in 0..if filled { 2 } else { 1 } {
+                    other.try_write(&[byte]).unwrap();
+                    assert_eq!(reader.try_read(&mut [0; 2]).unwrap(), 1);
+                }
+                Poll::Ready(())
+            });
+            assert_eq!(found, Some(()));
+            assert_eq!(writer.waits.spin.without == 0, filled);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Core;
 use super::end::Ended;
 use crate::channel::terms::Backpressure;
+use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Refused, Reservation};
 use crate::wait::budget::Budget;
 use crate::wait::inside::is_inside;
@@ -41,6 +42,16 @@ impl Core {
     #[inline]
     pub(crate) fn never_waits(&self) -> bool {
         self.backpressure == Backpressure::Drop || is_inside()
+    }
+
+    /// How far all writers have come.
+    pub(crate) fn reserved(&self) -> Position {
+        self.shared.ring.reserved()
+    }
+
+    /// Whether they have filled the ring since then.
+    pub(crate) fn has_gone_round_since(&self, before: Position) -> bool {
+        self.reserved().since(before) * GRANULE >= self.shared.ring.capacity()
     }
 
     /// The same for a waiter of that kind.
