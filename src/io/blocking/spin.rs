@@ -79,9 +79,9 @@ impl Spin {
     /// How often it yields: for something to read, and for room, which many writers may be after.
     const YIELDS: u32 = 12;
     const YIELDS_FOR_ROOM: u32 = 64;
-    /// Threads that take turns with this one give the core back in less than that, all in all.
+    /// Threads that take turns with this one give the core back in less than that.
     /// Threads that have other work use up a time slice each.
-    const COSTLY: Duration = Duration::from_millis(6);
+    const COSTLY: Duration = Duration::from_millis(1);
     /// It yields if it may wait for longer than this.
     pub(super) const LONG: Duration = Duration::from_millis(100);
     /// After how many answers it finds out whether they are a stream, at first, and at last, when they never were.
@@ -187,22 +187,25 @@ impl Spin {
     }
 }
 
-/// Turns that a thread gives to other threads, for as long as that is not too [costly](Spin::COSTLY).
+/// Turns that a thread gives to other threads, until one is [costly](Spin::COSTLY).
 #[derive(Default)]
 pub(super) struct Turns {
-    started: Option<Instant>,
-    were_costly: bool,
+    /// When the last one was over.
+    last: Option<Instant>,
+    was_costly: bool,
 }
 
 impl Turns {
     /// Tells whether another turn may be given.
     pub(super) fn give(&mut self) -> bool {
-        if !self.were_costly {
-            let started = *self.started.get_or_insert_with(Instant::now);
+        if !self.was_costly {
+            let started = self.last.unwrap_or_else(Instant::now);
             thread::yield_now();
-            self.were_costly = started.elapsed() > Spin::COSTLY;
+            let ended = Instant::now();
+            self.last = Some(ended);
+            self.was_costly = ended.duration_since(started) > Spin::COSTLY;
         }
-        !self.were_costly
+        !self.was_costly
     }
 }
 
@@ -211,11 +214,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_that_were_costly_are_the_last() {
-        let started = Instant::now().checked_sub(2 * Spin::COSTLY);
-        let mut turns = Turns { started, were_costly: false };
-        assert!(!turns.give() && turns.were_costly);
-        turns.started = Some(Instant::now());
+    fn a_costly_turn_is_the_last() {
+        let last = Instant::now().checked_sub(2 * Spin::COSTLY);
+        let mut turns = Turns { last, was_costly: false };
+        assert!(!turns.give() && turns.was_costly);
+        turns.last = Some(Instant::now());
         assert!(!turns.give());
     }
 
