@@ -296,7 +296,7 @@ impl<W: Writes> Blocking<W> {
         until: Until,
         wait: Wait,
     ) -> Option<Result<Sent, SendError>> {
-        if self.endpoint.writer_core().write_exclusive(message) {
+        if self.endpoint.writer_core().write_at_once(message) {
             self.waits.spin.record_at_once();
             return Some(Ok(Sent::Delivered));
         }

@@ -13,7 +13,20 @@ use std::task::{Context, Poll, ready};
 impl Core {
     #[inline(always)]
     pub(crate) fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        if self.write_exclusive(message) { Ok(()) } else { self.try_send_among_others(message) }
+        if self.write_exclusive(message) { Ok(()) } else { self.try_send_shared(message) }
+    }
+
+    /// The same where other writers move the cursor as well.
+    #[inline(never)]
+    fn try_send_shared(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        if self.write_shared(message) {
+            return Ok(());
+        }
+        match self.write_at_rest(message) {
+            Some(true) => Ok(()),
+            Some(false) => Err(TrySendError::Full),
+            None => self.try_send_among_others(message),
+        }
     }
 
     /// [`Core::try_send`] of one that had no luck there.
@@ -33,7 +46,7 @@ impl Core {
         message: &[u8],
         wait: Wait,
     ) -> Poll<Result<Sent, SendError>> {
-        if self.write_exclusive(message) {
+        if self.write_at_once(message) {
             return Poll::Ready(Ok(Sent::Delivered));
         }
         let reserved = self.poll_to_send(context, message.len() as u64, wait);

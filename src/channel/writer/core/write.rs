@@ -95,7 +95,7 @@ impl Core {
 
     /// The same where other writers move the cursor as well, for what fits into a granule.
     #[inline(always)]
-    fn write_shared(&mut self, bytes: &[u8]) -> bool {
+    pub(super) fn write_shared(&mut self, bytes: &[u8]) -> bool {
         fits_a_granule(bytes.len())
             && self.lane.is_shared()
             && !self.owes()
@@ -142,7 +142,7 @@ impl Core {
     /// A write of `bytes` that become one slice, where only other writers are in the way of the quick one. Tells
     /// whether there was room; nothing if there is more to look at, and then nothing has happened.
     #[inline]
-    fn write_at_rest(&mut self, bytes: &[u8]) -> Option<bool> {
+    pub(super) fn write_at_rest(&mut self, bytes: &[u8]) -> Option<bool> {
         let length = bytes.len() as u64;
         let is_one_slice = (1..=self.max_slice()).contains(&length) && self.rest.is_none();
         if !is_one_slice || !self.is_at_rest() || self.owes() {
@@ -161,7 +161,8 @@ impl Core {
         }
     }
 
-    /// A write of `bytes` that become one slice, and for which there is room. If not, nothing has happened.
+    /// A write of `bytes`, or a message, that become one slice, and for which there is room. If not, nothing has
+    /// happened.
     #[inline(always)]
     pub(crate) fn write_at_once(&mut self, bytes: &[u8]) -> bool {
         // Who drops may have no room most of the time, and would look twice.
