@@ -109,7 +109,7 @@ impl Shared {
         // ORD(heavy).
         full_fence(Ordering::SeqCst);
         let is_wanted = held.is_wanted();
-        if !is_wanted {
+        if !is_wanted && self.is_anybody_behind() {
             self.wake_those_behind();
         }
         is_wanted
@@ -141,10 +141,18 @@ impl Shared {
     fn wake_waiting(&self) {
         // ORD(park:B) SeqCst, pairs with ORD(park:A).
         full_fence(Ordering::SeqCst);
-        self.wake_those_behind();
+        if self.is_anybody_behind() {
+            self.wake_those_behind();
+        }
     }
 
-    /// The same behind that fence.
+    /// Whether somebody sleeps until there is room, or until something was read; behind that fence.
+    #[inline]
+    fn is_anybody_behind(&self) -> bool {
+        self.room.is_anybody_asleep() || self.reading.is_anybody_asleep()
+    }
+
+    #[inline(never)]
     fn wake_those_behind(&self) {
         let mut panics = Panics::new();
         panics.run(|| self.wake_writers());

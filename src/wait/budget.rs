@@ -48,10 +48,10 @@ mod unit {
 #[cfg(feature = "tokio")]
 pub(crate) use unit::poll_proceed;
 
-/// What an endpoint has left of the last unit that it took for tokio's own traits.
+/// What an endpoint has left of the last unit that it took.
 ///
 /// To take a unit costs as much as the rest of a read of a few bytes. So one stands for [`SMALL`] operations
-/// of an endpoint of which none is longer than a granule, or for one that is. The first operation of an
+/// of an endpoint of which none copies more than a granule, or for one that does. The first operation of an
 /// endpoint takes one. A task yields all the same, after some more of what takes tens of nanoseconds.
 #[cfg(feature = "tokio")]
 #[derive(Debug, Default)]
@@ -74,11 +74,32 @@ impl Allowance {
         if is_spent { self.poll_renew(context) } else { Poll::Ready(()) }
     }
 
+    /// The same of what is left, without a look at the runtime: false if nothing is. For an operation that is done at
+    /// once and no longer than a granule, or [gives it back](Self::give_back).
+    #[inline(always)]
+    pub(crate) fn take(&mut self) -> bool {
+        let is_left = self.left > 0;
+        self.left -= u8::from(is_left);
+        is_left
+    }
+
+    /// It got nothing done.
+    #[inline]
+    pub(crate) fn give_back(&mut self) {
+        self.left += 1;
+    }
+
+    /// A unit was taken otherwise, for an operation no longer than a granule.
+    #[inline]
+    pub(crate) fn renew(&mut self) {
+        self.left = SMALL - 1;
+    }
+
     #[inline(never)]
     fn poll_renew(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.left = 0;
         if std::task::ready!(poll_proceed(context)).made_progress() {
-            self.left = SMALL - 1;
+            self.renew();
         }
         Poll::Ready(())
     }
@@ -89,7 +110,7 @@ impl Allowance {
         match done {
             Poll::Ready(Ok(bytes)) if bytes as u64 > GRANULE => self.left = 0,
             Poll::Ready(_) => {}
-            Poll::Pending => self.left += 1,
+            Poll::Pending => self.give_back(),
         }
         done
     }

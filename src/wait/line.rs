@@ -485,16 +485,22 @@ impl Line {
     /// fence.
     #[inline]
     pub(crate) fn check(&self, room: &impl Room) {
-        let hint = &*self.hint;
-        if !hint.is_anybody_asleep.load(Ordering::Relaxed) {
+        if !self.is_anybody_asleep() {
             return;
         }
+        let hint = &*self.hint;
         let (length, others) = (&hint.length, &hint.others);
         if room.has(length.load(Ordering::Relaxed), others.load(Ordering::Relaxed))
             || !room.may_grow()
         {
             self.ask(WAKE, room);
         }
+    }
+
+    /// Whether [`Line::check`] has something to look at; behind the same fence.
+    #[inline]
+    pub(crate) fn is_anybody_asleep(&self) -> bool {
+        self.hint.is_anybody_asleep.load(Ordering::Relaxed)
     }
 
     /// Called by a thread that changed the line and has unlocked it.

@@ -14,6 +14,17 @@ pub(crate) trait Receive: Read {
     /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
     fn take(&mut self) -> Result<bool, TryReadError>;
 
+    /// The same in async code, if it need not wait, and something of the budget is left. If it is not ready, nothing
+    /// has happened.
+    #[inline(always)]
+    fn take_at_once(&mut self) -> Poll<Result<bool, ReadError>> {
+        Poll::Pending
+    }
+
+    /// It was taken for a unit of the budget, of which something is left then, if nothing was copied.
+    #[inline]
+    fn renew_allowance(&mut self) {}
+
     /// Both at once.
     fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError>;
 
@@ -86,6 +97,17 @@ pub(crate) async fn wait_for<R: Read, T>(
     .await
 }
 
+/// Takes the next message, and waits for it if need be.
+#[inline]
+pub(crate) async fn wait_to_take<R: Receive>(reader: &mut R) -> Result<bool, ReadError> {
+    if let Poll::Ready(taken) = reader.take_at_once() {
+        return taken;
+    }
+    let taken = wait_for(&mut *reader, R::take).await;
+    reader.renew_allowance();
+    taken
+}
+
 /// The methods for messages that every kind of reader has.
 macro_rules! receive_methods {
     ($reader:ident) => {
@@ -144,7 +166,7 @@ macro_rules! receive_methods {
             /// If the future is dropped while it waits, no message is lost. Nothing wakes the task any more
             /// then: keep the future from poll to poll, or use a stream.
             pub async fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
-                let taken = wait_for(&mut *self, Receive::take).await?;
+                let taken = wait_to_take(&mut *self).await?;
                 Ok(if taken { Some(Receive::message(self)) } else { None })
             }
 

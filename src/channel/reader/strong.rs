@@ -13,7 +13,7 @@ pub use window::Window;
 use super::core::{Core, Place};
 use super::message::{Header, Message, Messages};
 use super::peek::Peeked;
-use super::receive::{Receive, receive_methods, wait_for};
+use super::receive::{Receive, receive_methods, wait_for, wait_to_take};
 use super::skip::{Skipped, resume};
 use super::{Read, WeakReader, reader_methods};
 use crate::channel::loss::Missed;

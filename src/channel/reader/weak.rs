@@ -2,7 +2,7 @@
 
 use super::core::{Core, Place};
 use super::peek::Peeked;
-use super::receive::{Receive, receive_methods, wait_for};
+use super::receive::{Receive, receive_methods, wait_for, wait_to_take};
 use super::receive_buffer::{Appended, Nowhere, ReceiveBuffer, Space};
 use super::skip::{Skipped, resume, target};
 use super::{Read, StrongReader, reader_methods};

@@ -47,9 +47,7 @@ macro_rules! send_methods {
             /// If the future is dropped while it waits, nothing was sent, nothing is counted as
             /// dropped, and the next writer in the line moves up.
             pub async fn send(&mut self, message: impl AsRef<[u8]>) -> Result<Sent, SendError> {
-                let (core, message) = (self.core_mut(), message.as_ref());
-                let wait = Wait::LeavesWhenDropped;
-                core.wait_for(|core, context| core.poll_send(context, message, wait)).await
+                self.core_mut().send(message.as_ref()).await
             }
 
             /// Sends a message, and waits for room until `until` is ready. Then the message is dropped

@@ -7,11 +7,17 @@ use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::skip::{Skipped, target};
+#[cfg(feature = "tokio")]
+use crate::channel::reader::unless_empty;
 use crate::channel::terms::{Ending, StartAt};
+#[cfg(feature = "tokio")]
+use crate::error::ReadError;
 use crate::error::TryReadError;
 use crate::ring::descriptor::Description;
 use crate::ring::position::slice_size;
 use crate::ring::{Found, Seen};
+#[cfg(feature = "tokio")]
+use std::task::Poll;
 
 impl StrongReader {
     /// Takes the slice at the present place; nothing if it is not there, or the hold was taken.
@@ -111,6 +117,26 @@ impl Receive for StrongReader {
             return Ok(true);
         }
         self.find_and_take()
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    fn take_at_once(&mut self) -> Poll<Result<bool, ReadError>> {
+        if !self.core.allowance.take() {
+            return Poll::Pending;
+        }
+        let taken = unless_empty(self.take());
+        match taken {
+            Poll::Ready(_) => self.core.unpark(),
+            Poll::Pending => self.core.allowance.give_back(),
+        }
+        taken
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline]
+    fn renew_allowance(&mut self) {
+        self.core.allowance.renew();
     }
 
     #[inline(always)]

@@ -55,7 +55,7 @@ impl Many<'_> {
 
 impl Core {
     /// Ends the watch for sleepers when it has been in vain for long.
-    #[cold]
+    #[inline]
     pub(super) fn count_check(&mut self, found: bool) {
         self.checked_in_vain = if found { 0 } else { self.checked_in_vain + 1 };
         if self.checked_in_vain >= self.shared.threshold() {

@@ -6,6 +6,8 @@ use crate::channel::terms::Sent;
 use crate::channel::trace;
 use crate::error::{ReportMissedError, SendError, TrySendError};
 use crate::ring::descriptor::Joins;
+#[cfg(feature = "tokio")]
+use crate::ring::position::fits_a_granule;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
 use std::task::{Context, Poll, ready};
@@ -57,6 +59,33 @@ impl Core {
             }
             None => self.drop_message(message.len() as u64),
         }))
+    }
+
+    /// Sends, and waits for room if need be.
+    pub(crate) async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
+        #[cfg(feature = "tokio")]
+        if self.send_at_once(message) {
+            return Ok(Sent::Delivered);
+        }
+        let wait = Wait::LeavesWhenDropped;
+        let sent = self.wait_for(|core, context| core.poll_send(context, message, wait)).await;
+        #[cfg(feature = "tokio")]
+        if fits_a_granule(message.len()) {
+            self.allowance.renew();
+        }
+        sent
+    }
+
+    /// The same of what fits into a granule, if there is room, and something of the budget is left.
+    #[cfg(feature = "tokio")]
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let may = fits_a_granule(message.len()) && self.allowance.take();
+        let is_sent = may && self.write_at_once(message);
+        if may && !is_sent {
+            self.allowance.give_back();
+        }
+        is_sent
     }
 
     /// Sends, or drops when `until` is ready and there has been no room.
