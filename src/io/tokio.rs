@@ -6,8 +6,8 @@
 use super::duplex::Duplex;
 use crate::channel::reader::{Lend, Read, Reader, StrongReader, WeakReader};
 use crate::channel::writer::{Core, HasCore, StrongWriter, Wait, WeakWriter, Writer};
-use crate::ring::position::{GRANULE, fits_a_granule};
-use crate::wait::budget::poll_proceed;
+use crate::ring::position::GRANULE;
+use crate::wait::budget::{is_small, poll_proceed};
 use std::io::{self, IoSlice};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -17,12 +17,18 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 /// To initialize so much room costs less than a look at what there is.
 const LITTLE: usize = 256;
 
+/// Whether to initialize the room of `buffer` costs little, or nothing.
+#[inline(always)]
+fn costs_little(buffer: &ReadBuf<'_>) -> bool {
+    buffer.remaining() <= LITTLE || buffer.initialized().len() == buffer.capacity()
+}
+
 /// The room of `buffer` that a read may need now, initialized: not more than there is to be read, which
 /// may be far less than the room.
 #[inline]
 fn initialize<'a>(buffer: &'a mut ReadBuf<'_>, reader: &impl Read) -> &'a mut [u8] {
     let mut needed = buffer.remaining();
-    if needed > LITTLE {
+    if !costs_little(buffer) {
         let unread = reader.core().shared().ring.unread(reader.place().slice);
         // Something may come right behind the look. A read without any room would be taken for the end.
         needed = needed.min(unread.max(GRANULE) as usize);
@@ -66,7 +72,10 @@ macro_rules! async_read {
                 let reader = self.get_mut();
                 ready!(reader.core_mut().allowance.poll_take(context));
                 let length = buffer.remaining();
-                if fits_a_granule(length) && reader.read_at_once(buffer.initialize_unfilled()) {
+                if is_small(length)
+                    && costs_little(buffer)
+                    && reader.read_at_once(buffer.initialize_unfilled())
+                {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
@@ -109,7 +118,7 @@ macro_rules! async_write {
             ) -> Poll<io::Result<usize>> {
                 let core = self.get_mut().writer_core();
                 ready!(core.allowance.poll_take(context));
-                if fits_a_granule(bytes.len()) && core.write_at_once(bytes) {
+                if is_small(bytes.len()) && core.write_at_once(bytes) {
                     return Poll::Ready(Ok(bytes.len()));
                 }
                 poll_write(core, context, &[bytes])

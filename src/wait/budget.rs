@@ -9,8 +9,6 @@
 
 #[cfg(feature = "tokio")]
 use super::inside::is_inside;
-#[cfg(feature = "tokio")]
-use crate::ring::position::GRANULE;
 use std::task::{Context, Poll};
 
 /// For tokio's own traits: takes a unit of the budget.
@@ -51,7 +49,7 @@ pub(crate) use unit::poll_proceed;
 /// What an endpoint has left of the last unit that it took.
 ///
 /// To take a unit costs as much as the rest of a read of a few bytes. So one stands for [`SMALL`] operations
-/// of an endpoint of which none copies more than a granule, or for one that does. The first operation of an
+/// of an endpoint, each of which copies a [little](is_small), or for one that copies more. The first operation of an
 /// endpoint takes one. A task yields all the same, after some more of what takes tens of nanoseconds.
 #[cfg(feature = "tokio")]
 #[derive(Debug, Default)]
@@ -59,14 +57,22 @@ pub(crate) struct Allowance {
     left: u8,
 }
 
-/// So many operations of a granule or less are one unit of the budget.
+/// So many small operations are one unit of the budget.
 #[cfg(feature = "tokio")]
 const SMALL: u8 = 4;
 
+/// Whether an operation of so many bytes is small, and does something. To copy a KiB takes about as long as the rest
+/// of the operation.
+#[cfg(feature = "tokio")]
+#[inline(always)]
+pub(crate) const fn is_small(length: usize) -> bool {
+    length.wrapping_sub(1) < 1024
+}
+
 #[cfg(feature = "tokio")]
 impl Allowance {
-    /// Takes what an operation needs, before it: a part of a unit. One that may wait, or be longer than a granule,
-    /// [settles](Self::settle) that behind it.
+    /// Takes what an operation needs, before it: a part of a unit. One that may wait, or is not
+    /// [small](is_small), [settles](Self::settle) that behind it.
     #[inline(always)]
     pub(crate) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let (left, is_spent) = self.left.overflowing_sub(1);
@@ -75,7 +81,7 @@ impl Allowance {
     }
 
     /// The same of what is left, without a look at the runtime: false if nothing is. For an operation that is done at
-    /// once and no longer than a granule, or [gives it back](Self::give_back).
+    /// once and small, or [gives it back](Self::give_back).
     #[inline(always)]
     pub(crate) fn take(&mut self) -> bool {
         let is_left = self.left > 0;
@@ -89,7 +95,7 @@ impl Allowance {
         self.left += 1;
     }
 
-    /// A unit was taken otherwise, for an operation no longer than a granule.
+    /// A unit was taken otherwise, for an operation that is small.
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.left = SMALL - 1;
@@ -104,11 +110,11 @@ impl Allowance {
         Poll::Ready(())
     }
 
-    /// Takes the rest of the unit for an operation of more than a granule, and gives back what one has taken that
+    /// Takes the rest of the unit for an operation that is not small, and gives back what one has taken that
     /// got nothing done.
     pub(crate) fn settle<E>(&mut self, done: Poll<Result<usize, E>>) -> Poll<Result<usize, E>> {
         match done {
-            Poll::Ready(Ok(bytes)) if bytes as u64 > GRANULE => self.left = 0,
+            Poll::Ready(Ok(bytes)) if bytes > 0 && !is_small(bytes) => self.left = 0,
             Poll::Ready(_) => {}
             Poll::Pending => self.give_back(),
         }

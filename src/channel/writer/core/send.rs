@@ -6,10 +6,10 @@ use crate::channel::terms::Sent;
 use crate::channel::trace;
 use crate::error::{ReportMissedError, SendError, TrySendError};
 use crate::ring::descriptor::Joins;
-#[cfg(feature = "tokio")]
-use crate::ring::position::fits_a_granule;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
+#[cfg(feature = "tokio")]
+use crate::wait::budget::is_small;
 use std::task::{Context, Poll, ready};
 
 impl Core {
@@ -70,17 +70,17 @@ impl Core {
         let wait = Wait::LeavesWhenDropped;
         let sent = self.wait_for(|core, context| core.poll_send(context, message, wait)).await;
         #[cfg(feature = "tokio")]
-        if fits_a_granule(message.len()) {
+        if is_small(message.len()) {
             self.allowance.renew();
         }
         sent
     }
 
-    /// The same of what fits into a granule, if there is room, and something of the budget is left.
+    /// The same of what is small, if there is room, and something of the budget is left.
     #[cfg(feature = "tokio")]
     #[inline(always)]
     fn send_at_once(&mut self, message: &[u8]) -> bool {
-        let may = fits_a_granule(message.len()) && self.allowance.take();
+        let may = is_small(message.len()) && self.allowance.take();
         let is_sent = may && self.write_at_once(message);
         if may && !is_sent {
             self.allowance.give_back();
