@@ -305,10 +305,13 @@ impl Ring {
         may_store
     }
 
-    /// Notes the core where a piece of so many bytes is written, if it is long.
+    /// What goes before a piece that is written, and is not short. Where lines are handed back, a note of the core, if
+    /// it is long; there, lines that are asked for [ahead](super::storage) of it gain nothing. Elsewhere they do.
     #[inline(always)]
-    pub(super) fn note_core_of(&self, length: usize) {
-        if self.hands_lines_back && length >= COPIED {
+    pub(super) fn prepare_for(&self, slice: Position, offset: u64, length: usize) {
+        if !self.hands_lines_back {
+            self.storage.prefetch_lines(slice, offset, length);
+        } else if length >= COPIED {
             self.note_core();
         }
     }

@@ -584,7 +584,7 @@ impl Ring {
             end.is_some_and(|end| end <= reservation.size),
             "a write past the end of its slice"
         );
-        self.note_core_of(bytes.len());
+        self.prepare_for(reservation.position, offset, bytes.len());
         // SAFETY: a `Reservation` is made by `reserve` and `reserve_exclusive`, for one writer,
         // which lends it here before it commits or aborts. What is written is inside of it, as was
         // just checked, and its size is a multiple of whole words.
@@ -600,7 +600,7 @@ impl Ring {
             return self.write(reservation, 0, bytes);
         }
         assert!(length <= reservation.size, "a write past the end of its slice");
-        self.note_core_of(bytes.len());
+        self.prepare_for(reservation.position, 0, bytes.len());
         // SAFETY: as in `write_anywhere`, and it is longer than a granule.
         unsafe { self.storage.write_long(reservation.position, 0, bytes) }
     }

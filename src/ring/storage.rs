@@ -88,10 +88,11 @@ impl Storage {
         }
     }
 
-    /// Asks for the lines ahead of so many bytes.
+    /// Asks for the lines ahead of a piece of so many bytes that is about to be written.
     #[inline(always)]
-    fn prefetch_lines(&self, to: *const u8, length: usize) {
+    pub(super) fn prefetch_lines(&self, position: Position, offset: u64, length: usize) {
         if self.asks_ahead() {
+            let to = self.at(position, offset, length);
             for four in (0..length.min(MOST_AT_ONCE)).step_by(4 * LINE) {
                 let to = to.wrapping_add(four);
                 copy::prefetch_for_writing::<AHEAD>(to);
@@ -167,7 +168,6 @@ impl Storage {
     #[inline]
     pub(super) unsafe fn write(&self, position: Position, offset: u64, bytes: &[u8]) {
         let to = self.at(position, offset, bytes.len());
-        self.prefetch_lines(to, bytes.len());
         // SAFETY: `at` has checked the bounds, and the ring ends on a whole word. By the contract
         // no other thread writes here. No reader is lent these bytes any more: their writer has
         // reserved them, and so has seen the gate pass every reader that was lent them (`lend` says
@@ -183,7 +183,6 @@ impl Storage {
     #[inline(always)]
     pub(super) unsafe fn write_long(&self, position: Position, offset: u64, bytes: &[u8]) {
         let to = self.at(position, offset, bytes.len());
-        self.prefetch_lines(to, bytes.len());
         // SAFETY: as in `write`.
         unsafe { copy::store_long(to, bytes) }
     }
