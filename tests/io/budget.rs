@@ -5,7 +5,7 @@ use futures::{SinkExt, StreamExt};
 use overfall::{Channel, Sent, StartAt, pipe, typed};
 use overfall_tests::{LIMIT, Task, within};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -192,16 +192,18 @@ fn a_future_is_pending_once_when_the_budget_is_spent_and_wakes_itself() {
             while has_budget_remaining() {
                 writer.send(b"spent").await.unwrap();
             }
+            // It has something left of the last unit, which a message of more than a KiB is too long for.
+            let long = [7; 1025];
             let sent = writer.stats().slices;
             {
-                let mut send = Task::parked(writer.send(b"late"));
+                let mut send = Task::parked(writer.send(long));
                 assert_eq!(send.wakes(), 1);
                 assert_eq!(send.poll(), Poll::Ready(Ok(Sent::Delivered)));
                 assert_eq!(send.wakes(), 1);
             }
             assert_eq!(writer.stats().slices, sent + 1);
             // The next one does the same, and one that was dropped has done nothing.
-            assert_eq!(Task::parked(writer.send(b"never")).wakes(), 1);
+            assert_eq!(Task::parked(writer.send(long)).wakes(), 1);
             assert_eq!(writer.stats().slices, sent + 1);
             let mut recv = Task::parked(reader.recv());
             assert_eq!(recv.wakes(), 1);
@@ -218,10 +220,43 @@ fn a_future_is_pending_once_when_the_budget_is_spent_and_wakes_itself() {
     });
 }
 
+/// Sends or receives at once, again and again, until the budget is spent.
+async fn at_once<T>(mut operation: impl AsyncFnMut() -> T) -> usize {
+    let mut done = 0;
+    poll_fn(|context| {
+        while pin!(operation()).poll(context).is_ready() {
+            done += 1;
+        }
+        Poll::Ready(done)
+    })
+    .await
+}
+
+#[test]
+fn messages_of_up_to_a_kib_take_a_quarter_of_a_unit_and_so_do_those_that_are_lent() {
+    // The budget of a task is 128 today. It is spent when the last unit is begun on, so that some is left of it.
+    for (length, per_unit) in [(0, 1), (1, 4), (1024, 4), (1025, 1)] {
+        let (sent, received) = within(LIMIT, move || {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async move {
+                let (mut writer, mut reader) = pipe(ROOM);
+                let message = vec![7; length];
+                let sent = at_once(async || writer.send(&message).await.unwrap()).await;
+                let received = tokio::spawn(async move {
+                    at_once(async || assert!(reader.recv().await.unwrap().is_some())).await
+                });
+                (sent, received.await.unwrap())
+            })
+        });
+        assert_eq!(sent, 128 * per_unit, "{length} bytes each");
+        assert_eq!(received, sent.min(128 * 4), "{length} bytes each");
+    }
+}
+
 /// A unit stands for few operations, whatever they get done, and none that waits takes part of one.
 #[test]
-fn writes_of_a_granule_take_a_quarter_of_a_unit_and_longer_ones_a_whole() {
-    for (length, per_unit) in [(1, 4), (64, 4), (65, 1), (1000, 1)] {
+fn writes_of_up_to_a_kib_take_a_quarter_of_a_unit_and_longer_ones_a_whole() {
+    for (length, per_unit) in [(1, 4), (64, 4), (65, 4), (1024, 4), (1025, 1), (3000, 1)] {
         let written = within(LIMIT, move || {
             let runtime = Builder::new_current_thread().build().unwrap();
             runtime.block_on(async move {

@@ -7,6 +7,7 @@ use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::descriptor::Description;
 use crate::wait::until::until_ready;
+use std::mem;
 use std::task::{Context, Poll};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
@@ -14,11 +15,11 @@ pub(crate) trait Receive: Read {
     /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
     fn take(&mut self) -> Result<bool, TryReadError>;
 
-    /// The same in async code, if it need not wait, and something of the budget is left. If it is not ready, nothing
-    /// has happened.
+    /// The same in async code, for what is left of the budget, if something is. If not, tells whether it saw that
+    /// there was nothing.
     #[inline(always)]
-    fn take_at_once(&mut self) -> Poll<Result<bool, ReadError>> {
-        Poll::Pending
+    fn take_at_once(&mut self) -> Result<Result<bool, ReadError>, bool> {
+        Err(false)
     }
 
     /// It was taken for a unit of the budget, of which something is left then, if nothing was copied.
@@ -63,11 +64,23 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     context: &mut Context<'_>,
     mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
 ) -> Poll<Result<T, ReadError>> {
-    let mut found = attempt(reader);
+    let found = attempt(reader);
     if matches!(found, Err(TryReadError::Empty)) {
-        reader.core_mut().park(context.waker());
-        found = attempt(reader);
+        return park_and_attempt(reader, context, attempt);
     }
+    reader.core_mut().unpark();
+    unless_empty(found)
+}
+
+/// Registers to be woken, and tries.
+#[inline]
+fn park_and_attempt<R: Read + ?Sized, T>(
+    reader: &mut R,
+    context: &mut Context<'_>,
+    mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
+) -> Poll<Result<T, ReadError>> {
+    reader.core_mut().park(context.waker());
+    let found = attempt(reader);
     let Poll::Ready(found) = unless_empty(found) else { return reader.core().pending() };
     reader.core_mut().unpark();
     Poll::Ready(found)
@@ -100,10 +113,18 @@ pub(crate) async fn wait_for<R: Read, T>(
 /// Takes the next message, and waits for it if need be.
 #[inline]
 pub(crate) async fn wait_to_take<R: Receive>(reader: &mut R) -> Result<bool, ReadError> {
-    if let Poll::Ready(taken) = reader.take_at_once() {
-        return taken;
-    }
-    let taken = wait_for(&mut *reader, R::take).await;
+    let mut saw_nothing = match reader.take_at_once() {
+        Ok(taken) => return taken,
+        Err(saw_nothing) => saw_nothing,
+    };
+    let taken = until_ready(&mut *reader, R::stop_waiting, |reader, context| {
+        // It need not look once more before it registers.
+        match mem::take(&mut saw_nothing) {
+            true => park_and_attempt(reader, context, R::take),
+            false => poll_attempt(reader, context, R::take),
+        }
+    })
+    .await;
     reader.renew_allowance();
     taken
 }

@@ -121,16 +121,20 @@ impl Receive for StrongReader {
 
     #[cfg(feature = "tokio")]
     #[inline(always)]
-    fn take_at_once(&mut self) -> Poll<Result<bool, ReadError>> {
+    fn take_at_once(&mut self) -> Result<Result<bool, ReadError>, bool> {
+        let Place { slice, length, .. } = self.place;
+        if length.is_none() && self.hold.shared.ring.find_committed(slice).is_none() {
+            return Err(true);
+        }
         if !self.core.allowance.take() {
-            return Poll::Pending;
+            return Err(false);
         }
-        let taken = unless_empty(self.take());
-        match taken {
-            Poll::Ready(_) => self.core.unpark(),
-            Poll::Pending => self.core.allowance.give_back(),
-        }
-        taken
+        let Poll::Ready(taken) = unless_empty(self.take()) else {
+            self.core.allowance.give_back();
+            return Err(false);
+        };
+        self.core.unpark();
+        Ok(taken)
     }
 
     #[cfg(feature = "tokio")]
