@@ -51,7 +51,7 @@ impl Core {
 
     /// Whether they have filled the ring since then.
     pub(crate) fn has_gone_round_since(&self, before: Position) -> bool {
-        self.reserved().since(before) * GRANULE >= self.shared.ring.capacity()
+        self.reserved().since(before) >= self.shared.ring.capacity() / GRANULE
     }
 
     /// The same for a waiter of that kind.
