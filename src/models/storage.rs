@@ -57,6 +57,15 @@ impl Storage {
         unsafe { self.write(position, 0, bytes) }
     }
 
+    /// # Safety
+    ///
+    /// As above.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn write_long(&self, position: Position, offset: u64, bytes: &[u8]) {
+        // SAFETY: passed on.
+        unsafe { self.write(position, offset, bytes) }
+    }
+
     pub(crate) fn prefetch_lines(&self, _position: Position, _offset: u64, _length: usize) {}
 
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
