@@ -74,9 +74,10 @@ use std::time::{Duration, Instant};
 /// it first spins, for a few microseconds at most. Where spinning was of no use lately, it does
 /// not. Then it parks the thread, which uses no processor time until it is woken.
 ///
-/// Between the two it may yield a few times. It does so where it waits for room, or for more of a
-/// stream that was there just before. It does not if it may wait for a tenth of a second or less,
-/// nor if yields have lately cost whole time slices, as on a core that other threads keep busy.
+/// Where it waits for room, it yields some times between the two; where it waits for more of a stream that
+/// was there just before, it yields in place of spinning, and so finds more than one message. It does not
+/// if it may wait for a tenth of a second or less, nor if yields have lately cost whole time slices, as on
+/// a core that other threads keep busy.
 ///
 /// From within an event of the feature `tracing` nothing waits. A write for which there is no room
 /// is then dropped and counted, as with [`Backpressure::Drop`](crate::Backpressure::Drop). A read

@@ -171,6 +171,7 @@ impl<E> Blocking<E> {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use crate::channel::pipe;
     use crate::channel::writer::Wait;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn yields_that_took_long_while_others_filled_the_ring_were_not_costly() {
         for filled in [false, true] {
-            let (mut other, mut reader) = crate::pipe(128);
+            let (mut other, mut reader) = pipe(128);
             let mut writer = other.clone().blocking();
             writer.waits.spin.without = Spin::PERIOD;
             let mut looks = 0;
