@@ -152,6 +152,7 @@ impl Shared {
         self.room.is_anybody_asleep() || self.reading.is_anybody_asleep()
     }
 
+    /// Wakes them, behind that fence.
     #[inline(never)]
     fn wake_those_behind(&self) {
         let mut panics = Panics::new();

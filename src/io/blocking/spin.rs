@@ -190,22 +190,22 @@ impl Spin {
 /// Turns that a thread gives to other threads, until one is [costly](Spin::COSTLY).
 #[derive(Default)]
 pub(super) struct Turns {
-    /// When the last one was over.
-    last: Option<Instant>,
     was_costly: bool,
 }
 
 impl Turns {
-    /// Tells whether another turn may be given.
+    /// Tells whether another turn may be given. What comes between two of them, as a sleep, is no part of either.
     pub(super) fn give(&mut self) -> bool {
         if !self.was_costly {
-            let started = self.last.unwrap_or_else(Instant::now);
+            let started = Instant::now();
             thread::yield_now();
-            let ended = Instant::now();
-            self.last = Some(ended);
-            self.was_costly = ended.duration_since(started) > Spin::COSTLY;
+            self.record(started.elapsed());
         }
         !self.was_costly
+    }
+
+    fn record(&mut self, turn: Duration) {
+        self.was_costly = turn > Spin::COSTLY;
     }
 }
 
@@ -215,10 +215,11 @@ mod tests {
 
     #[test]
     fn a_costly_turn_is_the_last() {
-        let last = Instant::now().checked_sub(2 * Spin::COSTLY);
-        let mut turns = Turns { last, was_costly: false };
-        assert!(!turns.give() && turns.was_costly);
-        turns.last = Some(Instant::now());
+        let mut turns = Turns::default();
+        turns.record(Spin::COSTLY);
+        assert!(!turns.was_costly);
+        turns.record(2 * Spin::COSTLY);
+        assert!(!turns.give());
         assert!(!turns.give());
     }
 
@@ -276,7 +277,7 @@ mod tests {
             spin.misses = 0;
             polls_of_a_spin(spin) == Spin::STEPS - Spin::FINDS_OUT
         };
-        let answers = |spin: &mut Spin| (0..).take_while(|_| !looks_later(spin)).count();
+        let answers = |spin: &mut Spin| (0..9999).take_while(|_| !looks_later(spin)).count();
         for after in [64, 128, 256, 512, 1024, 2048, 4096, 4096] {
             assert_eq!(answers(&mut spin), after);
         }

@@ -44,6 +44,15 @@ impl Core {
         self.backpressure == Backpressure::Drop || is_inside()
     }
 
+    /// The same for a waiter of that kind.
+    #[inline]
+    pub(crate) fn never_waits_as(&self, wait: Wait) -> bool {
+        match wait {
+            Wait::UntilGivenUp => is_inside(),
+            _ => self.never_waits(),
+        }
+    }
+
     /// How far all writers have come.
     pub(crate) fn reserved(&self) -> Position {
         self.shared.ring.reserved()
@@ -52,15 +61,6 @@ impl Core {
     /// Whether they have filled the ring since then.
     pub(crate) fn has_gone_round_since(&self, before: Position) -> bool {
         self.reserved().since(before) >= self.shared.ring.capacity() / GRANULE
-    }
-
-    /// The same for a waiter of that kind.
-    #[inline]
-    pub(crate) fn never_waits_as(&self, wait: Wait) -> bool {
-        match wait {
-            Wait::UntilGivenUp => is_inside(),
-            _ => self.never_waits(),
-        }
     }
 
     /// Reserves, or joins the line of those who wait for room.
