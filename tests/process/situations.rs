@@ -230,10 +230,15 @@ fn a_feed_from_a_source_that_stands_still_ends_with_the_child() {
 #[test]
 fn a_disk_that_fails_fails_the_spool_and_nobody_else() {
     let spool = Spool::builder().spill_at(1000).temp_dir("/not/there");
-    let child = shell("seq 100000; exit 7").stdout(Capture::ring(4096).with_spool(spool)).spawn();
-    let child = child.unwrap();
+    // It writes nothing before there is a reader: what is kept for one that comes is less than it writes.
+    let child = shell("read line; seq 100000; exit 7")
+        .stdin(Input::pipe())
+        .stdout(Capture::ring(4096).with_spool(spool))
+        .spawn()
+        .unwrap();
     let output = child.stdout().unwrap();
     let all = Collect::last(0).bytes_of(output.strong_reader(Start::Oldest).unwrap()).unwrap();
+    drop(child.take_stdin().unwrap());
     let outcome = within(LIMIT, {
         let output = output.clone();
         move || {
