@@ -6,6 +6,7 @@
 //! changes tokio as well. `ci/lint` refuses the originals everywhere else.
 
 pub(crate) mod asymmetric;
+pub(crate) mod cell;
 pub(crate) mod figure;
 pub(crate) mod file_lock;
 pub(crate) mod holes;
@@ -14,7 +15,6 @@ pub(crate) mod pause;
 pub(crate) mod processor;
 pub(crate) mod rseq;
 pub(crate) mod table;
-pub(crate) mod try_lock;
 
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;

@@ -26,5 +26,4 @@ pub(crate) mod panics;
 pub(crate) mod parking;
 pub(crate) mod reader_figures;
 pub(crate) mod until;
-mod waker;
 pub(crate) mod watch;

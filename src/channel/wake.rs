@@ -132,8 +132,10 @@ impl Shared {
     fn wake_sleepers(&self) {
         let mut panics = Panics::new();
         self.parking.wake_all(&mut panics);
-        panics.run(|| self.wake_writers());
-        panics.run(|| self.wake_flushers());
+        if self.is_anybody_behind() {
+            panics.run(|| self.wake_writers());
+            panics.run(|| self.wake_flushers());
+        }
         panics.finish();
     }
 
@@ -177,14 +179,14 @@ impl Shared {
     }
 
     /// Registers a reader to be woken. After this it must look once more before it sleeps.
-    pub(crate) fn park(&self, slot: &Seat<Slot>, waker: &Waker) {
+    pub(crate) fn park(&self, slot: &mut Seat<Slot>, waker: &Waker) {
         let before = self.parking.park(slot, waker);
         self.watch.keep();
         drop_waker(before);
     }
 
     /// A reader has found something: nobody needs to wake it.
-    pub(crate) fn unpark(&self, slot: &Seat<Slot>) {
+    pub(crate) fn unpark(&self, slot: &mut Seat<Slot>) {
         self.parking.unpark(slot);
     }
 

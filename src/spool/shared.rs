@@ -639,7 +639,7 @@ impl Shared {
 
     /// Registers a reader to be woken when there are `wanted` bytes, or at the end. After this it must
     /// look once more before it sleeps.
-    pub(super) fn park(&self, seat: &Seat<Slot<Figures>>, wanted: u64, waker: &Waker) {
+    pub(super) fn park(&self, seat: &mut Seat<Slot<Figures>>, wanted: u64, waker: &Waker) {
         seat.figures.wanted.set(wanted);
         let before = self.parking.park(seat, waker);
         self.watch.keep();
@@ -657,8 +657,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn unpark(&self, seat: &Seat<Slot<Figures>>) {
+    pub(super) fn unpark(&self, seat: &mut Seat<Slot<Figures>>) {
         self.parking.unpark(seat);
+    }
+
+    /// Forgets the waker of a reader that no longer waits.
+    pub(super) fn forget(&self, seat: &mut Seat<Slot<Figures>>) {
+        drop_waker(self.parking.forget(seat));
     }
 
     /// Waits until `check` finds something, which only an end, or a change of the registry, brings.

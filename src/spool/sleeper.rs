@@ -36,7 +36,7 @@ impl Sleeper {
         let mut has_read = false;
         let found = check(&self.shared, &self.seat.figures).or_else(|| {
             (self.is_parked, self.is_registered) = (true, true);
-            self.shared.park(&self.seat, wanted, context.waker());
+            self.shared.park(&mut self.seat, wanted, context.waker());
             let found = check(&self.shared, &self.seat.figures);
             if found.is_some() || self.shared.pull().is_none() {
                 return found;
@@ -47,7 +47,7 @@ impl Sleeper {
         self.asked = None;
         // Only its bit: to drop the waker runs code of others, and what was found would be lost by a panic.
         if std::mem::take(&mut self.is_parked) {
-            self.shared.unpark(&self.seat);
+            self.shared.unpark(&mut self.seat);
         }
         if has_read {
             self.shared.pull().into_iter().for_each(|pull| pull.pass_on(&self.shared));
@@ -108,10 +108,10 @@ impl Sleeper {
     pub(super) fn stop(&mut self) {
         self.asked = None;
         if std::mem::take(&mut self.is_parked) {
-            self.shared.unpark(&self.seat);
+            self.shared.unpark(&mut self.seat);
         }
         if std::mem::take(&mut self.is_registered) {
-            crate::wait::panics::drop_waker(self.seat.take_waker());
+            self.shared.forget(&mut self.seat);
         }
     }
 }

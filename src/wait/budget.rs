@@ -140,16 +140,19 @@ impl Budget {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         use tokio::task::coop::{has_budget_remaining, poll_proceed};
-        // Asking without need would register the task with the runtime.
-        let unit = if has_budget_remaining() { Some(poll_proceed(context)) } else { None };
-        if unit.is_none() && !self.has_yielded && !is_inside() {
+        // To ask for a unit that is not there would register the task with the runtime; to ask for one that is not
+        // used takes as long as to poll.
+        let is_left = has_budget_remaining();
+        if !is_left && !self.has_yielded && !is_inside() {
             self.has_yielded = true;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let value = std::task::ready!(poll(context));
-        if let Some(Poll::Ready(unit)) = unit {
-            unit.made_progress();
+        if is_left {
+            if let Poll::Ready(unit) = poll_proceed(context) {
+                unit.made_progress();
+            }
         }
         self.has_yielded = false;
         Poll::Ready(value)

@@ -10,6 +10,17 @@
 //! waker and wakes it. If A's fence comes first, B finds all that A left. If it comes second, A finds
 //! what it would have been woken for, whatever became of its waker.
 //!
+//! The waker belongs to the thread that has cleared the bit, and no lock is needed:
+//!
+//! - Only A sets the bit, and says before that it has left a waker. From then on A leaves it alone.
+//! - One thread clears the bit, B or A itself. If it is B, it says when it has taken the waker, and from
+//!   then on the place is A's again. If it is A, it is so at once.
+//! - A that comes to park while B is not done with the waker before cannot leave the new one. It wakes itself,
+//!   and comes again. B may be stopped there for an hour: then A polls for as long.
+//!
+//! A waker is foreign code. It is cloned before anything is changed, and what was there is woken or dropped
+//! after that. So a waker that panics, or calls us again, finds everything in order.
+//!
 //! The bits of the first [`NEAR`] slots of the table are one word. Those of further slots lie in the
 //! table, which grows with them and never moves: the word of a block of slots stands in its first slot.
 //! A thread that wakes readers looks at the words of blocks with slots that are held. A reader that
@@ -19,13 +30,15 @@
 //! before such a bit is set, and lowered after one was cleared. So it is never less than their number.
 //! If it is 0 behind the fence of a parked reader, that reader's bit was cleared since, by a thread that
 //! wakes it.
+#![allow(unsafe_code)]
 
 use super::panics::Panics;
 use super::reader_figures::ReaderFigures;
-use super::waker::WakerCell;
+use crate::sync::cell::UnsafeCell;
 use crate::sync::table::{Index, Seat, Table};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, spin_loop};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, spin_loop};
 use crossbeam_utils::CachePadded;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::Waker;
 
 /// The slots whose bits are in one word: whole chunks of the table. In models the second reader is a
@@ -35,23 +48,32 @@ const NEAR: Index = if cfg!(overfall_loom) { 1 } else { 60 };
 /// What a channel, or a spool, keeps for each reader.
 #[derive(Debug)]
 pub(crate) struct Slot<F = ReaderFigures> {
-    waker: WakerCell,
+    /// The reader's, unless it is left to who clears the bit.
+    waker: UnsafeCell<Option<Waker>>,
+    /// Whether it is, or the thread that has cleared the bit is not done with it.
+    is_left: AtomicBool,
     /// Which of the readers of the block are parked. Used only in the first slot of a block of further
     /// slots.
     parked: AtomicU64,
     pub(crate) figures: F,
 }
 
+// SAFETY: a waker may go from thread to thread and be used by several. One thread at a time has the cell: the
+// holder of the seat while `is_left` is false, and otherwise the one that has cleared the bit (`Parking::park`).
+unsafe impl<F: Sync> Sync for Slot<F> {}
+
+// Whatever panics, the cell has a waker or none.
+impl<F: UnwindSafe> UnwindSafe for Slot<F> {}
+impl<F: RefUnwindSafe> RefUnwindSafe for Slot<F> {}
+
 impl<F: Default> Default for Slot<F> {
     fn default() -> Self {
-        Self { waker: WakerCell::new(), parked: AtomicU64::new(0), figures: F::default() }
-    }
-}
-
-impl<F> Slot<F> {
-    /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
-        self.waker.take()
+        Self {
+            waker: UnsafeCell::new(None),
+            is_left: AtomicBool::new(false),
+            parked: AtomicU64::new(0),
+            figures: F::default(),
+        }
     }
 }
 
@@ -83,16 +105,14 @@ impl Bit<'_> {
         self.word.load(Ordering::Relaxed) & self.mask != 0
     }
 
+    /// Sets it. It is clear: nobody else sets it.
     fn set(&self) {
         if let Some(count) = self.count {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised before the thread
-        // that clears the bit lowers it.
-        if self.word.fetch_or(self.mask, Ordering::Release) & self.mask != 0 {
-            // It was set already, and is counted.
-            self.lower_count();
-        }
+        // ORD(parked:A) Release, pairs with ORD(parked:B): the count is raised, and the waker left, before
+        // the thread that clears the bit lowers the one and takes the other.
+        self.word.fetch_or(self.mask, Ordering::Release);
     }
 
     /// Clears it, and tells whether it was set.
@@ -101,15 +121,11 @@ impl Bit<'_> {
         // sequence.
         let was_set = self.word.fetch_and(!self.mask, Ordering::Acquire) & self.mask != 0;
         if was_set {
-            self.lower_count();
+            if let Some(count) = self.count {
+                count.fetch_sub(1, Ordering::Relaxed);
+            }
         }
         was_set
-    }
-
-    fn lower_count(&self) {
-        if let Some(count) = self.count {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -122,16 +138,39 @@ fn numbers(mut word: u64) -> impl Iterator<Item = u32> {
     })
 }
 
+/// Does something with the waker of a reader that is not parked, unless another thread is taking it.
+#[inline]
+fn with_waker<F, R>(
+    slot: &mut Seat<Slot<F>>,
+    work: impl FnOnce(&mut Option<Waker>) -> R,
+) -> Option<R> {
+    // ORD(waker:A) Acquire, pairs with ORD(waker:B): the thread that took the last one is done with it.
+    if slot.is_left.load(Ordering::Acquire) {
+        return None;
+    }
+    // SAFETY: all that is done with the cell is done here, or in `wake_one` by a thread that has cleared the bit,
+    // before it stores false. The bit is set by the holder of the seat alone, who has it exclusively here, after it
+    // has stored true over false. So while this is false no thread is there that has cleared the bit and is not
+    // done; and nobody sets it meanwhile.
+    Some(slot.waker.with_mut(|waker| work(unsafe { &mut *waker })))
+}
+
 impl<F: Default> Parking<F> {
     pub(crate) fn new() -> Self {
         let parked = Parked { near: AtomicU64::new(0), further: AtomicU32::new(0) };
         Self { slots: Table::new(), parked: CachePadded::new(parked) }
     }
 
+    #[inline]
     fn bit(&self, slot: Index) -> Bit<'_> {
         if slot < NEAR {
             return Bit { word: &self.parked.near, mask: 1 << slot, count: None };
         }
+        self.further_bit(slot)
+    }
+
+    #[cold]
+    fn further_bit(&self, slot: Index) -> Bit<'_> {
         let (first, number) = self.slots.block(slot);
         let word = &self.slots.get(first).parked;
         Bit { word, mask: 1 << number, count: Some(&self.parked.further) }
@@ -147,50 +186,72 @@ impl<F: Default> Parking<F> {
     /// Registers a reader to be woken, before the watch is kept
     /// ([`Watch::keep`](super::watch::Watch)). Hands back the waker that was registered before. The
     /// caller drops it after keeping the watch.
-    pub(crate) fn park(&self, slot: &Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
-        let bit = self.bit(slot.index());
-        let mut replaced = None;
-        // If it is said to be set and is not any more, the waker is not there any more.
-        if !bit.is_set() || !slot.waker.is_registered(waker) {
-            let Ok(before) = slot.waker.register(waker) else {
-                // Another thread is taking the waker before this one: it wakes the reader for its
-                // last wait.
-                spin_loop();
-                waker.wake_by_ref();
-                return None;
-            };
-            replaced = before;
-        }
-        bit.set();
-        replaced
+    #[inline]
+    pub(crate) fn park(&self, slot: &mut Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
+        self.unpark(slot);
+        let will_wake = |there: &Waker| there.will_wake(waker);
+        let Some(is_there) = with_waker(slot, |there| there.as_ref().is_some_and(will_wake)) else {
+            // Another thread is taking the waker before this one: it wakes the reader for its
+            // last wait.
+            spin_loop();
+            waker.wake_by_ref();
+            return None;
+        };
+        let before = if is_there {
+            None
+        } else {
+            let new = waker.clone();
+            with_waker(slot, |there| there.replace(new)).flatten()
+        };
+        // Relaxed: the bit takes it along.
+        slot.is_left.store(true, Ordering::Relaxed);
+        self.bit(slot.index()).set();
+        before
     }
 
     /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
     /// code.
-    pub(crate) fn unpark(&self, slot: &Seat<Slot<F>>) {
+    #[inline]
+    pub(crate) fn unpark(&self, slot: &mut Seat<Slot<F>>) {
         let bit = self.bit(slot.index());
         // No other thread sets it. If it is said to be set and is not any more, nothing is cleared.
-        if bit.is_set() {
-            bit.clear();
+        if bit.is_set() && bit.clear() {
+            // Relaxed: it is this reader that looks at it.
+            slot.is_left.store(false, Ordering::Relaxed);
         }
     }
 
-    /// The readers that are parked. To be asked as [`Parking::is_empty`]. It looks at each word once, so
-    /// that it ends however fast readers park again: one that has parked since has looked again itself.
+    /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
+    pub(crate) fn forget(&self, slot: &mut Seat<Slot<F>>) -> Option<Waker> {
+        self.unpark(slot);
+        with_waker(slot, Option::take)?
+    }
+
+    /// The readers that are parked, near ones and further ones. To be asked as [`Parking::is_empty`]. It looks at
+    /// each word once, so that it ends however fast readers park again: one that has parked since has looked again
+    /// itself.
     #[inline]
-    fn parked(&self) -> impl Iterator<Item = Index> {
-        let near = numbers(self.parked.near.load(Ordering::Relaxed));
-        let are_there_further = self.parked.further.load(Ordering::Relaxed) != 0;
-        let blocks = are_there_further.then(|| self.slots.held_blocks()).into_iter().flatten();
-        near.chain(blocks.flat_map(|first| {
+    fn near(&self) -> impl Iterator<Item = Index> {
+        numbers(self.parked.near.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn further(&self) -> impl Iterator<Item = Index> {
+        let are_there = self.parked.further.load(Ordering::Relaxed) != 0;
+        are_there.then(|| self.of_blocks()).into_iter().flatten()
+    }
+
+    #[cold]
+    fn of_blocks(&self) -> impl Iterator<Item = Index> {
+        self.slots.held_blocks().flat_map(|first| {
             let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
             numbers(parked).map(move |number| first + number)
-        }))
+        })
     }
 
     /// Whether the figures of a parked reader are such.
     pub(crate) fn any(&self, is_due: impl Fn(&F) -> bool) -> bool {
-        self.parked().any(|index| is_due(&self.slots.get(index).figures))
+        self.near().chain(self.further()).any(|index| is_due(&self.slots.get(index).figures))
     }
 
     /// Wakes every parked reader.
@@ -202,11 +263,14 @@ impl<F: Default> Parking<F> {
     /// seen, or the reader sees what it would be woken for, as with its bit.
     #[inline]
     pub(crate) fn wake(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
-        for index in self.parked() {
+        let mut wake = |index| {
             if is_due(&self.slots.get(index).figures) {
                 self.wake_one(index, panics);
             }
-        }
+        };
+        // One after the other, and not as one chain, which costs more than all the rest where one reader is parked.
+        self.near().for_each(&mut wake);
+        self.further().for_each(wake);
     }
 
     /// The slot of the reader that is looked for.
@@ -215,9 +279,14 @@ impl<F: Default> Parking<F> {
     }
 
     /// Wakes the reader of a slot, if it is parked.
-    pub(crate) fn wake_one(&self, slot: Index, panics: &mut Panics) {
-        if self.bit(slot).clear() {
-            if let Some(waker) = self.slots.get(slot).take_waker() {
+    pub(crate) fn wake_one(&self, index: Index, panics: &mut Panics) {
+        if self.bit(index).clear() {
+            let slot = self.slots.get(index);
+            // SAFETY: the bit was set and this thread has cleared it: see `with_waker`.
+            let waker = slot.waker.with_mut(|waker| unsafe { (*waker).take() });
+            // ORD(waker:B) Release, pairs with ORD(waker:A).
+            slot.is_left.store(false, Ordering::Release);
+            if let Some(waker) = waker {
                 panics.run(|| waker.wake());
             }
         }
@@ -260,8 +329,8 @@ mod tests {
     fn parked(readers: u32) -> (Arc<Parking>, Vec<Seat<Slot>>, std::sync::mpsc::Receiver<u32>) {
         let (tell, told) = std::sync::mpsc::channel();
         let parking = Arc::new(Parking::new());
-        let seats: Vec<_> = (0..readers).map(|_| parking.slots.acquire()).collect();
-        for seat in &seats {
+        let mut seats: Vec<_> = (0..readers).map(|_| parking.slots.acquire()).collect();
+        for seat in &mut seats {
             let (tell, number) = (tell.clone(), seat.index());
             let waker = waker(move || tell.send(number).unwrap());
             // A reader may park several times in a row.
@@ -273,9 +342,9 @@ mod tests {
     #[test]
     fn each_parked_reader_is_woken_once() {
         for readers in [0, 1, 63, 64, 65, 200, 1000] {
-            let (parking, seats, told) = parked(readers);
+            let (parking, mut seats, told) = parked(readers);
             assert_eq!(parking.is_empty(), readers == 0);
-            let gone = seats.iter().filter(|seat| seat.index() % 3 == 1);
+            let gone = seats.iter_mut().filter(|seat| seat.index() % 3 == 1);
             gone.for_each(|seat| (0..2).for_each(|_| parking.unpark(seat)));
             wake_all(&parking);
             let told: Vec<_> = told.try_iter().collect();
@@ -287,10 +356,10 @@ mod tests {
     #[test]
     fn a_reader_that_parks_again_while_it_is_woken_is_left_for_the_next_time() {
         let (parking, seats, told) = parked(100);
-        let again = Arc::new(parking.slots.acquire());
+        let again = Arc::new(Mutex::new(parking.slots.acquire()));
         let (parks, seat) = (parking.clone(), again.clone());
-        let waker = waker(move || drop(parks.park(&seat, Waker::noop())));
-        drop(parking.park(&again, &waker));
+        let waker = waker(move || drop(parks.park(&mut lock(&seat), Waker::noop())));
+        drop(parking.park(&mut lock(&again), &waker));
         wake_all(&parking);
         assert_eq!(told.try_iter().count(), seats.len());
         assert!(!parking.is_empty());
@@ -300,7 +369,7 @@ mod tests {
 
     #[test]
     fn who_is_stopped_while_it_wakes_holds_back_one_reader() {
-        let (parking, seats, told) = parked(200);
+        let (parking, mut seats, told) = parked(200);
         let (others, told) = (parking.clone(), Mutex::new(told));
         // While the first call is at the waker of this reader, a second call comes, and wakes all
         // others.
@@ -309,7 +378,7 @@ mod tests {
             let told: Vec<_> = lock(&told).try_iter().collect();
             assert_eq!(told, (0..200).filter(|&number| number != 66).collect::<Vec<_>>());
         });
-        drop(parking.park(&seats[66], &waker));
+        drop(parking.park(&mut seats[66], &waker));
         wake_all(&parking);
         assert!(parking.is_empty());
     }

@@ -336,7 +336,7 @@ impl Core {
             self.unpark();
         } else {
             (self.parked, self.registered) = (true, true);
-            self.shared.park(&self.slot, waker);
+            self.shared.park(&mut self.slot, waker);
         }
     }
 
@@ -354,7 +354,7 @@ impl Core {
     pub(crate) fn unpark(&mut self) {
         if self.parked {
             self.parked = false;
-            self.shared.unpark(&self.slot);
+            self.shared.unpark(&mut self.slot);
         }
     }
 
@@ -363,7 +363,7 @@ impl Core {
     pub(crate) fn stop_waiting(&mut self) {
         self.unpark();
         if std::mem::take(&mut self.registered) {
-            drop_waker(self.slot.take_waker());
+            drop_waker(self.shared.parking.forget(&mut self.slot));
         }
     }
 
