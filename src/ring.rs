@@ -208,8 +208,8 @@
 //! | `start:A` | `start:B` | a reader's start and a writer's count: one sees the other (`channel/account.rs`) |
 //! | `start:D` | `start:C` | a reader's slot before a writer that finds its start |
 //! | `park:A` | `park:B` | sleeper and waker: one sees the other (`wait.rs`) |
-//! | `parked:B` | `parked:A` | the raised count of further parked readers before a thread that lowers it |
-//! | `try:A` | `try:B` | the waker that was left, or taken, before a thread that gets its lock (`sync/try_lock.rs`) |
+//! | `parked:B` | `parked:A` | the waker of a parked reader, and the raised count of further ones, before who takes it out |
+//! | `waker:A` | `waker:B` | the waker that was taken before the reader that leaves the next one there (`wait/parking.rs`) |
 //! | `line:A` | `line:B` | marker and unlocker: one sees the other (`wait/line.rs`) |
 //! | `line:C` | `line:A` | the end of a channel before a joiner of the line that it emptied |
 //!

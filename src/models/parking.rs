@@ -156,6 +156,33 @@ fn a_reader_whose_waker_found_no_place_is_woken_at_once() {
     });
 }
 
+/// Guards that a waker is said to be left before another thread may take it: otherwise its place would be taken for
+/// ever, and the reader would wake itself again and again.
+#[test]
+fn a_reader_that_parks_while_it_is_woken_finds_its_place_free_afterwards() {
+    model(PREEMPTIONS, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+        });
+        let mut buffer = [0; GRANULE as usize];
+        let poll = reader.poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
+        thread.join().unwrap();
+        if poll.is_pending() {
+            assert!(reader.read_now(&mut buffer).is_ok());
+        }
+        let woken = Arc::new(Woken::default());
+        park(&mut reader, &woken.clone().into());
+        assert!(!woken.0.load(Ordering::Relaxed), "nobody has its place, and there is nothing");
+        write(&shared.ring, 1, 2).unwrap();
+        shared.after_commit();
+        assert!(woken.0.load(Ordering::Relaxed), "it sleeps, and there is something");
+    });
+}
+
 /// Guards that the panic of a waker is caught: another reader is woken all the same, and the first
 /// reader's slot still works.
 #[test]
