@@ -366,6 +366,7 @@ mod zeroed;
 #[cfg(overfall_loom)]
 use crate::models::storage;
 use crate::sync::asymmetric::Abilities;
+use crate::sync::figure::Figure;
 use crate::sync::processor;
 use crate::sync::table::Table;
 use cursor::Cursor;
@@ -391,6 +392,8 @@ pub(crate) struct Ring {
     gate: Gate,
     /// Whether a strong reader that is alone hands lines back.
     hands_lines_back: bool,
+    /// From how many bytes on a piece that is written needs more than to be written ([`Ring::prepare_for`]).
+    prepares_from: Figure,
     exclusive: Exclusive,
     /// Where the first slice lies.
     start: Position,
@@ -410,6 +413,7 @@ impl Ring {
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             hands_lines_back: abilities.sections && processor::likes_lines_back(),
+            prepares_from: Figure::default(),
             exclusive: Exclusive::new(),
             start,
             surplus: (geometry.capacity() / GRANULE).div_ceil(8),

@@ -61,12 +61,10 @@ impl Storage {
     ///
     /// As above.
     #[allow(unsafe_code)]
-    pub(crate) unsafe fn write_long(&self, position: Position, offset: u64, bytes: &[u8]) {
+    pub(crate) unsafe fn write_long(&self, slice: Position, bytes: &[u8]) {
         // SAFETY: passed on.
-        unsafe { self.write(position, offset, bytes) }
+        unsafe { self.write(slice, 0, bytes) }
     }
-
-    pub(crate) fn prefetch_lines(&self, _position: Position, _offset: u64, _length: usize) {}
 
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));

@@ -120,12 +120,15 @@ mod words {
 #[cfg(all(target_arch = "x86_64", not(overfall_portable), not(miri)))]
 mod assembly {
     use crate::sync::processor;
+    use crate::sync::{AtomicU64, Ordering};
     use core::arch::asm;
 
     /// From this length on the processors that are fast at it move a string.
     const STRING: usize = 2048;
     /// Up to this length a copy is inlined into the caller: it is a few moves.
     const SHORT: usize = 64;
+    /// Up to this length a copy is one with AVX, whoever asks; 0 before the first long copy, or if there is none.
+    static WITH_AVX: AtomicU64 = AtomicU64::new(0);
 
     /// Says that this thread will soon write so many bytes behind an address. It is only a hint: there may be
     /// anything, or nothing.
@@ -261,8 +264,22 @@ mod assembly {
     /// As for [`copy`], and `length` is more than [`SHORT`].
     #[inline(never)]
     unsafe fn copy_long(to: *mut u8, from: *const u8, length: usize) {
-        // SAFETY: passed on.
-        unsafe { copy_here(to, from, length) }
+        let has_avx = std::arch::is_x86_feature_detected!("avx");
+        let moves_strings = processor::moves_strings_fast();
+        if has_avx && WITH_AVX.load(Ordering::Relaxed) == 0 {
+            let up_to = if moves_strings { STRING - 1 } else { usize::MAX };
+            WITH_AVX.store(up_to as u64, Ordering::Relaxed);
+        }
+        // SAFETY: passed on; the processor has the instructions.
+        unsafe {
+            if length >= STRING && moves_strings {
+                move_string(to, from, length);
+            } else if has_avx {
+                copy_with_avx(to, from, length);
+            } else {
+                copy_with_sse(to, from, length);
+            }
+        }
     }
 
     /// # Safety
@@ -270,14 +287,12 @@ mod assembly {
     /// As for [`copy_long`].
     #[inline(always)]
     unsafe fn copy_here(to: *mut u8, from: *const u8, length: usize) {
-        // SAFETY: passed on; the processor has the instructions.
+        // SAFETY: passed on; with AVX only once it was found that the processor has it.
         unsafe {
-            if length >= STRING && processor::moves_strings_fast() {
-                move_string(to, from, length);
-            } else if std::arch::is_x86_feature_detected!("avx") {
+            if length as u64 <= WITH_AVX.load(Ordering::Relaxed) {
                 copy_with_avx(to, from, length);
             } else {
-                copy_with_sse(to, from, length);
+                copy_long(to, from, length);
             }
         }
     }

@@ -195,7 +195,12 @@ impl Ring {
     /// So many strong readers are there from now on: see [`Exclusive::count`].
     pub(crate) fn count_strong_readers(&self, readers: usize) {
         self.exclusive.count(readers);
-        // Weak readers that are alone may be right ahead of the writer.
+        self.prepares_from.set(match readers {
+            // Weak readers that are alone may be right ahead of the writer.
+            0 => u64::MAX,
+            _ if self.hands_lines_back => COPIED as u64,
+            _ => SHORT as u64 + 1,
+        });
         #[cfg(not(overfall_loom))]
         self.storage.ask_ahead(readers > 0);
     }
@@ -309,16 +314,16 @@ impl Ring {
     /// it is long; there, lines that are asked for [ahead](super::storage) of it gain nothing. Elsewhere they do.
     #[inline(always)]
     pub(super) fn prepare_for(&self, slice: Position, offset: u64, length: usize) {
-        if !self.hands_lines_back {
-            self.storage.prefetch_lines(slice, offset, length);
-        } else if length >= COPIED {
-            self.note_core();
+        if length as u64 >= self.prepares_from.get() {
+            self.prepare(slice, offset, length);
         }
     }
 
     #[inline(never)]
-    fn note_core(&self) {
-        if let Some(core) = rseq::core() {
+    fn prepare(&self, slice: Position, offset: u64, length: usize) {
+        if !self.hands_lines_back {
+            self.storage.prefetch_lines(slice, offset, length);
+        } else if let Some(core) = rseq::core() {
             self.reserved.note_core(core);
         }
     }

@@ -45,6 +45,13 @@ pub(crate) const fn fits_a_granule(length: usize) -> bool {
     length.wrapping_sub(1) < GRANULE as usize
 }
 
+/// Whether a slice of so many payload bytes has some, and less than a GiB: then so many granules, and what is
+/// computed of them, fit into 32 bits, and no code is needed for others.
+#[inline(always)]
+pub(crate) const fn is_moderate(length: usize) -> bool {
+    length.wrapping_sub(1) < 1 << 30
+}
+
 /// The number of a granule since the channel was made; 61 bits, never masked into the ring.
 ///
 /// They are the high bits of a word, so that arithmetic wraps by itself. The low bits are free for

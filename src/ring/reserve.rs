@@ -601,8 +601,8 @@ impl Ring {
         }
         assert!(length <= reservation.size, "a write past the end of its slice");
         self.prepare_for(reservation.position, 0, bytes.len());
-        // SAFETY: as in `write_anywhere`, and it is longer than a granule.
-        unsafe { self.storage.write_long(reservation.position, 0, bytes) }
+        // SAFETY: as in `write_anywhere`, and it is longer than a granule. A reservation is contiguous.
+        unsafe { self.storage.write_long(reservation.position, bytes) }
     }
 
     /// Reads from a descriptor once, up to `length` bytes to `offset` of a slice that the caller has reserved.

@@ -88,18 +88,16 @@ impl Storage {
         }
     }
 
-    /// Asks for the lines ahead of a piece of so many bytes that is about to be written.
-    #[inline(always)]
+    /// Asks for the lines [ahead](AHEAD) of a piece of so many bytes that is about to be written.
+    #[inline]
     pub(super) fn prefetch_lines(&self, position: Position, offset: u64, length: usize) {
-        if self.asks_ahead() {
-            let to = self.at(position, offset, length);
-            for four in (0..length.min(MOST_AT_ONCE)).step_by(4 * LINE) {
-                let to = to.wrapping_add(four);
-                copy::prefetch_for_writing::<AHEAD>(to);
-                copy::prefetch_for_writing::<{ AHEAD + LINE }>(to);
-                copy::prefetch_for_writing::<{ AHEAD + 2 * LINE }>(to);
-                copy::prefetch_for_writing::<{ AHEAD + 3 * LINE }>(to);
-            }
+        let to = self.at(position, offset, length);
+        for four in (0..length.min(MOST_AT_ONCE)).step_by(4 * LINE) {
+            let to = to.wrapping_add(four);
+            copy::prefetch_for_writing::<AHEAD>(to);
+            copy::prefetch_for_writing::<{ AHEAD + LINE }>(to);
+            copy::prefetch_for_writing::<{ AHEAD + 2 * LINE }>(to);
+            copy::prefetch_for_writing::<{ AHEAD + 3 * LINE }>(to);
         }
     }
 
@@ -175,16 +173,17 @@ impl Storage {
         unsafe { copy::store(to, bytes) }
     }
 
-    /// The same, in the caller's code.
+    /// Copies `bytes` to the start of a slice, in the caller's code.
     ///
     /// # Safety
     ///
-    /// As for [`Storage::write`], and there are more bytes than a granule has.
+    /// As for [`Storage::write`]. All of them are in one slice, which is reserved as a whole, and they are more than
+    /// a granule has.
     #[inline(always)]
-    pub(super) unsafe fn write_long(&self, position: Position, offset: u64, bytes: &[u8]) {
-        let to = self.at(position, offset, bytes.len());
-        // SAFETY: as in `write`.
-        unsafe { copy::store_long(to, bytes) }
+    pub(super) unsafe fn write_long(&self, slice: Position, bytes: &[u8]) {
+        debug_assert_eq!(self.at(slice, 0, bytes.len()), self.granule(slice));
+        // SAFETY: as in `write`; a slice lies inside of the ring, in one piece.
+        unsafe { copy::store_long(self.granule(slice), bytes) }
     }
 
     /// Reads from a descriptor into the ring, once, and tells how many bytes.

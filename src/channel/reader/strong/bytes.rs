@@ -9,7 +9,7 @@ use crate::channel::reader::core::{Core, Place};
 use crate::channel::shared::Shared;
 use crate::channel::terms::Ending;
 use crate::error::{ReadError, TryReadError};
-use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::position::{GRANULE, fits_a_granule, is_moderate, slice_size};
 use crate::ring::{Found, Held, LENT, Run};
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll};
@@ -71,20 +71,15 @@ impl StrongReader {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
-    /// The quick way of a read. Of a short one it is worth its place in the caller's code, as that of a write.
+    /// The quick way of a read. It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
     fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
         if fits_a_granule(buffer.len()) {
             self.read_whole(buffer, GRANULE)
         } else {
-            self.read_long(buffer)
+            let size = slice_size(buffer.len() as u64);
+            is_moderate(buffer.len()) && self.read_whole(buffer, size)
         }
-    }
-
-    #[inline(never)]
-    fn read_long(&mut self, buffer: &mut [u8]) -> bool {
-        let length = buffer.len() as u64;
-        length > GRANULE && self.read_whole(buffer, slice_size(length))
     }
 
     /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has

@@ -10,7 +10,7 @@ use crate::channel::shared::Shared;
 use crate::channel::terms::Backpressure;
 use crate::error::{TryWriteError, WriteError};
 use crate::ring::descriptor::Joins;
-use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
+use crate::ring::position::{GRANULE, fits_a_granule, is_moderate, slice_size};
 use crate::ring::{Lane, Refused, Reservation, Ring, WriterSlot};
 use std::num::NonZero;
 use std::ops::Deref;
@@ -75,22 +75,17 @@ impl Core {
     }
 
     /// The quick way of a write: `bytes` become one slice, if this writer owns the cursor and has
-    /// room. If not, nothing has happened. Where they fit into a granule it is worth its place in the
-    /// caller's code: a call, and the registers that it saves, would be a seventh of it.
+    /// room. If not, nothing has happened. It is worth its place in the caller's code: a call, and the registers that
+    /// it saves, would be a seventh of it. So is a copy of its own for what fits into a granule.
     #[inline(always)]
     pub(crate) fn write_exclusive(&mut self, bytes: &[u8]) -> bool {
         if fits_a_granule(bytes.len()) {
             self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, GRANULE))
         } else {
-            self.write_long(bytes)
+            let size = slice_size(bytes.len() as u64);
+            is_moderate(bytes.len())
+                && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, size))
         }
-    }
-
-    #[inline(never)]
-    fn write_long(&mut self, bytes: &[u8]) -> bool {
-        let length = bytes.len() as u64;
-        length > GRANULE
-            && self.write_into(bytes, |ring, lane| ring.reserve_exclusive(lane, slice_size(length)))
     }
 
     /// The same where other writers move the cursor as well, for what fits into a granule.
