@@ -26,7 +26,7 @@ use super::hold::Hold;
 use super::position::{Position, Window};
 use crate::sync::asymmetric;
 use crate::sync::pause;
-use crate::sync::table::{Seat, Table};
+use crate::sync::table::{Index, Seat, Table};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crossbeam_utils::CachePadded;
 
@@ -282,6 +282,18 @@ impl Gate {
     pub(super) fn leave(&self, hold: &Seat<Hold>) {
         hold.leave();
         self.holds.release(hold);
+    }
+
+    /// A hold that is right at `place`.
+    pub(super) fn find_hold(&self, place: Position) -> Option<Index> {
+        let is_there = |hold: &Hold| hold.load().is_some_and(|(there, _)| there == place);
+        self.holds.find(is_there).map(|(index, _)| index)
+    }
+
+    /// What [`Hold::load`] finds of the hold with this entry.
+    #[inline]
+    pub(super) fn hold(&self, index: Index) -> Option<(Position, bool)> {
+        self.holds.get(index).load()
     }
 
     /// Every hold, and every entry for one.

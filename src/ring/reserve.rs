@@ -6,6 +6,7 @@ use super::descriptor::{Description, Joins, State};
 use super::exclusive::SHORT;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::sync::asymmetric::THRESHOLD;
+use crate::sync::table::Index;
 use crate::sync::pause::point;
 use crate::sync::{Ordering, fence, spin_loop};
 #[cfg(all(unix, not(overfall_loom)))]
@@ -86,6 +87,9 @@ pub(crate) struct Lane {
     is_shared: bool,
     /// Where the gate was when this writer last looked at it.
     gate: Position,
+    /// Where the gate was when there was no room, and the hold that kept it there, if it was one
+    /// ([`Ring::is_held_up`]).
+    held_up: Option<(Position, Index)>,
     /// Where the last reservation ended that did not take the quick way.
     end: Position,
     /// How many of these in a row began where the one before had ended.
@@ -153,6 +157,7 @@ impl Ring {
             kept: 0,
             is_shared: false,
             gate,
+            held_up: None,
             end: gate,
             undisturbed: 0,
             reign: Reign::NONE,
@@ -230,10 +235,14 @@ impl Ring {
                 return Err(Refused::Full);
             };
             if !self.has_room(wanted, lane.gate) {
+                if self.is_held_up(lane) {
+                    return Err(Refused::Full);
+                }
                 lane.gate = self.advance_gate(reserved, wanted);
                 if !self.has_room(wanted, lane.gate) {
                     let now = self.reserved.load();
                     if now == word {
+                        lane.held_up = self.find_holder(lane.gate);
                         return Err(Refused::Full);
                     }
                     word = now;
@@ -252,6 +261,27 @@ impl Ring {
             }
             return Ok(Reserved { slice, is_padded });
         }
+    }
+
+    /// Whether the hold that kept the gate back the last time is still there, so that the gate is where it was. A
+    /// writer that asks again and again need not look at all holds each time, of which each lies on a line that
+    /// its reader writes.
+    ///
+    /// The gate was at the position, with a committed slice behind it and a hold in front of it. If the entry of that
+    /// hold has the same place now, the gate has not passed it: until the hold moved on, it could not, and a hold that
+    /// is put up later stands at the gate or further on.
+    #[inline]
+    fn is_held_up(&self, lane: &Lane) -> bool {
+        lane.held_up.is_some_and(|(gate, holder)| {
+            lane.gate == gate && self.gate.hold(holder).is_some_and(|(place, _)| place == gate)
+        })
+    }
+
+    /// The hold that keeps the gate where it is. Nothing if it may move on all the same: over slices that are given up,
+    /// which one in flight may be.
+    fn find_holder(&self, gate: Position) -> Option<(Position, Index)> {
+        self.find_committed(gate)?;
+        Some((gate, self.gate.find_hold(gate)?))
     }
 
     /// Reserves a granule by one exchange, if that is all it takes, for a lane that
