@@ -198,7 +198,7 @@ impl Ring {
         self.prepares_from.set(match readers {
             // Weak readers that are alone may be right ahead of the writer.
             0 => u64::MAX,
-            _ if self.hands_lines_back => COPIED as u64,
+            1 if self.hands_lines_back => COPIED as u64,
             _ => SHORT as u64 + 1,
         });
         #[cfg(not(overfall_loom))]
@@ -321,7 +321,7 @@ impl Ring {
 
     #[inline(never)]
     fn prepare(&self, slice: Position, offset: u64, length: usize) {
-        if !self.hands_lines_back {
+        if !self.hands_lines_back || self.prepares_from.get() != COPIED as u64 {
             self.storage.prefetch_lines(slice, offset, length);
         } else if let Some(core) = rseq::core() {
             self.reserved.note_core(core);

@@ -174,6 +174,12 @@ impl Hold {
         self.state.load(Ordering::Relaxed) & (WANTED | TAKEN) != 0
     }
 
+    /// Whether it is there, for the reader that has it, which lends nothing and has walked there.
+    #[inline(always)]
+    pub(super) fn is_idle_at(&self, position: Position) -> bool {
+        self.word.load(Ordering::Relaxed) == position.raw()
+    }
+
     /// Whether that has to be asked. Behind a light fence that follows a store to the word.
     #[inline(always)]
     pub(super) fn must_check(&self) -> bool {

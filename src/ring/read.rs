@@ -310,10 +310,24 @@ impl Ring {
         }
     }
 
+    /// Whether there is nothing at `position`, where the hold of a strong reader is that lends nothing. If it
+    /// [would be told](Ring::find_held) to go on, or the hold is wanted, that is to be found out.
+    #[inline(always)]
+    pub(crate) fn sees_nothing(&self, held: &Held, position: Position) -> bool {
+        if self.descriptor(position).state(position).is_some() || !held.hold.is_idle_at(position) {
+            return false;
+        }
+        // ORD(gate:D) Acquire, pairs with ORD(reserved:A), as in `check_behind`; and ORD(taken:C), as in
+        // `Hold::is_in_effect`.
+        fence(Ordering::Acquire);
+        pause::point();
+        !self.gate.may_have_passed(position) && !held.hold.is_wanted()
+    }
+
     /// What is really at `position`, for a strong reader that has `found` something else than a
     /// slice. Padding is kept for no reader: the gate may have passed it, and writers behind the
     /// gate (`advance_gate`). Then what was found belongs to a later lap, or is torn.
-    #[inline(never)]
+    #[inline]
     fn check_behind(&self, position: Position, found: Found) -> Found {
         // ORD(gate:D) Acquire, pairs with ORD(reserved:A): if a writer has written over this
         // descriptor, it had seen a gate past it, and then the load below sees that gate, too.
@@ -322,6 +336,11 @@ impl Ring {
         if !self.gate.may_have_passed(position) {
             return found;
         }
+        self.find_behind(position, found)
+    }
+
+    #[inline(never)]
+    fn find_behind(&self, position: Position, found: Found) -> Found {
         match self.gate.passed(position) {
             0 => found,
             granules => Found::Skip(position.on(granules)),

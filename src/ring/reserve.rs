@@ -6,8 +6,8 @@ use super::descriptor::{Description, Joins, State};
 use super::exclusive::SHORT;
 use super::position::{GIVE_UP_STEP, GRANULE, Position, slice_size};
 use crate::sync::asymmetric::THRESHOLD;
-use crate::sync::table::Index;
 use crate::sync::pause::point;
+use crate::sync::table::Index;
 use crate::sync::{Ordering, fence, spin_loop};
 #[cfg(all(unix, not(overfall_loom)))]
 use std::{io, os::fd::BorrowedFd};
@@ -87,15 +87,25 @@ pub(crate) struct Lane {
     is_shared: bool,
     /// Where the gate was when this writer last looked at it.
     gate: Position,
-    /// Where the gate was when there was no room, and the hold that kept it there, if it was one
-    /// ([`Ring::is_held_up`]).
-    held_up: Option<(Position, Index)>,
+    /// The last reservation that was refused, if it was for a hold.
+    refusal: Option<Refusal>,
     /// Where the last reservation ended that did not take the quick way.
     end: Position,
     /// How many of these in a row began where the one before had ended.
     undisturbed: u32,
     /// The reign over the cursor that this writer had last.
     reign: Reign,
+}
+
+/// What a writer has learned from a reservation for which there was no room.
+#[derive(Debug)]
+struct Refusal {
+    word: Word,
+    /// The ring bytes that it would have taken, and left.
+    size: u64,
+    /// Where the gate was, and the hold that kept it there.
+    gate: Position,
+    holder: Index,
 }
 
 impl Lane {
@@ -157,7 +167,7 @@ impl Ring {
             kept: 0,
             is_shared: false,
             gate,
-            held_up: None,
+            refusal: None,
             end: gate,
             undisturbed: 0,
             reign: Reign::NONE,
@@ -235,14 +245,18 @@ impl Ring {
                 return Err(Refused::Full);
             };
             if !self.has_room(wanted, lane.gate) {
-                if self.is_held_up(lane) {
+                let taken = size.saturating_add(others);
+                if let Some(refusal) =
+                    lane.refusal.as_mut().filter(|it| self.is_held_up(it, lane.gate))
+                {
+                    (refusal.word, refusal.size) = (word, taken);
                     return Err(Refused::Full);
                 }
                 lane.gate = self.advance_gate(reserved, wanted);
                 if !self.has_room(wanted, lane.gate) {
                     let now = self.reserved.load();
                     if now == word {
-                        lane.held_up = self.find_holder(lane.gate);
+                        lane.refusal = self.remember(word, taken, lane.gate);
                         return Err(Refused::Full);
                     }
                     word = now;
@@ -263,25 +277,34 @@ impl Ring {
         }
     }
 
-    /// Whether the hold that kept the gate back the last time is still there, so that the gate is where it was. A
-    /// writer that asks again and again need not look at all holds each time, of which each lies on a line that
-    /// its reader writes.
-    ///
-    /// The gate was at the position, with a committed slice behind it and a hold in front of it. If the entry of that
-    /// hold has the same place now, the gate has not passed it: until the hold moved on, it could not, and a hold that
-    /// is put up later stands at the gate or further on.
+    /// Whether [`Ring::reserve`] of `length` bytes would be refused as the last one was. A writer that asks again and
+    /// again need not look at all that it looks at.
     #[inline]
-    fn is_held_up(&self, lane: &Lane) -> bool {
-        lane.held_up.is_some_and(|(gate, holder)| {
-            lane.gate == gate && self.gate.hold(holder).is_some_and(|(place, _)| place == gate)
+    pub(crate) fn is_still_full(&self, lane: &Lane, length: u64) -> bool {
+        lane.refusal.as_ref().is_some_and(|refusal| {
+            refusal.word == self.reserved.load()
+                && refusal.size <= slice_size(length)
+                && self.is_held_up(refusal, lane.gate)
         })
     }
 
-    /// The hold that keeps the gate where it is. Nothing if it may move on all the same: over slices that are given up,
-    /// which one in flight may be.
-    fn find_holder(&self, gate: Position) -> Option<(Position, Index)> {
+    /// Whether the hold that kept the gate back the last time is still there, so that the gate is where it was. Each
+    /// hold lies on a line that its reader writes, and it is one of many.
+    ///
+    /// The gate was there, at a committed slice, and the hold as well. If the entry of that hold has the same place now,
+    /// the gate has not passed it: until the hold moved on, it could not, and a hold that is put up later stands at the
+    /// gate or further on.
+    #[inline]
+    fn is_held_up(&self, refusal: &Refusal, gate: Position) -> bool {
+        let place = || self.gate.hold(refusal.holder).map(|(place, _)| place);
+        refusal.gate == gate && place() == Some(gate)
+    }
+
+    /// Nothing is to be remembered if the gate may move on, though no hold does: over slices that are given up, as
+    /// one in flight may be.
+    fn remember(&self, word: Word, size: u64, gate: Position) -> Option<Refusal> {
         self.find_committed(gate)?;
-        Some((gate, self.gate.find_hold(gate)?))
+        Some(Refusal { word, size, gate, holder: self.gate.find_hold(gate)? })
     }
 
     /// Reserves a granule by one exchange, if that is all it takes, for a lane that

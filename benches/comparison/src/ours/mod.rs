@@ -117,8 +117,10 @@ fn there<T>(read: Result<T, TryReadError>, sink: &mut Sink) -> Option<T> {
 /// Copies each message out of what is lent, and gives it back in one go.
 pub(crate) fn try_fill_buf(mut reader: StrongReader) -> impl Receiver {
     move |sink: &mut Sink| {
-        let amount = there(reader.try_fill_buf(), sink).map_or(0, |lent| sink.accept_all(lent));
-        reader.consume(amount);
+        if let Some(lent) = there(reader.try_fill_buf(), sink) {
+            let amount = sink.accept_all(lent);
+            reader.consume(amount);
+        }
     }
 }
 

@@ -19,8 +19,16 @@ impl StrongReader {
     #[inline(never)]
     fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         if buffer.is_empty() {
-            return Ok(0);
+            Ok(0)
+        } else if self.sees_nothing() {
+            Err(TryReadError::Empty)
+        } else {
+            self.copy_or_find(buffer)
         }
+    }
+
+    #[inline(never)]
+    fn copy_or_find(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         match self.copy(buffer) {
             0 => self.find_and_read(buffer),
             copied => Ok(copied),
@@ -259,6 +267,11 @@ impl StrongReader {
     /// What has no quick way.
     #[inline(never)]
     fn find_and_lend(&mut self) -> Result<&[u8], TryReadError> {
+        if self.sees_nothing() { Err(TryReadError::Empty) } else { self.find_byte_and_lend() }
+    }
+
+    #[inline(never)]
+    fn find_byte_and_lend(&mut self) -> Result<&[u8], TryReadError> {
         match self.find_byte()? {
             Next::Slice(_) => {
                 self.settle_before_lending();

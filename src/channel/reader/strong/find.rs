@@ -1,7 +1,9 @@
 //! Whether there is something to read.
 
 use super::StrongReader;
+use super::hold::Hold;
 use crate::channel::reader::core::Place;
+use crate::channel::terms::Ending;
 use crate::error::ReadError;
 use crate::ring::Found;
 use std::task::{Context, Poll};
@@ -15,6 +17,14 @@ pub(super) enum Next {
 }
 
 impl StrongReader {
+    /// Whether there is nothing, at a glance. If not, it is to be found out.
+    #[inline(always)]
+    pub(super) fn sees_nothing(&self) -> bool {
+        let Place { slice, length: None, .. } = self.place else { return false };
+        let Hold { shared, held: Some(held) } = &self.hold else { return false };
+        shared.ring.sees_nothing(held, slice) && shared.ending() == Ending::Open
+    }
+
     /// Goes on to the next payload byte, if there is one.
     #[inline]
     pub(super) fn find_byte(&mut self) -> Result<Next, ReadError> {

@@ -85,6 +85,11 @@ impl StrongReader {
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
     fn find_and_take(&mut self) -> Result<bool, TryReadError> {
+        if self.sees_nothing() { Err(TryReadError::Empty) } else { self.find_slice_and_take() }
+    }
+
+    #[inline(never)]
+    fn find_slice_and_take(&mut self) -> Result<bool, TryReadError> {
         match self.find_slice()? {
             Next::Slice(_) => {
                 let Some(taken) = self.take_slice() else { return Err(self.give_way().into()) };

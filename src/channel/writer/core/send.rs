@@ -21,6 +21,9 @@ impl Core {
     /// The same where other writers move the cursor as well.
     #[inline(never)]
     fn try_send_shared(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        if self.is_still_full(message.len()) {
+            return Err(TrySendError::Full);
+        }
         if self.write_shared(message) {
             return Ok(());
         }
