@@ -413,7 +413,7 @@ impl Ring {
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             hands_lines_back: abilities.sections && processor::likes_lines_back(),
-            prepares_from: Figure::default(),
+            prepares_from: Figure::new(u64::MAX),
             exclusive: Exclusive::new(),
             start,
             surplus: (geometry.capacity() / GRANULE).div_ceil(8),
@@ -453,6 +453,12 @@ impl Ring {
     #[cfg(all(test, not(overfall_loom)))]
     pub(crate) fn asks_ahead(&self) -> bool {
         self.storage.asks_ahead()
+    }
+
+    /// From how many bytes on a piece needs more than to be written.
+    #[cfg(all(test, not(overfall_loom)))]
+    pub(crate) fn prepares_from(&self) -> u64 {
+        self.prepares_from.get()
     }
 
     /// Where writers have their seats.

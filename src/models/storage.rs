@@ -66,6 +66,8 @@ impl Storage {
         unsafe { self.write(slice, 0, bytes) }
     }
 
+    pub(crate) fn prefetch_lines(&self, _position: Position, _offset: u64, _length: usize) {}
+
     pub(crate) fn read(&self, position: Position, offset: u64, to: &mut [u8]) {
         self.read_by(position, offset, to, |word| word.load(Ordering::Relaxed));
     }

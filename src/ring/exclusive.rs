@@ -195,14 +195,17 @@ impl Ring {
     /// So many strong readers are there from now on: see [`Exclusive::count`].
     pub(crate) fn count_strong_readers(&self, readers: usize) {
         self.exclusive.count(readers);
-        self.prepares_from.set(match readers {
-            // Weak readers that are alone may be right ahead of the writer.
-            0 => u64::MAX,
-            1 if self.hands_lines_back => COPIED as u64,
-            _ => SHORT as u64 + 1,
-        });
+        // In the models there are no lines to ask for.
         #[cfg(not(overfall_loom))]
-        self.storage.ask_ahead(readers > 0);
+        {
+            self.prepares_from.set(match readers {
+                // Weak readers that are alone may be right ahead of the writer.
+                0 => u64::MAX,
+                1 if self.hands_lines_back => COPIED as u64,
+                _ => SHORT as u64 + 1,
+            });
+            self.storage.ask_ahead(readers > 0);
+        }
     }
 
     /// As [`Ring::copy_held`], for pieces that are not short.
@@ -311,17 +314,18 @@ impl Ring {
     }
 
     /// What goes before a piece that is written, and is not short. Where lines are handed back, a note of the core, if
-    /// it is long; there, lines that are asked for [ahead](super::storage) of it gain nothing. Elsewhere they do.
+    /// it is long; there, lines that are asked for [ahead](super::storage) of it gain nothing. Elsewhere they do, and
+    /// so they do for several strong readers, who hand nothing back.
     #[inline(always)]
     pub(super) fn prepare_for(&self, slice: Position, offset: u64, length: usize) {
-        if length as u64 >= self.prepares_from.get() {
+        if cfg!(not(overfall_loom)) && length as u64 >= self.prepares_from.get() {
             self.prepare(slice, offset, length);
         }
     }
 
     #[inline(never)]
     fn prepare(&self, slice: Position, offset: u64, length: usize) {
-        if !self.hands_lines_back || self.prepares_from.get() != COPIED as u64 {
+        if self.prepares_from.get() < COPIED as u64 {
             self.storage.prefetch_lines(slice, offset, length);
         } else if let Some(core) = rseq::core() {
             self.reserved.note_core(core);

@@ -8,11 +8,15 @@ pub(crate) struct Figure(AtomicU64);
 
 impl Default for Figure {
     fn default() -> Self {
-        Self(AtomicU64::new(0))
+        Self::new(0)
     }
 }
 
 impl Figure {
+    pub(crate) fn new(value: u64) -> Self {
+        Self(AtomicU64::new(value))
+    }
+
     // Relaxed throughout: figures order nothing.
     #[inline]
     pub(crate) fn get(&self) -> u64 {

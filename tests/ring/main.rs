@@ -4,6 +4,7 @@ mod alone;
 mod backpressure;
 mod clones;
 mod crowd;
+mod in_vain;
 mod lagging;
 mod ordering;
 mod owned_slices;

@@ -136,7 +136,6 @@ impl Core {
             && self.rest.is_none()
             && self.is_at_rest()
             && !self.owes()
-            && self.shared.room.claimed() == 0
     }
 
     #[inline(never)]
