@@ -64,6 +64,24 @@ fn a_parked_reader_is_woken_by_a_commit() {
     });
 }
 
+/// The same for one that receives, and looks at a glance: also whether it is the end.
+#[test]
+fn a_reader_that_receives_is_woken_by_a_commit_and_by_the_end() {
+    model(2, || {
+        let shared = shared(2);
+        let mut reader = StrongReader::new(&shared, StartAt::Oldest);
+        let ring = shared.clone();
+        let thread = thread::spawn(move || {
+            write(&ring.ring, 1, 1).unwrap();
+            ring.after_commit();
+            ring.end(Ending::Drained);
+        });
+        assert!(matches!(block_on(reader.recv()), Ok(Some(_))));
+        assert!(matches!(block_on(reader.recv()), Ok(None)));
+        thread.join().unwrap();
+    });
+}
+
 /// Guards the set of parked readers, a near one and a further one: each is woken, also if it parks again
 /// while the other is being woken.
 #[test]
