@@ -1,7 +1,7 @@
 //! Attempts in vain are short: a glance tells that nothing has changed. Whatever does change is found all the same.
 
 use overfall::error::{TryReadError, TrySendError, TryWriteError};
-use overfall::{Channel, StrongReader, StrongWriter};
+use overfall::{Channel, StrongReader, StrongWriter, WeakReader};
 use overfall_tests::Task;
 use std::sync::Arc;
 
@@ -247,4 +247,60 @@ fn a_look_in_vain_gives_back_what_was_leaked() {
     finds_nothing(&mut reader);
     assert_eq!(writer.try_send(&[3; GRANULES * GRANULE]), Ok(()));
     is_full(&mut writer);
+}
+
+/// The same of a weak reader, without a strong one.
+fn weak_then_finds(
+    change: impl Fn(&Arc<Channel>, &mut StrongWriter, &mut WeakReader),
+    expected: Result<&[u8], TryReadError>,
+) {
+    let ways: [fn(&mut WeakReader) -> Result<Vec<u8>, TryReadError>; 2] = [
+        |reader| {
+            let mut buffer = [0; GRANULES * GRANULE];
+            reader.try_read(&mut buffer).map(|read| buffer[..read].to_vec())
+        },
+        |reader| Ok(reader.try_recv()?.map_or(Vec::new(), |message| message.to_vec())),
+    ];
+    for way in ways {
+        let channel = Channel::new(GRANULE * GRANULES);
+        let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_weak_reader());
+        weak_finds_nothing(&mut reader);
+        change(&channel, &mut writer, &mut reader);
+        assert_eq!(way(&mut reader).as_deref(), expected.as_ref().map(|bytes| *bytes));
+    }
+}
+
+fn weak_finds_nothing(reader: &mut WeakReader) {
+    for _ in 0..2 {
+        assert_eq!(reader.try_read(&mut [0; GRANULE]), Err(TryReadError::Empty));
+        assert_eq!(reader.try_recv().err(), Some(TryReadError::Empty));
+    }
+}
+
+#[test]
+fn a_weak_reader_that_has_looked_in_vain_finds_whatever_comes() {
+    weak_then_finds(|_, writer, _| drop(writer.try_write(b"bytes")), Ok(b"bytes"));
+    weak_then_finds(
+        |_, writer, reader| {
+            writer.try_reserve(GRANULE).unwrap().abort();
+            weak_finds_nothing(reader);
+            writer.try_write(b"behind").unwrap();
+        },
+        Ok(b"behind"),
+    );
+    let lap = |_: &Arc<Channel>, writer: &mut StrongWriter, reader: &mut WeakReader| {
+        // The slices of the next lap begin elsewhere: nothing is stamped where the reader stands.
+        writer.try_write(&[1; GRANULE]).unwrap();
+        assert_eq!(reader.try_read(&mut [0; GRANULE]), Ok(GRANULE));
+        weak_finds_nothing(reader);
+        (0..8).for_each(|_| drop(writer.try_write(&[2; 4 * GRANULE]).unwrap()));
+        assert!(matches!(reader.try_recv(), Err(TryReadError::Lagged(_))));
+        while reader.try_recv().is_ok_and(|message| message.is_some()) {}
+        weak_finds_nothing(reader);
+        writer.try_write(b"behind").unwrap();
+    };
+    weak_then_finds(lap, Ok(b"behind"));
+    weak_then_finds(|channel, _, _| channel.drain().unwrap(), Ok(b""));
+    weak_then_finds(|channel, _, _| channel.terminate(), Err(TryReadError::Terminated));
+    weak_then_finds(|_, _, reader| reader.terminate(), Err(TryReadError::Terminated));
 }

@@ -9,8 +9,8 @@ use super::{Read, StrongReader, reader_methods};
 use crate::channel::reader::message::{Header, Message, Messages, Missed};
 use crate::channel::shared::Shared;
 use crate::channel::stats::ReaderStats;
-use crate::channel::terms::StartAt;
 use crate::channel::terms::Strength;
+use crate::channel::terms::{Ending, StartAt};
 use crate::channel::trace;
 use crate::channel::waiting::{Closed, Waiting};
 use crate::error::{IntoStrongError, Lagged, ReadError, TryReadError};
@@ -184,6 +184,21 @@ impl WeakReader {
         }
     }
 
+    /// Whether there is nothing, and no gap to tell, at a glance. If not, it is to be found out.
+    #[inline(always)]
+    fn sees_nothing(&self) -> bool {
+        let Place { slice, length: None, .. } = self.place else { return false };
+        let shared = self.core.shared();
+        let is_nothing = self.missed == 0
+            && !self.core.has_terminated()
+            && matches!(shared.ring.find(slice), Found::Nothing)
+            && shared.ending() == Ending::Open;
+        if is_nothing {
+            self.core.record_place(self.place);
+        }
+        is_nothing
+    }
+
     /// Goes on to what looks like the next payload byte.
     #[inline]
     fn find_byte(&mut self) -> Result<Next, ReadError> {
@@ -302,6 +317,11 @@ impl WeakReader {
     /// What has no quick way.
     #[inline(never)]
     fn read_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
+        if self.sees_nothing() { Err(TryReadError::Empty) } else { self.look_across(buffer) }
+    }
+
+    #[inline(never)]
+    fn look_across(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError> {
         let before = self.core.before();
         let read = self.find_and_read(buffer);
         self.tell_event(before);
@@ -432,6 +452,11 @@ impl WeakReader {
     /// Looks first, for what is not just a slice at the present place.
     #[inline(never)]
     fn find_and_take(&mut self) -> Result<Option<Header>, TryReadError> {
+        if self.sees_nothing() { Err(TryReadError::Empty) } else { self.find_slice_and_take() }
+    }
+
+    #[inline(never)]
+    fn find_slice_and_take(&mut self) -> Result<Option<Header>, TryReadError> {
         let before = self.core.before();
         let taken =
             self.with_receive_buffer(|reader, receive_buffer| reader.take_to(receive_buffer));

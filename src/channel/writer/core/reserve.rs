@@ -137,6 +137,9 @@ impl Core {
         &mut self,
         length: usize,
     ) -> Result<Reservation, TryReserveError> {
+        if self.is_still_full(length) {
+            return Err(TryReserveError::Full);
+        }
         if let Some(reservation) = self.reserve_in_flight(length) {
             return Ok(reservation);
         }

@@ -120,6 +120,9 @@ impl Core {
 
     #[inline(never)]
     fn reserve_many(&mut self, size: u64) -> Result<Reservation, TrySendError> {
+        if self.is_still_full(usize::try_from(size).unwrap_or(usize::MAX)) {
+            return Err(TrySendError::Full);
+        }
         let size = self.begin_to_send(size)?;
         self.reserve_to_send(size)
     }
