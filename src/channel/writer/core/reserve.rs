@@ -32,6 +32,16 @@ impl Core {
         }
     }
 
+    /// Whether a slice of so many bytes finds no room, as the last one, and there is nothing else to look at.
+    #[inline(never)]
+    pub(super) fn is_still_full(&self, length: u64) -> bool {
+        self.shared.ring.is_still_full(&self.lane, length)
+            && length <= self.max_slice()
+            && self.rest.is_none()
+            && self.is_at_rest()
+            && !self.owes()
+    }
+
     /// Whether [`Core::begin`] has nothing to do, and the writer waits for no room.
     #[inline]
     pub(super) fn is_at_rest(&self) -> bool {
@@ -137,7 +147,7 @@ impl Core {
         &mut self,
         length: usize,
     ) -> Result<Reservation, TryReserveError> {
-        if self.is_still_full(length) {
+        if self.is_still_full(length as u64) {
             return Err(TryReserveError::Full);
         }
         if let Some(reservation) = self.reserve_in_flight(length) {

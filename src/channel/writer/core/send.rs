@@ -21,12 +21,17 @@ impl Core {
     /// The same where other writers move the cursor as well.
     #[inline(never)]
     fn try_send_shared(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        if self.is_still_full(message.len()) {
-            return Err(TrySendError::Full);
-        }
         if self.write_shared(message) {
-            return Ok(());
+            Ok(())
+        } else if self.is_still_full(message.len() as u64) {
+            Err(TrySendError::Full)
+        } else {
+            self.try_send_at_rest(message)
         }
+    }
+
+    #[inline(never)]
+    fn try_send_at_rest(&mut self, message: &[u8]) -> Result<(), TrySendError> {
         match self.write_at_rest(message) {
             Some(true) => Ok(()),
             Some(false) => Err(TrySendError::Full),
@@ -120,7 +125,7 @@ impl Core {
 
     #[inline(never)]
     fn reserve_many(&mut self, size: u64) -> Result<Reservation, TrySendError> {
-        if self.is_still_full(usize::try_from(size).unwrap_or(usize::MAX)) {
+        if self.is_still_full(size) {
             return Err(TrySendError::Full);
         }
         let size = self.begin_to_send(size)?;

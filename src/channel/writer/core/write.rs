@@ -122,20 +122,13 @@ impl Core {
 
     #[inline(never)]
     fn try_write_shared(&mut self, bytes: &[u8]) -> Result<usize, TryWriteError> {
-        if !bytes.is_empty() && self.is_still_full(bytes.len()) {
-            return Err(TryWriteError::Full);
+        if self.write_shared(bytes) {
+            Ok(bytes.len())
+        } else if !bytes.is_empty() && self.is_still_full(bytes.len() as u64) {
+            Err(TryWriteError::Full)
+        } else {
+            self.try_write_at_rest(bytes)
         }
-        if self.write_shared(bytes) { Ok(bytes.len()) } else { self.try_write_at_rest(bytes) }
-    }
-
-    /// Whether a slice of so many bytes finds no room, as the last one, and there is nothing else to look at.
-    #[inline]
-    pub(super) fn is_still_full(&self, length: usize) -> bool {
-        self.shared.ring.is_still_full(&self.lane, length as u64)
-            && length as u64 <= self.max_slice()
-            && self.rest.is_none()
-            && self.is_at_rest()
-            && !self.owes()
     }
 
     #[inline(never)]
