@@ -9,6 +9,7 @@ use crate::sync::asymmetric::THRESHOLD;
 use crate::sync::pause::point;
 use crate::sync::table::Index;
 use crate::sync::{Ordering, fence, spin_loop};
+use std::num::NonZero;
 #[cfg(all(unix, not(overfall_loom)))]
 use std::{io, os::fd::BorrowedFd};
 
@@ -97,15 +98,15 @@ pub(crate) struct Lane {
     reign: Reign,
 }
 
-/// What a writer has learned from a reservation for which there was no room.
+/// What a writer has learned from a reservation for which there was no room: a hold keeps the gate where the lane says
+/// that it is.
 #[derive(Debug)]
 struct Refusal {
     word: Word,
-    /// The ring bytes that it would have taken, and left.
-    size: u64,
-    /// Where the gate was, and the hold that kept it there.
-    gate: Position,
-    holder: Index,
+    /// The granules that it would have taken, and left.
+    granules: u32,
+    /// The entry of the hold, and one more.
+    holder: NonZero<Index>,
 }
 
 impl Lane {
@@ -142,6 +143,11 @@ impl Lane {
         self.undisturbed = THRESHOLD;
     }
 
+    /// The gate is there now. What was learned of an earlier place of it is of no use any more.
+    fn look_at_gate(&mut self, gate: Position) {
+        (self.gate, self.refusal) = (gate, None);
+    }
+
     /// Records a reservation that did not take the quick way.
     #[inline]
     fn record(&mut self, position: Position, end: Position) {
@@ -149,6 +155,12 @@ impl Lane {
         self.end = end;
         self.undisturbed = if is_next { self.undisturbed.saturating_add(1) } else { 0 };
     }
+}
+
+/// So many ring bytes in granules; more than any ring has if they do not fit.
+#[inline]
+fn in_granules(size: u64) -> u32 {
+    u32::try_from(size / GRANULE).unwrap_or(u32::MAX)
 }
 
 /// Takes time in proportion to what is given up. `position.rs` says why.
@@ -245,18 +257,21 @@ impl Ring {
                 return Err(Refused::Full);
             };
             if !self.has_room(wanted, lane.gate) {
-                let taken = size.saturating_add(others);
-                if let Some(refusal) =
-                    lane.refusal.as_mut().filter(|it| self.is_held_up(it, lane.gate))
-                {
-                    (refusal.word, refusal.size) = (word, taken);
+                let granules = in_granules(size.saturating_add(others));
+                let held_up = lane.refusal.as_mut().filter(|it| self.is_held_up(it, lane.gate));
+                if let Some(refusal) = held_up {
+                    (refusal.word, refusal.granules) = (word, granules);
                     return Err(Refused::Full);
                 }
-                lane.gate = self.advance_gate(reserved, wanted);
+                lane.look_at_gate(self.advance_gate(reserved, wanted));
                 if !self.has_room(wanted, lane.gate) {
                     let now = self.reserved.load();
                     if now == word {
-                        lane.refusal = self.remember(word, taken, lane.gate);
+                        lane.refusal = self.find_holder(lane.gate).map(|holder| Refusal {
+                            word,
+                            granules,
+                            holder,
+                        });
                         return Err(Refused::Full);
                     }
                     word = now;
@@ -283,28 +298,30 @@ impl Ring {
     pub(crate) fn is_still_full(&self, lane: &Lane, length: u64) -> bool {
         lane.refusal.as_ref().is_some_and(|refusal| {
             refusal.word == self.reserved.load()
-                && refusal.size <= slice_size(length)
+                && refusal.granules <= in_granules(slice_size(length))
                 && self.is_held_up(refusal, lane.gate)
         })
     }
 
-    /// Whether the hold that kept the gate back the last time is still there, so that the gate is where it was. Each
-    /// hold lies on a line that its reader writes, and it is one of many.
+    /// Whether the gate is still where it was, and the hold that kept it there as well. Each hold lies on a line that its
+    /// reader writes, and it is one of many.
     ///
-    /// The gate was there, at a committed slice, and the hold as well. If the entry of that hold has the same place now,
-    /// the gate has not passed it: until the hold moved on, it could not, and a hold that is put up later stands at the
-    /// gate or further on.
+    /// The hold may be another one by now, in the same entry: then that one keeps the gate back. It may have been put up
+    /// behind the gate, by a reader that has not joined yet, and moves on: so the gate is looked at as well.
     #[inline]
     fn is_held_up(&self, refusal: &Refusal, gate: Position) -> bool {
-        let place = || self.gate.hold(refusal.holder).map(|(place, _)| place);
-        refusal.gate == gate && place() == Some(gate)
+        // ORD(cursor:B) Acquire, pairs with ORD(cursor:A), as in `advance_gate`: the gate and the hold are no older than
+        // the word that the caller has read.
+        fence(Ordering::Acquire);
+        let hold = || self.gate.hold(refusal.holder.get() - 1);
+        self.gate.load() == gate && hold().is_some_and(|(place, _)| place == gate)
     }
 
-    /// Nothing is to be remembered if the gate may move on, though no hold does: over slices that are given up, as
-    /// one in flight may be.
-    fn remember(&self, word: Word, size: u64, gate: Position) -> Option<Refusal> {
+    /// The entry of a hold that keeps the gate where it is, and one more. Nothing if the gate may move on though no hold
+    /// does: over slices that are given up, as one in flight may be.
+    fn find_holder(&self, gate: Position) -> Option<NonZero<Index>> {
         self.find_committed(gate)?;
-        Some(Refusal { word, size, gate, holder: self.gate.find_hold(gate)? })
+        NonZero::new(self.gate.find_hold(gate)? + 1)
     }
 
     /// Reserves a granule by one exchange, if that is all it takes, for a lane that
@@ -343,7 +360,7 @@ impl Ring {
         self.abort(padding);
         if !self.has_room(slice.end(), lane.gate) {
             point();
-            lane.gate = self.gate.pass(padding.position, slice.position);
+            lane.look_at_gate(self.gate.pass(padding.position, slice.position));
             // ORD(reserved:A) Release, once more: a thread that sees any byte or word that we write
             // from here on sees that the gate has passed the padding.
             fence(Ordering::Release);

@@ -506,3 +506,35 @@ fn who_is_refused_has_taken_nothing_wherever_it_is_stopped_while_others_write() 
         }
     }
 }
+
+/// The hold of a reader that is about to join is behind the gate for a moment, and in the entry of the hold that had
+/// kept a writer back, at the same place. The gate is moved at each of its steps.
+#[test]
+fn a_hold_that_is_put_up_behind_the_gate_keeps_no_writer_back() {
+    for nth in 0.. {
+        let ring = ring(4 * GRANULE, Position::new(0));
+        let first = ring.join();
+        let mut second = ring.join_beside(&first);
+        (0..4).for_each(|byte| write(&ring, byte).unwrap());
+        let mut lane = ring.lane();
+        assert_eq!(reserve(&ring, &mut lane, GRANULE), Err(Refused::Full));
+        assert!(ring.is_still_full(&lane, GRANULE));
+        (0..2).for_each(|byte| assert_eq!(read(&ring, &mut second), Some(byte)));
+        ring.leave(first);
+        let (theirs, looks) = (ring.clone(), Rc::new(RefCell::new(0)));
+        let count = looks.clone();
+        let look = move || {
+            if *count.borrow() >= nth {
+                let has_room = theirs.has_room_for(GRANULE, 0);
+                assert!(!has_room || !theirs.is_still_full(&lane, GRANULE), "there is room");
+            }
+            *count.borrow_mut() += 1;
+        };
+        let joined = pause::each(look, || ring.join());
+        drop((joined, second));
+        if *looks.borrow() < nth {
+            assert!(nth > 3);
+            break;
+        }
+    }
+}

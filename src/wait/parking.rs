@@ -18,8 +18,8 @@
 //! - A that comes to park while B is not done with the waker before cannot leave the new one. It wakes itself,
 //!   and comes again. B may be stopped there for an hour: then A polls for as long.
 //!
-//! A waker is foreign code. It is cloned before anything is changed, and what was there is woken or dropped
-//! after that. So a waker that panics, or calls us again, finds everything in order.
+//! A waker is foreign code. While it is cloned, the one before is where it was, and what was there is woken or dropped
+//! after all is done. So a waker that panics, or calls us again, finds everything in order.
 //!
 //! The bits of the first [`NEAR`] slots of the table are one word. Those of further slots lie in the
 //! table, which grows with them and never moves: the word of a block of slots stands in its first slot.
@@ -188,42 +188,61 @@ impl<F: Default> Parking<F> {
     /// caller drops it after keeping the watch.
     #[inline]
     pub(crate) fn park(&self, slot: &mut Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
-        self.unpark(slot);
+        let was_parked = self.take_out(slot);
         let will_wake = |there: &Waker| there.will_wake(waker);
-        let Some(is_there) = with_waker(slot, |there| there.as_ref().is_some_and(will_wake)) else {
+        match with_waker(slot, |there| there.as_ref().is_some_and(will_wake)) {
+            Some(true) => {
+                self.leave(slot);
+                return None;
+            }
+            // If the clone panics, all is as it was.
+            Some(false) if was_parked => self.leave(slot),
+            _ => {}
+        }
+        let new = waker.clone();
+        self.take_out(slot);
+        let Some(before) = with_waker(slot, |there| there.replace(new)) else {
             // Another thread is taking the waker before this one: it wakes the reader for its
             // last wait.
             spin_loop();
             waker.wake_by_ref();
             return None;
         };
-        let before = if is_there {
-            None
-        } else {
-            let new = waker.clone();
-            with_waker(slot, |there| there.replace(new)).flatten()
-        };
+        self.leave(slot);
+        before
+    }
+
+    /// Leaves the waker that is there to who clears the bit.
+    #[inline]
+    fn leave(&self, slot: &mut Seat<Slot<F>>) {
         // Relaxed: the bit takes it along.
         slot.is_left.store(true, Ordering::Relaxed);
         self.bit(slot.index()).set();
-        before
     }
 
     /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
     /// code.
     #[inline]
     pub(crate) fn unpark(&self, slot: &mut Seat<Slot<F>>) {
+        self.take_out(slot);
+    }
+
+    /// Tells whether it was in, and nobody else has taken it out.
+    #[inline]
+    fn take_out(&self, slot: &mut Seat<Slot<F>>) -> bool {
         let bit = self.bit(slot.index());
         // No other thread sets it. If it is said to be set and is not any more, nothing is cleared.
-        if bit.is_set() && bit.clear() {
+        let is_out = bit.is_set() && bit.clear();
+        if is_out {
             // Relaxed: it is this reader that looks at it.
             slot.is_left.store(false, Ordering::Relaxed);
         }
+        is_out
     }
 
     /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
     pub(crate) fn forget(&self, slot: &mut Seat<Slot<F>>) -> Option<Waker> {
-        self.unpark(slot);
+        self.take_out(slot);
         with_waker(slot, Option::take)?
     }
 
@@ -364,6 +383,21 @@ mod tests {
         assert_eq!(told.try_iter().count(), seats.len());
         assert!(!parking.is_empty());
         wake_all(&parking);
+        assert!(parking.is_empty());
+    }
+
+    #[test]
+    fn a_waker_that_panics_when_it_is_cloned_leaves_the_one_before_in_place() {
+        use std::task::{RawWaker, RawWakerVTable};
+        static PANICS: RawWakerVTable =
+            RawWakerVTable::new(|_| panic!("on purpose"), |_| {}, |_| {}, |_| {});
+        // SAFETY: nothing is done with the pointer.
+        let panics = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &PANICS)) };
+        let (parking, mut seats, told) = parked(1);
+        let parks = std::panic::AssertUnwindSafe(|| parking.park(&mut seats[0], &panics));
+        assert!(std::panic::catch_unwind(parks).is_err());
+        wake_all(&parking);
+        assert_eq!(told.try_iter().count(), 1);
         assert!(parking.is_empty());
     }
 

@@ -514,7 +514,7 @@ mod stated {
 
     #[test]
     fn endpoints_are_as_large_as_the_readme_says() {
-        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [152; 2]);
+        assert_eq!([size_of::<StrongWriter>(), size_of::<WeakWriter>()], [168; 2]);
         assert_eq!((size_of::<StrongReader>(), size_of::<WeakReader>()), (360, 320));
     }
 

@@ -35,8 +35,8 @@ impl Core {
     /// Whether a slice of so many bytes finds no room, as the last one, and there is nothing else to look at.
     #[inline(never)]
     pub(super) fn is_still_full(&self, length: u64) -> bool {
-        self.shared.ring.is_still_full(&self.lane, length)
-            && length <= self.max_slice()
+        length <= self.max_slice()
+            && self.shared.ring.is_still_full(&self.lane, length)
             && self.rest.is_none()
             && self.is_at_rest()
             && !self.owes()
