@@ -189,25 +189,30 @@ impl<F: Default> Parking<F> {
     #[inline]
     pub(crate) fn park(&self, slot: &mut Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
         let was_parked = self.take_out(slot);
-        let will_wake = |there: &Waker| there.will_wake(waker);
-        match with_waker(slot, |there| there.as_ref().is_some_and(will_wake)) {
-            Some(true) => {
-                self.leave(slot);
-                return None;
-            }
-            // If the clone panics, all is as it was.
-            Some(false) if was_parked => self.leave(slot),
-            _ => {}
-        }
-        let new = waker.clone();
-        self.take_out(slot);
-        let Some(before) = with_waker(slot, |there| there.replace(new)) else {
-            // Another thread is taking the waker before this one: it wakes the reader for its
-            // last wait.
+        // Another thread is taking the waker before this one: it wakes the reader for its last wait.
+        let wake_itself = || {
             spin_loop();
             waker.wake_by_ref();
-            return None;
+            None
         };
+        let will_wake = |there: &Waker| there.will_wake(waker);
+        let is_there = with_waker(slot, |there| there.as_ref().is_some_and(will_wake));
+        let Some(is_there) = is_there else { return wake_itself() };
+        let mut before = None;
+        if !is_there {
+            if was_parked {
+                // If the clone panics, all is as it was.
+                self.leave(slot);
+            }
+            let new = waker.clone();
+            if was_parked {
+                self.take_out(slot);
+            }
+            match with_waker(slot, |there| there.replace(new)) {
+                Some(replaced) => before = replaced,
+                None => return wake_itself(),
+            }
+        }
         self.leave(slot);
         before
     }
