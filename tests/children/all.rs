@@ -41,9 +41,12 @@ fn no_child_waits_where_nobody_consumes() {
 
 #[test]
 fn a_strong_consumer_gets_every_byte() {
-    let mut command = actor("flood 20000000");
-    let child = command.stdout(Capture::ring(64 << 10)).spawn().unwrap();
+    // It floods once its stdin is at its end: not before there is a reader.
+    let mut command = actor("copy flood 20000000");
+    command.stdin(Input::pipe()).stdout(Capture::ring(64 << 10));
+    let child = command.spawn().unwrap();
     let mut reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap().blocking();
+    drop(child.take_stdin());
     let counting = std::thread::spawn(move || {
         let mut buffer = vec![0; 10_000];
         let mut bytes = 0;
