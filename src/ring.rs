@@ -366,7 +366,6 @@ mod zeroed;
 #[cfg(overfall_loom)]
 use crate::models::storage;
 use crate::sync::asymmetric::Abilities;
-use crate::sync::figure::Figure;
 use crate::sync::processor;
 use crate::sync::table::Table;
 use cursor::Cursor;
@@ -392,8 +391,6 @@ pub(crate) struct Ring {
     gate: Gate,
     /// Whether a strong reader that is alone hands lines back.
     hands_lines_back: bool,
-    /// From how many bytes on a piece that is written needs more than to be written ([`Ring::prepare_for`]).
-    prepares_from: Figure,
     exclusive: Exclusive,
     /// Where the first slice lies.
     start: Position,
@@ -413,7 +410,6 @@ impl Ring {
             reserved: Cursor::new(start, abilities.sections),
             gate: Gate::new(start, geometry.reach(), abilities.heavy_fences),
             hands_lines_back: abilities.sections && processor::likes_lines_back(),
-            prepares_from: Figure::new(u64::MAX),
             exclusive: Exclusive::new(),
             start,
             surplus: (geometry.capacity() / GRANULE).div_ceil(8),
@@ -453,12 +449,6 @@ impl Ring {
     #[cfg(all(test, not(overfall_loom)))]
     pub(crate) fn asks_ahead(&self) -> bool {
         self.storage.asks_ahead()
-    }
-
-    /// From how many bytes on a piece needs more than to be written.
-    #[cfg(all(test, not(overfall_loom)))]
-    pub(crate) fn prepares_from(&self) -> u64 {
-        self.prepares_from.get()
     }
 
     /// Where writers have their seats.

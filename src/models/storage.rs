@@ -7,6 +7,8 @@ use crate::ring::position::{GRANULE, Position};
 use crate::sync::{AtomicU64, Ordering};
 
 const WORD: usize = GRANULE as usize;
+/// Longer than any piece.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -64,6 +66,13 @@ impl Storage {
     pub(crate) unsafe fn write_long(&self, slice: Position, bytes: &[u8]) {
         // SAFETY: passed on.
         unsafe { self.write(slice, 0, bytes) }
+    }
+
+    /// There are no lines here.
+    pub(crate) fn prepare_from(&self, _length: u64) {}
+
+    pub(crate) fn prepares_from(&self) -> u64 {
+        NEVER
     }
 
     pub(crate) fn prefetch_lines(&self, _position: Position, _offset: u64, _length: usize) {}

@@ -65,6 +65,7 @@
 #![allow(unsafe_code)]
 
 use super::position::{GRANULE, Position, slice_size};
+use super::storage::NEVER;
 use super::{Held, Passing, Ring};
 use crate::sync::asymmetric;
 use crate::sync::figure::Figure;
@@ -195,17 +196,12 @@ impl Ring {
     /// So many strong readers are there from now on: see [`Exclusive::count`].
     pub(crate) fn count_strong_readers(&self, readers: usize) {
         self.exclusive.count(readers);
-        // In the models there are no lines to ask for.
-        #[cfg(not(overfall_loom))]
-        {
-            self.prepares_from.set(match readers {
-                // Weak readers that are alone may be right ahead of the writer.
-                0 => u64::MAX,
-                1 if self.hands_lines_back => COPIED as u64,
-                _ => SHORT as u64 + 1,
-            });
-            self.storage.ask_ahead(readers > 0);
-        }
+        self.storage.prepare_from(match readers {
+            // Weak readers that are alone may be right ahead of the writer.
+            0 => NEVER,
+            1 if self.hands_lines_back => COPIED as u64,
+            _ => SHORT as u64 + 1,
+        });
     }
 
     /// As [`Ring::copy_held`], for pieces that are not short.
@@ -318,14 +314,14 @@ impl Ring {
     /// so they do for several strong readers, who hand nothing back.
     #[inline(always)]
     pub(super) fn prepare_for(&self, slice: Position, offset: u64, length: usize) {
-        if cfg!(not(overfall_loom)) && length as u64 >= self.prepares_from.get() {
+        if length as u64 >= self.storage.prepares_from() {
             self.prepare(slice, offset, length);
         }
     }
 
     #[inline(never)]
     fn prepare(&self, slice: Position, offset: u64, length: usize) {
-        if self.prepares_from.get() < COPIED as u64 {
+        if self.storage.prepares_from() < COPIED as u64 {
             self.storage.prefetch_lines(slice, offset, length);
         } else if let Some(core) = rseq::core() {
             self.reserved.note_core(core);

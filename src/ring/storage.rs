@@ -6,7 +6,7 @@ use super::descriptor::Descriptor;
 use super::exclusive::Exclusive;
 use super::position::{GRANULE, Position};
 use super::zeroed::Zeroed;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::figure::Figure;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 #[cfg(unix)]
@@ -20,6 +20,8 @@ const AHEAD: usize = 512;
 /// For how many bytes a long piece asks at once: there are no more places to wait in.
 const MOST_AT_ONCE: usize = 4096;
 const LINE: usize = 64;
+/// Longer than any piece.
+pub(super) const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Storage {
@@ -29,8 +31,9 @@ pub(super) struct Storage {
     /// What masks the place of a byte into the ring, one less than there are, and that of a descriptor, of
     /// which there are so many bytes. Its low bits are 0: it leads to no place within one.
     masks: (usize, usize),
-    /// Whether writers ask for lines [ahead](AHEAD). It is only read, but when strong readers come and go.
-    asks_ahead: AtomicBool,
+    /// From how many bytes on a piece that is written needs more than to be written; [`NEVER`] if writers ask for no
+    /// lines [ahead](AHEAD) at all. It is only read, but when strong readers come and go.
+    prepares_from: Figure,
 }
 
 // SAFETY: the memory belongs to no thread. `write`, `read` and `store_back` access it atomically, and the
@@ -44,7 +47,7 @@ impl Storage {
         assert!(capacity.is_power_of_two() && granules.is_power_of_two());
         let masks = (capacity - 1, (granules - 1) * size_of::<Descriptor>());
         let memory = Zeroed::new((capacity, granules))?;
-        Some(Self { memory, masks, asks_ahead: AtomicBool::new(false) })
+        Some(Self { memory, masks, prepares_from: Figure::new(NEVER) })
     }
 
     /// The place in bytes of the descriptor of the granule at `position`, masked into the ring.
@@ -66,15 +69,20 @@ impl Storage {
         unsafe { &*self.memory.second().as_ptr().byte_add(place) }
     }
 
-    /// Says whether writers ask for lines [ahead](AHEAD).
-    pub(super) fn ask_ahead(&self, asks: bool) {
-        // Relaxed: only the speed of writers hangs on it.
-        self.asks_ahead.store(asks, Ordering::Relaxed);
+    /// Says from how many bytes on a piece needs more than to be written. Unless that is [`NEVER`], writers ask for lines
+    /// [ahead](AHEAD) of short ones.
+    pub(super) fn prepare_from(&self, length: u64) {
+        self.prepares_from.set(length);
+    }
+
+    #[inline(always)]
+    pub(super) fn prepares_from(&self) -> u64 {
+        self.prepares_from.get()
     }
 
     #[inline(always)]
     pub(super) fn asks_ahead(&self) -> bool {
-        self.asks_ahead.load(Ordering::Relaxed)
+        self.prepares_from() != NEVER
     }
 
     /// Asks for the fourth descriptor from that at `position`, if all slices take `size` ring bytes.

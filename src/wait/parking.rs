@@ -59,7 +59,7 @@ pub(crate) struct Slot<F = ReaderFigures> {
 }
 
 // SAFETY: a waker may go from thread to thread and be used by several. One thread at a time has the cell: the
-// holder of the seat while `is_left` is false, and otherwise the one that has cleared the bit (`Parking::park`).
+// holder of the seat while `is_left` is false, and otherwise the one that has cleared the bit (`with_waker`).
 unsafe impl<F: Sync> Sync for Slot<F> {}
 
 // Whatever panics, the cell has a waker or none.
@@ -151,7 +151,8 @@ fn with_waker<F, R>(
     // SAFETY: all that is done with the cell is done here, or in `wake_one` by a thread that has cleared the bit,
     // before it stores false. The bit is set by the holder of the seat alone, who has it exclusively here, after it
     // has stored true over false. So while this is false no thread is there that has cleared the bit and is not
-    // done; and nobody sets it meanwhile.
+    // done; and nobody sets it meanwhile. A seat that was given back is not used any more (`Table::release`), and
+    // the next holder of the entry comes after that (ORD(free:B)).
     Some(slot.waker.with_mut(|waker| work(unsafe { &mut *waker })))
 }
 
@@ -188,7 +189,7 @@ impl<F: Default> Parking<F> {
     /// caller drops it after keeping the watch.
     #[inline]
     pub(crate) fn park(&self, slot: &mut Seat<Slot<F>>, waker: &Waker) -> Option<Waker> {
-        let was_parked = self.take_out(slot);
+        let was_parked = self.unpark(slot);
         // Another thread is taking the waker before this one: it wakes the reader for its last wait.
         let wake_itself = || {
             spin_loop();
@@ -206,7 +207,7 @@ impl<F: Default> Parking<F> {
             }
             let new = waker.clone();
             if was_parked {
-                self.take_out(slot);
+                self.unpark(slot);
             }
             match with_waker(slot, |there| there.replace(new)) {
                 Some(replaced) => before = replaced,
@@ -225,16 +226,10 @@ impl<F: Default> Parking<F> {
         self.bit(slot.index()).set();
     }
 
-    /// Takes out a reader that found something. Its waker stays: dropping it would run foreign
-    /// code.
+    /// Takes out a reader that found something, and tells whether nobody else has. Its waker stays: dropping it would
+    /// run foreign code.
     #[inline]
-    pub(crate) fn unpark(&self, slot: &mut Seat<Slot<F>>) {
-        self.take_out(slot);
-    }
-
-    /// Tells whether it was in, and nobody else has taken it out.
-    #[inline]
-    fn take_out(&self, slot: &mut Seat<Slot<F>>) -> bool {
+    pub(crate) fn unpark(&self, slot: &mut Seat<Slot<F>>) -> bool {
         let bit = self.bit(slot.index());
         // No other thread sets it. If it is said to be set and is not any more, nothing is cleared.
         let is_out = bit.is_set() && bit.clear();
@@ -247,7 +242,7 @@ impl<F: Default> Parking<F> {
 
     /// Takes the waker of a reader that no longer waits, unless another thread has taken it.
     pub(crate) fn forget(&self, slot: &mut Seat<Slot<F>>) -> Option<Waker> {
-        self.take_out(slot);
+        self.unpark(slot);
         with_waker(slot, Option::take)?
     }
 
@@ -369,7 +364,7 @@ mod tests {
             let (parking, mut seats, told) = parked(readers);
             assert_eq!(parking.is_empty(), readers == 0);
             let gone = seats.iter_mut().filter(|seat| seat.index() % 3 == 1);
-            gone.for_each(|seat| (0..2).for_each(|_| parking.unpark(seat)));
+            gone.for_each(|seat| assert_eq!([(); 2].map(|()| parking.unpark(seat)), [true, false]));
             wake_all(&parking);
             let told: Vec<_> = told.try_iter().collect();
             assert_eq!(told, (0..readers).filter(|number| number % 3 != 1).collect::<Vec<_>>());

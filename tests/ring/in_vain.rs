@@ -1,7 +1,7 @@
 //! Attempts in vain are short: a glance tells that nothing has changed. Whatever does change is found all the same.
 
 use overfall::error::{TryReadError, TryReserveError, TrySendError, TryWriteError};
-use overfall::{Channel, StrongReader, StrongWriter, WeakReader};
+use overfall::{Channel, StartAt, StrongReader, StrongWriter, WeakReader};
 use overfall_tests::Task;
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ const CHANGES: &[Change] = &[
         has_one(writer);
     }),
     ("the reader jumps", |_, writer, mut reader| {
-        reader.skip_to(overfall::StartAt::Now);
+        reader.skip_to(StartAt::Now);
         assert_eq!(writer.try_send(&[3; GRANULES * GRANULE]), Ok(()));
         is_full(writer);
     }),
@@ -168,12 +168,33 @@ fn finds_nothing(reader: &mut StrongReader) {
     }
 }
 
+type Found<'a> = Result<&'a [u8], TryReadError>;
+
+/// A way to look.
+type Look<R> = fn(&mut R) -> Result<Vec<u8>, TryReadError>;
+
 /// What a reader finds that has looked in vain, by each way to look.
+fn each_finds<R>(
+    make: impl Fn(&Channel) -> R,
+    in_vain: impl Fn(&mut R),
+    looks: &[Look<R>],
+    change: impl Fn(&Arc<Channel>, &mut StrongWriter, &mut R),
+    expected: Found<'_>,
+) {
+    for look in looks {
+        let channel = Channel::new(GRANULE * GRANULES);
+        let (mut writer, mut reader) = (channel.new_strong_writer(), make(&channel));
+        in_vain(&mut reader);
+        change(&channel, &mut writer, &mut reader);
+        assert_eq!(look(&mut reader).as_deref(), expected.as_ref().map(|bytes| *bytes));
+    }
+}
+
 fn then_finds(
     change: impl Fn(&Arc<Channel>, &mut StrongWriter, &mut StrongReader),
-    expected: Result<&[u8], TryReadError>,
+    expected: Found<'_>,
 ) {
-    let ways: [fn(&mut StrongReader) -> Result<Vec<u8>, TryReadError>; 3] = [
+    let looks: [Look<StrongReader>; 3] = [
         |reader| {
             let mut buffer = [0; GRANULES * GRANULE];
             reader.try_read(&mut buffer).map(|read| buffer[..read].to_vec())
@@ -181,13 +202,7 @@ fn then_finds(
         |reader| reader.try_fill_buf().map(<[u8]>::to_vec),
         |reader| Ok(reader.try_recv()?.map_or(Vec::new(), |message| message.to_vec())),
     ];
-    for way in ways {
-        let channel = Channel::new(GRANULE * GRANULES);
-        let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
-        finds_nothing(&mut reader);
-        change(&channel, &mut writer, &mut reader);
-        assert_eq!(way(&mut reader).as_deref(), expected.as_ref().map(|bytes| *bytes));
-    }
+    each_finds(Channel::new_strong_reader, finds_nothing, &looks, change, expected);
 }
 
 #[test]
@@ -253,22 +268,16 @@ fn a_look_in_vain_gives_back_what_was_leaked() {
 /// The same of a weak reader, without a strong one.
 fn weak_then_finds(
     change: impl Fn(&Arc<Channel>, &mut StrongWriter, &mut WeakReader),
-    expected: Result<&[u8], TryReadError>,
+    expected: Found<'_>,
 ) {
-    let ways: [fn(&mut WeakReader) -> Result<Vec<u8>, TryReadError>; 2] = [
+    let looks: [Look<WeakReader>; 2] = [
         |reader| {
             let mut buffer = [0; GRANULES * GRANULE];
             reader.try_read(&mut buffer).map(|read| buffer[..read].to_vec())
         },
         |reader| Ok(reader.try_recv()?.map_or(Vec::new(), |message| message.to_vec())),
     ];
-    for way in ways {
-        let channel = Channel::new(GRANULE * GRANULES);
-        let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_weak_reader());
-        weak_finds_nothing(&mut reader);
-        change(&channel, &mut writer, &mut reader);
-        assert_eq!(way(&mut reader).as_deref(), expected.as_ref().map(|bytes| *bytes));
-    }
+    each_finds(Channel::new_weak_reader, weak_finds_nothing, &looks, change, expected);
 }
 
 fn weak_finds_nothing(reader: &mut WeakReader) {
@@ -304,4 +313,24 @@ fn a_weak_reader_that_has_looked_in_vain_finds_whatever_comes() {
     weak_then_finds(|channel, _, _| channel.drain().unwrap(), Ok(b""));
     weak_then_finds(|channel, _, _| channel.terminate(), Err(TryReadError::Terminated));
     weak_then_finds(|_, _, reader| reader.terminate(), Err(TryReadError::Terminated));
+}
+
+/// It starts where nothing is yet, and has missed what came before.
+#[test]
+fn a_weak_reader_that_finds_nothing_tells_its_gap_first() {
+    for receives in [false, true] {
+        let channel = Channel::new(GRANULE * GRANULES);
+        let mut writer = channel.new_strong_writer();
+        let start = channel.new_weak_reader().stats().position;
+        (0..GRANULES).for_each(|_| writer.try_send(&[1; GRANULE]).unwrap());
+        // It takes the room of all of them, and is not there yet.
+        let _in_flight = writer.try_reserve(GRANULES * GRANULE).unwrap();
+        let mut reader = channel.new_weak_reader_at(StartAt::Position(start));
+        let gap = match receives {
+            false => reader.try_read(&mut [0; GRANULE]).unwrap_err(),
+            true => reader.try_recv().map(drop).unwrap_err(),
+        };
+        assert!(matches!(gap, TryReadError::Lagged(_)), "{gap:?}");
+        weak_finds_nothing(&mut reader);
+    }
 }

@@ -22,6 +22,27 @@ fn ring() -> (Ring, Held) {
     (ring, held)
 }
 
+/// One that hands lines back gains nothing by lines that are asked for ahead of long pieces, and several cannot hand
+/// them back.
+#[test]
+fn lines_are_asked_for_ahead_unless_a_reader_that_is_alone_hands_them_back() {
+    for hands_back in [false, true] {
+        let mut ring = Ring::new(Geometry::new(1024), Position::new(0), Abilities::ALL).unwrap();
+        ring.hand_lines_back(hands_back);
+        let hands_back = hands_back && processor::can_store_back();
+        let prepares_from = |readers| {
+            ring.count_strong_readers(readers);
+            ring.storage.prepares_from()
+        };
+        let alone = if hands_back { COPIED } else { SHORT + 1 } as u64;
+        for (readers, from) in
+            [(0, NEVER), (1, alone), (2, SHORT as u64 + 1), (1, alone), (0, NEVER)]
+        {
+            assert_eq!(prepares_from(readers), from, "{readers} readers");
+        }
+    }
+}
+
 fn bytes_of(number: usize, length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 + number * 13 + 1) as u8).collect()
 }
