@@ -94,6 +94,10 @@
 //! difference. While a slice is in flight that is filled piece by piece, the room is put aside: if the
 //! cursor was taken away meanwhile, the next section finds that out.
 //!
+//! *Refused again* ([`Ring::is_still_full`]). A writer that found no room, and the gate right at a hold, remembers both.
+//! While the gate and that hold are where they were, a look at more would find nothing else. A slice in flight may be
+//! given up, and then the gate may pass it: so nothing is remembered but where the slice at the gate is committed.
+//!
 //! *Commit* and *abort*. Fill the descriptor, then store the stamp. Commits of different writers do
 //! not meet. A slice that is committed shorter than reserved first gets a skipped slice behind it.
 //! A reservation can become several slices, a *batch*: they are filled first, and then committed,

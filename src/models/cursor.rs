@@ -148,6 +148,28 @@ fn a_ring_that_has_room_is_not_full() {
     });
 }
 
+/// Guards the same fence of a writer that was refused before, and remembers by which hold. There is always room for
+/// less than it wanted then: the reader gives back as much as it writes, before that.
+#[test]
+fn a_writer_that_was_refused_finds_room_for_less() {
+    model(PREEMPTIONS, || {
+        let ring = ring(4);
+        let mut held = ring.join();
+        (1..3).for_each(|byte| write(&ring, 1, byte).unwrap());
+        let mut lane = ring.lane();
+        assert_eq!(reserve_in(&ring, &mut lane, 3), Err(Refused::Full));
+        let other = ring.clone();
+        let thread = thread::spawn(move || {
+            (1..3).for_each(|byte| assert_eq!(read(&other, &mut held), Some(byte)));
+            write(&other, 2, 3).unwrap();
+            held
+        });
+        let reserved = reserve_in(&ring, &mut lane, 1);
+        assert!(reserved.map(|reservation| ring.abort(reservation)).is_ok(), "full");
+        drop(thread.join().unwrap());
+    });
+}
+
 /// Guards that an owner's step is a Release as well (ORD(cursor:A)).
 #[test]
 fn an_overrun_reader_does_not_go_past_a_slice_of_an_owner_in_flight() {

@@ -54,11 +54,7 @@ fn a_parked_reader_is_woken_by_a_commit() {
     model(PREEMPTIONS, || {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
-        let ring = shared.clone();
-        let thread = thread::spawn(move || {
-            write(&ring.ring, 1, 1).unwrap();
-            ring.after_commit();
-        });
+        let thread = commits(&shared, &[1]);
         assert_eq!(block_on(read_byte(&mut reader)), Ok(Some(1)));
         thread.join().unwrap();
     });
@@ -104,10 +100,10 @@ fn two_further_readers_are_woken_by_two_commits() {
     });
 }
 
-fn two_commits(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
+fn commits(shared: &Arc<Shared>, bytes: &'static [u8]) -> thread::JoinHandle<()> {
     let shared = shared.clone();
     thread::spawn(move || {
-        for byte in [1, 2] {
+        for &byte in bytes {
             write(&shared.ring, 1, byte).unwrap();
             shared.after_commit();
         }
@@ -115,7 +111,7 @@ fn two_commits(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
 }
 
 fn woken_by_two_commits<R: Read + 'static>(shared: &Arc<Shared>, mut one: R, mut other: impl Read) {
-    let writing = two_commits(shared);
+    let writing = commits(shared, &[1, 2]);
     let reading = thread::spawn(move || {
         assert_eq!(block_on(read_byte(&mut one)), Ok(Some(1)));
         // It stays: the channel closes with its last strong reader.
@@ -135,7 +131,7 @@ fn a_reader_that_parks_again_while_its_last_waker_is_taken_is_woken() {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         park(&mut reader, Waker::noop());
-        let thread = two_commits(&shared);
+        let thread = commits(&shared, &[1, 2]);
         let mut expected = 1;
         if reader.read_now(&mut [0; GRANULE as usize]).is_ok() {
             expected = 2;
@@ -155,11 +151,7 @@ fn a_reader_whose_waker_found_no_place_is_woken_at_once() {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         park(&mut reader, Waker::noop());
-        let ring = shared.clone();
-        let thread = thread::spawn(move || {
-            write(&ring.ring, 1, 1).unwrap();
-            ring.after_commit();
-        });
+        let thread = commits(&shared, &[1]);
         let has_read = reader.read_now(&mut [0; GRANULE as usize]).is_ok();
         let woken = Arc::new(Woken::default());
         if has_read {
@@ -181,11 +173,7 @@ fn a_reader_that_parks_while_it_is_woken_finds_its_place_free_afterwards() {
     model(PREEMPTIONS, || {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
-        let ring = shared.clone();
-        let thread = thread::spawn(move || {
-            write(&ring.ring, 1, 1).unwrap();
-            ring.after_commit();
-        });
+        let thread = commits(&shared, &[1]);
         let mut buffer = [0; GRANULE as usize];
         let poll = reader.poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer);
         thread.join().unwrap();
