@@ -1,6 +1,6 @@
 //! Starting, waiting, stdin, spawn errors.
 
-use crate::support::{Busy, Guard, gone, members, process, shell, shell_that_waits, until};
+use crate::support::{Busy, Guard, begin, gone, members, process, shell, shell_that_waits, until};
 use overfall::process::{
     Capture, Collect, Command, Input, Pipeline, ShutDown, Signal, SpawnError, Start, Took,
 };
@@ -91,13 +91,14 @@ fn one_task_waits_while_another_one_ends_the_child() {
 /// Situation 30: a viewer that takes nothing.
 #[test]
 fn a_strong_consumer_that_stands_still_is_named_and_the_others_get_the_rest() {
-    let mut command = shell("exec yes");
+    let mut command = shell_that_waits("exec yes");
     let child = command.stdout(Capture::ring(4096)).spawn().unwrap();
     let guard = Guard::of(&child);
     let stuck = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
     stuck.set_name("viewer");
     let other = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
     let other = Collect::last(0).bytes_of(other).unwrap();
+    begin(&child);
     until("it holds the child up", || child.stdout().unwrap().stats().waiting_writers == 1);
     let begun = Instant::now();
     let outcome = block_on(child.kill());

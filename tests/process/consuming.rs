@@ -276,7 +276,7 @@ fn a_consumer_whose_sink_failed_holds_nobody_up_before_its_result_is_fetched() {
         let _within_it = runtime.enter();
         for is_async in [false, true] {
             let script = "yes 0123456789abcde | head -c 10000000";
-            let child = shell(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
+            let child = shell_that_waits(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
             let _guard = Guard::of(&child);
             let output = child.stdout().unwrap();
             let reader = output.strong_reader(Start::Oldest).unwrap();
@@ -288,6 +288,7 @@ fn a_consumer_whose_sink_failed_holds_nobody_up_before_its_result_is_fetched() {
                 Forward::new().into_write(reader, sink)
             };
             let collecting = Collect::last(16).bytes_of(other).unwrap();
+            begin(&child);
             let outcome = block_on(child.wait());
             assert!(outcome.success() && outcome.stdout.unwrap().ended);
             // The others did not notice.
@@ -348,7 +349,7 @@ fn a_collector_that_stands_in_the_way_is_turned_weak_and_counts_what_it_misses()
             }
         }
         let script = "yes 0123456789abcde | head -c 1000000";
-        let child = shell(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
+        let child = shell_that_waits(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
         let _guard = Guard::of(&child);
         let output = child.stdout().unwrap();
         let reader = output.strong_reader(Start::Oldest).unwrap();
@@ -356,6 +357,7 @@ fn a_collector_that_stands_in_the_way_is_turned_weak_and_counts_what_it_misses()
         let id = reader.stats().id;
         let forwarding = Forward::new().into_write(reader, Slow).unwrap();
         let all = Collect::first(usize::MAX).bytes_of(output.strong_reader(Start::Oldest).unwrap());
+        begin(&child);
         until("it stands in the way", || {
             let stats = output.stats();
             let lag = stats.readers.iter().find(|reader| reader.id == id).map(|reader| reader.lag);
@@ -439,7 +441,7 @@ fn a_function_that_is_stopped_had_all_lines_that_were_there_and_the_unfinished_o
 #[test]
 fn a_function_ends_its_consumer_when_it_breaks_or_panics() {
     within(LIMIT, || {
-        let child = shell("exec yes").spawn().unwrap();
+        let child = shell_that_waits("exec yes").spawn().unwrap();
         let _guard = Guard::of(&child);
         let output = child.stdout().unwrap();
         let mut left = 3;
@@ -448,6 +450,7 @@ fn a_function_ends_its_consumer_when_it_breaks_or_panics() {
             if left == 0 { Break(()) } else { Continue(()) }
         });
         let seen = each.of(output.strong_reader(Start::Oldest).unwrap()).unwrap();
+        begin(&child);
         let seen = block_on(seen.wait());
         assert_eq!((seen.lines, seen.end), (3, ConsumerEnd::Stopped));
         let each = EachLine::new(|_| panic!("on purpose"));
@@ -488,10 +491,11 @@ fn consumers_of_a_spool_get_everything_however_late_they_come() {
 #[test]
 fn a_consumer_of_a_spool_that_keeps_its_last_bytes_counts_what_it_missed() {
     let capture = Capture::ring(4096).with_spool(Spool::builder().retain(Retain::Last(4096)));
-    let child = shell("seq 100000").stdout(capture).spawn().unwrap();
+    let child = shell_that_waits("seq 100000").stdout(capture).spawn().unwrap();
     let output = child.stdout().unwrap();
     let reader = output.spool().unwrap().weak_reader().unwrap();
     let before = reader.position();
+    begin(&child);
     assert!(block_on(child.wait()).success());
     let collected = block_on(Collect::last(20).lines_of(reader).unwrap().wait());
     let kept: u64 = collected.kept.iter().map(|line| line.len() as u64 + 1).sum();

@@ -59,10 +59,11 @@ fn a_consumer_that_was_ended_and_not_dropped_holds_nobody_up() {
 
 #[test]
 fn one_child_that_is_held_up_holds_up_no_other() {
-    let held = shell("head -c 10000000 /dev/zero").spawn().unwrap();
+    let held = shell_that_waits("head -c 10000000 /dev/zero").spawn().unwrap();
     let _guard = Guard::of(&held);
     let stuck = stdout(&held).strong_reader(Start::Oldest).unwrap();
     stuck.set_name("the forgotten one");
+    begin(&held);
     until("it is held up", || stdout(&held).stats().held_ring_bytes >= (1 << 20) - (256 << 10));
     let child = shell("head -c 10000000 /dev/zero").spawn().unwrap();
     assert!(block_on(child.wait()).success());

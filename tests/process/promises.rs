@@ -155,8 +155,9 @@ fn a_sink_that_others_have_made_one_that_does_not_block_gets_all_of_it() {
     let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
     let flags = rustix::fs::fcntl_getfl(&to).unwrap() | rustix::fs::OFlags::NONBLOCK;
     rustix::fs::fcntl_setfl(&to, flags).unwrap();
-    let child = shell("seq 300000").spawn().unwrap();
+    let child = shell_that_waits("seq 300000").spawn().unwrap();
     let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
+    begin(&child);
     let forwarding = Forward::new().into_write(reader, std::fs::File::from(to)).unwrap();
     let mut from = std::fs::File::from(from);
     let mut read = vec![0; 100_000];

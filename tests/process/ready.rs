@@ -199,8 +199,9 @@ fn updates_of_a_progress_bar_are_seen_as_they_are_written() {
 fn a_bad_byte_among_many_lines_stops_neither_the_reader_nor_the_child() {
     within(LIMIT, || {
         let script = "echo one; echo two; printf 'b\\216d\\n'; yes good | head -n 100000";
-        let child = shell(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
+        let child = shell_that_waits(script).stdout(Capture::ring(1 << 16)).spawn().unwrap();
         let reader = child.stdout().unwrap().strong_reader(Start::Oldest).unwrap();
+        begin(&child);
         let lines = Builder::new().utf8().lines(reader).blocking();
         let (mut good, mut bad) = (0, Vec::new());
         for line in lines {
