@@ -36,7 +36,7 @@ fn of_two_readers_that_go_one_leaves_its_hold() {
 /// Guards that there is no moment without a hold while the last reader goes and the next one comes.
 #[test]
 fn a_reader_that_comes_while_the_last_one_goes_finds_what_is_unread() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let (shared, reader) = full();
         let coming = shared.clone();
         let thread = thread::spawn(move || {

@@ -89,7 +89,7 @@ fn a_reader_that_jumped_does_not_go_back() {
 /// What going back would lead to: writers write over the bytes that this reader is lent.
 #[test]
 fn a_reader_that_jumped_is_lent_what_it_holds() {
-    model(4, || {
+    model(3, || {
         let ring = ring(2);
         ring.abort(reserve(&ring, 2).unwrap());
         let other = ring.clone();

@@ -31,7 +31,7 @@ fn a_reader_that_joins_is_seen_or_sees_the_limit() {
 /// no further than to the end of what was written, and its writer has seen the limit past that.
 #[test]
 fn a_reader_joins_at_the_start_of_a_slice() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let ring = ring(4);
         write(&ring, 1, 1).unwrap();
         write(&ring, 3, 2).unwrap();

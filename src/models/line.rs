@@ -59,7 +59,7 @@ fn a_parked_writer_is_woken_by_a_reader() {
 /// nothing but the slice in flight of another.
 #[test]
 fn a_parked_writer_is_woken_by_a_commit() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let shared = shared(1);
         let mut writer = StrongWriter::new(&shared);
         let reservation = reserve(&shared.ring, 1).unwrap();
@@ -76,7 +76,7 @@ fn a_parked_writer_is_woken_by_a_commit() {
 /// Guards the look for writers when a strong reader leaves.
 #[test]
 fn a_dropped_reader_frees_a_parked_writer() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let shared = shared(1);
         let reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut writer = StrongWriter::new(&shared);
@@ -116,7 +116,7 @@ fn a_cancelled_writer_passes_its_wake_on() {
 /// room or not, its message is counted once.
 #[test]
 fn a_writer_whose_time_is_up_passes_its_wake_on_or_sends() {
-    model(2, || {
+    model(1, || {
         let shared = shared(1);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut first = StrongWriter::new(&shared);
@@ -354,7 +354,7 @@ fn room_that_a_woken_writer_does_not_take_goes_to_the_next() {
 /// A writer that comes while it is passed over is served as well.
 #[test]
 fn a_writer_that_comes_while_it_is_passed_over_is_served() {
-    model(2, || {
+    model(1, || {
         let shared = shared(1);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut first = StrongWriter::new(&shared);

@@ -70,7 +70,7 @@ fn overrun(take: fn(&mut WeakReader) -> Result<Option<(Header, Vec<u8>)>, TryRea
 /// up.
 #[test]
 fn a_message_is_whole_or_missed_while_a_writer_overruns_the_reader() {
-    model(2, || {
+    model(1, || {
         overrun(|reader| {
             let mut bytes = Vec::new();
             Ok(reader.take_into(&mut bytes)?.map(|header| (header, bytes)))

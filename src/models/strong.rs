@@ -32,7 +32,7 @@ fn two_writers_are_read_whole() {
 /// must take it out as well.
 #[test]
 fn the_gate_protects_a_reader() {
-    model(PREEMPTIONS, || {
+    model(2, || {
         let ring = ring(2);
         let mut held = ring.join();
         write(&ring, 1, 1).unwrap();
@@ -60,7 +60,7 @@ fn a_reader_joins_in_the_past_against_one_writer() {
 /// As before. The second writer may go on from where the first one moved the gate.
 #[test]
 fn a_reader_joins_in_the_past_against_two_writers() {
-    joins_in_the_past(2, 2);
+    joins_in_the_past(1, 2);
 }
 
 fn joins_in_the_past(preemptions: usize, writers: u8) {

@@ -181,7 +181,7 @@ fn a_writer_that_sleeps_is_woken_when_a_hold_is_given_up() {
 /// Guards that a clone holds only if the hold of its original was not taken before.
 #[test]
 fn a_clone_holds_what_it_reads_or_has_no_hold() {
-    model_of_heavy_fences(2, || {
+    model_of_heavy_fences(1, || {
         let shared = shared(1);
         let reader = StrongReader::new(&shared, StartAt::Oldest);
         // There are three holds at a time: theirs, and the one that stands in. loom does not know what the

@@ -92,7 +92,7 @@ fn who_sleeps_while_a_writer_puts_its_wakes_off_is_woken_in_the_end() {
 /// The same for a writer that waits for room.
 #[test]
 fn a_writer_that_sleeps_while_nobody_looks_is_woken() {
-    model_of_heavy_fences(PREEMPTIONS, || {
+    model_of_heavy_fences(2, || {
         let shared = shared(1);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let mut writer = StrongWriter::new(&shared);
