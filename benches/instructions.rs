@@ -47,6 +47,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("reread", reread),
     #[cfg(feature = "tokio")]
     ("poll", poll),
+    #[cfg(feature = "rkyv")]
+    ("value", value),
     #[cfg(feature = "lines")]
     ("lines", lines),
     #[cfg(feature = "lines")]
@@ -187,6 +189,29 @@ fn weak_message(from: &[u8], _: &mut [u8], count: u64) {
         let length =
             reader.try_recv().map(|message| message.map(|message| black_box(&message[..]).len()));
         assert_eq!(length, Ok(Some(from.len())));
+    }
+}
+
+/// What has parts in other places: each is a part of its own to write, and to check.
+#[cfg(feature = "rkyv")]
+#[derive(rkyv::Archive, rkyv::Serialize)]
+struct Value {
+    number: u64,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// A value of about so many bytes that is sent, and validated in place by a strong reader.
+#[cfg(feature = "rkyv")]
+fn value(from: &[u8], _: &mut [u8], count: u64) {
+    let channel = overfall::typed::Channel::<Value>::new(RING);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    let rest = from.len().saturating_sub(40);
+    let value = Value { number: 7, name: "a name of 16 b.".into(), bytes: vec![7; rest] };
+    for _ in 0..count {
+        writer.try_send(black_box(&value)).expect("there is room");
+        let received = reader.try_recv().expect("it is valid").expect("it is not the end");
+        assert_eq!(black_box(&*received).bytes.len(), rest);
     }
 }
 

@@ -1,5 +1,4 @@
-//! Channels of values. Each message is one value, serialized by [`rkyv`] straight into the ring,
-//! and read in place.
+//! Channels of values. Each message is one value, serialized by [`rkyv`], and read in place.
 //!
 //! ```
 //! use overfall::typed::Channel;
@@ -27,14 +26,16 @@
 //!
 //! # Sending
 //!
-//! A value is serialized straight into a slice of the ring. There is no buffer in between, and
-//! nothing is allocated but what the value's own `Serialize` asks for. A slice must be reserved
-//! before it is filled, so a value is serialized twice: first to measure it. If the last few values
+//! A value that becomes up to a kilobyte is serialized into memory that the writer keeps, and sent as any other
+//! message. Nothing is allocated but what the value's own `Serialize` asks for.
+//!
+//! A longer one is serialized straight into a slice of the ring, with no buffer in between. A slice must be
+//! reserved before it is filled, so the value is serialized twice: first to measure it. If the last few values
 //! had the same length, that is skipped, and a slice of this length is reserved at once. If it
 //! turns out too short, it is given up, readers step over it, and the value is measured after all.
-//!
-//! The value's `Serialize` runs while the slice is in flight, and whatever is reserved after it
-//! waits for it. So it should be quick, and must not wait for room in the same channel.
+//! The `Serialize` of a longer value runs while the slice is in flight, and whatever is reserved after it
+//! waits for it. So it should be quick, and must not wait for room in the same channel. That is so for
+//! the values of a batch as well.
 //!
 //! # Receiving
 //!
@@ -48,8 +49,8 @@
 //! Values start at a multiple of 64 in memory. A type with a part that asks for a larger alignment
 //! does not compile. Values are validated to a depth of 256, such as boxes in boxes. A value that is
 //! nested deeper is refused by the writer, before anything is reserved. For that a value of 256 parts and
-//! more, such as strings in a list, is validated by its writer as well, in memory that the writer keeps;
-//! one of fewer parts costs nothing for it.
+//! more, such as strings in a list, is validated by its writer as well, in memory that the writer keeps,
+//! however long it is; one of fewer parts costs nothing for it.
 //!
 //! A channel of `T` has writers and readers of `T` alone. Backpressure, endings, figures and gaps
 //! are those of the channel of bytes [beneath](Channel::bytes).
@@ -57,6 +58,7 @@
 mod batch;
 mod error;
 mod reader;
+mod serialization;
 #[cfg(feature = "futures")]
 mod streams;
 mod writer;
@@ -66,10 +68,11 @@ pub use error::{
     DeserializeError, InvalidMessage, RecvError, SendError, TryRecvError, TrySendError,
 };
 pub use reader::{Reader, Receivable, Received};
+pub use serialization::{Sendable, Target};
 #[cfg(feature = "futures")]
 #[cfg_attr(docsrs, doc(cfg(feature = "futures")))]
 pub use streams::{ValueSink, ValueStream};
-pub use writer::{Sendable, Target, Writer};
+pub use writer::Writer;
 
 use crate::channel::reader::{StrongReader, WeakReader};
 use crate::channel::stats::ChannelStats;

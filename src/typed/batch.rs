@@ -1,6 +1,7 @@
 //! Several values at once.
 
-use super::writer::{Destination, Serialization, refuse, unsteady};
+use super::serialization::{Destination, Serialization, unsteady};
+use super::writer::refuse;
 use super::{
     InvalidMessage, Reader, Receivable, Received, RecvError, SendError, Sendable, TryRecvError,
     TrySendError, Writer,
@@ -43,8 +44,8 @@ impl Serialization {
         for index in 0..self.lengths.len() {
             let value = values.next().ok_or_else(unsteady)?;
             let limit = self.lengths[index] as usize;
-            let length =
-                self.serialize(value, Destination::Slice { slice: &slice, offset, limit })?;
+            let to = Destination::Slice { slice: &slice, offset };
+            let length = self.serialize(value, (to, limit))?;
             let size = slice_size(limit as u64);
             if slice_size(length as u64) != size {
                 return Err(unsteady());

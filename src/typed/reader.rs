@@ -10,7 +10,7 @@ use crate::io::layers::{Endpoint, Receives, wait_for};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::BoxedError as Error;
+use rkyv::rancor::{BoxedError as Error, Failure, Source};
 use rkyv::validation::Validator;
 use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
@@ -25,14 +25,30 @@ use std::time::{Duration, Instant};
 /// the stack has an end.
 pub(super) const MAX_DEPTH: usize = 256;
 
-/// Whether `bytes` are a value of `T`, nested no deeper than that.
+/// Whether `bytes` are a value of `T`, nested no deeper than that. An error that says what is wrong is code beside each
+/// check, and keeps the checks from being inlined. Almost all values are valid: if one is not, [`validate`] says why.
 #[inline]
+fn is_valid<T: Receivable>(bytes: &[u8]) -> bool {
+    validate_as::<T::Archived, Failure>(bytes).is_ok()
+}
+
+/// The same, and what is wrong.
+#[cold]
+#[inline(never)]
 pub(super) fn validate<T: Receivable>(bytes: &[u8]) -> Result<(), Error> {
+    validate_as::<T::Archived, Error>(bytes)
+}
+
+#[inline(always)]
+fn validate_as<A, E: Source>(bytes: &[u8]) -> Result<(), E>
+where
+    A: Portable + for<'a> CheckBytes<HighValidator<'a, E>>,
+{
     // The value itself is a level for the validator, and it fails with the level that it counts down to 0.
     const LEVELS: Option<NonZeroUsize> = NonZeroUsize::new(MAX_DEPTH + 2);
     let archive = ArchiveValidator::with_max_depth(bytes, LEVELS);
     let mut validator = Validator::new(archive, SharedValidator::new());
-    access_with_context::<T::Archived, _, Error>(bytes, &mut validator).map(|_| ())
+    access_with_context::<A, _, E>(bytes, &mut validator).map(|_| ())
 }
 
 /// What can be received: every type that derives rkyv's `Archive`, with validation.
@@ -42,13 +58,21 @@ pub(super) fn validate<T: Receivable>(bytes: &[u8]) -> Result<(), Error> {
     note = "every part of it needs that as well, and rkyv its feature `bytecheck`"
 )]
 pub trait Receivable:
-    Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>>
+    Archive<
+    Archived: Portable
+                  + for<'a> CheckBytes<HighValidator<'a, Failure>>
+                  + for<'a> CheckBytes<HighValidator<'a, Error>>,
+>
 {
 }
 
 #[diagnostic::do_not_recommend]
 impl<T> Receivable for T where
-    T: Archive<Archived: Portable + for<'a> CheckBytes<HighValidator<'a, Error>>>
+    T: Archive<
+        Archived: Portable
+                      + for<'a> CheckBytes<HighValidator<'a, Failure>>
+                      + for<'a> CheckBytes<HighValidator<'a, Error>>,
+    >
 {
 }
 
@@ -219,6 +243,15 @@ pub struct Received<'a, T> {
 impl<'a, T: Receivable> Received<'a, T> {
     #[inline]
     pub(super) fn new(message: Message<'a>) -> Result<Self, InvalidMessage> {
+        if is_valid::<T>(&message) {
+            return Ok(Self { message, value: PhantomData });
+        }
+        Self::explained(message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn explained(message: Message<'a>) -> Result<Self, InvalidMessage> {
         match validate::<T>(&message) {
             Ok(()) => Ok(Self { message, value: PhantomData }),
             Err(source) => Err(InvalidMessage { header: message.header(), source }),

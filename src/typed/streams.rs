@@ -5,7 +5,7 @@ use crate::channel::reader::message::Header;
 use crate::error::ReadError;
 use crate::io::MessageSink;
 use crate::io::layers::{Receives, Writes, poll_attempt};
-use crate::typed::{InvalidMessage, writer::Serialization};
+use crate::typed::{InvalidMessage, serialization::Serialization};
 use crate::wait::budget::Budget;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;

@@ -275,10 +275,24 @@ impl<W: Writes> Blocking<W> {
         message: impl AsRef<[u8]>,
         timeout: Duration,
     ) -> Result<Sent, SendError> {
-        let message = message.as_ref();
-        match self.wait_to_send(message, Until::timeout(timeout), Wait::UntilGivenUp) {
-            Some(sent) => sent,
-            None => Ok(self.endpoint.writer_core().drop_message(message.len() as u64)),
+        let (until, wait) = (Until::timeout(timeout), Wait::UntilGivenUp);
+        let sent = self.send_or_give_up(message.as_ref(), until, wait);
+        sent.unwrap_or(Err(SendError::Full))
+    }
+
+    /// Nothing if the time is up first, unless the message is dropped then.
+    #[inline]
+    pub(crate) fn send_or_give_up(
+        &mut self,
+        message: &[u8],
+        until: Until,
+        wait: Wait,
+    ) -> Option<Result<Sent, SendError>> {
+        match self.wait_to_send(message, until, wait) {
+            None if wait == Wait::UntilGivenUp => {
+                Some(Ok(self.endpoint.writer_core().drop_message(message.len() as u64)))
+            }
+            sent => sent,
         }
     }
 
