@@ -2,6 +2,7 @@
 
 use super::watch::{read_byte, shared, write_slice};
 use super::*;
+use crate::channel::reader::Read;
 use crate::channel::reader::{Receive, StrongReader};
 use crate::channel::shared::Shared;
 use crate::channel::terms::{AfterLast, Backpressure, StartAt, TakesEffect};
@@ -189,19 +190,23 @@ fn a_clone_holds_what_it_reads_or_has_no_hold() {
         drop([reader.clone(), reader.clone()]);
         let mut writer = StrongWriter::new(&shared);
         assert!(send(&mut writer, 1));
-        let cloning = thread::spawn(move || {
-            let mut clone = reader.clone();
-            drop(reader);
-            match lend(&mut clone) {
-                Ok(bytes) => assert_eq!(bytes, [1; GRANULE as usize]),
-                Err(error) => assert_eq!(error, TryReadError::HoldTaken),
-            }
-            clone
+        // The thread that clones begins: so one preemption is enough.
+        let taking = thread::spawn(move || {
+            // Before the clone is there this is the original's.
+            let _took = shared.take_hold(FIRST, false);
+            let early = send(&mut writer, 2);
+            (writer, early)
         });
-        // Before the clone is there this is the original's.
-        let _took = shared.take_hold(FIRST, false);
-        let early = send(&mut writer, 2);
-        let clone = cloning.join().unwrap();
+        let mut clone = reader.clone();
+        drop(reader);
+        match lend(&mut clone) {
+            Ok(bytes) => {
+                assert_eq!(bytes, [1; GRANULE as usize]);
+                assert!(Read::core(&clone).is_strong(), "it has a hold, and counts as weak");
+            }
+            Err(error) => assert_eq!(error, TryReadError::HoldTaken),
+        }
+        let (mut writer, early) = taking.join().unwrap();
         assert!(early || send(&mut writer, 2));
         drop(clone);
     });
