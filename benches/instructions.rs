@@ -49,6 +49,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("poll", poll),
     #[cfg(feature = "rkyv")]
     ("value", value),
+    #[cfg(feature = "rkyv")]
+    ("values", values),
     #[cfg(feature = "lines")]
     ("lines", lines),
     #[cfg(feature = "lines")]
@@ -201,17 +203,39 @@ struct Value {
     bytes: Vec<u8>,
 }
 
+#[cfg(feature = "rkyv")]
+impl Value {
+    /// Of about so many bytes.
+    fn of(length: usize) -> Self {
+        let bytes = vec![7; length.saturating_sub(40)];
+        Self { number: 7, name: "a name of 16 b.".into(), bytes }
+    }
+}
+
 /// A value of about so many bytes that is sent, and validated in place by a strong reader.
 #[cfg(feature = "rkyv")]
 fn value(from: &[u8], _: &mut [u8], count: u64) {
     let channel = overfall::typed::Channel::<Value>::new(RING);
     let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
-    let rest = from.len().saturating_sub(40);
-    let value = Value { number: 7, name: "a name of 16 b.".into(), bytes: vec![7; rest] };
+    let value = Value::of(from.len());
     for _ in 0..count {
         writer.try_send(black_box(&value)).expect("there is room");
         let received = reader.try_recv().expect("it is valid").expect("it is not the end");
-        assert_eq!(black_box(&*received).bytes.len(), rest);
+        assert_eq!(black_box(&*received).bytes.len(), value.bytes.len());
+    }
+}
+
+/// Sixteen values that are sent and received in one go.
+#[cfg(feature = "rkyv")]
+fn values(from: &[u8], _: &mut [u8], count: u64) {
+    let channel = overfall::typed::Channel::<Value>::new(RING);
+    let (mut writer, mut reader) = (channel.new_strong_writer(), channel.new_strong_reader());
+    let values = [(); 16].map(|()| Value::of(from.len()));
+    for _ in 0..count {
+        writer.try_send_many(black_box(&values)).expect("there is room");
+        let received = reader.try_recv_many(16).expect("there is room").expect("it is not the end");
+        let valid = received.iter().filter(|value| black_box(value).is_ok()).count();
+        assert_eq!(valid, values.len());
     }
 }
 

@@ -26,16 +26,15 @@
 //!
 //! # Sending
 //!
-//! A value that becomes up to a kilobyte is serialized into memory that the writer keeps, and sent as any other
-//! message. Nothing is allocated but what the value's own `Serialize` asks for.
+//! A value that becomes up to a kilobyte, or a batch of up to 16, is serialized into memory that the writer keeps, and
+//! sent as any other message. Nothing is allocated but what the value's own `Serialize` asks for.
 //!
 //! A longer one is serialized straight into a slice of the ring, with no buffer in between. A slice must be
 //! reserved before it is filled, so the value is serialized twice: first to measure it. If the last few values
 //! had the same length, that is skipped, and a slice of this length is reserved at once. If it
 //! turns out too short, it is given up, readers step over it, and the value is measured after all.
 //! The `Serialize` of a longer value runs while the slice is in flight, and whatever is reserved after it
-//! waits for it. So it should be quick, and must not wait for room in the same channel. That is so for
-//! the values of a batch as well.
+//! waits for it. So it should be quick, and must not wait for room in the same channel.
 //!
 //! # Receiving
 //!

@@ -16,8 +16,44 @@ use crate::ring::position::slice_size;
 use rkyv::rancor::BoxedError as Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::slice;
+
+/// Up to so many bytes in all, values are serialized aside, and copied: that is quicker than to serialize them twice.
+const SHORT: usize = 16 * 1024;
+
+/// Messages that lie one behind the other.
+#[derive(Clone)]
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    lengths: slice::Iter<'a, u64>,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (piece, rest) = self.bytes.split_at(*self.lengths.next()? as usize);
+        self.bytes = rest;
+        Some(piece)
+    }
+}
 
 impl Serialization {
+    /// Several values as the bytes of their messages, as [`Serialization::short`] is one.
+    fn short_many<'a, T: Sendable + 'a>(
+        &mut self,
+        values: impl Iterator<Item = &'a T>,
+    ) -> Option<Pieces<'_>> {
+        self.scratch.clear();
+        self.lengths.clear();
+        for value in values {
+            let length = self.append::<T>(value, SHORT)?;
+            self.lengths.push(length as u64);
+        }
+        Some(Pieces { bytes: &self.scratch, lengths: self.lengths.iter() })
+    }
+
     /// Tells how many ring bytes values take side by side, and notes how long each becomes.
     fn measure_many<'a, T: Sendable + 'a>(
         &mut self,
@@ -68,8 +104,8 @@ impl Serialization {
 
 impl<T, W: Writes> Writer<T, W> {
     /// Sends several values without waiting, with one reservation and one wake-up. Readers see all of
-    /// them, one right after the other, or none. Each is serialized twice, and the iterator cloned for
-    /// that.
+    /// them, one right after the other, or none. If they become more than 16 KiB together, each is serialized
+    /// twice more, straight into the ring in the end, and the iterator is cloned for that.
     ///
     /// # Errors
     ///
@@ -84,6 +120,9 @@ impl<T, W: Writes> Writer<T, W> {
     {
         let values = values.into_iter();
         let (writer, serialization) = self.parts();
+        if let Some(messages) = serialization.short_many(values.clone()) {
+            return Ok(writer.writer_core().try_send_many(&messages)?);
+        }
         let size = serialization.measure_many(values.clone()).map_err(TrySendError::Serialize)?;
         if size == 0 {
             return Ok(());
@@ -113,6 +152,9 @@ impl<T, W: Writes> Writer<T, W> {
     {
         let values = values.into_iter();
         let (writer, serialization) = self.parts();
+        if let Some(messages) = serialization.short_many(values.clone()) {
+            return Ok(writer.writer_core().send_many(&messages).await?);
+        }
         let size = serialization.measure_many(values.clone()).map_err(SendError::Serialize)?;
         if size == 0 {
             return Ok(Sent::Delivered);
@@ -145,6 +187,9 @@ impl<T, W: Writes> Writer<T, Blocking<W>> {
     {
         let values = values.into_iter();
         let (writer, serialization) = self.parts();
+        if let Some(messages) = serialization.short_many(values.clone()) {
+            return Ok(writer.send_many(messages)?);
+        }
         let size = serialization.measure_many(values.clone()).map_err(SendError::Serialize)?;
         if size == 0 {
             return Ok(Sent::Delivered);

@@ -168,7 +168,7 @@ pub(super) struct Serialization {
     arena: Arena,
     guess: Guess,
     /// The value that was measured last, if it has many parts; otherwise empty. Or one that is short.
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     /// Of the values of a batch.
     pub(super) lengths: Vec<u64>,
 }
@@ -239,11 +239,22 @@ impl Serialization {
             return None;
         }
         self.scratch.clear();
+        self.append(value, SHORT)?;
+        Some(&self.scratch)
+    }
+
+    /// Puts the bytes of a value behind those that are there, and tells how many they are; nothing if all were more
+    /// than `limit`, or it is for the long way.
+    #[inline]
+    pub(super) fn append<T: Sendable>(&mut self, value: &T, limit: usize) -> Option<usize> {
+        let start = self.scratch.len();
         let to = Destination::Scratch(&mut self.scratch);
         // The error need not say what is wrong (`is_valid` in `reader.rs`).
-        let serialized = serialize::<T, Failure>(&mut self.arena, value, (to, SHORT));
-        let (_, has_many_parts) = serialized.ok()?;
-        (!has_many_parts || validate::<T>(&self.scratch).is_ok()).then_some(&self.scratch)
+        let serialized = serialize::<T, Failure>(&mut self.arena, value, (to, limit - start));
+        let (length, has_many_parts) = serialized.ok()?;
+        // What is validated is aligned as messages are.
+        let is_acceptable = !has_many_parts || start == 0 && validate::<T>(&self.scratch).is_ok();
+        is_acceptable.then_some(length)
     }
 
     /// A value as the bytes of its message, if readers accept it.

@@ -79,7 +79,7 @@ fn what_is_no_value_is_an_item_of_its_batch() {
     assert_eq!(valid, [true, false, true]);
 }
 
-/// A value whose `Serialize` panics, or does something else each time.
+/// A long value whose `Serialize` panics, or does something else each time: aside, to be measured, and into the ring.
 #[derive(Archive, Serialize, Deserialize)]
 struct Moody(#[rkyv(with = moods::Count)] u32);
 
@@ -90,7 +90,20 @@ mod moods {
     use rkyv::{Archive, Place, Serialize};
     use std::cell::Cell;
 
+    /// No value, nor any batch with it, is serialized aside in one go.
+    const LONG: usize = 17_000;
+
     thread_local!(static CALLS: Cell<usize> = const { Cell::new(0) });
+
+    /// The next call is the first one of a value.
+    pub(super) fn begin() {
+        CALLS.set(0);
+    }
+
+    /// How many calls there were since then.
+    pub(super) fn calls() -> usize {
+        CALLS.get()
+    }
 
     #[derive(Debug)]
     pub struct Count;
@@ -107,11 +120,14 @@ mod moods {
     impl<S: Fallible + rkyv::ser::Allocator + Writer + ?Sized> SerializeWith<u32, S> for Count {
         fn serialize_with(mood: &u32, s: &mut S) -> Result<Self::Resolver, S::Error> {
             let call = CALLS.with(|calls| calls.replace(calls.get() + 1));
+            let (aside, measured, filled) = (call % 3 == 0, call % 3 == 1, call % 3 == 2);
             match mood {
-                1 if call % 2 == 1 => panic!("on purpose"),
-                2 if call % 2 == 1 => vec![0u8; 200].serialize(s),
-                3 if call % 2 == 0 => vec![0u8; 200].serialize(s),
-                _ => Vec::<u8>::new().serialize(s),
+                1 if filled => panic!("on purpose"),
+                2 if filled => vec![0u8; LONG + 200].serialize(s),
+                3 if measured => vec![0u8; LONG + 200].serialize(s),
+                4 if aside => panic!("on purpose"),
+                5 => vec![0u8; 40].serialize(s),
+                _ => vec![0u8; LONG].serialize(s),
             }
         }
     }
@@ -128,12 +144,13 @@ mod moods {
 
 #[test]
 fn a_batch_with_a_value_that_panics_or_changes_is_given_up_as_a_whole() {
-    for mood in 1..=3 {
-        let channel = Channel::<Moody>::new(4096);
+    for mood in 1..=4 {
+        let channel = Channel::<Moody>::new(1 << 16);
         let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+        moods::begin();
         let sent = catch_unwind(AssertUnwindSafe(|| writer.try_send_many(&[Moody(mood)])));
         match sent {
-            Err(_) => assert_eq!(mood, 1),
+            Err(_) => assert!(mood == 1 || mood == 4),
             Ok(sent) => {
                 let error = sent.unwrap_err();
                 assert!(matches!(error, TrySendError::Serialize(_)), "{error}");
@@ -143,6 +160,29 @@ fn a_batch_with_a_value_that_panics_or_changes_is_given_up_as_a_whole() {
         assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1);
         assert_eq!(channel.stats().slices, 1);
     }
+}
+
+#[test]
+fn a_short_value_is_serialized_once_alone_or_in_a_batch_also_if_there_is_no_room() {
+    let channel = Channel::<Moody>::new(256);
+    let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
+    moods::begin();
+    for expected in 1..=4 {
+        writer.try_send(&Moody(5)).unwrap();
+        assert_eq!(moods::calls(), expected);
+    }
+    let error = writer.try_send(&Moody(5)).unwrap_err();
+    assert!(matches!(error, TrySendError::Message(error::TrySendError::Full)), "{error}");
+    assert_eq!(moods::calls(), 5);
+    assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 4);
+    let batch = [Moody(5), Moody(5), Moody(5)];
+    writer.try_send_many(&batch).unwrap();
+    assert_eq!(moods::calls(), 8);
+    let error = writer.try_send_many(&batch).unwrap_err();
+    assert!(matches!(error, TrySendError::Message(error::TrySendError::Full)), "{error}");
+    assert_eq!(moods::calls(), 11);
+    let received = reader.try_recv_many(9).unwrap().unwrap();
+    assert!(received.len() == 3 && received.iter().all(|value| value.is_ok()));
 }
 
 #[test]
@@ -170,19 +210,20 @@ fn a_batch_that_is_longer_or_shorter_the_second_time_is_given_up_as_a_whole() {
         }
     }
     impl Iterator for Moody {
-        type Item = &'static u64;
+        type Item = &'static [u64; 256];
 
-        fn next(&mut self) -> Option<&'static u64> {
+        fn next(&mut self) -> Option<&'static [u64; 256]> {
             self.0[0] = self.0[0].checked_sub(1)?;
-            Some(&7)
+            Some(&[7; 256])
         }
     }
-    for counts in [[1, 2], [2, 1], [0, 2]] {
-        let channel = Channel::<u64>::new(4096);
+    // In 2 KiB each: more than is serialized aside.
+    for counts in [[9, 10], [10, 9], [0, 9]] {
+        let channel = Channel::<[u64; 256]>::new(1 << 16);
         let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
         let error = writer.try_send_many(Moody(counts)).unwrap_err();
         assert!(matches!(error, TrySendError::Serialize(_)), "{error}");
-        writer.try_send(&8).unwrap();
+        writer.try_send(&[8; 256]).unwrap();
         assert_eq!(reader.try_recv_many(9).unwrap().unwrap().len(), 1, "{counts:?}");
         assert_eq!(channel.stats().slices, 1);
     }

@@ -136,9 +136,7 @@ macro_rules! send_methods {
                 &mut self,
                 messages: impl IntoIterator<Item: AsRef<[u8]>, IntoIter: Clone>,
             ) -> Result<Sent, SendError> {
-                let (core, messages) = (self.core_mut(), messages.into_iter());
-                let wait = Wait::LeavesWhenDropped;
-                core.wait_for(|core, context| core.poll_send_many(context, &messages, wait)).await
+                self.core_mut().send_many(&messages.into_iter()).await
             }
 
             /// Counts messages of another place as missed: this writer stands for one that is not of

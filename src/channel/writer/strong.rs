@@ -1,6 +1,6 @@
 //! The strong writer.
 
-use super::{Core, HasCore, Wait, WeakWriter, send_methods, writer_methods};
+use super::{Core, HasCore, WeakWriter, send_methods, writer_methods};
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Sent, Strength};

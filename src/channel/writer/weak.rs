@@ -1,6 +1,6 @@
 //! The weak writer.
 
-use super::{Core, HasCore, StrongWriter, Wait, send_methods, writer_methods};
+use super::{Core, HasCore, StrongWriter, send_methods, writer_methods};
 use crate::channel::shared::Shared;
 use crate::channel::stats::WriterStats;
 use crate::channel::terms::{Backpressure, Sent, Strength};

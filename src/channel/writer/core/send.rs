@@ -164,6 +164,12 @@ impl Core {
         }))
     }
 
+    /// Sends all of them, and waits for room if need be.
+    pub(crate) async fn send_many(&mut self, messages: &impl Batch) -> Result<Sent, SendError> {
+        let wait = Wait::LeavesWhenDropped;
+        self.wait_for(|core, context| core.poll_send_many(context, messages, wait)).await
+    }
+
     /// Whether so much can be sent at all.
     fn begin_to_send(&mut self, length: u64) -> Result<u64, TrySendError> {
         self.begin()?;
