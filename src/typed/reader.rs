@@ -28,7 +28,7 @@ pub(super) const MAX_DEPTH: usize = 256;
 /// Whether `bytes` are a value of `T`, nested no deeper than that. An error that says what is wrong is code beside each
 /// check, and keeps the checks from being inlined. Almost all values are valid: if one is not, [`validate`] says why.
 #[inline]
-fn is_valid<T: Receivable>(bytes: &[u8]) -> bool {
+pub(super) fn is_valid<T: Receivable>(bytes: &[u8]) -> bool {
     validate_as::<T::Archived, Failure>(bytes).is_ok()
 }
 

@@ -1,7 +1,7 @@
 //! Values as bytes: in a buffer, or straight into the ring.
 
 use super::TrySendError;
-use super::reader::{MAX_DEPTH, Receivable, validate};
+use super::reader::{MAX_DEPTH, Receivable, is_valid, validate};
 use crate::channel::writer::slice::Slice;
 use crate::io::layers::HasCore;
 use rkyv::Archive;
@@ -153,6 +153,9 @@ impl Guess {
 
 /// Whether readers accept the value.
 fn check<T: Sendable>(bytes: &[u8]) -> Result<(), Error> {
+    if is_valid::<T>(bytes) {
+        return Ok(());
+    }
     validate::<T>(bytes).map_err(|source| Error::new(Unacceptable { source }))
 }
 
@@ -253,7 +256,7 @@ impl Serialization {
         let serialized = serialize::<T, Failure>(&mut self.arena, value, (to, limit - start));
         let (length, has_many_parts) = serialized.ok()?;
         // What is validated is aligned as messages are.
-        let is_acceptable = !has_many_parts || start == 0 && validate::<T>(&self.scratch).is_ok();
+        let is_acceptable = !has_many_parts || start == 0 && is_valid::<T>(&self.scratch);
         is_acceptable.then_some(length)
     }
 
