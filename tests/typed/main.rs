@@ -103,8 +103,7 @@ fn what_is_no_value_is_an_error_and_the_reader_goes_on() {
         assert_eq!((error.header.sequence, error.header.writer), (number, bytes.id()));
         // Also where assertions are off it says what was found.
         let source: &rkyv::rancor::BoxedError = &error.source;
-        let says = source.to_string();
-        assert!(says.contains("overran") || says.contains("unaligned"), "{says}");
+        assert_ne!(source.to_string(), rkyv::rancor::Failure.to_string());
         assert!(error.to_string().contains("no value of the type"), "{error}");
         assert!(matches!(block_on(tap.recv()), Err(RecvError::Invalid(_))));
     }
