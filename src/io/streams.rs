@@ -253,6 +253,18 @@ impl<W: Writes> MessageSink<W> {
         Ok(is_sent)
     }
 
+    /// Sends an item, and tells whether there was room.
+    #[track_caller]
+    pub(crate) fn send_now(&mut self, message: &[u8]) -> Result<bool, SendError> {
+        self.start_send_with(|writer| {
+            match writer.writer_core().try_send(message).map_err(TrySendError::unless_full) {
+                Ok(()) => Ok(true),
+                Err(None) => Ok(false),
+                Err(Some(error)) => Err(error),
+            }
+        })
+    }
+
     /// Keeps a message for which there is no room, or drops and counts it, if that is how the writer is.
     pub(crate) fn hold(&mut self, message: Bytes) {
         let core = self.get_mut().writer_core();
@@ -293,14 +305,7 @@ impl<W: Writes + Unpin> Sink<Bytes> for MessageSink<W> {
     #[track_caller]
     fn start_send(self: Pin<&mut Self>, message: Bytes) -> Result<(), SendError> {
         let this = self.get_mut();
-        let is_sent = this.start_send_with(|writer| {
-            match writer.writer_core().try_send(&message).map_err(TrySendError::unless_full) {
-                Ok(()) => Ok(true),
-                Err(None) => Ok(false),
-                Err(Some(error)) => Err(error),
-            }
-        })?;
-        if !is_sent {
+        if !this.send_now(&message)? {
             this.hold(message);
         }
         Ok(())

@@ -172,6 +172,12 @@ impl<T: Sendable, W: Writes + Unpin> Sink<T> for ValueSink<T, W> {
     #[track_caller]
     fn start_send(self: Pin<&mut Self>, value: T) -> Result<(), SendError> {
         let Self { sink, serialization, .. } = self.get_mut();
+        if let Some(message) = serialization.short(&value) {
+            if !sink.send_now(message)? {
+                sink.hold(message.to_vec().into());
+            }
+            return Ok(());
+        }
         let sent = sink.start_send_with(|writer| match serialization.try_send(&value, writer) {
             Err(TrySendError::Message(refused)) => {
                 refused.unless_full().map_or(Ok(false), |e| Err(e.into()))

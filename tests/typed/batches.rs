@@ -45,24 +45,33 @@ fn a_batch_of_values_comes_as_a_whole_and_in_order() {
 
 #[test]
 fn a_batch_waits_for_its_room_or_is_dropped_and_counted() {
-    let channel = Channel::<[u64; 8]>::new(256);
+    // A short batch, and one of 32 KiB, which goes another way.
+    a_batch_waits_for_its_room_or_is_dropped_and_counted_of::<8>();
+    a_batch_waits_for_its_room_or_is_dropped_and_counted_of::<2048>();
+}
+
+fn a_batch_waits_for_its_room_or_is_dropped_and_counted_of<const WORDS: usize>() {
+    let channel = Channel::<[u64; WORDS]>::new(4 * 8 * WORDS);
     let (mut writer, mut reader) = (channel.new_writer(), channel.new_strong_reader());
-    writer.try_send_many(&[[1; 8]; 3]).unwrap();
-    let full = writer.try_send_many(&[[2; 8]; 2]).unwrap_err();
+    writer.try_send_many(&[[1; WORDS]; 3]).unwrap();
+    let full = writer.try_send_many(&[[2; WORDS]; 2]).unwrap_err();
     assert!(matches!(full, TrySendError::Message(error::TrySendError::Full)));
-    let long = writer.try_send_many(&[[2; 8]; 5]).unwrap_err();
-    let long_too = block_on(writer.send_many(&[[2; 8]; 5])).unwrap_err();
+    let long = writer.try_send_many(&[[2; WORDS]; 5]).unwrap_err();
+    let long_too = block_on(writer.send_many(&[[2; WORDS]; 5])).unwrap_err();
     assert_eq!(long.to_string(), long_too.to_string());
-    let mut sending = Task::parked(writer.send_many(&[[2; 8]; 2]));
+    let mut sending = Task::parked(writer.send_many(&[[2; WORDS]; 2]));
     // They do not fit before the end of the lap.
     drop(reader.try_recv_many(2).unwrap());
     assert_eq!(sending.wakes(), 1);
     assert!(matches!(sending.poll(), std::task::Poll::Ready(Ok(Sent::Delivered))));
     drop(sending);
     writer.get_mut().set_backpressure(Backpressure::Drop);
-    assert_eq!(block_on(writer.send_many(&[[3; 8]; 2])).unwrap(), Sent::Dropped);
-    assert_eq!(writer.blocking().send_many(&[[3; 8]; 2]).unwrap(), Sent::Dropped);
-    assert_eq!((channel.stats().dropped_slices, channel.stats().dropped_bytes), (4, 256));
+    assert_eq!(block_on(writer.send_many(&[[3; WORDS]; 2])).unwrap(), Sent::Dropped);
+    assert_eq!(writer.blocking().send_many(&[[3; WORDS]; 2]).unwrap(), Sent::Dropped);
+    assert_eq!(
+        (channel.stats().dropped_slices, channel.stats().dropped_bytes),
+        (4, 4 * 8 * WORDS as u64)
+    );
     channel.terminate();
     assert!(matches!(reader.try_recv_many(1), Err(TryRecvError::Terminated)));
 }
@@ -127,6 +136,7 @@ mod moods {
                 3 if measured => vec![0u8; LONG + 200].serialize(s),
                 4 if aside => panic!("on purpose"),
                 5 => vec![0u8; 40].serialize(s),
+                6 => vec![0u8; 130].serialize(s),
                 _ => vec![0u8; LONG].serialize(s),
             }
         }
@@ -287,12 +297,16 @@ mod streams {
 
     #[test]
     fn a_value_that_waits_in_a_sink_that_goes_is_sent_or_counted() {
-        for has_room in [true, false] {
-            let channel = Channel::<Vec<u8>>::new(256);
+        // Short values, and long ones, which go another way.
+        let ways = [(256, 100, 130), (4096, 2000, 2300)];
+        for (has_room, (capacity, first, second)) in
+            [true, false].into_iter().flat_map(|has_room| ways.map(|way| (has_room, way)))
+        {
+            let channel = Channel::<Vec<u8>>::new(capacity);
             let mut reader = channel.new_strong_reader();
             let mut sink = channel.new_writer().into_sink();
-            block_on(sink.feed(vec![1; 100])).unwrap();
-            block_on(sink.feed(vec![2; 130])).unwrap();
+            block_on(sink.feed(vec![1; first])).unwrap();
+            block_on(sink.feed(vec![2; second])).unwrap();
             assert!(sink.feed(vec![3]).now_or_never().is_none());
             if has_room {
                 drop(reader.try_recv().unwrap());
@@ -301,6 +315,19 @@ mod streams {
             assert_eq!(channel.stats().dropped_slices, u64::from(!has_room));
             let received = reader.try_recv().unwrap().unwrap();
             assert_eq!(received[0], if has_room { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn a_short_value_that_waits_in_a_sink_is_serialized_once() {
+        let channel = Channel::<Moody>::new(256);
+        let _reader = channel.new_strong_reader();
+        let mut sink = channel.new_writer().into_sink();
+        moods::begin();
+        // There is some room behind the first one, but not for another.
+        for expected in 1..=2 {
+            block_on(sink.feed(Moody(6))).unwrap();
+            assert_eq!((moods::calls(), channel.stats().slices), (expected, 1));
         }
     }
 

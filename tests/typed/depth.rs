@@ -99,6 +99,12 @@ fn every_way_to_send_refuses_what_is_too_deep() {
         let refused = |result| matches!(result, Err(SendError::Serialize(_)));
         assert!(refused(block_on(writer.send(&deep))));
         assert!(refused(block_on(writer.send_or_drop(&deep, std::future::ready(())))));
+        for batch in
+            [&[nested(WAYS[0], 1), nested(WAYS[0], 400)], &[nested(WAYS[0], 400), Nested::End]]
+        {
+            assert!(matches!(writer.try_send_many(batch), Err(TrySendError::Serialize(_))));
+            assert!(refused(block_on(writer.send_many(batch))));
+        }
         let mut either = Writer::<Nested, _>::new(channel.bytes().new_writer());
         assert!(refused(block_on(either.send(&deep))));
         let mut weak = channel.new_weak_writer();

@@ -215,13 +215,19 @@ fn errors_of_values_become_io_errors() {
 
 #[test]
 fn sending_waits_for_room_and_receiving_for_values() {
-    let channel = Channel::<[u64; 16]>::new(128);
+    // A short value, and a long one, which goes another way.
+    sending_waits_for_room_and_receiving_for_values_of::<16>();
+    sending_waits_for_room_and_receiving_for_values_of::<256>();
+}
+
+fn sending_waits_for_room_and_receiving_for_values_of<const WORDS: usize>() {
+    let channel = Channel::<[u64; WORDS]>::new(8 * WORDS);
     let mut writer = channel.new_strong_writer();
     let mut reader = channel.new_strong_reader();
     let mut receiving = Task::parked(reader.recv());
-    writer.try_send(&[1; 16]).unwrap();
+    writer.try_send(&[1; WORDS]).unwrap();
     assert_eq!(receiving.wakes(), 1);
-    let mut sending = Task::parked(writer.send(&[2; 16]));
+    let mut sending = Task::parked(writer.send(&[2; WORDS]));
     {
         let Poll::Ready(received) = receiving.poll() else { panic!("it was woken") };
         assert_eq!(received.unwrap().unwrap()[3], 1);
@@ -232,7 +238,7 @@ fn sending_waits_for_room_and_receiving_for_values() {
     drop(sending);
     let mut writer = writer.blocking();
     let soon = Instant::now() + Duration::from_millis(1);
-    let full = writer.send_deadline(&[3; 16], soon).unwrap_err();
+    let full = writer.send_deadline(&[3; WORDS], soon).unwrap_err();
     assert!(matches!(full, TrySendError::Message(error::TrySendError::Full)), "{full}");
     let mut reader = reader.blocking();
     assert_eq!(reader.recv().unwrap().unwrap()[0], 2);
@@ -242,47 +248,59 @@ fn sending_waits_for_room_and_receiving_for_values() {
 
 #[test]
 fn a_value_is_given_up_after_a_while_and_counted() {
+    // A short value, and a long one, which goes another way.
+    a_value_is_given_up_after_a_while_and_counted_of::<8>();
+    a_value_is_given_up_after_a_while_and_counted_of::<256>();
+}
+
+fn a_value_is_given_up_after_a_while_and_counted_of<const WORDS: usize>() {
     within(LIMIT, || {
-        let channel = Channel::<u64>::new(64);
+        let channel = Channel::<[u64; WORDS]>::new(8 * WORDS);
         let mut reader = channel.new_strong_reader();
         let mut writer = channel.new_strong_writer();
-        writer.try_send(&1).unwrap();
+        writer.try_send(&[1; WORDS]).unwrap();
         assert_eq!(
-            block_on(writer.send_or_drop(&2, std::future::ready(()))).unwrap(),
+            block_on(writer.send_or_drop(&[2; WORDS], std::future::ready(()))).unwrap(),
             Sent::Dropped
         );
         let mut writer = writer.blocking();
         for timeout in [Duration::ZERO, Duration::from_millis(1)] {
-            assert_eq!(writer.send_or_drop(&3, timeout).unwrap(), Sent::Dropped);
+            assert_eq!(writer.send_or_drop(&[3; WORDS], timeout).unwrap(), Sent::Dropped);
         }
         assert_eq!(channel.bytes().stats().dropped_slices, 3);
         drop(reader.try_recv().unwrap().unwrap());
         assert!(reader.try_recv().is_err());
-        assert_eq!(writer.send_or_drop(&4, LIMIT).unwrap(), Sent::Delivered);
+        assert_eq!(writer.send_or_drop(&[4; WORDS], LIMIT).unwrap(), Sent::Delivered);
         let received = reader.try_recv().unwrap().unwrap();
-        assert_eq!(*received, 4);
+        assert_eq!(received[0], 4);
         assert_eq!(received.header().missed.messages, 3);
     });
 }
 
 #[test]
 fn a_lossy_writer_drops_values_and_readers_learn_of_it() {
-    let channel = Channel::<u64>::with_parameters(128, Backpressure::Drop);
+    // A short value, and a long one, which goes another way.
+    a_lossy_writer_drops_values_and_readers_learn_of_it_of::<8>();
+    a_lossy_writer_drops_values_and_readers_learn_of_it_of::<256>();
+}
+
+fn a_lossy_writer_drops_values_and_readers_learn_of_it_of<const WORDS: usize>() {
+    let channel = Channel::<[u64; WORDS]>::with_parameters(16 * WORDS, Backpressure::Drop);
     let mut reader = channel.new_strong_reader();
     let mut writer = channel.new_strong_writer();
     for (number, sent) in [Sent::Delivered, Sent::Delivered, Sent::Dropped].into_iter().enumerate()
     {
-        assert_eq!(block_on(writer.send(&(number as u64))).unwrap(), sent);
+        assert_eq!(block_on(writer.send(&[number as u64; WORDS])).unwrap(), sent);
     }
     let mut writer = writer.blocking();
-    assert_eq!(writer.send(&3).unwrap(), Sent::Dropped);
-    assert_eq!(writer.send_deadline(&4, Instant::now()).unwrap(), Sent::Dropped);
+    assert_eq!(writer.send(&[3; WORDS]).unwrap(), Sent::Dropped);
+    assert_eq!(writer.send_deadline(&[4; WORDS], Instant::now()).unwrap(), Sent::Dropped);
     assert_eq!(writer.get_ref().get_ref().stats().dropped_slices, 3);
     assert_eq!(writer.get_mut().get_mut().backpressure(), Backpressure::Drop);
     for number in 0..2 {
-        assert_eq!(*reader.try_recv().unwrap().unwrap(), number);
+        assert_eq!(reader.try_recv().unwrap().unwrap()[0], number);
     }
-    assert_eq!(writer.send(&5).unwrap(), Sent::Delivered);
+    assert_eq!(writer.send(&[5; WORDS]).unwrap(), Sent::Delivered);
     let received = reader.try_recv().unwrap().unwrap();
     assert_eq!((received.header().sequence, received.header().missed.messages), (5, 3));
 }
