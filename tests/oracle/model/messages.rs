@@ -318,6 +318,7 @@ impl Model {
             model.hear_bytes(reader, sent.writer, sent.sequence, sent.len() as u64);
             reader.payload += left;
             reader.step(size(sent.len()), sent.len() as u64);
+            reader.unsettled = None;
             model.end_lend(reader);
             left
         })
