@@ -356,12 +356,16 @@ impl Shared {
     #[inline]
     pub(crate) fn drop_handle(&self) {
         let mut panics = Panics::new();
-        for slot in self.ring.writers().iter() {
-            let (position, size) = &slot.in_flight;
-            if size.get() > 0 {
-                let (position, size) = (Position::new(position.get()), size.take());
-                panics.run(|| self.give_up(Reservation { position, size }));
-            }
+        let reserved = self.ring.reserved();
+        // The oldest first: what lies behind a slice in flight gives no room.
+        let oldest = || {
+            let slots = self.ring.writers().iter().map(|slot| &slot.in_flight);
+            let leaked = slots.filter(|(_, size)| size.get() > 0);
+            leaked.max_by_key(|(position, _)| reserved.since(Position::new(position.get())))
+        };
+        while let Some((position, size)) = oldest() {
+            let (position, size) = (Position::new(position.get()), size.take());
+            panics.run(|| self.give_up(Reservation { position, size }));
         }
         panics.run(|| self.change(|registry| registry.handle = false));
         panics.finish();

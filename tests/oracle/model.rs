@@ -526,8 +526,12 @@ impl Model {
     }
 
     pub(crate) fn drop_handle(&mut self) {
-        for at in std::mem::take(&mut self.leaked) {
+        let mut leaked = std::mem::take(&mut self.leaked);
+        leaked.sort_unstable();
+        for at in leaked {
             self.give_up(at);
+            // While the next is in flight still, nothing is there to be read.
+            self.wake_writers();
         }
         self.has_handle = false;
         self.after_change();

@@ -291,10 +291,13 @@ impl Model {
     /// Skips what is left of a message of which bytes were read.
     pub(crate) fn skip_rest(&mut self, index: usize) -> u64 {
         self.with_reader(index, |model, reader| {
-            if reader.offset == 0 || reader.terminated {
+            if reader.offset == 0 {
                 return 0;
             }
             reader.lent = 0;
+            if reader.terminated {
+                return 0;
+            }
             // What was lent is held still, and passed before the hold is given up.
             let lends = std::mem::replace(&mut reader.lends, false);
             if !lends {

@@ -41,7 +41,7 @@ impl Joined {
                 let place = Place::at(kept.position());
                 (Hold { shared, held: Some(kept) }.in_place_of(joined), place)
             }
-            None => (Hold { shared, held: joined }, oldest),
+            None => (Hold { shared, held: joined }.in_place_of(None), oldest),
         }
     }
 }
@@ -68,7 +68,8 @@ impl Hold {
         Self { shared: shared.clone(), held: None }
     }
 
-    /// Takes another hold down, which it stands for. Who is woken may panic: then it goes again.
+    /// Takes another hold down, if it stands for one. Who waits for room looks anew: before a hold that
+    /// comes may lie what is in flight, so that no more room may come. Who is woken may panic: then it goes again.
     fn in_place_of(self, other: Option<Held>) -> Self {
         other.into_iter().for_each(|other| self.shared.ring.leave(other));
         self.shared.after_release();
