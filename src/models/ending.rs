@@ -117,7 +117,7 @@ fn a_future_for_the_end_is_woken_by_it() {
 /// before it: a reader that has seen one of the two never sees the other, nor none.
 #[test]
 fn a_drain_and_a_failure_agree_on_the_end() {
-    model(1, || {
+    model(2, || {
         let shared = shared(2);
         let mut reader = StrongReader::new(&shared, StartAt::Oldest);
         let reading = thread::spawn(move || {

@@ -140,21 +140,24 @@ fn a_reader_that_sleeps_learns_that_its_hold_was_taken() {
     });
 }
 
-/// Guards the wake-up of a writer that waits for room by the thread that takes the hold.
+/// Guards the wake-up of a writer that waits for room by the thread that takes the hold. Another reader is there, so
+/// that nothing stands in for the hold, which would wake by going.
 #[test]
 fn a_writer_that_sleeps_is_woken_when_a_hold_is_taken() {
     model_of_heavy_fences(2, || {
         let shared = shared(1);
         let reader = StrongReader::new(&shared, StartAt::Oldest);
+        let mut quicker = reader.clone();
         let mut writer = StrongWriter::new(&shared);
         assert!(send(&mut writer, 1));
+        assert_eq!(block_on(read_byte(&mut quicker)), Ok(Some(1)));
         let other = shared.clone();
         let taking = thread::spawn(move || {
             assert_eq!(other.take_hold(FIRST, false), Some(TakesEffect::Now));
         });
         assert_eq!(block_on(write_slice(&mut writer, 1, 2)), Ok(GRANULE as usize));
         taking.join().unwrap();
-        drop(reader);
+        drop((reader, quicker));
     });
 }
 
