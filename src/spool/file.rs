@@ -102,6 +102,16 @@ pub(super) struct Disk {
     is_read_only: bool,
 }
 
+impl Drop for Disk {
+    /// Closing the file gives its lock back only once a child that another thread is starting at this moment has closed
+    /// its copy as well. The lock is given back for all copies.
+    fn drop(&mut self) {
+        if let Some(file) = self.file.get() {
+            let _at_the_latest_when_closed = system::unlock(file);
+        }
+    }
+}
+
 impl Disk {
     fn new(begin: u64, origin: Origin, file: OnceLock<File>) -> Self {
         let given_back = AtomicU64::new(0);
