@@ -274,6 +274,7 @@ impl<F: Default> Parking<F> {
     }
 
     /// Wakes every parked reader.
+    #[inline]
     pub(crate) fn wake_all(&self, panics: &mut Panics) {
         self.wake(panics, |_| true);
     }
@@ -282,14 +283,23 @@ impl<F: Default> Parking<F> {
     /// seen, or the reader sees what it would be woken for, as with its bit.
     #[inline]
     pub(crate) fn wake(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
-        let mut wake = |index| {
-            if is_due(&self.slots.get(index).figures) {
-                self.wake_one(index, panics);
-            }
-        };
-        // One after the other, and not as one chain, which costs more than all the rest where one reader is parked.
-        self.near().for_each(&mut wake);
-        self.further().for_each(wake);
+        // Near ones by themselves, and in the caller's code: mostly one reader is parked.
+        self.near().for_each(|index| self.wake_if(index, panics, &is_due));
+        if self.parked.further.load(Ordering::Relaxed) != 0 {
+            self.wake_further(panics, is_due);
+        }
+    }
+
+    #[cold]
+    fn wake_further(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
+        self.of_blocks().for_each(|index| self.wake_if(index, panics, &is_due));
+    }
+
+    #[inline(always)]
+    fn wake_if(&self, index: Index, panics: &mut Panics, is_due: &impl Fn(&F) -> bool) {
+        if is_due(&self.slots.get(index).figures) {
+            self.wake_one(index, panics);
+        }
     }
 
     /// The slot of the reader that is looked for.
@@ -298,6 +308,7 @@ impl<F: Default> Parking<F> {
     }
 
     /// Wakes the reader of a slot, if it is parked.
+    #[inline(always)]
     pub(crate) fn wake_one(&self, index: Index, panics: &mut Panics) {
         if self.bit(index).clear() {
             let slot = self.slots.get(index);
