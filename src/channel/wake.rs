@@ -209,8 +209,11 @@ impl Shared {
         if others > 0 && self.ring.has_room_for(length, 0) {
             return self.room.press_within(ticket, &self.ring);
         }
-        // It may have changed its request, and so what is left to those behind it.
-        self.wake_writers();
+        // It may have changed its request, and so what is left to those behind it. Who joins now looks later. If
+        // it is alone, it has just looked for itself.
+        if self.room.len() > 1 {
+            self.wake_writers();
+        }
         false
     }
 

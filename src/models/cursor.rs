@@ -79,8 +79,8 @@ fn a_reader_that_jumped_does_not_go_back() {
             held
         });
         let other = ring.clone();
-        let mover = thread::spawn(move || other.has_room_for(4 * GRANULE, 0));
-        let _room = mover.join().unwrap();
+        let mover = thread::spawn(move || other.move_gate());
+        mover.join().unwrap();
         write(&ring, 4, 3).unwrap();
         let _held = reader.join().unwrap();
     });
@@ -119,8 +119,8 @@ fn a_reader_that_jumped_is_lent_what_it_holds() {
             held
         });
         let other = ring.clone();
-        let mover = thread::spawn(move || other.has_room_for(GRANULE, 0));
-        let _room = mover.join().unwrap();
+        let mover = thread::spawn(move || other.move_gate());
+        mover.join().unwrap();
         for byte in 3..6 {
             let _written = write(&ring, 1, byte);
         }

@@ -188,9 +188,9 @@ impl Gate {
     #[inline]
     pub(super) fn smallest_hold(&self, gate: Position) -> Option<SmallestHold> {
         let mut smallest: Option<SmallestHold> = None;
-        for hold in self.holds.iter() {
+        self.holds.for_each(|hold| {
             pause::point();
-            let Some((position, has_jumped)) = hold.load() else { continue };
+            let Some((position, has_jumped)) = hold.load() else { return };
             let is_ahead = position.is_in(self.window, gate);
             let ahead = if is_ahead { position.since(gate) } else { 0 };
             let is_walked = !has_jumped;
@@ -201,7 +201,7 @@ impl Gate {
                     is_walked: is_walked || other.is_walked,
                 },
             });
-        }
+        });
         smallest
     }
 

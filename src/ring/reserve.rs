@@ -263,7 +263,7 @@ impl Ring {
                     (refusal.word, refusal.granules) = (word, granules);
                     return Err(Refused::Full);
                 }
-                lane.look_at_gate(self.advance_gate(reserved, wanted));
+                lane.look_at_gate(self.advance_gate(reserved, wanted, true));
                 if !self.has_room(wanted, lane.gate) {
                     let now = self.reserved.load();
                     if now == word {
@@ -418,7 +418,9 @@ impl Ring {
         (2 * slice_size(length) - GRANULE).min(self.capacity())
     }
 
-    /// Whether [`Ring::reserve`] would not be told now that the ring is full.
+    /// Whether [`Ring::reserve`] would not be told now that the ring is full. Where it would move the gate for that, it
+    /// is left to move it, once and as far as it can go by then. Where there is no room yet, the gate is moved, so that
+    /// who looks again and again does not go the same way each time.
     #[inline]
     pub(crate) fn has_room_for(&self, length: u64, others: u64) -> bool {
         let size = slice_size(length);
@@ -429,7 +431,7 @@ impl Ring {
             }
             let reserved = word.position();
             let Some(wanted) = self.wanted(reserved, size, others) else { return false };
-            let gate = self.advance_gate(reserved, wanted);
+            let gate = self.advance_gate(reserved, wanted, false);
             if self.has_room(wanted, gate) {
                 return true;
             }
@@ -437,6 +439,12 @@ impl Ring {
                 return false;
             }
         }
+    }
+
+    /// Moves the gate as far as it may go.
+    pub(crate) fn move_gate(&self) {
+        let reserved = self.reserved();
+        self.advance_gate(reserved, reserved.plus(self.capacity()), true);
     }
 
     /// Whether [`Ring::reserve`] would find room for a slice of a granule now; takes none.
@@ -497,7 +505,10 @@ impl Ring {
     /// Moves the gate so that there is room up to `end`, if it can, or as far as it can, and tells where
     /// it is. `reserved` is where the cursor was before the call, and `end` at most a capacity on. If the
     /// cursor has moved on and the gate with it, what is told may be past `reserved`.
-    fn advance_gate(&self, reserved: Position, end: Position) -> Position {
+    ///
+    /// Unless `moves_it`, the gate stays if it could be moved far enough, and it is told how far. Where it moves
+    /// meanwhile, that may be too far ([`Ring::walk`]): who is woken by it looks for itself.
+    fn advance_gate(&self, reserved: Position, end: Position, moves_it: bool) -> Position {
         // ORD(cursor:B) Acquire, pairs with ORD(cursor:A): the gate is no older than `reserved`. An
         // older gate would look as if it had run ahead, and a ring that has room would count as
         // full.
@@ -537,6 +548,9 @@ impl Ring {
                 return gate;
             }
             point();
+            if !moves_it && self.has_room(end, gate.on(ahead)) {
+                return gate.on(ahead);
+            }
             if !self.gate.advance(gate, gate.on(ahead), smallest) {
                 return gate;
             }

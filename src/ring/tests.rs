@@ -526,6 +526,7 @@ fn a_hold_that_is_put_up_behind_the_gate_keeps_no_writer_back() {
         let look = move || {
             if *count.borrow() >= nth {
                 let has_room = theirs.has_room_for(GRANULE, 0);
+                theirs.move_gate();
                 assert!(!has_room || !theirs.is_still_full(&lane, GRANULE), "there is room");
             }
             *count.borrow_mut() += 1;
@@ -537,4 +538,19 @@ fn a_hold_that_is_put_up_behind_the_gate_keeps_no_writer_back() {
             break;
         }
     }
+}
+
+#[test]
+fn who_only_looks_for_room_leaves_the_gate_where_it_is_unless_there_is_none() {
+    let ring = ring(4 * GRANULE, Position::new(0));
+    let mut held = ring.join();
+    (0..4).for_each(|byte| write(&ring, byte).unwrap());
+    (0..2).for_each(|byte| assert_eq!(read(&ring, &mut held), Some(byte)));
+    let gate = ring.gate();
+    assert!(ring.has_room_for(2 * GRANULE, 0));
+    assert_eq!(ring.gate(), gate);
+    // So that the next look need not go the same way.
+    assert!(!ring.has_room_for(3 * GRANULE, 0));
+    assert_eq!(ring.gate(), gate.plus(2 * GRANULE));
+    assert!(ring.has_room_for(2 * GRANULE, 0));
 }

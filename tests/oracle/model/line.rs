@@ -166,10 +166,14 @@ impl Model {
         threshold: u32,
         waker: usize,
     ) -> Poll<Result<u64, Refused>> {
-        if self.writer(index).ticket.is_none() {
+        // One that was taken out of a line that is empty need not join only to leave.
+        if self.writer(index).ticket.is_none() || self.line.waiters.is_empty() {
             match self.reserve(length, self.needed()) {
                 Err(Refused::Full) => {}
-                result => return Poll::Ready(result),
+                result => {
+                    self.writer(index).ticket = None;
+                    return Poll::Ready(result);
+                }
             }
         }
         loop {

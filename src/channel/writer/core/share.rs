@@ -25,8 +25,7 @@ impl Core {
         let room = ring.room_with_padding(length);
         let mut owed = self.shared.owed.besides(room, self.id);
         if owed > 0 {
-            // Moves the gate as far as it may go.
-            ring.has_room_for(ring.capacity(), 0);
+            ring.move_gate();
             if !self.shared.owed.is_given_back(ring.gate()) {
                 owed = 0;
             }

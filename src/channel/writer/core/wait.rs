@@ -71,11 +71,13 @@ impl Core {
         length: u64,
         wait: Wait,
     ) -> Poll<Result<Reservation, Ended>> {
-        if self.ticket.is_none() {
-            match self.reserve_now(length, self.shared.room.claimed()) {
-                Ok(reservation) => return Poll::Ready(Ok(reservation)),
-                Err(Refused::Closed) => return Poll::Ready(Err(self.why_closed())),
-                Err(Refused::Full) => {}
+        // A writer that has a ticket was in the line. If that is empty, it was taken out, and nobody is before
+        // it: neither need it join only to leave.
+        if self.ticket.is_none() || self.shared.room.is_empty() {
+            let found = self.reserve_now(length, self.shared.room.claimed());
+            if found != Err(Refused::Full) {
+                self.ticket = None;
+                return Poll::Ready(found.map_err(|_closed| self.why_closed()));
             }
         }
         let result =
