@@ -32,7 +32,9 @@
 //!
 //! *One writer.* A spool that may write a file locks it, until the stream has ended and its writer has
 //! gone. The lock is one of the system (`sync/file_lock.rs`), so that nothing is left of it after a crash. A
-//! process that is being started by another thread holds it as well, from `fork` to `exec`.
+//! child that another thread is starting has a copy of the open file, from `fork` to `exec`, and with it the lock.
+//! So the lock is not left to the last close, but given back: for all copies. A copy of the whole process that
+//! `fork` made leaves it to the one that has locked.
 //!
 //! *The last bytes alone* (`kept.rs`). The writer raises what is kept by the steps of the segments, as in memory, and
 //! then punches holes, in pieces of 64 KiB: a hole frees only the blocks that lie wholly inside, and each is a
@@ -52,6 +54,8 @@
 //! and the next one fails. So nothing is published but what the call said. Past a limit of the process
 //! (`ulimit -f`), the signal SIGXFSZ comes first, which kills who does not ignore it.
 
+#[cfg(all(test, target_os = "linux", not(any(overfall_loom, miri))))]
+mod copies;
 mod error;
 mod kept;
 mod kept_mark;
@@ -100,15 +104,13 @@ pub(super) struct Disk {
     /// That of a file with a name that keeps its last bytes alone.
     kept_mark: Option<KeptMark>,
     is_read_only: bool,
+    /// The process that has locked the file.
+    process: u32,
 }
 
 impl Drop for Disk {
-    /// Closing the file gives its lock back only once a child that another thread is starting at this moment has closed
-    /// its copy as well. The lock is given back for all copies.
     fn drop(&mut self) {
-        if let Some(file) = self.file.get() {
-            let _at_the_latest_when_closed = system::unlock(file);
-        }
+        self.give_lock_back();
     }
 }
 
@@ -123,6 +125,7 @@ impl Disk {
             given_back,
             kept_mark: None,
             is_read_only: false,
+            process: std::process::id(),
         }
     }
 
@@ -280,8 +283,14 @@ impl Disk {
     /// Lets other spools write the file: none of this one will. One that keeps its last bytes alone, and was
     /// opened to be read, keeps its lock: nobody may punch holes meanwhile.
     pub(super) fn unlock(&self) {
-        if let Some(file) = self.file.get().filter(|_| !self.is_read_only) {
-            // Closing it, which comes at the latest with the last endpoint, gives the lock back as well.
+        if !self.is_read_only {
+            self.give_lock_back();
+        }
+    }
+
+    fn give_lock_back(&self) {
+        if let Some(file) = self.file.get().filter(|_| self.process == std::process::id()) {
+            // Closing it gives the lock back as well, at the latest with the last copy.
             let _at_the_latest_when_closed = system::unlock(file);
         }
     }

@@ -196,7 +196,8 @@ impl<T: Default> Table<T> {
         })
     }
 
-    /// Does `work` with what [`Table::iter`] goes through, in a third of its instructions.
+    /// Does `work` with what [`Table::iter`] goes through, where instructions count: with one entry it takes two thirds
+    /// of them.
     #[inline]
     pub(crate) fn for_each(&self, mut work: impl FnMut(&T)) {
         for (_, chunk) in self.held() {

@@ -26,7 +26,8 @@
 //! give that back, and look at the line again. Once no reader has ([`Room::may_grow`]), there may
 //! never be more room. Then every waiter is woken for which there is room, even room that is
 //! claimed by waiters that have been woken and may not come. A waiter whose task may have forgotten
-//! it starts with a threshold of 0: when it is woken, it leaves the line at once, until it comes.
+//! it starts with a threshold of 0: when it is woken, it leaves the line at once, until it comes. If the line is
+//! empty then, it takes its room as a newcomer does, and does not join for it.
 //!
 //! *Only waiters block on the lock.* A thread that joins or leaves the line locks it. A thread that
 //! makes room, ends the channel, or finds no room and does not wait, only tries the lock. First it

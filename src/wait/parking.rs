@@ -180,8 +180,7 @@ impl<F: Default> Parking<F> {
     /// Whether no reader is parked. To be asked behind `fence(SeqCst)`.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        let Parked { near, further } = &*self.parked;
-        near.load(Ordering::Relaxed) == 0 && further.load(Ordering::Relaxed) == 0
+        self.parked.near.load(Ordering::Relaxed) == 0 && !self.has_further()
     }
 
     /// Registers a reader to be woken, before the watch is kept
@@ -254,14 +253,15 @@ impl<F: Default> Parking<F> {
         numbers(self.parked.near.load(Ordering::Relaxed))
     }
 
+    /// Whether there may be further ones.
     #[inline]
-    fn further(&self) -> impl Iterator<Item = Index> {
-        let are_there = self.parked.further.load(Ordering::Relaxed) != 0;
-        are_there.then(|| self.of_blocks()).into_iter().flatten()
+    fn has_further(&self) -> bool {
+        self.parked.further.load(Ordering::Relaxed) != 0
     }
 
+    /// Those.
     #[cold]
-    fn of_blocks(&self) -> impl Iterator<Item = Index> {
+    fn further(&self) -> impl Iterator<Item = Index> {
         self.slots.held_blocks().flat_map(|first| {
             let parked = self.slots.get(first).parked.load(Ordering::Relaxed);
             numbers(parked).map(move |number| first + number)
@@ -270,7 +270,8 @@ impl<F: Default> Parking<F> {
 
     /// Whether the figures of a parked reader are such.
     pub(crate) fn any(&self, is_due: impl Fn(&F) -> bool) -> bool {
-        self.near().chain(self.further()).any(|index| is_due(&self.slots.get(index).figures))
+        let is_due = |index| is_due(&self.slots.get(index).figures);
+        self.near().any(is_due) || self.has_further() && self.further().any(is_due)
     }
 
     /// Wakes every parked reader.
@@ -285,14 +286,14 @@ impl<F: Default> Parking<F> {
     pub(crate) fn wake(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
         // Near ones by themselves, and in the caller's code: mostly one reader is parked.
         self.near().for_each(|index| self.wake_if(index, panics, &is_due));
-        if self.parked.further.load(Ordering::Relaxed) != 0 {
+        if self.has_further() {
             self.wake_further(panics, is_due);
         }
     }
 
     #[cold]
     fn wake_further(&self, panics: &mut Panics, is_due: impl Fn(&F) -> bool) {
-        self.of_blocks().for_each(|index| self.wake_if(index, panics, &is_due));
+        self.further().for_each(|index| self.wake_if(index, panics, &is_due));
     }
 
     #[inline(always)]

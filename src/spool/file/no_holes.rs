@@ -12,11 +12,11 @@ fn builder() -> Builder {
     Spool::builder().retain(Retain::Last(BOUND))
 }
 
-/// A directory of this test, which goes with it.
-struct Directory(PathBuf);
+/// A directory of a test, which goes with it.
+pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let name = format!("overfall-{name}-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir(&directory).unwrap();

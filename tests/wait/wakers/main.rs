@@ -365,7 +365,6 @@ fn a_writer_that_wakes_the_next_one_leaves_no_slice_in_flight_when_that_panics()
 #[test]
 fn a_writer_that_comes_to_its_turn_leaves_no_slice_in_flight_when_its_waker_panics() {
     within(LIMIT, || {
-        let mut panicked = 0;
         for &kind in WRITERS {
             println!("{kind:?}");
             let channel = Channel::new(4096);
@@ -378,13 +377,12 @@ fn a_writer_that_comes_to_its_turn_leaves_no_slice_in_flight_when_its_waker_pani
             let trouble = Trouble::new(Moment::Drop, 1);
             let waker = trouble.waker();
             trouble.arm();
+            let polled = caught(|| task.poll_with(&waker));
             // One that was taken out of the line when it was woken needs no waker any more, and gets done.
-            match caught(|| task.poll_with(&waker)) {
-                Err(panic) => {
-                    assert_eq!(panic_of(panic), Some(1));
-                    panicked += 1;
-                }
-                Ok(polled) => assert!(polled.is_ready()),
+            if kind.may_be_forgotten() {
+                assert!(polled.unwrap().is_ready());
+            } else {
+                assert_eq!(polled.err().and_then(panic_of), Some(1));
             }
             trouble.disarm();
             drop((task, waker));
@@ -394,7 +392,6 @@ fn a_writer_that_comes_to_its_turn_leaves_no_slice_in_flight_when_its_waker_pani
             assert_eq!(reader.try_read(&mut buffer), Ok(4096));
             assert_eq!(buffer, [2; 4096]);
         }
-        assert!(panicked > 0);
     });
 }
 

@@ -67,6 +67,11 @@ impl Kind {
         WRITERS.contains(&self)
     }
 
+    /// Whether it waits by way of a trait that a task may forget without a trace.
+    pub(crate) fn may_be_forgotten(self) -> bool {
+        !matches!(self, Self::Send | Self::Reserve | Self::ReserveSlice)
+    }
+
     /// A waiter with an endpoint of its own. Whatever it is ready with, it has come to its turn, or to
     /// the end.
     pub(crate) fn wait(self, channel: &Arc<Channel>, now: bool) -> Task<'static, ()> {

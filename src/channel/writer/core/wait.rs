@@ -71,19 +71,11 @@ impl Core {
         length: u64,
         wait: Wait,
     ) -> Poll<Result<Reservation, Ended>> {
-        // A writer that has a ticket was in the line. If that is empty, it was taken out, and nobody is before
-        // it: neither need it join only to leave.
-        if self.ticket.is_none() || self.shared.room.is_empty() {
-            let found = self.reserve_now(length, self.shared.room.claimed());
-            if found != Err(Refused::Full) {
-                self.ticket = None;
-                return Poll::Ready(found.map_err(|_closed| self.why_closed()));
-            }
+        let mut reserve = |core: &mut Self, others| core.reserve_now(length, others);
+        if let Some(found) = self.find_beside_the_line(&mut reserve) {
+            return Poll::Ready(found);
         }
-        let result =
-            ready!(self.poll_line(waker, length, wait, |core, others| {
-                core.reserve_now(length, others)
-            }));
+        let result = ready!(self.poll_line(waker, length, wait, reserve));
         let mut panics = Panics::new();
         let left = panics.run(|| self.stop_waiting());
         if let (Ok(reservation), None) = (result, left) {
@@ -102,17 +94,36 @@ impl Core {
     /// writer finds none either, and on the slow way it looks at the line.
     #[cfg(any(feature = "futures", overfall_loom))]
     pub(crate) fn poll_is_room(&mut self, waker: &Waker, wait: Wait) -> Poll<Result<(), Ended>> {
-        let find = |core: &mut Self, others| core.shared.ring.find_room(others);
-        let others = self.shared.room.claimed();
-        let at_once = if self.ticket.is_none() { find(self, others) } else { Err(Refused::Full) };
-        let result = match at_once {
-            Ok(()) => Ok(()),
-            Err(Refused::Closed) => Err(self.why_closed()),
-            Err(Refused::Full) => ready!(self.poll_line(waker, 0, wait, find)),
-        };
+        let mut find = |core: &mut Self, others| core.shared.ring.find_room(others);
+        if let Some(found) = self.find_beside_the_line(&mut find) {
+            return Poll::Ready(found);
+        }
+        let result = ready!(self.poll_line(waker, 0, wait, find));
         // The room is nobody's: what comes next for it may be another writer.
         self.stop_waiting();
         Poll::Ready(result)
+    }
+
+    /// Looks whether a writer that is not in the line finds what it needs beside those who are. Nothing if it does
+    /// not, or is in there.
+    ///
+    /// One that has a ticket was in there. If the line is empty, it was taken out when it was woken, and nobody is
+    /// before it: it need not join only to leave. If it finds nothing, it keeps its ticket, and so its place.
+    #[inline]
+    fn find_beside_the_line<T>(
+        &mut self,
+        attempt: &mut impl FnMut(&mut Self, u64) -> Result<T, Refused>,
+    ) -> Option<Result<T, Ended>> {
+        if self.ticket.is_some() && !self.shared.room.is_empty() {
+            return None;
+        }
+        let found = match attempt(self, self.shared.room.claimed()) {
+            Ok(found) => Ok(found),
+            Err(Refused::Closed) => Err(self.why_closed()),
+            Err(Refused::Full) => return None,
+        };
+        self.ticket = None;
+        Some(found)
     }
 
     /// Joins the line, and looks whether this writer finds now what it waits for, with `others` ring
