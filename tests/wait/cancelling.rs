@@ -601,6 +601,20 @@ mod tasks {
     }
 
     #[test]
+    fn a_writer_that_got_its_room_waits_for_more_behind_those_who_came_meanwhile() {
+        let (_channel, mut writer, mut reader) = full();
+        let mut other = writer.clone();
+        let write = Task::parked(AsyncWriteExt::write(&mut writer, &[3; 64]));
+        read_one(&mut reader);
+        assert_eq!(write.wakes(), 1);
+        assert_eq!(write.result().unwrap(), 64);
+        let other = Task::parked(other.reserve(64));
+        let again = Task::parked(AsyncWriteExt::write(&mut writer, &[4; 64]));
+        read_one(&mut reader);
+        assert_eq!((other.wakes(), again.wakes()), (1, 0));
+    }
+
+    #[test]
     fn a_forgotten_write_is_out_of_the_way_when_its_writer_ends_or_does_something_else() {
         let ends: [(&str, fn(&mut Option<Writer>)); 4] = [
             ("dropped", |writer| *writer = None),

@@ -259,14 +259,10 @@ impl Receive for StrongReader {
 
     fn skip_rest(&mut self) -> u64 {
         let left = self.place.left();
-        if self.place.offset == 0 {
+        if self.place.offset == 0 || self.core.has_terminated() {
             return 0;
         }
-        // Also if it has ended: the owner may have ended it, which it knows by its next look.
         self.lent.bytes = 0;
-        if self.core.has_terminated() {
-            return 0;
-        }
         // What was lent is held still, also if the hold is wanted by now: it is passed, and then given up.
         if !self.hold.keeps_lent() {
             self.give_way();
