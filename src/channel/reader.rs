@@ -38,13 +38,9 @@ pub(crate) trait Read {
     /// Reads without waiting; an empty buffer is `Ok(0)` at once.
     fn read_now(&mut self, buffer: &mut [u8]) -> Result<usize, TryReadError>;
 
-    /// Fills a buffer of no more than a granule, as [`Read::poll_read`] would, if that takes no more than a
-    /// look at one slice. If not, nothing has happened.
-    #[cfg(feature = "tokio")]
-    #[inline(always)]
-    fn read_at_once(&mut self, _buffer: &mut [u8]) -> bool {
-        false
-    }
+    /// Fills `buffer`, if that takes no more than a look at one slice. If not, nothing has happened, but that
+    /// the contents of the buffer are anything.
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool;
 
     /// Reads, or registers the context's waker.
     fn poll_read(
@@ -238,9 +234,8 @@ impl Read for Reader {
         self.as_read_mut().read_now(buffer)
     }
 
-    #[cfg(feature = "tokio")]
-    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
-        self.as_read_mut().read_at_once(buffer)
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
+        self.as_read_mut().read_quick(buffer)
     }
 
     fn poll_read(

@@ -183,8 +183,18 @@ impl<R: Reads> Blocking<R> {
         self.read_until(buffer, Until::timeout(timeout))
     }
 
-    #[inline]
+    /// The quick way is worth its place in the caller's code; what comes else is not.
+    #[inline(always)]
     fn read_until(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
+        if self.endpoint.read_quick(buffer) {
+            self.waits.spin.record_at_once();
+            return Ok(buffer.len());
+        }
+        self.wait_and_read(buffer, until)
+    }
+
+    #[inline(never)]
+    fn wait_and_read(&mut self, buffer: &mut [u8], until: Until) -> io::Result<usize> {
         let read = self.poll_or_wait(until, R::stop_waiting, |reader, context| match context {
             None => unless_empty(reader.read_now(buffer)),
             Some(context) => reader.poll_read(context, buffer),
@@ -194,6 +204,7 @@ impl<R: Reads> Blocking<R> {
 }
 
 impl<R: Reads> io::Read for Blocking<R> {
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.read_until(buffer, Until::Forever)
     }

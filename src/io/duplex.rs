@@ -152,10 +152,9 @@ impl Read for Duplex {
         self.reader.read_now(buffer)
     }
 
-    #[cfg(feature = "tokio")]
     #[inline]
-    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
-        self.reader.read_at_once(buffer)
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
+        self.reader.read_quick(buffer)
     }
 
     #[inline]

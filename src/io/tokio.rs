@@ -74,8 +74,9 @@ macro_rules! async_read {
                 let length = buffer.remaining();
                 if is_small(length)
                     && costs_little(buffer)
-                    && reader.read_at_once(buffer.initialize_unfilled())
+                    && reader.read_quick(buffer.initialize_unfilled())
                 {
+                    reader.core_mut().unpark();
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }

@@ -451,8 +451,23 @@ mod assembly {
                 inout("rdi") to => _,
                 in("rdx") length,
                 out("rcx") _,
-                // `vzeroupper` changes all vector registers.
-                clobber_abi("C"),
+                // `vzeroupper` changes these. `clobber_abi` would take general registers from the caller as well.
+                out("xmm0") _,
+                out("xmm1") _,
+                out("xmm2") _,
+                out("xmm3") _,
+                out("xmm4") _,
+                out("xmm5") _,
+                out("xmm6") _,
+                out("xmm7") _,
+                out("xmm8") _,
+                out("xmm9") _,
+                out("xmm10") _,
+                out("xmm11") _,
+                out("xmm12") _,
+                out("xmm13") _,
+                out("xmm14") _,
+                out("xmm15") _,
                 options(nostack),
             );
         }

@@ -385,6 +385,11 @@ impl Read for WeakReader {
         self.read_across(buffer)
     }
 
+    #[inline(always)]
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
+        !buffer.is_empty() && self.read_whole(buffer)
+    }
+
     #[inline]
     fn poll_read(
         &mut self,
@@ -553,15 +558,19 @@ fn take_slice(
 impl Receive for WeakReader {
     #[inline]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        let header = match self.take_next() {
-            Some(header) => header,
-            None => match self.find_and_take()? {
-                Some(header) => header,
-                None => return Ok(false),
-            },
-        };
+        if self.take_quick() {
+            return Ok(true);
+        }
+        let Some(header) = self.find_and_take()? else { return Ok(false) };
         self.receive_buffer.keep_alone(header);
         Ok(true)
+    }
+
+    #[inline(always)]
+    fn take_quick(&mut self) -> bool {
+        let Some(header) = self.take_next() else { return false };
+        self.receive_buffer.keep_alone(header);
+        true
     }
 
     #[inline(always)]

@@ -6,9 +6,9 @@ use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::peek::Peeked;
 use crate::channel::reader::{poll_attempt, unless_empty};
 use crate::channel::terms::Sent;
-use crate::channel::writer::{Batch, Core, Wait};
+use crate::channel::writer::{Batch, Wait};
 use crate::error::{ReadError, SendError, TryReadError, TrySendError};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 impl<R: Receives> Blocking<R> {
@@ -18,9 +18,9 @@ impl<R: Receives> Blocking<R> {
     /// # Errors
     ///
     /// As for [`StrongReader::recv`](crate::StrongReader::recv).
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<Option<Message<'_>>, ReadError> {
-        let taken = self.attempt(R::take)?;
+        let taken = self.take_quick() || self.attempt(R::take)?;
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
@@ -49,7 +49,7 @@ impl<R: Receives> Blocking<R> {
 
     #[inline]
     fn recv_until(&mut self, until: Until) -> Result<Option<Message<'_>>, TryReadError> {
-        let taken = self.attempt_until(until, R::take)?;
+        let taken = self.take_quick() || self.attempt_until(until, R::take)?;
         Ok(if taken { Some(self.endpoint.message()) } else { None })
     }
 
@@ -171,8 +171,18 @@ impl<R: Receives> Blocking<R> {
         Ok(if taken { Some(self.endpoint.messages()) } else { None })
     }
 
+    /// The quick way is worth its place in the caller's code; what comes else is not.
+    #[inline(always)]
+    fn take_quick(&mut self) -> bool {
+        let taken = self.endpoint.take_quick();
+        if taken {
+            self.waits.spin.record_at_once();
+        }
+        taken
+    }
+
     /// Tries, and waits for as long as there is nothing.
-    #[inline]
+    #[inline(never)]
     fn attempt<T>(
         &mut self,
         attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
@@ -210,10 +220,13 @@ impl<W: Writes> Blocking<W> {
     /// # Errors
     ///
     /// As for [`StrongWriter::send`](crate::StrongWriter::send).
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: impl AsRef<[u8]>) -> Result<Sent, SendError> {
-        let wait = Wait::LeavesWhenDropped;
-        let sent = self.wait_to_send(message.as_ref(), Until::Forever, wait);
+        let message = message.as_ref();
+        if self.send_at_once(message) {
+            return Ok(Sent::Delivered);
+        }
+        let sent = self.wait_to_send(message, Until::Forever, Wait::LeavesWhenDropped);
         sent.unwrap_or(Err(SendError::Full))
     }
 
@@ -288,7 +301,7 @@ impl<W: Writes> Blocking<W> {
         until: Until,
         wait: Wait,
     ) -> Option<Result<Sent, SendError>> {
-        match self.wait_to_send(message, until, wait) {
+        match self.send_in_time(message, until, wait) {
             None if wait == Wait::UntilGivenUp => {
                 Some(Ok(self.endpoint.writer_core().drop_message(message.len() as u64)))
             }
@@ -298,23 +311,43 @@ impl<W: Writes> Blocking<W> {
 
     #[inline]
     fn send_until(&mut self, message: &[u8], until: Until) -> Result<Sent, TrySendError> {
-        let sent = self.wait_to_send(message, until, Wait::LeavesWhenDropped);
+        let sent = self.send_in_time(message, until, Wait::LeavesWhenDropped);
         Ok(sent.ok_or(TrySendError::Full)??)
+    }
+
+    /// The quick way is worth its place in the caller's code; what comes else is not.
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &[u8]) -> bool {
+        let sent = self.endpoint.writer_core().write_at_once(message);
+        if sent {
+            self.waits.spin.record_at_once();
+        }
+        sent
     }
 
     /// Nothing if the time is up first.
     #[inline]
+    fn send_in_time(
+        &mut self,
+        message: &[u8],
+        until: Until,
+        wait: Wait,
+    ) -> Option<Result<Sent, SendError>> {
+        if self.send_at_once(message) {
+            return Some(Ok(Sent::Delivered));
+        }
+        self.wait_to_send(message, until, wait)
+    }
+
+    /// Nothing if the time is up first.
+    #[inline(never)]
     fn wait_to_send(
         &mut self,
         message: &[u8],
         until: Until,
         wait: Wait,
     ) -> Option<Result<Sent, SendError>> {
-        if self.endpoint.writer_core().write_at_once(message) {
-            self.waits.spin.record_at_once();
-            return Some(Ok(Sent::Delivered));
-        }
-        self.wait_among_others(until, wait, |core, context| match context {
+        self.until_room(until, wait, |core, context| match context {
             None => unless_full(core.try_send_among_others(message)),
             Some(context) => core.poll_send(context, message, wait),
         })
@@ -377,20 +410,10 @@ impl<W: Writes> Blocking<W> {
         until: Until,
     ) -> Option<Result<Sent, SendError>> {
         let wait = Wait::LeavesWhenDropped;
-        self.wait_among_others(until, wait, |core, context| match context {
+        self.until_room(until, wait, |core, context| match context {
             None => unless_full(core.try_send_many(&messages)),
             Some(context) => core.poll_send_many(context, &messages, wait),
         })
-    }
-
-    #[inline(never)]
-    fn wait_among_others(
-        &mut self,
-        until: Until,
-        wait: Wait,
-        look: impl FnMut(&mut Core, Option<&mut Context<'_>>) -> Poll<Result<Sent, SendError>>,
-    ) -> Option<Result<Sent, SendError>> {
-        self.until_room(until, wait, look)
     }
 }
 

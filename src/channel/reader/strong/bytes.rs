@@ -79,17 +79,6 @@ impl StrongReader {
         if self.core.is_terminated() { self.core.terminated() } else { self.give_way() }
     }
 
-    /// The quick way of a read. It is worth its place in the caller's code, as that of a write.
-    #[inline(always)]
-    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
-        if fits_a_granule(buffer.len()) {
-            self.read_whole(buffer, GRANULE)
-        } else {
-            let size = slice_size(buffer.len() as u64);
-            is_moderate(buffer.len()) && self.read_whole(buffer, size)
-        }
-    }
-
     /// Reads the next slice, if it just fills `buffer` and takes `size` ring bytes. If not, nothing has
     /// happened.
     #[inline(always)]
@@ -385,14 +374,15 @@ impl Read for StrongReader {
         self.read_across(buffer)
     }
 
-    #[cfg(feature = "tokio")]
+    /// It is worth its place in the caller's code, as that of a write.
     #[inline(always)]
-    fn read_at_once(&mut self, buffer: &mut [u8]) -> bool {
-        let is_read = self.read_quick(buffer);
-        if is_read {
-            self.core.unpark();
+    fn read_quick(&mut self, buffer: &mut [u8]) -> bool {
+        if fits_a_granule(buffer.len()) {
+            self.read_whole(buffer, GRANULE)
+        } else {
+            let size = slice_size(buffer.len() as u64);
+            is_moderate(buffer.len()) && self.read_whole(buffer, size)
         }
-        is_read
     }
 
     #[inline(always)]

@@ -117,11 +117,14 @@ impl StrongReader {
 impl Receive for StrongReader {
     #[inline(always)]
     fn take(&mut self) -> Result<bool, TryReadError> {
-        if let Some(seen) = self.take_next() {
-            self.last.seen = seen;
-            return Ok(true);
-        }
-        self.find_and_take()
+        if self.take_quick() { Ok(true) } else { self.find_and_take() }
+    }
+
+    #[inline(always)]
+    fn take_quick(&mut self) -> bool {
+        let Some(seen) = self.take_next() else { return false };
+        self.last.seen = seen;
+        true
     }
 
     #[cfg(feature = "tokio")]
