@@ -221,7 +221,18 @@ impl<R: Lends> Blocking<R> {
         self.fill_buf_until(Until::Deadline(deadline))
     }
 
+    /// The quick way is worth its place in the caller's code; what comes else is not.
+    #[inline(always)]
     fn fill_buf_until(&mut self, until: Until) -> io::Result<&[u8]> {
+        if let Some(run) = self.endpoint.lender().see_run() {
+            self.waits.spin.record_at_once();
+            return Ok(self.endpoint.lender().lend_run(&run));
+        }
+        self.wait_and_lend(until)
+    }
+
+    #[inline(never)]
+    fn wait_and_lend(&mut self, until: Until) -> io::Result<&[u8]> {
         // A second poll lends what the first one found: a loan cannot leave the loop that asks for
         // it.
         let found = self.poll_or_wait(until, R::stop_waiting, |reader, context| match context {
@@ -234,10 +245,12 @@ impl<R: Lends> Blocking<R> {
 }
 
 impl<R: Lends> BufRead for Blocking<R> {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.fill_buf_until(Until::Forever)
     }
 
+    #[inline]
     #[track_caller]
     fn consume(&mut self, amount: usize) {
         self.endpoint.lender().consume(amount);

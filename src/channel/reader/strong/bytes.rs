@@ -169,7 +169,7 @@ impl StrongReader {
 
     /// What was seen. The hold is marked.
     #[inline(always)]
-    fn lend_run(&mut self, run: &Run) -> &[u8] {
+    pub(crate) fn lend_run(&mut self, run: &Run) -> &[u8] {
         let Hold { shared, held: Some(held) } = &self.hold else { unreachable!("it is marked") };
         self.lent = Loan { bytes: run.length(), end: run.end() };
         shared.ring.lend(held, run)
@@ -178,7 +178,7 @@ impl StrongReader {
     /// The quick way to a loan: it begins with a slice, and there is nothing to give back before. Marks the
     /// hold. If not, nothing has happened.
     #[inline(always)]
-    fn see_run(&mut self) -> Option<Run> {
+    pub(crate) fn see_run(&mut self) -> Option<Run> {
         let Hold { shared, held } = &mut self.hold;
         let (shared, held): (&Shared, _) = (shared, Held::walked(held)?);
         // Only of a slice whose length it knows has a reader read a part.
