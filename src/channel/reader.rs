@@ -270,6 +270,18 @@ impl Receive for Reader {
         self.as_read_mut().take()
     }
 
+    fn take_quick(&mut self) -> bool {
+        self.as_read_mut().take_quick()
+    }
+
+    fn takes_without_a_copy(&self) -> bool {
+        self.as_read().takes_without_a_copy()
+    }
+
+    fn sees_no_slice(&self) -> bool {
+        self.as_read().sees_no_slice()
+    }
+
     fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
         self.as_read_mut().receive()
     }

@@ -51,9 +51,9 @@ pub(crate) use unit::poll_proceed;
 /// To take a unit costs as much as the rest of a read of a few bytes. So one stands for [`SMALL`] operations
 /// of an endpoint, each of which copies a [little](is_small), or for one that copies more. The first operation of an
 /// endpoint takes one. A task yields all the same, after some more of what takes tens of nanoseconds.
-#[cfg(feature = "tokio")]
 #[derive(Debug, Default)]
 pub(crate) struct Allowance {
+    #[cfg(feature = "tokio")]
     left: u8,
 }
 
@@ -63,7 +63,6 @@ const SMALL: u8 = 4;
 
 /// Whether an operation of so many bytes is small, and does something. To copy a KiB takes about as long as the rest
 /// of the operation.
-#[cfg(feature = "tokio")]
 #[inline(always)]
 pub(crate) const fn is_small(length: usize) -> bool {
     length.wrapping_sub(1) < 1024
@@ -78,15 +77,6 @@ impl Allowance {
         let (left, is_spent) = self.left.overflowing_sub(1);
         self.left = left;
         if is_spent { self.poll_renew(context) } else { Poll::Ready(()) }
-    }
-
-    /// The same of what is left, without a look at the runtime: false if nothing is. For an operation that is done at
-    /// once and small, or [gives it back](Self::give_back).
-    #[inline(always)]
-    pub(crate) fn take(&mut self) -> bool {
-        let is_left = self.left > 0;
-        self.left -= u8::from(is_left);
-        is_left
     }
 
     /// It got nothing done.
@@ -120,6 +110,20 @@ impl Allowance {
         }
         done
     }
+}
+
+#[cfg(not(feature = "tokio"))]
+impl Allowance {
+    #[inline(always)]
+    pub(crate) fn poll_take(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    #[inline(always)]
+    pub(crate) fn give_back(&mut self) {}
+
+    #[inline(always)]
+    pub(crate) fn renew(&mut self) {}
 }
 
 /// What a future, or a stream, keeps of the budget from one poll to the next.

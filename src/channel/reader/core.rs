@@ -13,7 +13,6 @@ use crate::ring::position::{Position, slice_size};
 use crate::ring::{Count, Found};
 use crate::sync::Ordering;
 use crate::sync::table::Seat;
-#[cfg(feature = "tokio")]
 use crate::wait::budget::Allowance;
 use crate::wait::inside::is_inside;
 use crate::wait::panics::{Panics, drop_waker};
@@ -88,7 +87,6 @@ pub(crate) struct Core {
     /// when a strong reader read bytes in between.
     counted: u64,
     losses: Losses,
-    #[cfg(feature = "tokio")]
     pub(crate) allowance: Allowance,
     /// Once it was terminated.
     last: Option<Box<Last>>,
@@ -123,7 +121,6 @@ impl Core {
             registered: false,
             counted: 0,
             losses,
-            #[cfg(feature = "tokio")]
             allowance: Allowance::default(),
             last: None,
         }

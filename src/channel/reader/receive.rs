@@ -6,9 +6,9 @@ use crate::channel::reader::skip::Skipped;
 use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::descriptor::Description;
-use crate::wait::until::until_ready;
+use crate::wait::until::{at_once_or_ready, until_ready};
 use std::mem;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
 pub(crate) trait Receive: Read {
@@ -21,16 +21,17 @@ pub(crate) trait Receive: Read {
         false
     }
 
-    /// The same in async code, for what is left of the budget, if something is. If not, tells whether it saw that
-    /// there was nothing.
+    /// Whether that copies nothing, so that it is a small operation, however long the message is.
     #[inline(always)]
-    fn take_at_once(&mut self) -> Result<Result<bool, ReadError>, bool> {
-        Err(false)
+    fn takes_without_a_copy(&self) -> bool {
+        false
     }
 
-    /// It was taken for a unit of the budget, of which something is left then, if nothing was copied.
-    #[inline]
-    fn renew_allowance(&mut self) {}
+    /// Whether there is no slice, at a glance.
+    #[inline(always)]
+    fn sees_no_slice(&self) -> bool {
+        false
+    }
 
     /// Both at once.
     fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError>;
@@ -118,21 +119,47 @@ pub(crate) async fn wait_for<R: Read, T>(
 
 /// Takes the next message, and waits for it if need be.
 #[inline]
-pub(crate) async fn wait_to_take<R: Receive>(reader: &mut R) -> Result<bool, ReadError> {
-    let mut saw_nothing = match reader.take_at_once() {
-        Ok(taken) => return taken,
-        Err(saw_nothing) => saw_nothing,
-    };
-    let taken = until_ready(&mut *reader, R::stop_waiting, |reader, context| {
-        // It need not look once more before it registers.
-        match mem::take(&mut saw_nothing) {
-            true => park_and_attempt(reader, context, R::take),
-            false => poll_attempt(reader, context, R::take),
+pub(crate) fn wait_to_take<R: Receive>(
+    reader: &mut R,
+) -> impl Future<Output = Result<bool, ReadError>> {
+    let mut is_first = true;
+    at_once_or_ready(reader, R::stop_waiting, take_at_once, move |reader, context| {
+        let may_be_there = !mem::take(&mut is_first) || !reader.sees_no_slice();
+        let taken = if !may_be_there {
+            // It need not look once more before it registers.
+            ready!(park_and_attempt(reader, context, R::take))
+        } else if reader.take_quick() {
+            reader.core_mut().unpark();
+            Ok(true)
+        } else {
+            ready!(poll_attempt(reader, context, R::take))
+        };
+        if reader.takes_without_a_copy() {
+            reader.core_mut().allowance.renew();
         }
+        Poll::Ready(taken)
     })
-    .await;
-    reader.renew_allowance();
-    taken
+}
+
+/// Takes what is right there, if something of the budget is left.
+#[inline(always)]
+fn take_at_once<R: Receive>(
+    reader: &mut R,
+    context: &mut Context<'_>,
+) -> Option<Result<bool, ReadError>> {
+    if !reader.takes_without_a_copy()
+        || reader.core_mut().allowance.poll_take(context).is_pending()
+    {
+        return None;
+    }
+    let is_taken = reader.take_quick();
+    let core = reader.core_mut();
+    if is_taken {
+        core.unpark();
+    } else {
+        core.allowance.give_back();
+    }
+    is_taken.then_some(Ok(true))
 }
 
 /// The methods for messages that every kind of reader has.

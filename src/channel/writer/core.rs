@@ -19,7 +19,6 @@ use crate::channel::waiting::Flushed;
 use crate::ring::position::Position;
 use crate::ring::{Lane, Reservation, WriterSlot};
 use crate::sync::table::Seat;
-#[cfg(feature = "tokio")]
 use crate::wait::budget::Allowance;
 use crate::wait::line::Ticket;
 use crate::wait::owed::Lease;
@@ -57,7 +56,6 @@ pub(crate) struct Core {
     /// Whether the thread panicked already when this writer was made. So it is said of one that is being
     /// made, too.
     was_panicking: bool,
-    #[cfg(feature = "tokio")]
     pub(crate) allowance: Allowance,
     /// The last slice was a piece of a record, of which this is still to come.
     rest: Option<Rest>,
@@ -84,7 +82,6 @@ impl Core {
             ticket: None,
             done: None,
             was_panicking: true,
-            #[cfg(feature = "tokio")]
             allowance: Allowance::default(),
             rest: None,
         };

@@ -7,17 +7,11 @@ use crate::channel::reader::Receive;
 use crate::channel::reader::core::Place;
 use crate::channel::reader::message::{Header, Message, Messages};
 use crate::channel::reader::skip::{Skipped, target};
-#[cfg(feature = "tokio")]
-use crate::channel::reader::unless_empty;
 use crate::channel::terms::{Ending, StartAt};
-#[cfg(feature = "tokio")]
-use crate::error::ReadError;
 use crate::error::TryReadError;
 use crate::ring::descriptor::Description;
 use crate::ring::position::slice_size;
 use crate::ring::{Found, Seen};
-#[cfg(feature = "tokio")]
-use std::task::Poll;
 
 impl StrongReader {
     /// Takes the slice at the present place; nothing if it is not there, or the hold was taken.
@@ -127,28 +121,15 @@ impl Receive for StrongReader {
         true
     }
 
-    #[cfg(feature = "tokio")]
     #[inline(always)]
-    fn take_at_once(&mut self) -> Result<Result<bool, ReadError>, bool> {
-        let Place { slice, length, .. } = self.place;
-        if length.is_none() && self.hold.shared.ring.find_committed(slice).is_none() {
-            return Err(true);
-        }
-        if !self.core.allowance.take() {
-            return Err(false);
-        }
-        let Poll::Ready(taken) = unless_empty(self.take()) else {
-            self.core.allowance.give_back();
-            return Err(false);
-        };
-        self.core.unpark();
-        Ok(taken)
+    fn takes_without_a_copy(&self) -> bool {
+        true
     }
 
-    #[cfg(feature = "tokio")]
     #[inline]
-    fn renew_allowance(&mut self) {
-        self.core.allowance.renew();
+    fn sees_no_slice(&self) -> bool {
+        let Place { slice, length, .. } = self.place;
+        length.is_none() && self.hold.shared.ring.find_committed(slice).is_none()
     }
 
     #[inline(always)]

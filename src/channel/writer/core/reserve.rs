@@ -7,6 +7,7 @@ use crate::channel::terms::Ending;
 use crate::error::{ReserveError, TryReserveError};
 use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
 use crate::ring::{Refused, Reservation, Reserved};
+use crate::wait::budget::is_small;
 use crate::wait::panics::Panics;
 use std::task::{Context, Poll, ready};
 
@@ -187,9 +188,38 @@ impl Core {
     }
 
     /// Waits for a reservation. Dropped, the future leaves the line.
-    pub(crate) async fn reserve(&mut self, length: usize) -> Result<Reservation, ReserveError> {
-        let wait = Wait::LeavesWhenDropped;
-        self.wait_for(|core, context| core.poll_reserve(context, length, wait)).await
+    #[inline]
+    pub(crate) fn reserve(
+        &mut self,
+        length: usize,
+    ) -> impl Future<Output = Result<Reservation, ReserveError>> {
+        let at_once = move |core: &mut Self, context: &mut Context<'_>| {
+            core.reserve_at_once(context, length).map(Ok)
+        };
+        self.at_once_or_wait(at_once, move |core, context| {
+            let room = ready!(core.poll_reserve(context, length, Wait::LeavesWhenDropped));
+            if is_small(length) {
+                core.allowance.renew();
+            }
+            Poll::Ready(room)
+        })
+    }
+
+    /// The same of what is small, if there is room, and something of the budget is left.
+    #[inline(always)]
+    fn reserve_at_once(
+        &mut self,
+        context: &mut Context<'_>,
+        length: usize,
+    ) -> Option<Reservation> {
+        if !is_small(length) || self.allowance.poll_take(context).is_pending() {
+            return None;
+        }
+        let reservation = self.reserve_in_flight(length);
+        if reservation.is_none() {
+            self.allowance.give_back();
+        }
+        reservation
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.

@@ -8,7 +8,6 @@ use crate::error::{ReportMissedError, SendError, TrySendError};
 use crate::ring::descriptor::Joins;
 use crate::ring::position::slice_size;
 use crate::ring::{Refused, Reservation};
-#[cfg(feature = "tokio")]
 use crate::wait::budget::is_small;
 use std::task::{Context, Poll, ready};
 
@@ -70,25 +69,27 @@ impl Core {
     }
 
     /// Sends, and waits for room if need be.
-    pub(crate) async fn send(&mut self, message: &[u8]) -> Result<Sent, SendError> {
-        #[cfg(feature = "tokio")]
-        if self.send_at_once(message) {
-            return Ok(Sent::Delivered);
-        }
-        let wait = Wait::LeavesWhenDropped;
-        let sent = self.wait_for(|core, context| core.poll_send(context, message, wait)).await;
-        #[cfg(feature = "tokio")]
-        if is_small(message.len()) {
-            self.allowance.renew();
-        }
-        sent
+    #[inline]
+    pub(crate) fn send(
+        &mut self,
+        message: &[u8],
+    ) -> impl Future<Output = Result<Sent, SendError>> {
+        let at_once = |core: &mut Self, context: &mut Context<'_>| {
+            core.send_at_once(context, message).then_some(Ok(Sent::Delivered))
+        };
+        self.at_once_or_wait(at_once, |core, context| {
+            let sent = ready!(core.poll_send(context, message, Wait::LeavesWhenDropped));
+            if is_small(message.len()) {
+                core.allowance.renew();
+            }
+            Poll::Ready(sent)
+        })
     }
 
     /// The same of what is small, if there is room, and something of the budget is left.
-    #[cfg(feature = "tokio")]
     #[inline(always)]
-    fn send_at_once(&mut self, message: &[u8]) -> bool {
-        let may = is_small(message.len()) && self.allowance.take();
+    fn send_at_once(&mut self, context: &mut Context<'_>, message: &[u8]) -> bool {
+        let may = is_small(message.len()) && self.allowance.poll_take(context).is_ready();
         let is_sent = may && self.write_at_once(message);
         if may && !is_sent {
             self.allowance.give_back();

@@ -5,11 +5,10 @@ use super::end::Ended;
 use crate::channel::terms::Backpressure;
 use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Refused, Reservation};
-use crate::wait::budget::Budget;
+use crate::wait::until::at_once_or_ready;
 use crate::wait::inside::is_inside;
 use crate::wait::line::{self, Request};
 use crate::wait::panics::Panics;
-use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -160,21 +159,26 @@ impl Core {
         }
     }
 
-    /// Waits until `poll` is ready. Dropped, the future leaves the line.
-    pub(crate) async fn wait_for<T>(
+    /// Waits until `at_once`, or else `poll`, is ready. Dropped, the future leaves the line.
+    #[inline]
+    pub(crate) fn at_once_or_wait<T>(
         &mut self,
+        at_once: impl FnMut(&mut Self, &mut Context<'_>) -> Option<T>,
         mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
-    ) -> T {
-        /// Stops waiting when the future is dropped.
-        struct Waiting<'a>(&'a mut Core);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.stop_waiting();
-            }
-        }
-        let waiting = Waiting(self);
-        let mut budget = Budget::default();
-        poll_fn(|context| budget.poll(context, |context| poll(waiting.0, context))).await
+    ) -> impl Future<Output = T> {
+        at_once_or_ready(self, Self::stop_waiting, at_once, move |core, context| {
+            let value = ready!(poll(core, context));
+            core.stop_waiting();
+            Poll::Ready(value)
+        })
+    }
+
+    /// The same of what is never there at once.
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> impl Future<Output = T> {
+        self.at_once_or_wait(|_, _| None, poll)
     }
 
     /// As [`Core::wait_for`], until `until` is ready; nothing if that comes first.
