@@ -26,7 +26,7 @@ pub(crate) mod layers {
     #[cfg(any(feature = "lines", all(feature = "rkyv", feature = "futures")))]
     pub(crate) use crate::channel::reader::poll_attempt;
     #[cfg(feature = "rkyv")]
-    pub(crate) use crate::channel::reader::wait_for;
+    pub(crate) use crate::channel::reader::{wait_for, wait_to_take};
     #[cfg(feature = "lines")]
     pub(crate) use crate::channel::reader::{Read, Receive};
     pub(crate) use crate::channel::writer::{HasCore, Wait};

@@ -17,8 +17,7 @@ mod weak;
 
 pub(crate) use self::core::{Core, Place};
 use receive::receive_methods;
-use receive::wait_to_take;
-pub(crate) use receive::{Receive, poll_attempt, unless_empty, wait_for};
+pub(crate) use receive::{Receive, poll_attempt, unless_empty, wait_for, wait_to_take};
 pub use strong::{StrongReader, Window};
 pub use weak::WeakReader;
 

@@ -6,7 +6,7 @@ use crate::channel::WeakChannel;
 use crate::channel::reader::StrongReader;
 use crate::channel::reader::message::{Header, Message};
 use crate::io::Blocking;
-use crate::io::layers::{Endpoint, Receives, wait_for};
+use crate::io::layers::{Endpoint, Receives, wait_to_take};
 use rkyv::api::access_with_context;
 use rkyv::api::high::{HighDeserializer, HighValidator, deserialize};
 use rkyv::bytecheck::CheckBytes;
@@ -155,7 +155,7 @@ impl<T, R: Receives> Reader<T, R> {
     where
         T: Receivable,
     {
-        let taken = wait_for(&mut self.reader, R::take).await?;
+        let taken = wait_to_take(&mut self.reader).await?;
         Ok(if taken { Some(Received::new(self.reader.message())?) } else { None })
     }
 

@@ -233,9 +233,17 @@ async fn at_once<T>(mut operation: impl AsyncFnMut() -> T) -> usize {
 }
 
 #[test]
-fn messages_of_up_to_a_kib_take_a_quarter_of_a_unit_and_so_do_those_that_are_lent() {
-    // The budget of a task is 128 today. It is spent when the last unit is begun on, so that some is left of it.
+fn messages_and_slices_of_up_to_a_kib_take_a_quarter_of_a_unit_and_so_do_those_that_are_lent() {
+    // The budget of a task is 128 today.
     for (length, per_unit) in [(0, 1), (1, 4), (1024, 4), (1025, 1)] {
+        let reserved = within(LIMIT, move || {
+            let runtime = Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async move {
+                let (mut writer, _reader) = pipe(ROOM);
+                at_once(async || writer.reserve(length).await.unwrap().commit()).await
+            })
+        });
+        assert_eq!(reserved, 128 * per_unit, "{length} bytes each");
         let (sent, received) = within(LIMIT, move || {
             let runtime = Builder::new_current_thread().build().unwrap();
             runtime.block_on(async move {

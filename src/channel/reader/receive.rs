@@ -152,14 +152,27 @@ fn take_at_once<R: Receive>(
     {
         return None;
     }
-    let is_taken = reader.take_quick();
-    let core = reader.core_mut();
-    if is_taken {
-        core.unpark();
-    } else {
-        core.allowance.give_back();
+    if reader.take_quick() {
+        reader.core_mut().unpark();
+        return Some(Ok(true));
     }
-    is_taken.then_some(Ok(true))
+    take_slowly_at_once(reader)
+}
+
+/// The same of what has no quick way.
+#[inline(never)]
+fn take_slowly_at_once<R: Receive>(reader: &mut R) -> Option<Result<bool, ReadError>> {
+    let taken = if reader.sees_no_slice() { Poll::Pending } else { unless_empty(reader.take()) };
+    match taken {
+        Poll::Ready(taken) => {
+            reader.core_mut().unpark();
+            Some(taken)
+        }
+        Poll::Pending => {
+            reader.core_mut().allowance.give_back();
+            None
+        }
+    }
 }
 
 /// The methods for messages that every kind of reader has.

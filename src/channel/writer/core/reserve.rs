@@ -215,11 +215,22 @@ impl Core {
         if !is_small(length) || self.allowance.poll_take(context).is_pending() {
             return None;
         }
-        let reservation = self.reserve_in_flight(length);
+        let reservation = match self.reserve_in_flight(length) {
+            None => self.reserve_in_flight_at_rest(length),
+            reservation => reservation,
+        };
         if reservation.is_none() {
             self.allowance.give_back();
         }
         reservation
+    }
+
+    /// The same of one that stays in flight, where other writers move the cursor as well.
+    #[inline(never)]
+    fn reserve_in_flight_at_rest(&mut self, length: usize) -> Option<Reservation> {
+        let reservation = self.reserve_at_rest(length as u64)??;
+        self.set_in_flight(reservation);
+        Some(reservation)
     }
 
     /// The caller calls [`Core::stop_waiting`] when it gives up.

@@ -145,19 +145,26 @@ impl Core {
     #[inline]
     pub(super) fn write_at_rest(&mut self, bytes: &[u8]) -> Option<bool> {
         let length = bytes.len() as u64;
+        let reserved = self.reserve_at_rest(length)?;
+        if let Some(reservation) = reserved {
+            self.fill(&reservation, 0, bytes);
+            self.publish(reservation, length, Joins::default());
+        }
+        Some(reserved.is_some())
+    }
+
+    /// The same of a reservation of `length` bytes: `Some(None)` if there is no room.
+    #[inline]
+    pub(super) fn reserve_at_rest(&mut self, length: u64) -> Option<Option<Reservation>> {
         let is_one_slice = (1..=self.max_slice()).contains(&length) && self.rest.is_none();
         if !is_one_slice || !self.is_at_rest() || self.owes() {
             return None;
         }
         let claimed = self.shared.room.claimed();
         match self.reserve_now(length, claimed) {
-            Ok(reservation) => {
-                self.fill(&reservation, 0, bytes);
-                self.publish(reservation, length, Joins::default());
-                Some(true)
-            }
+            Ok(reservation) => Some(Some(reservation)),
             // Those in the line may be pressed.
-            Err(Refused::Full) if claimed == 0 => Some(false),
+            Err(Refused::Full) if claimed == 0 => Some(None),
             Err(_) => None,
         }
     }
