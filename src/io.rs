@@ -25,9 +25,9 @@ pub(crate) mod layers {
     pub(crate) use crate::channel::endpoint::{Endpoint, Receives, Writes};
     #[cfg(any(feature = "lines", all(feature = "rkyv", feature = "futures")))]
     pub(crate) use crate::channel::reader::poll_attempt;
-    #[cfg(feature = "rkyv")]
-    pub(crate) use crate::channel::reader::{wait_for, wait_to_take};
     #[cfg(feature = "lines")]
     pub(crate) use crate::channel::reader::{Read, Receive};
+    #[cfg(feature = "rkyv")]
+    pub(crate) use crate::channel::reader::{wait_for, wait_to_take};
     pub(crate) use crate::channel::writer::{HasCore, Wait};
 }

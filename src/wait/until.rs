@@ -15,8 +15,8 @@ pub(crate) fn until_ready<W: ?Sized, T>(
     at_once_or_ready(waiter, stop, |_, _| None, poll)
 }
 
-/// The same, where `at_once` looks first whether it is ready. That takes from the budget what it needs by
-/// itself, and leaves nothing behind where it is not.
+/// The same, where `at_once` looks first whether it is ready, each time. That takes from the budget what it needs by
+/// itself. It has the waiter wait no more where it is ready, and leaves nothing behind where it is not.
 #[inline]
 pub(crate) fn at_once_or_ready<'a, W: ?Sized, T, O, P>(
     waiter: &'a mut W,
@@ -54,12 +54,11 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
-        if !this.waits {
-            if let Some(value) = (this.at_once)(this.waiter, context) {
-                return Poll::Ready(value);
-            }
-            this.waits = true;
+        if let Some(value) = (this.at_once)(this.waiter, context) {
+            this.waits = false;
+            return Poll::Ready(value);
         }
+        this.waits = true;
         let Self { waiter, poll, .. } = this;
         let value = ready!(this.budget.poll(context, |context| poll(waiter, context)));
         // To stop might forget a waker, which is code of others and may panic. Then what was found would be
@@ -74,5 +73,67 @@ impl<W: ?Sized, O, P> Drop for UntilReady<'_, W, O, P> {
         if self.waits {
             (self.stop)(self.waiter);
         }
+    }
+}
+
+#[cfg(all(test, not(overfall_loom)))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::pin;
+    use std::task::Waker;
+
+    /// How often it was looked at, polled and stopped.
+    #[derive(Default, PartialEq, Debug)]
+    struct Waiter {
+        looks: u32,
+        polls: u32,
+        stops: u32,
+    }
+
+    /// Waits until the look, or the poll, of that number, and is dropped after so many polls. Tells what it found.
+    fn wait(waiter: &mut Waiter, look: u32, poll: u32, polls: u32) -> Option<&'static str> {
+        let mut waiting = pin!(at_once_or_ready(
+            waiter,
+            |waiter| waiter.stops += 1,
+            |waiter, _| {
+                waiter.looks += 1;
+                (waiter.looks == look).then_some("at once")
+            },
+            |waiter, _| {
+                waiter.polls += 1;
+                assert!(waiter.polls < 9, "on purpose");
+                if waiter.polls == poll { Poll::Ready("polled") } else { Poll::Pending }
+            },
+        ));
+        let mut context = Context::from_waker(Waker::noop());
+        (0..polls).find_map(|_| match waiting.as_mut().poll(&mut context) {
+            Poll::Ready(found) => Some(found),
+            Poll::Pending => None,
+        })
+    }
+
+    #[test]
+    fn who_finds_nothing_is_stopped_when_it_is_dropped_and_no_other() {
+        for (look, poll, polls, found, [looks, polled, stops]) in [
+            (9, 9, 0, None, [0, 0, 0]),
+            (9, 9, 2, None, [2, 2, 1]),
+            (1, 9, 1, Some("at once"), [1, 0, 0]),
+            (2, 9, 3, Some("at once"), [2, 1, 0]),
+            (9, 1, 1, Some("polled"), [1, 1, 0]),
+            (9, 2, 3, Some("polled"), [2, 2, 0]),
+        ] {
+            let mut waiter = Waiter::default();
+            assert_eq!(wait(&mut waiter, look, poll, polls), found);
+            assert_eq!(waiter, Waiter { looks, polls: polled, stops });
+        }
+    }
+
+    #[test]
+    fn who_panics_is_stopped() {
+        let mut waiter = Waiter { polls: 8, ..Waiter::default() };
+        let panic = catch_unwind(AssertUnwindSafe(|| wait(&mut waiter, 9, 9, 1)));
+        assert!(panic.is_err());
+        assert_eq!(waiter, Waiter { looks: 1, polls: 9, stops: 1 });
     }
 }

@@ -234,6 +234,7 @@ fn a_member_whose_first_thread_has_ended_is_none_of_the_dead() {
     let is_half_gone =
         |member: &crate::support::Process| member.name == "half-gone" && member.state == 'Z';
     until("its first thread has ended", || members(child.id()).iter().any(is_half_gone));
+    until("the shell has exited", || child.status().is_some());
     let outcome = block_on(child.kill());
     assert_eq!((outcome.status.code(), outcome.shut_down), (Some(7), Some(Took::Kill)));
     drop((child, guard));

@@ -147,8 +147,7 @@ fn take_at_once<R: Receive>(
     reader: &mut R,
     context: &mut Context<'_>,
 ) -> Option<Result<bool, ReadError>> {
-    if !reader.takes_without_a_copy()
-        || reader.core_mut().allowance.poll_take(context).is_pending()
+    if !reader.takes_without_a_copy() || reader.core_mut().allowance.poll_take(context).is_pending()
     {
         return None;
     }

@@ -207,11 +207,7 @@ impl Core {
 
     /// The same of what is small, if there is room, and something of the budget is left.
     #[inline(always)]
-    fn reserve_at_once(
-        &mut self,
-        context: &mut Context<'_>,
-        length: usize,
-    ) -> Option<Reservation> {
+    fn reserve_at_once(&mut self, context: &mut Context<'_>, length: usize) -> Option<Reservation> {
         if !is_small(length) || self.allowance.poll_take(context).is_pending() {
             return None;
         }

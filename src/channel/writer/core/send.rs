@@ -70,10 +70,7 @@ impl Core {
 
     /// Sends, and waits for room if need be.
     #[inline]
-    pub(crate) fn send(
-        &mut self,
-        message: &[u8],
-    ) -> impl Future<Output = Result<Sent, SendError>> {
+    pub(crate) fn send(&mut self, message: &[u8]) -> impl Future<Output = Result<Sent, SendError>> {
         let at_once = |core: &mut Self, context: &mut Context<'_>| {
             core.send_at_once(context, message).then_some(Ok(Sent::Delivered))
         };

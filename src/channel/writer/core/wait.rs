@@ -5,10 +5,10 @@ use super::end::Ended;
 use crate::channel::terms::Backpressure;
 use crate::ring::position::{GRANULE, Position};
 use crate::ring::{Refused, Reservation};
-use crate::wait::until::at_once_or_ready;
 use crate::wait::inside::is_inside;
 use crate::wait::line::{self, Request};
 use crate::wait::panics::Panics;
+use crate::wait::until::at_once_or_ready;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -163,9 +163,14 @@ impl Core {
     #[inline]
     pub(crate) fn at_once_or_wait<T>(
         &mut self,
-        at_once: impl FnMut(&mut Self, &mut Context<'_>) -> Option<T>,
+        mut at_once: impl FnMut(&mut Self, &mut Context<'_>) -> Option<T>,
         mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
     ) -> impl Future<Output = T> {
+        let at_once = move |core: &mut Self, context: &mut Context<'_>| {
+            let value = at_once(core, context)?;
+            core.stop_waiting();
+            Some(value)
+        };
         at_once_or_ready(self, Self::stop_waiting, at_once, move |core, context| {
             let value = ready!(poll(core, context));
             core.stop_waiting();
