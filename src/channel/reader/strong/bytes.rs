@@ -58,7 +58,7 @@ impl StrongReader {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let copied = self.copy(buffer);
+        let copied = if self.sees_nothing() { 0 } else { self.copy(buffer) };
         if copied > 0 {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
