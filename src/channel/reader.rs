@@ -41,6 +41,13 @@ pub(crate) trait Read {
     /// the contents of the buffer are anything.
     fn read_quick(&mut self, buffer: &mut [u8]) -> bool;
 
+    /// Whether there is nothing, at a glance, and the context's waker is registered. If not, it is to be found
+    /// out.
+    #[inline]
+    fn sees_nothing_and_parks(&mut self, _context: &mut Context<'_>) -> bool {
+        false
+    }
+
     /// Reads, or registers the context's waker.
     fn poll_read(
         &mut self,
@@ -237,6 +244,10 @@ impl Read for Reader {
         self.as_read_mut().read_quick(buffer)
     }
 
+    fn sees_nothing_and_parks(&mut self, context: &mut Context<'_>) -> bool {
+        self.as_read_mut().sees_nothing_and_parks(context)
+    }
+
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -275,10 +286,6 @@ impl Receive for Reader {
 
     fn takes_without_a_copy(&self) -> bool {
         self.as_read().takes_without_a_copy()
-    }
-
-    fn sees_no_slice(&self) -> bool {
-        self.as_read().sees_no_slice()
     }
 
     fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {

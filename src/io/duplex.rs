@@ -158,6 +158,11 @@ impl Read for Duplex {
     }
 
     #[inline]
+    fn sees_nothing_and_parks(&mut self, context: &mut Context<'_>) -> bool {
+        self.reader.sees_nothing_and_parks(context)
+    }
+
+    #[inline]
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,

@@ -80,6 +80,10 @@ macro_rules! async_read {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
+                if length > 0 && reader.sees_nothing_and_parks(context) {
+                    reader.core_mut().allowance.give_back();
+                    return Poll::Pending;
+                }
                 poll_read(reader, context, buffer)
             }
         }

@@ -15,8 +15,8 @@ pub(crate) fn until_ready<W: ?Sized, T>(
     at_once_or_ready(waiter, stop, |_, _| None, poll)
 }
 
-/// The same, where `at_once` looks first whether it is ready, each time. That takes from the budget what it needs by
-/// itself. It has the waiter wait no more where it is ready, and leaves nothing behind where it is not.
+/// The same, where `at_once` is asked first, each time, and `poll` only if it tells nothing. That takes from the
+/// budget what it needs by itself.
 #[inline]
 pub(crate) fn at_once_or_ready<'a, W: ?Sized, T, O, P>(
     waiter: &'a mut W,
@@ -25,7 +25,7 @@ pub(crate) fn at_once_or_ready<'a, W: ?Sized, T, O, P>(
     poll: P,
 ) -> UntilReady<'a, W, O, P>
 where
-    O: FnMut(&mut W, &mut Context<'_>) -> Option<T>,
+    O: FnMut(&mut W, &mut Context<'_>) -> Option<Poll<T>>,
     P: FnMut(&mut W, &mut Context<'_>) -> Poll<T>,
 {
     UntilReady { waiter, stop, at_once, poll, budget: Budget::default(), waits: false }
@@ -46,7 +46,7 @@ impl<W: ?Sized, O, P> Unpin for UntilReady<'_, W, O, P> {}
 
 impl<W: ?Sized, T, O, P> Future for UntilReady<'_, W, O, P>
 where
-    O: FnMut(&mut W, &mut Context<'_>) -> Option<T>,
+    O: FnMut(&mut W, &mut Context<'_>) -> Option<Poll<T>>,
     P: FnMut(&mut W, &mut Context<'_>) -> Poll<T>,
 {
     type Output = T;
@@ -54,13 +54,15 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
-        if let Some(value) = (this.at_once)(this.waiter, context) {
-            this.waits = false;
-            return Poll::Ready(value);
-        }
+        // Also if one of them panics.
         this.waits = true;
-        let Self { waiter, poll, .. } = this;
-        let value = ready!(this.budget.poll(context, |context| poll(waiter, context)));
+        let value = ready!(match (this.at_once)(this.waiter, context) {
+            Some(found) => found,
+            None => {
+                let Self { waiter, poll, .. } = this;
+                this.budget.poll(context, |context| poll(waiter, context))
+            }
+        });
         // To stop might forget a waker, which is code of others and may panic. Then what was found would be
         // lost.
         this.waits = false;
@@ -79,6 +81,7 @@ impl<W: ?Sized, O, P> Drop for UntilReady<'_, W, O, P> {
 #[cfg(all(test, not(overfall_loom)))]
 mod tests {
     use super::*;
+    use std::cmp::Ordering;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::pin::pin;
     use std::task::Waker;
@@ -98,7 +101,12 @@ mod tests {
             |waiter| waiter.stops += 1,
             |waiter, _| {
                 waiter.looks += 1;
-                (waiter.looks == look).then_some("at once")
+                assert!(waiter.looks < 9, "on purpose");
+                match waiter.looks.cmp(&look) {
+                    Ordering::Less => None,
+                    Ordering::Equal => Some(Poll::Ready("at once")),
+                    Ordering::Greater => Some(Poll::Pending),
+                }
             },
             |waiter, _| {
                 waiter.polls += 1;
@@ -122,6 +130,7 @@ mod tests {
             (2, 9, 3, Some("at once"), [2, 1, 0]),
             (9, 1, 1, Some("polled"), [1, 1, 0]),
             (9, 2, 3, Some("polled"), [2, 2, 0]),
+            (0, 9, 2, None, [2, 0, 1]),
         ] {
             let mut waiter = Waiter::default();
             assert_eq!(wait(&mut waiter, look, poll, polls), found);
@@ -131,9 +140,11 @@ mod tests {
 
     #[test]
     fn who_panics_is_stopped() {
-        let mut waiter = Waiter { polls: 8, ..Waiter::default() };
-        let panic = catch_unwind(AssertUnwindSafe(|| wait(&mut waiter, 9, 9, 1)));
-        assert!(panic.is_err());
-        assert_eq!(waiter, Waiter { looks: 1, polls: 9, stops: 1 });
+        for (looks, polls) in [(0, 8), (8, 0)] {
+            let mut waiter = Waiter { looks, polls, stops: 0 };
+            let panic = catch_unwind(AssertUnwindSafe(|| wait(&mut waiter, 9, 9, 1)));
+            assert!(panic.is_err());
+            assert_eq!(waiter.stops, 1);
+        }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Comparison {
     pub(crate) ratio: Option<Spread>,
     /// Nanoseconds a message, of ours and of the rival.
     pub(crate) times: [f64; 2],
+    /// How far apart the cores were in the pairs that were kept, in nanoseconds; nothing if one thread does all.
+    pub(crate) apart: Option<Spread>,
     /// How many pairs were kept, and how many were taken.
     pub(crate) kept: usize,
     pub(crate) taken: usize,
@@ -59,7 +61,7 @@ pub(crate) fn compare(plan: Plan, size: usize, ours: &Team, theirs: &Team) -> Co
     let messages = teams.map(|team| calibrate(plan, team));
     let sample = |which: usize| time(teams[which], messages[which]) / messages[which] as f64;
     let distance = || if ours.is_one_thread() { 0.0 } else { cores::distance() };
-    let (mut kept, mut taken) = (Vec::new(), 0);
+    let (mut kept, mut apart, mut taken) = (Vec::new(), Vec::new(), 0);
     while kept.len() < plan.pairs && taken < ATTEMPTS * plan.pairs {
         let before = distance();
         let our_time = sample(0);
@@ -68,12 +70,14 @@ pub(crate) fn compare(plan: Plan, size: usize, ours: &Team, theirs: &Team) -> Co
         taken += 1;
         if are_same([before, between, distance()]) {
             kept.push([our_time, their_time]);
+            apart.push(between);
         }
     }
     let median = |figures| spread(figures).map_or(f64::NAN, |spread| spread[2]);
     Comparison {
         ratio: spread(kept.iter().map(|[ours, theirs]| theirs / ours).collect()),
         times: [0, 1].map(|which| median(kept.iter().map(|pair| pair[which]).collect())),
+        apart: spread(apart).filter(|[.., most]| *most > 0.0),
         kept: kept.len(),
         taken,
     }

@@ -3,12 +3,12 @@
 use crate::Options;
 use crate::drivers::{Stuck, Team};
 use crate::endpoints::Setup;
-use crate::pair::{Comparison, compare};
+use crate::pair::{Comparison, Spread, compare};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 pub(crate) const HEAD: &str = "\
-| what | rival | ratio | quartiles | from – to | pairs kept | target | ours / theirs |
-|---|---|---|---|---|---|---|---|";
+| what | rival | ratio | quartiles | from – to | pairs kept | target | ours / theirs | apart |
+|---|---|---|---|---|---|---|---|---|";
 
 /// Rows of one kind, which are shown when they are all there. The best of their rivals may be what
 /// ours is judged by.
@@ -113,12 +113,12 @@ impl Row {
         let comparison = match &self.comparison {
             Ok(comparison) => comparison,
             Err(stuck) => {
-                return format!("{rival} | – | – | – | – | {} did not go on | –", stuck.0);
+                return format!("{rival} | – | – | – | – | {} did not go on | – | –", stuck.0);
             }
         };
-        let Comparison { ratio, times, kept, taken } = comparison;
+        let Comparison { ratio, times, apart, kept, taken } = comparison;
         let Some([min, lower, median, upper, max]) = ratio else {
-            return format!("{rival} | – | – | – | 0 of {taken} | nothing to judge | –");
+            return format!("{rival} | – | – | – | 0 of {taken} | nothing to judge | – | –");
         };
         let verdict = self.target.map_or(String::new(), |least| {
             format!("≥ {least:.2}: {}", if *median >= least { "met" } else { "**missed**" })
@@ -127,8 +127,18 @@ impl Row {
             times.map(|ns| format!("{} ({:.0} MB/s)", time(ns), size as f64 * 1e3 / ns));
         format!(
             "{rival} | {median:.2} | {lower:.2} – {upper:.2} | {min:.2} – {max:.2} | \
-             {kept} of {taken} | {verdict} | {ours} / {theirs}"
+             {kept} of {taken} | {verdict} | {ours} / {theirs} | {}",
+            apart.as_ref().map_or("–".into(), distance)
         )
+    }
+}
+
+/// One figure, or two if the cores moved.
+fn distance([least, _, median, _, most]: &Spread) -> String {
+    if *most <= least * 1.5 {
+        time(*median)
+    } else {
+        format!("{} – {}", time(*least), time(*most))
     }
 }
 

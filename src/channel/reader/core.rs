@@ -339,10 +339,12 @@ impl Core {
 
     /// What becomes of a read that has found nothing after [`Core::park`]: the reader sleeps.
     pub(crate) fn pending<T>(&self) -> Poll<Result<T, ReadError>> {
-        if !self.parked {
-            return Poll::Ready(Err(ReadError::Empty));
-        }
-        Poll::Pending
+        if self.parked { Poll::Pending } else { Poll::Ready(Err(ReadError::Empty)) }
+    }
+
+    #[inline]
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked
     }
 
     /// The reader found something: nobody needs to wake it. Runs no code of others, which might

@@ -7,7 +7,6 @@ use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::descriptor::Description;
 use crate::wait::until::{at_once_or_ready, until_ready};
-use std::mem;
 use std::task::{Context, Poll, ready};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
@@ -24,12 +23,6 @@ pub(crate) trait Receive: Read {
     /// Whether that copies nothing, so that it is a small operation, however long the message is.
     #[inline(always)]
     fn takes_without_a_copy(&self) -> bool {
-        false
-    }
-
-    /// Whether there is no slice, at a glance.
-    #[inline(always)]
-    fn sees_no_slice(&self) -> bool {
         false
     }
 
@@ -122,18 +115,8 @@ pub(crate) async fn wait_for<R: Read, T>(
 pub(crate) fn wait_to_take<R: Receive>(
     reader: &mut R,
 ) -> impl Future<Output = Result<bool, ReadError>> {
-    let mut is_first = true;
-    at_once_or_ready(reader, R::stop_waiting, take_at_once, move |reader, context| {
-        let may_be_there = !mem::take(&mut is_first) || !reader.sees_no_slice();
-        let taken = if !may_be_there {
-            // It need not look once more before it registers.
-            ready!(park_and_attempt(reader, context, R::take))
-        } else if reader.take_quick() {
-            reader.core_mut().unpark();
-            Ok(true)
-        } else {
-            ready!(poll_attempt(reader, context, R::take))
-        };
+    at_once_or_ready(reader, R::stop_waiting, poll_take_at_once, |reader, context| {
+        let taken = ready!(poll_attempt(reader, context, R::take));
         if reader.takes_without_a_copy() {
             reader.core_mut().allowance.renew();
         }
@@ -141,37 +124,39 @@ pub(crate) fn wait_to_take<R: Receive>(
     })
 }
 
-/// Takes what is right there, if something of the budget is left.
+/// Takes what is right there, or waits for it, if something of the budget is left. Nothing if that is not so.
 #[inline(always)]
-fn take_at_once<R: Receive>(
+fn poll_take_at_once<R: Receive>(
     reader: &mut R,
     context: &mut Context<'_>,
-) -> Option<Result<bool, ReadError>> {
+) -> Option<Poll<Result<bool, ReadError>>> {
     if !reader.takes_without_a_copy() || reader.core_mut().allowance.poll_take(context).is_pending()
     {
         return None;
     }
     if reader.take_quick() {
         reader.core_mut().unpark();
-        return Some(Ok(true));
+        return Some(Poll::Ready(Ok(true)));
     }
-    take_slowly_at_once(reader)
+    let taken = take_slowly(reader, context);
+    if !matches!(taken, Some(Poll::Ready(_))) {
+        reader.core_mut().allowance.give_back();
+    }
+    taken
 }
 
 /// The same of what has no quick way.
 #[inline(never)]
-fn take_slowly_at_once<R: Receive>(reader: &mut R) -> Option<Result<bool, ReadError>> {
-    let taken = if reader.sees_no_slice() { Poll::Pending } else { unless_empty(reader.take()) };
-    match taken {
-        Poll::Ready(taken) => {
-            reader.core_mut().unpark();
-            Some(taken)
-        }
-        Poll::Pending => {
-            reader.core_mut().allowance.give_back();
-            None
-        }
+fn take_slowly<R: Receive>(
+    reader: &mut R,
+    context: &mut Context<'_>,
+) -> Option<Poll<Result<bool, ReadError>>> {
+    if reader.sees_nothing_and_parks(context) {
+        return Some(Poll::Pending);
     }
+    let Poll::Ready(taken) = unless_empty(reader.take()) else { return None };
+    reader.core_mut().unpark();
+    Some(Poll::Ready(taken))
 }
 
 /// The methods for messages that every kind of reader has.

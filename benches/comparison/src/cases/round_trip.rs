@@ -9,19 +9,22 @@ const NO_SLOWER: f64 = 1.0;
 
 fn run(options: &Options, size: usize) {
     for workers in [1, 2] {
-        let name = format!("tasks, {}", count(workers, "worker"));
+        let name = |kind| format!("tasks, {}, {kind}", count(workers, "worker"));
         let setup = Setup { workers, ..Setup::of(size) };
-        let mut group = options.group(name, setup, tasks, |s| round_trip_tasks(s, ours::tasks));
-        group
-            .goal(NO_SLOWER)
-            .against("tokio mpsc", tasks, |s| {
-                round_trip_tasks(s, |s| tokio_mpsc::tasks(s, array::<64>))
-            })
-            .against("tokio duplex", tasks, |s| round_trip_tasks(s, io::duplex));
+        let ours = |s| round_trip_tasks(s, ours::message_tasks);
+        let mut messages = options.group(name("messages"), setup, tasks, ours);
+        messages.goal(NO_SLOWER).against("tokio mpsc", tasks, |s| {
+            round_trip_tasks(s, |s| tokio_mpsc::tasks(s, array::<64>))
+        });
         #[cfg(feature = "selium")]
         group.against("selium-messaging", tasks, |s| {
             round_trip_tasks(s, crate::rivals::selium::new)
         });
+        options.group(name("bytes"), setup, tasks, |s| round_trip_tasks(s, ours::tasks)).against(
+            "tokio duplex",
+            tasks,
+            |s| round_trip_tasks(s, io::duplex),
+        );
     }
     let ours = |s| round_trip(s, |s| ours::pipe(s, ours::write, ours::read));
     let crossbeam = |s| round_trip(s, |s| crossbeam::new(s, array::<64>));

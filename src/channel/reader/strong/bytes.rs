@@ -58,7 +58,10 @@ impl StrongReader {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let copied = if self.sees_nothing() { 0 } else { self.copy(buffer) };
+        if self.sees_nothing_and_parks(context) {
+            return Poll::Pending;
+        }
+        let copied = self.copy(buffer);
         if copied > 0 {
             self.core.unpark();
             return Poll::Ready(Ok(copied));
@@ -383,6 +386,16 @@ impl Read for StrongReader {
             let size = slice_size(buffer.len() as u64);
             is_moderate(buffer.len()) && self.read_whole(buffer, size)
         }
+    }
+
+    #[inline(never)]
+    fn sees_nothing_and_parks(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.sees_nothing() {
+            return false;
+        }
+        self.core.park(context.waker());
+        self.hold.rely_on_heavy_fences();
+        self.sees_nothing() && self.core.is_parked()
     }
 
     #[inline(always)]

@@ -94,9 +94,6 @@ impl StrongReader {
     ) -> Poll<Result<Next, ReadError>> {
         self.core.park(context.waker());
         self.hold.rely_on_heavy_fences();
-        if self.sees_nothing() {
-            return self.core.pending();
-        }
         let look = self.find_byte();
         if matches!(look, Ok(Next::Nothing)) {
             return self.core.pending();

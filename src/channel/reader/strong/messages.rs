@@ -126,12 +126,6 @@ impl Receive for StrongReader {
         true
     }
 
-    #[inline]
-    fn sees_no_slice(&self) -> bool {
-        let Place { slice, length, .. } = self.place;
-        length.is_none() && self.hold.shared.ring.find_committed(slice).is_none()
-    }
-
     #[inline(always)]
     fn receive(&mut self) -> Result<Option<Message<'_>>, TryReadError> {
         Ok(if self.take()? { Some(self.message()) } else { None })

@@ -169,7 +169,7 @@ impl Core {
         let at_once = move |core: &mut Self, context: &mut Context<'_>| {
             let value = at_once(core, context)?;
             core.stop_waiting();
-            Some(value)
+            Some(Poll::Ready(value))
         };
         at_once_or_ready(self, Self::stop_waiting, at_once, move |core, context| {
             let value = ready!(poll(core, context));
