@@ -17,14 +17,14 @@ fn run(options: &Options, size: usize) {
             round_trip_tasks(s, |s| tokio_mpsc::tasks(s, array::<64>))
         });
         #[cfg(feature = "selium")]
-        group.against("selium-messaging", tasks, |s| {
+        messages.against("selium-messaging", tasks, |s| {
             round_trip_tasks(s, crate::rivals::selium::new)
         });
-        options.group(name("bytes"), setup, tasks, |s| round_trip_tasks(s, ours::tasks)).against(
-            "tokio duplex",
-            tasks,
-            |s| round_trip_tasks(s, io::duplex),
-        );
+        drop(messages);
+        options
+            .group(name("bytes"), setup, tasks, |s| round_trip_tasks(s, ours::tasks))
+            .goal(NO_SLOWER)
+            .against("tokio duplex", tasks, |s| round_trip_tasks(s, io::duplex));
     }
     let ours = |s| round_trip(s, |s| ours::pipe(s, ours::write, ours::read));
     let crossbeam = |s| round_trip(s, |s| crossbeam::new(s, array::<64>));
