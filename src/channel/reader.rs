@@ -42,7 +42,7 @@ pub(crate) trait Read {
     fn read_quick(&mut self, buffer: &mut [u8]) -> bool;
 
     /// Whether there is nothing, at a glance, and the context's waker is registered. If not, it is to be found
-    /// out.
+    /// out, and who finds something [unparks](Core::unpark): it may be registered all the same.
     #[inline]
     fn sees_nothing_and_parks(&mut self, _context: &mut Context<'_>) -> bool {
         false

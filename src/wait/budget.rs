@@ -85,17 +85,24 @@ impl Allowance {
         self.left += 1;
     }
 
-    /// A unit was taken otherwise, for an operation that is small.
-    #[inline]
-    pub(crate) fn renew(&mut self) {
-        self.left = SMALL - 1;
+    /// Whether something is left for an operation that is small, and [pays](Self::pay) behind it. If not, nothing
+    /// is registered with the runtime, which would keep a waker for each time until it runs.
+    #[inline(always)]
+    pub(crate) fn is_left(&self) -> bool {
+        self.left > 0 || is_left_in_runtime()
+    }
+
+    /// Takes what a small operation needs, once it is done.
+    #[inline(always)]
+    pub(crate) fn pay(&mut self, context: &mut Context<'_>) {
+        let _it_was_left = self.poll_take(context);
     }
 
     #[inline(never)]
     fn poll_renew(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.left = 0;
         if std::task::ready!(poll_proceed(context)).made_progress() {
-            self.renew();
+            self.left = SMALL - 1;
         }
         Poll::Ready(())
     }
@@ -112,18 +119,21 @@ impl Allowance {
     }
 }
 
+#[cfg(feature = "tokio")]
+#[inline(never)]
+fn is_left_in_runtime() -> bool {
+    tokio::task::coop::has_budget_remaining()
+}
+
 #[cfg(not(feature = "tokio"))]
 impl Allowance {
     #[inline(always)]
-    pub(crate) fn poll_take(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    pub(crate) fn is_left(&self) -> bool {
+        true
     }
 
     #[inline(always)]
-    pub(crate) fn give_back(&mut self) {}
-
-    #[inline(always)]
-    pub(crate) fn renew(&mut self) {}
+    pub(crate) fn pay(&mut self, _: &mut Context<'_>) {}
 }
 
 /// What a future, or a stream, keeps of the budget from one poll to the next.

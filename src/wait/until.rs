@@ -15,8 +15,8 @@ pub(crate) fn until_ready<W: ?Sized, T>(
     at_once_or_ready(waiter, stop, |_, _| None, poll)
 }
 
-/// The same, where `at_once` is asked first, each time, and `poll` only if it tells nothing. That takes from the
-/// budget what it needs by itself.
+/// The same, where `at_once` is asked first, each time, and `poll` only if that tells nothing. It takes from the
+/// budget what it needs by itself, and has the waiter wait no more when it is ready, as `poll` does.
 #[inline]
 pub(crate) fn at_once_or_ready<'a, W: ?Sized, T, O, P>(
     waiter: &'a mut W,

@@ -354,3 +354,28 @@ fn a_large_message_holds_up_neither_as_large_ones_nor_writers_that_wait_nor_its_
         assert_eq!(sent, Ok(Sent::Delivered), "{who}");
     }
 }
+
+/// It may have had the ring to itself, and not have looked at anything else.
+#[test]
+fn a_writer_that_is_told_to_drop_from_now_on_leaves_the_room_to_a_large_message() {
+    // It looks about now and then, wherever it is told.
+    for told_after in 5000..5064 {
+        let is_blocking = told_after % 2 == 0;
+        let mut full = Full::with_a_claim();
+        full.small.set_backpressure(Backpressure::Block);
+        full.read(16);
+        for _ in 0..told_after {
+            full.small.try_send(&[3; 64]).unwrap();
+            full.read(1);
+        }
+        (0..12).for_each(|_| full.small.try_send(&[3; 64]).unwrap());
+        if is_blocking {
+            let mut small = full.small.blocking();
+            small.set_backpressure(Backpressure::Drop);
+            full.small = small.into_inner();
+        } else {
+            full.small.set_backpressure(Backpressure::Drop);
+        }
+        assert_eq!(full.small.try_send(&[3; 64]), Err(TrySendError::Full), "{told_after}");
+    }
+}

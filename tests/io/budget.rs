@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::coop::has_budget_remaining;
@@ -216,6 +216,41 @@ fn a_future_is_pending_once_when_the_budget_is_spent_and_wakes_itself() {
             writer.try_send(b"now").unwrap();
             assert_eq!(recv.wakes(), 2);
             assert!(matches!(recv.poll(), Poll::Ready(Ok(Some(_)))));
+        });
+    });
+}
+
+/// Such an executor may have a waker for each of its futures.
+#[test]
+fn a_spent_budget_keeps_no_waker_of_an_executor_inside_of_a_task() {
+    struct Quiet;
+    impl Wake for Quiet {
+        fn wake(self: Arc<Self>) {}
+    }
+    async fn polled<T>(waker: &Arc<Quiet>, operation: impl Future<Output = T>) -> T {
+        let waker = waker.clone().into();
+        let (mut operation, mut context) = (pin!(operation), Context::from_waker(&waker));
+        loop {
+            if let Poll::Ready(value) = operation.as_mut().poll(&mut context) {
+                return value;
+            }
+        }
+    }
+    within(LIMIT, || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut writer, mut reader) = pipe(ROOM);
+            while has_budget_remaining() {
+                writer.send(b"spent").await.unwrap();
+            }
+            let wakers = [(); 3].map(|()| Arc::new(Quiet));
+            let [sends, receives, reserves] = &wakers;
+            for _ in 0..1000 {
+                polled(sends, writer.send(b"x")).await.unwrap();
+                polled(receives, reader.recv()).await.unwrap().unwrap();
+                polled(reserves, writer.reserve(8)).await.unwrap().commit();
+            }
+            assert_eq!(wakers.map(|waker| Arc::strong_count(&waker)), [1; 3]);
         });
     });
 }

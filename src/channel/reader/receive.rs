@@ -7,14 +7,15 @@ use crate::channel::terms::StartAt;
 use crate::error::{ReadError, TryReadError};
 use crate::ring::descriptor::Description;
 use crate::wait::until::{at_once_or_ready, until_ready};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// What a reader does with messages, without waiting. `Ok(None)` and `Ok(false)` are the end.
 pub(crate) trait Receive: Read {
     /// Takes the next message. [`Receive::message`] is it, for as long as nothing else is done.
     fn take(&mut self) -> Result<bool, TryReadError>;
 
-    /// The same the quick way, for who keeps it apart from all others. If it fails, nothing has happened.
+    /// The same the quick way, for who keeps it apart from all others. If it fails, nothing has happened, but that
+    /// the message taken last is gone.
     #[inline(always)]
     fn take_quick(&mut self) -> bool {
         false
@@ -116,33 +117,25 @@ pub(crate) fn wait_to_take<R: Receive>(
     reader: &mut R,
 ) -> impl Future<Output = Result<bool, ReadError>> {
     at_once_or_ready(reader, R::stop_waiting, poll_take_at_once, |reader, context| {
-        let taken = ready!(poll_attempt(reader, context, R::take));
-        if reader.takes_without_a_copy() {
-            reader.core_mut().allowance.renew();
-        }
-        Poll::Ready(taken)
+        poll_attempt(reader, context, R::take)
     })
 }
 
-/// Takes what is right there, or waits for it, if something of the budget is left. Nothing if that is not so.
+/// Takes what is right there without a copy, or waits for it, if something of the budget is left. Otherwise it
+/// is to be found out.
 #[inline(always)]
 fn poll_take_at_once<R: Receive>(
     reader: &mut R,
     context: &mut Context<'_>,
 ) -> Option<Poll<Result<bool, ReadError>>> {
-    if !reader.takes_without_a_copy() || reader.core_mut().allowance.poll_take(context).is_pending()
-    {
+    if !reader.takes_without_a_copy() || !reader.core().allowance.is_left() {
         return None;
     }
-    if reader.take_quick() {
-        reader.core_mut().unpark();
-        return Some(Poll::Ready(Ok(true)));
-    }
-    let taken = take_slowly(reader, context);
-    if !matches!(taken, Some(Poll::Ready(_))) {
-        reader.core_mut().allowance.give_back();
-    }
-    taken
+    let taken = if reader.take_quick() { Ok(true) } else { return take_slowly(reader, context) };
+    let core = reader.core_mut();
+    core.unpark();
+    core.allowance.pay(context);
+    Some(Poll::Ready(taken))
 }
 
 /// The same of what has no quick way.
@@ -155,7 +148,9 @@ fn take_slowly<R: Receive>(
         return Some(Poll::Pending);
     }
     let Poll::Ready(taken) = unless_empty(reader.take()) else { return None };
-    reader.core_mut().unpark();
+    let core = reader.core_mut();
+    core.unpark();
+    core.allowance.pay(context);
     Some(Poll::Ready(taken))
 }
 

@@ -89,7 +89,7 @@ impl<W: Writes> Blocking<W> {
 
     /// Sets what happens to a write when the ring is full, as [`StrongWriter::set_backpressure`] does.
     pub fn set_backpressure(&mut self, backpressure: Backpressure) {
-        self.endpoint.writer_core().backpressure = backpressure;
+        self.endpoint.writer_core().set_backpressure(backpressure);
     }
 
     /// The longest slice, in payload bytes: [`Channel::max_slice`](crate::Channel::max_slice).

@@ -3,7 +3,7 @@
 use super::Core;
 use super::end::{Done, Ended};
 use super::wait::Wait;
-use crate::channel::terms::Ending;
+use crate::channel::terms::{Backpressure, Ending};
 use crate::error::{ReserveError, TryReserveError};
 use crate::ring::position::{GRANULE, fits_a_granule, slice_size};
 use crate::ring::{Refused, Reservation, Reserved};
@@ -197,33 +197,31 @@ impl Core {
             core.reserve_at_once(context, length).map(Ok)
         };
         self.at_once_or_wait(at_once, move |core, context| {
-            let room = ready!(core.poll_reserve(context, length, Wait::LeavesWhenDropped));
-            if is_small(length) {
-                core.allowance.renew();
-            }
-            Poll::Ready(room)
+            core.poll_reserve(context, length, Wait::LeavesWhenDropped)
         })
     }
 
     /// The same of what is small, if there is room, and something of the budget is left.
     #[inline(always)]
     fn reserve_at_once(&mut self, context: &mut Context<'_>, length: usize) -> Option<Reservation> {
-        if !is_small(length) || self.allowance.poll_take(context).is_pending() {
+        if !is_small(length) || !self.allowance.is_left() {
             return None;
         }
         let reservation = match self.reserve_in_flight(length) {
-            None => self.reserve_in_flight_at_rest(length),
-            reservation => reservation,
+            None => self.reserve_in_flight_among_others(length)?,
+            Some(reservation) => reservation,
         };
-        if reservation.is_none() {
-            self.allowance.give_back();
-        }
-        reservation
+        self.allowance.pay(context);
+        Some(reservation)
     }
 
-    /// The same of one that stays in flight, where other writers move the cursor as well.
+    /// The same where other writers move the cursor as well. Who drops may have no room most of the time, and
+    /// would look twice.
     #[inline(never)]
-    fn reserve_in_flight_at_rest(&mut self, length: usize) -> Option<Reservation> {
+    fn reserve_in_flight_among_others(&mut self, length: usize) -> Option<Reservation> {
+        if self.backpressure == Backpressure::Drop {
+            return None;
+        }
         let reservation = self.reserve_at_rest(length as u64)??;
         self.set_in_flight(reservation);
         Some(reservation)

@@ -75,21 +75,17 @@ impl Core {
             core.send_at_once(context, message).then_some(Ok(Sent::Delivered))
         };
         self.at_once_or_wait(at_once, |core, context| {
-            let sent = ready!(core.poll_send(context, message, Wait::LeavesWhenDropped));
-            if is_small(message.len()) {
-                core.allowance.renew();
-            }
-            Poll::Ready(sent)
+            core.poll_send(context, message, Wait::LeavesWhenDropped)
         })
     }
 
     /// The same of what is small, if there is room, and something of the budget is left.
     #[inline(always)]
     fn send_at_once(&mut self, context: &mut Context<'_>, message: &[u8]) -> bool {
-        let may = is_small(message.len()) && self.allowance.poll_take(context).is_ready();
+        let may = is_small(message.len()) && self.allowance.is_left();
         let is_sent = may && self.write_at_once(message);
-        if may && !is_sent {
-            self.allowance.give_back();
+        if is_sent {
+            self.allowance.pay(context);
         }
         is_sent
     }

@@ -159,7 +159,8 @@ impl Core {
         }
     }
 
-    /// Waits until `at_once`, or else `poll`, is ready. Dropped, the future leaves the line.
+    /// Waits until `poll` is ready, and asks `at_once` before, unless it is in the line. Dropped, the future leaves
+    /// the line.
     #[inline]
     pub(crate) fn at_once_or_wait<T>(
         &mut self,
@@ -167,9 +168,7 @@ impl Core {
         mut poll: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<T>,
     ) -> impl Future<Output = T> {
         let at_once = move |core: &mut Self, context: &mut Context<'_>| {
-            let value = at_once(core, context)?;
-            core.stop_waiting();
-            Some(Poll::Ready(value))
+            if core.ticket.is_some() { None } else { at_once(core, context).map(Poll::Ready) }
         };
         at_once_or_ready(self, Self::stop_waiting, at_once, move |core, context| {
             let value = ready!(poll(core, context));
