@@ -56,13 +56,12 @@ where
         let this = self.get_mut();
         // Also if one of them panics.
         this.waits = true;
-        let value = ready!(match (this.at_once)(this.waiter, context) {
-            Some(found) => found,
-            None => {
-                let Self { waiter, poll, .. } = this;
-                this.budget.poll(context, |context| poll(waiter, context))
-            }
-        });
+        if let Some(found) = (this.at_once)(this.waiter, context) {
+            this.waits = found.is_pending();
+            return found;
+        }
+        let Self { waiter, poll, .. } = this;
+        let value = ready!(this.budget.poll(context, |context| poll(waiter, context)));
         // To stop might forget a waker, which is code of others and may panic. Then what was found would be
         // lost.
         this.waits = false;

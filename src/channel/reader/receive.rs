@@ -131,11 +131,15 @@ fn poll_take_at_once<R: Receive>(
     if !reader.takes_without_a_copy() || !reader.core().allowance.is_left() {
         return None;
     }
-    let taken = if reader.take_quick() { Ok(true) } else { return take_slowly(reader, context) };
-    let core = reader.core_mut();
-    core.unpark();
-    core.allowance.pay(context);
-    Some(Poll::Ready(taken))
+    if reader.take_quick() {
+        let core = reader.core_mut();
+        core.unpark();
+        core.allowance.pay(context);
+        // The result is made here. Made before the calls, it would be kept in memory and copied in other parts than
+        // it was stored in, which takes as long as all else.
+        return Some(Poll::Ready(Ok(true)));
+    }
+    take_slowly(reader, context)
 }
 
 /// The same of what has no quick way.

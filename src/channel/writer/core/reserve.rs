@@ -207,10 +207,11 @@ impl Core {
         if !is_small(length) || !self.allowance.is_left() {
             return None;
         }
-        let reservation = match self.reserve_in_flight(length) {
-            None => self.reserve_in_flight_among_others(length)?,
-            Some(reservation) => reservation,
-        };
+        if let Some(reservation) = self.reserve_in_flight(length) {
+            self.allowance.pay(context);
+            return Some(reservation);
+        }
+        let reservation = self.reserve_in_flight_among_others(length)?;
         self.allowance.pay(context);
         Some(reservation)
     }
