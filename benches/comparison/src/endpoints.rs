@@ -15,8 +15,6 @@ pub(crate) struct Setup {
     pub(crate) name: &'static str,
     /// The bytes of a message.
     pub(crate) size: usize,
-    /// The parties' own buffers begin 16 bytes behind a page, as large ones of an allocator do, and not with it.
-    pub(crate) is_off: bool,
     /// Messages become [events](crate::event).
     pub(crate) is_typed: bool,
     pub(crate) writers: usize,
@@ -39,8 +37,7 @@ impl Setup {
     /// One writer and one reader of messages of so many bytes.
     pub(crate) fn of(size: usize) -> Self {
         let (writers, readers, workers) = (1, 1, 2);
-        let (is_off, is_typed) = (false, false);
-        Self { name: "", size, is_off, is_typed, writers, readers, workers, wait: Wait::Yield }
+        Self { name: "", size, is_typed: false, writers, readers, workers, wait: Wait::Yield }
     }
 
     /// How many records there is room for.

@@ -41,12 +41,6 @@ pub(crate) fn aligned(len: usize) -> &'static mut [u8] {
     &mut bytes[start..start + len]
 }
 
-/// A buffer of a party's own.
-fn buffer(setup: Setup) -> &'static mut [u8] {
-    let offset = if setup.is_off { 16 } else { 0 };
-    &mut aligned(offset + setup.size)[offset..]
-}
-
 /// The first eight bytes of a message: which of its writer's it is, and whose.
 pub(crate) fn header(message: &[u8]) -> u64 {
     message.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
@@ -80,7 +74,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(setup: Setup, writer: usize) -> Self {
-        Self { message: buffer(setup), setup, writer }
+        Self { message: aligned(setup.size), setup, writer }
     }
 
     /// Begins a round. Returns how many messages this writer has to send.
@@ -117,7 +111,7 @@ impl Sink {
     /// For a reader that gets every message, in each writer's order, unless it is lossy.
     pub(crate) fn new(setup: Setup, is_lossy: bool) -> Self {
         let round = Round { messages: 0, check: false };
-        let (last, next) = (buffer(setup), vec![0; setup.writers]);
+        let (last, next) = (aligned(setup.size), vec![0; setup.writers]);
         Self { setup, round, left: 0, is_lossy, lagged: false, last, next }
     }
 

@@ -7,15 +7,6 @@ pub(super) const RUNS: Runs =
     &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
-    if size == 16 * 1024 {
-        let setup = Setup { is_off: true, ..Setup::of(size) };
-        let name = format!("{}, off a page", length(size));
-        options
-            .group(name, setup, one_thread, ours::polled)
-            .goal(1.1)
-            .against("rtrb", one_thread, rtrb::new)
-            .against("nexus-logbuf spsc", one_thread, nexus::polled_spsc);
-    }
     // At most so many times the time of the copies.
     let than_copies = match size {
         64 => Some(1.0 / 1.25),

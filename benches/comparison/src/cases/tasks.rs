@@ -6,13 +6,9 @@ use crate::rivals::io;
 pub(super) const RUNS: Runs = &[(64, run), (1024, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
-    for (workers, is_off) in [(1, false), (2, false), (1, true)] {
-        if is_off && size < 4096 {
-            continue;
-        }
-        let off = if is_off { ", off a page" } else { "" };
-        let name = format!("{}, {}{off}", count(workers, "worker"), length(size));
-        let setup = Setup { workers, is_off, ..Setup::of(size) };
+    for workers in [1, 2] {
+        let name = format!("{}, {}", count(workers, "worker"), length(size));
+        let setup = Setup { workers, ..Setup::of(size) };
         let mut group = options.group(name, setup, tasks, ours::tasks);
         group
             .against("tokio duplex", tasks, io::duplex)
