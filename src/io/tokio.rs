@@ -80,6 +80,7 @@ macro_rules! async_read {
                     buffer.advance(length);
                     return Poll::Ready(Ok(()));
                 }
+                // `poll_read` comes to the same, and takes a twentieth of a round trip longer for it.
                 if length > 0 && reader.sees_nothing_and_parks(context) {
                     reader.core_mut().allowance.give_back();
                     return Poll::Pending;

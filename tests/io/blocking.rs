@@ -546,3 +546,23 @@ fn blocking_endpoints_have_what_their_endpoints_have() {
     assert!(other.fail("twice").is_err());
     assert_eq!(channel.failure().unwrap().to_string(), "the stream failed: out of ink");
 }
+
+/// It says at once that it has read nothing, whatever is there.
+#[test]
+fn a_read_of_no_bytes_takes_no_message_of_no_bytes() {
+    fn check(mut reader: Blocking<impl Receives>) {
+        // Then it knows the writer, and has its quick way.
+        assert_eq!(reader.recv().unwrap().unwrap(), b"one");
+        assert_eq!(reader.read(&mut []).unwrap(), 0);
+        assert_eq!(reader.recv().unwrap().unwrap(), b"");
+        assert_eq!(reader.recv().unwrap().unwrap(), b"two");
+    }
+    let channel = Channel::new(4096);
+    let (strong, weak) = (channel.new_strong_reader(), channel.new_weak_reader());
+    let of_either_kind = Reader::from(weak.clone());
+    let mut writer = channel.new_writer();
+    ["one", "", "two"].into_iter().for_each(|message| writer.try_send(message).unwrap());
+    check(strong.blocking());
+    check(weak.blocking());
+    check(of_either_kind.blocking());
+}

@@ -76,11 +76,16 @@ fn main() {
     }
 }
 
-/// The machine, the day, the command, the compiler, the versions.
-fn circumstances() -> String {
+/// The model of the processor, where the system tells it.
+fn processor() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("unknown", |(_, model)| model);
+    model.map_or("unknown", |(_, model)| model).to_owned()
+}
+
+/// The machine, the day, the command, the compiler, the versions.
+fn circumstances() -> String {
+    let model = processor();
     let arguments = Vec::from_iter(env::args().skip(1)).join(" ");
     let manifest = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     // Without this package, and without where they are.

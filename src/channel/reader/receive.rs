@@ -65,23 +65,11 @@ pub(crate) fn poll_attempt<R: Read + ?Sized, T>(
     context: &mut Context<'_>,
     mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
 ) -> Poll<Result<T, ReadError>> {
-    let found = attempt(reader);
+    let mut found = attempt(reader);
     if matches!(found, Err(TryReadError::Empty)) {
-        return park_and_attempt(reader, context, attempt);
+        reader.core_mut().park(context.waker());
+        found = attempt(reader);
     }
-    reader.core_mut().unpark();
-    unless_empty(found)
-}
-
-/// Registers to be woken, and tries.
-#[inline]
-fn park_and_attempt<R: Read + ?Sized, T>(
-    reader: &mut R,
-    context: &mut Context<'_>,
-    mut attempt: impl FnMut(&mut R) -> Result<T, TryReadError>,
-) -> Poll<Result<T, ReadError>> {
-    reader.core_mut().park(context.waker());
-    let found = attempt(reader);
     let Poll::Ready(found) = unless_empty(found) else { return reader.core().pending() };
     reader.core_mut().unpark();
     Poll::Ready(found)

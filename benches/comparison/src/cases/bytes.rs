@@ -7,8 +7,13 @@ pub(super) const RUNS: Runs =
     &[(8, run), (64, run), (256, run), (1024, run), (4096, run), (16 * 1024, run)];
 
 fn run(options: &Options, size: usize) {
-    // A slice takes a granule, however short it is.
-    let than_rtrb = if size == 8 { 1.0 } else { 1.2 };
+    let than_rtrb = match size {
+        // A slice takes a granule, however short it is.
+        8 => 1.0,
+        // Where the lines of long slices are handed back.
+        4096.. if crate::processor().starts_with("AMD") => 3.0,
+        _ => 1.2,
+    };
     let setup = Setup { wait: Wait::Spin, ..Setup::of(size) };
     options
         .group(length(size), setup, threads, ours::polled)

@@ -388,6 +388,10 @@ impl Read for StrongReader {
         }
     }
 
+    /// The second glance stands in for the full look behind the fence (`wait.rs`). What a waiting reader is woken for
+    /// shows in it: a slice, or what is skipped, by its stamp; what was skipped long ago by the gate; a hold that is
+    /// wanted or taken; an end of any kind. Each is there before the fence of whoever wakes, and this comes behind
+    /// ours. A hold that has something to give back is not idle, and goes the long way.
     #[inline(never)]
     fn sees_nothing_and_parks(&mut self, context: &mut Context<'_>) -> bool {
         if !self.sees_nothing() {
